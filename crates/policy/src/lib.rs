@@ -1,1 +1,14 @@
-//! To be written.
+//! What to do next with a call: one pure engine over all calls of a process.
+//!
+//! The shell tells the [`Engine`] what happened ([`Input`]) and when; the engine answers what is to be done
+//! ([`Output`]). It never sees a byte, a clock or a socket, so a day of outages is played through in a test.
+
+mod config;
+mod engine;
+mod input;
+mod output;
+
+pub use config::{Config, Settings, Timeouts, Upstream};
+pub use engine::Engine;
+pub use input::{Input, KeyChange, Miss, Partial};
+pub use output::{Answer, Body, Conn, Output, Plan, State};

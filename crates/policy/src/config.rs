@@ -1,0 +1,147 @@
+//! What the engine is told once: upstreams, their keys, and the numbers that bound its decisions.
+
+use clearline_model::{Dur, KeyId, UpstreamId};
+
+/// Everything the engine is told before the first call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Config {
+    /// The servers, in no particular order.
+    pub upstreams: Vec<Upstream>,
+    /// The numbers.
+    pub settings: Settings,
+}
+
+/// One server and the credentials of the pool that it accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// Which.
+    pub id: UpstreamId,
+    /// Its keys. None at all: the caller's own credential passes.
+    pub keys: Vec<KeyId>,
+}
+
+/// The numbers that bound the decisions. Defaults where nothing else is said: the policy of `design.md`, section 6,
+/// and the measured proposals of `facts/resilience.md`, section 5.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a caller that states no deadline is held after its first refusal. 15 s (design, patience).
+    pub patience: Dur,
+    /// The longest time from its arrival that a stated deadline is believed. 120 s (design, patience).
+    pub patience_max: Dur,
+    /// The most attempts of one call. 50 (resilience 5.1, safety cap).
+    pub attempts_max: u16,
+    /// First step of the backoff. 200 ms (resilience 5.3).
+    pub backoff_base: Dur,
+    /// First step of the backoff where the server is overloaded. 1 s (resilience 5.3).
+    pub backoff_overload: Dur,
+    /// Longest step of the backoff. 8 s (resilience 5.3).
+    pub backoff_max: Dur,
+    /// The retry budget at start, thousandths of a retry. 10 000 (resilience 5.4).
+    pub budget_start_milli: u64,
+    /// The most the budget holds, thousandths. 20 000 (resilience 5.4).
+    pub budget_max_milli: u64,
+    /// What a success adds to it, thousandths. 200 (resilience 5.4).
+    pub budget_per_success_milli: u64,
+    /// What a second adds to it, thousandths. 500 (resilience 5.4).
+    pub budget_per_second_milli: u64,
+    /// How long the head of a stream is held before its first content. 2 s (design, hold).
+    pub commit_hold: Dur,
+    /// Billed calls may be repeated after a lost answer. On (design, what may be repeated).
+    pub maybe_billed: bool,
+    /// How long a refused key rests before one probe. 300 s (resilience 5.6).
+    pub key_quarantine: Dur,
+    /// How long a limited key rests where the server gave no hint; doubles up to `backoff_max`. 2 s (a guess).
+    pub key_cool: Dur,
+    /// How long a failed address is avoided first; doubles each time. 5 s (resilience 5.7).
+    pub address_avoid: Dur,
+    /// The longest avoidance. 60 s (resilience 5.7).
+    pub address_avoid_max: Dur,
+    /// The limits of an attempt's stages.
+    pub timeouts: Timeouts,
+    /// First byte of a streamed answer; stands in for `timeouts.first_byte` there. 120 s (resilience 5.8).
+    pub first_byte_stream: Dur,
+    /// After this time without a head a second attempt starts beside the first. Off.
+    pub hedge: Option<Dur>,
+    /// A broken stream of text may be continued by the documented method. Off.
+    pub resume: bool,
+    /// The most attempts at once per lane; further calls queue in the order of arrival. No limit.
+    pub in_flight_max: Option<u32>,
+}
+
+/// The limits of one attempt's stages; the shell enforces them and reports a `Failed`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Looking up the name. 10 s (two tries of 5 s, as stub resolvers do).
+    pub resolve: Dur,
+    /// Opening one connection. 3 s (resilience 5.8).
+    pub connect: Dur,
+    /// A proxy's answer. 10 s.
+    pub tunnel: Dur,
+    /// TLS. 10 s.
+    pub handshake: Dur,
+    /// Sending the request, without progress. 60 s.
+    pub send: Dur,
+    /// From the end of the request to the head. 600 s, the API's own limit for answers that are not streamed.
+    pub first_byte: Dur,
+    /// Silence in a body (pings count). 60 s (design, idle).
+    pub idle: Dur,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            patience: Dur::secs(15),
+            patience_max: Dur::secs(120),
+            attempts_max: 50,
+            backoff_base: Dur::millis(200),
+            backoff_overload: Dur::secs(1),
+            backoff_max: Dur::secs(8),
+            budget_start_milli: 10_000,
+            budget_max_milli: 20_000,
+            budget_per_success_milli: 200,
+            budget_per_second_milli: 500,
+            commit_hold: Dur::secs(2),
+            maybe_billed: true,
+            key_quarantine: Dur::secs(300),
+            key_cool: Dur::secs(2),
+            address_avoid: Dur::secs(5),
+            address_avoid_max: Dur::secs(60),
+            timeouts: Timeouts::default(),
+            first_byte_stream: Dur::secs(120),
+            hedge: None,
+            resume: false,
+            in_flight_max: None,
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            resolve: Dur::secs(10),
+            connect: Dur::secs(3),
+            tunnel: Dur::secs(10),
+            handshake: Dur::secs(10),
+            send: Dur::secs(60),
+            first_byte: Dur::secs(600),
+            idle: Dur::secs(60),
+        }
+    }
+}
+
+impl Timeouts {
+    /// The same with every limit doubled: what `longer-timeout` asks for.
+    #[must_use]
+    pub fn doubled(self) -> Self {
+        let twice = |d: Dur| d.scale(2, 1);
+        Self {
+            resolve: twice(self.resolve),
+            connect: twice(self.connect),
+            tunnel: twice(self.tunnel),
+            handshake: twice(self.handshake),
+            send: twice(self.send),
+            first_byte: twice(self.first_byte),
+            idle: twice(self.idle),
+        }
+    }
+}
