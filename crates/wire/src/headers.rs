@@ -1,0 +1,258 @@
+//! What an answer's headers say: when to come back, what is left, which request it was.
+
+use clearline_model::{Dur, Foreign, Hint, Limits, Wall, Window};
+use http::{HeaderMap, HeaderName, header};
+
+use crate::date::{http_date, rfc3339};
+
+/// A wait longer than this is taken as "never".
+const ABSURD: Dur = Dur::secs(366 * 86_400);
+/// How long a rate limit's window is where its reset cannot be read: the limits are per minute.
+const WINDOW: Dur = Dur::secs(60);
+/// The largest body that is searched for a hint, bytes.
+const BODY_HINT_MAX: usize = 64 << 10;
+
+/// When to come back, as the official SDKs read it: `retry-after-ms`, else `retry-after`; and `x-should-retry`.
+///
+/// `retry-after` may be whole or broken seconds, or a date, which counts from the answer's own `Date` and is ignored
+/// without one. Negative is zero, and more than 366 days is [`Dur::MAX`]. A success (below 300) has no wait.
+#[must_use]
+pub fn hint(status: u16, headers: &HeaderMap) -> Hint {
+    let should_retry = match text(headers, "x-should-retry").map(str::trim) {
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        _ => None,
+    };
+    let after = if status < 300 { None } else { wait(headers) };
+    Hint { after, should_retry }
+}
+
+fn wait(headers: &HeaderMap) -> Option<Dur> {
+    if let Some(ms) = text(headers, "retry-after-ms").and_then(seconds) {
+        return Some(bounded(ms.scale(1, 1_000)));
+    }
+    let after = text(headers, "retry-after")?;
+    if let Some(dur) = seconds(after) {
+        return Some(bounded(dur));
+    }
+    Some(bounded(http_date(after)?.since(own_date(headers)?)))
+}
+
+fn bounded(dur: Dur) -> Dur {
+    if dur > ABSURD { Dur::MAX } else { dur }
+}
+
+fn own_date(headers: &HeaderMap) -> Option<Wall> {
+    http_date(text(headers, "date")?)
+}
+
+/// A number of seconds, whole or broken; negative is zero, too large to count is [`Dur::MAX`].
+pub(crate) fn seconds(text: &str) -> Option<Dur> {
+    let text = text.trim();
+    // Rust's own parser also takes "inf" and "nan".
+    if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))
+        || text.contains(['n', 'N'])
+    {
+        return None;
+    }
+    from_secs(text.parse().ok()?)
+}
+
+fn from_secs(number: f64) -> Option<Dur> {
+    if number.is_nan() {
+        return None;
+    }
+    if number <= 0.0 {
+        return Some(Dur::ZERO);
+    }
+    Some(std::time::Duration::try_from_secs_f64(number).map_or(Dur::MAX, Dur::from))
+}
+
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The wait that a problem document of Cloudflare names in its body (`retry_after`, seconds); `None` for other bodies.
+///
+/// Source: anthropics/claude-code#67341.
+#[must_use]
+pub fn body_hint(body: &[u8]) -> Option<Dur> {
+    #[derive(serde::Deserialize)]
+    struct Problem {
+        cloudflare_error: bool,
+        retry_after: f64,
+    }
+    if body.len() > BODY_HINT_MAX {
+        return None;
+    }
+    let problem: Problem = serde_json::from_slice(body).ok()?;
+    if problem.cloudflare_error { from_secs(problem.retry_after).map(bounded) } else { None }
+}
+
+/// The rate limits of an answer (`anthropic-ratelimit-*`).
+///
+/// A limit is there when what is left of it is. Its reset counts from the answer's own `Date`; where one of the two
+/// cannot be read, it is one minute, the length of these windows.
+#[must_use]
+pub fn limits(headers: &HeaderMap) -> Limits {
+    let date = own_date(headers);
+    let window = |kind: &str| {
+        let get = |part: &str| text(headers, &format!("anthropic-ratelimit-{kind}-{part}")).map(str::trim);
+        let remaining = get("remaining")?.parse().ok()?;
+        let limit = get("limit").and_then(|l| l.parse().ok()).unwrap_or(remaining);
+        let reset =
+            get("reset").and_then(rfc3339).zip(date).map_or(WINDOW, |(reset, date)| reset.since(date));
+        Some(Window { limit, remaining, reset: bounded(reset) })
+    };
+    Limits {
+        requests: window("requests"),
+        tokens: window("tokens"),
+        input_tokens: window("input-tokens"),
+        output_tokens: window("output-tokens"),
+        organization: headers.get("anthropic-organization-id").map_or(0, |v| fnv1a(v.as_bytes())),
+    }
+}
+
+/// FNV-1a with 64 bits: stable between versions and machines, unlike the standard library's hashers.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The server's name for the request: `request-id`, else AWS's `x-amzn-requestid`.
+#[must_use]
+pub fn request_id(headers: &HeaderMap) -> Option<Foreign> {
+    let value = headers.get("request-id").or_else(|| headers.get("x-amzn-requestid"))?;
+    (!value.is_empty()).then(|| Foreign::from_bytes(value.as_bytes()))
+}
+
+/// Whether a header is only for the next hop: RFC 9110 section 7.6.1, `trailer` (RFC 2616 section 13.5.1), `proxy-*`.
+#[must_use]
+pub fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "connection" | "keep-alive" | "te" | "trailer" | "transfer-encoding" | "upgrade")
+        || name.as_str().starts_with("proxy-")
+}
+
+/// Removes what is only for the next hop, with what `Connection` names. Everything else stays as it is.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|v| v.to_str().ok());
+    let mut gone: Vec<HeaderName> =
+        named.flat_map(|v| v.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
+    gone.extend(headers.keys().filter(|name| is_hop_by_hop(name)).cloned());
+    for name in gone {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(*name, value.parse().unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn waits() {
+        let date = ("date", "Thu, 01 Jan 2026 00:00:00 GMT");
+        for (pairs, after) in [
+            (vec![("retry-after", "7")], Some(Dur::secs(7))),
+            (vec![("retry-after", "1.5")], Some(Dur::millis(1_500))),
+            (vec![("retry-after", "-4")], Some(Dur::ZERO)),
+            (vec![("retry-after", "99999999")], Some(Dur::MAX)),
+            (vec![("retry-after", "1e300")], Some(Dur::MAX)),
+            (vec![("retry-after", "nan")], None),
+            (vec![("retry-after", "inf")], None),
+            (vec![("retry-after", "+inf")], None),
+            (vec![("retry-after", "soon")], None),
+            (vec![("retry-after", "")], None),
+            (vec![("retry-after", "9"), ("retry-after-ms", "250")], Some(Dur::millis(250))),
+            (vec![("retry-after", "9"), ("retry-after-ms", "x")], Some(Dur::secs(9))),
+            (vec![("retry-after", "Thu, 01 Jan 2026 00:00:30 GMT"), date], Some(Dur::secs(30))),
+            (vec![("retry-after", "Wed, 31 Dec 2025 00:00:30 GMT"), date], Some(Dur::ZERO)),
+            (vec![("retry-after", "Sun, 01 Jan 2040 00:00:30 GMT"), date], Some(Dur::MAX)),
+            (vec![("retry-after", "Thu, 01 Jan 2026 00:00:30 GMT")], None),
+            (vec![], None),
+        ] {
+            assert_eq!(hint(429, &map(&pairs)).after, after, "{pairs:?}");
+        }
+        assert_eq!(hint(200, &map(&[("retry-after", "7")])).after, None);
+        assert_eq!(hint(400, &map(&[("x-should-retry", "true")])).should_retry, Some(true));
+        assert_eq!(hint(400, &map(&[("x-should-retry", "false")])).should_retry, Some(false));
+        assert_eq!(hint(400, &map(&[("x-should-retry", "maybe")])).should_retry, None);
+    }
+
+    #[test]
+    fn waits_in_a_body() {
+        assert_eq!(body_hint(br#"{"cloudflare_error":true,"retry_after":120,"x":1}"#), Some(Dur::secs(120)));
+        assert_eq!(body_hint(br#"{"cloudflare_error":true,"retry_after":-1}"#), Some(Dur::ZERO));
+        assert_eq!(body_hint(br#"{"cloudflare_error":true}"#), None);
+        assert_eq!(body_hint(br#"{"retry_after":120}"#), None);
+        assert_eq!(body_hint(b"<html>"), None);
+    }
+
+    #[test]
+    fn rate_limits() {
+        let got = limits(&map(&[
+            ("date", "Thu, 01 Jan 2026 00:00:00 GMT"),
+            ("anthropic-ratelimit-requests-limit", "50"),
+            ("anthropic-ratelimit-requests-remaining", "49"),
+            ("anthropic-ratelimit-requests-reset", "2026-01-01T00:00:12Z"),
+            ("anthropic-ratelimit-input-tokens-remaining", "3000"),
+            ("anthropic-ratelimit-output-tokens-limit", "3000"),
+            ("anthropic-organization-id", "a"),
+        ]));
+        assert_eq!(got.requests, Some(Window { limit: 50, remaining: 49, reset: Dur::secs(12) }));
+        assert_eq!(got.input_tokens, Some(Window { limit: 3_000, remaining: 3_000, reset: Dur::secs(60) }));
+        assert_eq!((got.tokens, got.output_tokens), (None, None));
+        // The published test vector of FNV-1a for "a".
+        assert_eq!(got.organization, 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(limits(&HeaderMap::new()), Limits::default());
+    }
+
+    #[test]
+    fn request_ids() {
+        let amazon = ("x-amzn-requestid", "a-1");
+        assert_eq!(request_id(&map(&[amazon, ("request-id", "req_1")])).unwrap().raw(), "req_1");
+        assert_eq!(request_id(&map(&[amazon])).unwrap().raw(), "a-1");
+        assert_eq!(request_id(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn the_next_hop_only() {
+        let mut headers = map(&[
+            ("connection", "close, X-Own"),
+            ("connection", "x-two,, bad name"),
+            ("x-own", "1"),
+            ("x-two", "2"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("proxy-authorization", "Basic x"),
+            ("proxy-connection", "keep-alive"),
+            ("authorization", "Bearer x"),
+            ("anthropic-beta", "a"),
+            ("anthropic-beta", "b"),
+            ("content-length", "1"),
+        ]);
+        strip_hop_by_hop(&mut headers);
+        let mut left: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["anthropic-beta", "anthropic-beta", "authorization", "content-length"]);
+    }
+
+    proptest! {
+        #[test]
+        fn total(value in "[ -~]{0,30}") {
+            let headers = map(&[("retry-after", &value), ("retry-after-ms", &value), ("date", &value)]);
+            let after = hint(503, &headers).after;
+            prop_assert!(after.is_none_or(|d| d == Dur::MAX || d <= ABSURD));
+        }
+    }
+}

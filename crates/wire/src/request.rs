@@ -1,0 +1,201 @@
+//! What a request says of itself, read as cheaply as it can be.
+
+use clearline_model::{Ask, Dur};
+use http::{HeaderMap, Method};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use crate::headers::{seconds, text};
+use crate::repeat::repeat;
+
+/// The longest name of a family of models, bytes.
+const FAMILY_MAX: usize = 64;
+/// A timeout longer than this says nothing.
+const TIMEOUT_MAX: Dur = Dur::secs(366 * 86_400);
+
+/// What is read of a request's body. The default is what a body that cannot be read gives.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Peek {
+    /// The model, as the caller named it.
+    pub model: Option<String>,
+    /// A stream of events is wanted.
+    pub stream: bool,
+    /// The most output that is wanted, tokens; 0 where it is not said.
+    pub max_tokens: u32,
+    /// Estimated input: a token for four bytes of the body.
+    pub est_input: u32,
+    /// Neither tools nor thinking, whose blocks cannot be resumed (claude-api.md 4).
+    pub resumable: bool,
+}
+
+/// The few fields that matter. Those that may have any type are values, so that a wrong one spoils only itself.
+#[derive(Deserialize)]
+struct Fields {
+    model: Option<Value>,
+    stream: Option<Value>,
+    max_tokens: Option<Value>,
+    tools: Option<IgnoredAny>,
+    mcp_servers: Option<IgnoredAny>,
+    thinking: Option<IgnoredAny>,
+}
+
+/// Reads what matters of a request's body; a body that is not a JSON object gives the defaults.
+#[must_use]
+pub fn peek(body: &[u8]) -> Peek {
+    let object = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
+    let Some(fields) = object.then(|| serde_json::from_slice::<Fields>(body).ok()).flatten() else {
+        return Peek::default();
+    };
+    let max_tokens = fields.max_tokens.and_then(|v| v.as_u64()).unwrap_or(0);
+    Peek {
+        model: fields.model.and_then(|v| v.as_str().map(str::to_owned)),
+        stream: fields.stream == Some(Value::Bool(true)),
+        max_tokens: u32::try_from(max_tokens).unwrap_or(u32::MAX),
+        est_input: u32::try_from(body.len() / 4).unwrap_or(u32::MAX),
+        resumable: fields.tools.is_none() && fields.mcp_servers.is_none() && fields.thinking.is_none(),
+    }
+}
+
+/// What the policy has to know of a request. The body counts as replayable: it was read to be peeked at.
+#[must_use]
+pub fn ask(method: &Method, path: &str, headers: &HeaderMap, peek: &Peek) -> Ask {
+    let retries = text(headers, "x-stainless-retry-count").and_then(|v| v.trim().parse::<u64>().ok());
+    Ask {
+        stream: peek.stream,
+        repeat: repeat(method, path),
+        replayable: true,
+        est_input: peek.est_input,
+        max_output: peek.max_tokens,
+        outer_retry: u8::try_from(retries.unwrap_or(0)).unwrap_or(u8::MAX),
+        resumable: peek.resumable,
+    }
+}
+
+/// How long the caller itself waits: the smaller of `x-stainless-read-timeout` and `x-stainless-timeout` (seconds).
+///
+/// `None` where neither is there, positive and below a year.
+#[must_use]
+pub fn stated_timeout(headers: &HeaderMap) -> Option<Dur> {
+    ["x-stainless-read-timeout", "x-stainless-timeout"]
+        .into_iter()
+        .filter_map(|name| seconds(text(headers, name)?))
+        .filter(|dur| *dur > Dur::ZERO && *dur <= TIMEOUT_MAX)
+        .min()
+}
+
+/// A model's name without vendor, region, date, version and variant, at most 64 bytes: for labels and tables.
+#[must_use]
+pub fn model_family(model: &str) -> &str {
+    let mut name = model.trim().rsplit('/').next().unwrap_or_default();
+    if let Some((_, rest)) = name.split_once("anthropic.") {
+        name = rest;
+    }
+    name = name.split(['@', ':', '[']).next().unwrap_or_default();
+    if let Some((rest, version)) = name.rsplit_once("-v")
+        && !version.is_empty()
+        && version.bytes().all(|b| b.is_ascii_digit())
+    {
+        name = rest;
+    }
+    name = name.strip_suffix("-latest").unwrap_or(name);
+    if let Some((rest, date)) = name.rsplit_once('-')
+        && date.len() == 8
+        && date.bytes().all(|b| b.is_ascii_digit())
+    {
+        name = rest;
+    }
+    name.get(..name.floor_char_boundary(FAMILY_MAX)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use clearline_model::Repeat;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn bodies() {
+        let body = br#"{"model":"claude-x","max_tokens":16,"stream":true,"messages":[{"role":"user"}]}"#;
+        let expected = Peek {
+            model: Some("claude-x".into()),
+            stream: true,
+            max_tokens: 16,
+            est_input: 19,
+            resumable: true,
+        };
+        assert_eq!(peek(body), expected);
+        for body in ["", "[]", "null", "hello", "{", "{\"model\":\"a\"", "[\"a\",true,1,null,null,null]"] {
+            assert_eq!(peek(body.as_bytes()), Peek::default(), "{body}");
+        }
+        for (body, resumable) in [
+            (r#"{"tools":[{}]}"#, false),
+            (r#"{"thinking":{"type":"adaptive"}}"#, false),
+            (r#"{"mcp_servers":[{}]}"#, false),
+            (r#"{"tools":null}"#, true),
+            (r#"{"metadata":{"tools":[1]}}"#, true),
+        ] {
+            assert_eq!(peek(body.as_bytes()).resumable, resumable, "{body}");
+        }
+        let odd = peek(br#"{"model":7,"stream":"yes","max_tokens":99999999999}"#);
+        assert_eq!((odd.model, odd.stream, odd.max_tokens), (None, false, u32::MAX));
+    }
+
+    #[test]
+    fn asks() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-stainless-retry-count", "2".parse().unwrap());
+        let seen = Peek { stream: true, max_tokens: 9, est_input: 4, ..Peek::default() };
+        let ask = super::ask(&Method::POST, "/v1/messages?beta=true", &headers, &seen);
+        assert_eq!((ask.outer_retry, ask.repeat, ask.stream), (2, Repeat::Billed, true));
+        assert_eq!((ask.max_output, ask.est_input), (9, 4));
+        headers.insert("x-stainless-retry-count", "999".parse().unwrap());
+        assert_eq!(super::ask(&Method::POST, "/", &headers, &seen).outer_retry, 255);
+    }
+
+    #[test]
+    fn timeouts() {
+        for (read, all, expected) in [
+            (Some("600"), Some("30.5"), Some(Dur::millis(30_500))),
+            (Some("20"), Some("600"), Some(Dur::secs(20))),
+            (None, Some("600"), Some(Dur::secs(600))),
+            (Some("0"), Some("-3"), None),
+            (Some("1e99"), Some("none"), None),
+            (None, None, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("x-stainless-read-timeout", read), ("x-stainless-timeout", all)] {
+                if let Some(value) = value {
+                    headers.insert(name, value.parse().unwrap());
+                }
+            }
+            assert_eq!(stated_timeout(&headers), expected, "{read:?} {all:?}");
+        }
+    }
+
+    #[test]
+    fn families() {
+        for (model, family) in [
+            ("claude-sonnet-4-5-20250929", "claude-sonnet-4-5"),
+            ("claude-3-5-sonnet-latest", "claude-3-5-sonnet"),
+            ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"),
+            ("anthropic.claude-opus-4-6-v1", "claude-opus-4-6"),
+            ("anthropic/claude-opus-4-6", "claude-opus-4-6"),
+            ("arn:aws:bedrock:us-east-1:1:inference-profile/eu.anthropic.claude-x-20250101-v2:0", "claude-x"),
+            ("claude-opus-4@20250514", "claude-opus-4"),
+            ("claude-opus-4-1[1m]", "claude-opus-4-1"),
+            ("", ""),
+        ] {
+            assert_eq!(model_family(model), family, "{model}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn total(body in proptest::collection::vec(any::<u8>(), 0..200), model in ".{0,100}") {
+            let _ = peek(&body);
+            prop_assert!(model_family(&model).len() <= FAMILY_MAX);
+        }
+    }
+}
