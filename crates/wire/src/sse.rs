@@ -41,7 +41,7 @@ pub struct Parser {
     name: Vec<u8>,
     data: Vec<u8>,
     id: Vec<u8>,
-    /// A `data` line was seen, each of which ends in a line feed in `data`.
+    /// No line has ended yet: the first may begin with a byte order mark.
     first_line: bool,
     /// The last byte was a carriage return: a line feed that follows belongs to it.
     after_cr: bool,
