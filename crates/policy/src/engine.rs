@@ -1,40 +1,350 @@
-//! The engine.
+//! The engine: which input changes what. What follows from it stands in `act`.
 
-use clearline_model::Mono;
+use std::collections::{BTreeMap, BTreeSet};
 
+use clearline_model::{
+    AddrId, AttemptId, CallId, Cause, Charge, Event, EventKind, LaneId, Mono, Outcome, Retry, UpstreamId,
+};
+
+use crate::addresses::Addresses;
+use crate::budget::Budget;
+use crate::call::{Call, Running, Saved};
 use crate::config::Config;
-use crate::input::Input;
-use crate::output::{Output, State};
+use crate::decide::Used;
+use crate::dice::Dice;
+use crate::input::{Input, KeyChange, Miss};
+use crate::keys::Keys;
+use crate::output::{Conn, Output, State};
+use crate::timers::Timers;
 
 /// Decides for all calls of a process what is done next. Pure: no I/O, no clock, no randomness of its own.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    config: Config,
-    seed: u64,
+    pub(crate) config: Config,
+    pub(crate) dice: Dice,
+    pub(crate) keys: Keys,
+    pub(crate) addresses: Addresses,
+    pub(crate) budgets: BTreeMap<UpstreamId, Budget>,
+    pub(crate) lanes: BTreeMap<LaneId, Lane>,
+    pub(crate) freed: BTreeSet<LaneId>,
+    calls: BTreeMap<CallId, Call>,
+    timers: Timers,
+    now: Mono,
+}
+
+/// What runs on a lane, and what waits for a place there in the order of arrival.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lane {
+    pub(crate) in_flight: u32,
+    pub(crate) queue: BTreeSet<CallId>,
+}
+
+/// One turn of the engine: the moment, and what comes of it.
+pub(crate) struct Turn<'a> {
+    pub(crate) now: Mono,
+    pub(crate) out: &'a mut Vec<Output>,
+}
+
+impl Turn<'_> {
+    pub(crate) fn note(&mut self, call: Option<CallId>, kind: EventKind) {
+        self.out.push(Output::Note(Event { at: self.now, call, kind }));
+    }
 }
 
 impl Engine {
     /// An engine without calls. The same seed and inputs give the same outputs.
     #[must_use]
-    pub const fn new(config: Config, seed: u64) -> Self {
-        Self { config, seed }
+    pub fn new(config: Config, seed: u64) -> Self {
+        let mut keys = Keys::default();
+        keys.load(&config);
+        Self {
+            config,
+            dice: Dice::new(seed),
+            keys,
+            addresses: Addresses::default(),
+            budgets: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            freed: BTreeSet::new(),
+            calls: BTreeMap::new(),
+            timers: Timers::default(),
+            now: Mono(0),
+        }
     }
 
-    /// Takes one input and appends what is to be done.
+    /// Takes one input and appends what is to be done. A `now` that is earlier than the last one counts as the last.
     pub fn handle(&mut self, now: Mono, input: Input, out: &mut Vec<Output>) {
-        let _ = (now, &self.config, self.seed, out);
-        drop(input);
+        self.now = self.now.max(now);
+        let mut turn = Turn { now: self.now, out };
+        let t = &mut turn;
+        while let Some(addr) = self.addresses.over(t.now) {
+            t.note(None, EventKind::AddressChanged { addr, avoided_until: None });
+        }
+        self.take(t, input);
+        while let Some(id) = self.timers.due(t.now) {
+            self.with(t, id, Self::on_time);
+        }
+        self.pump(t);
     }
 
     /// When the engine wants a `Tick` at the latest.
     #[must_use]
-    pub const fn wake_at(&self) -> Option<Mono> {
-        None
+    pub fn wake_at(&self) -> Option<Mono> {
+        self.timers.first()
     }
 
-    /// What is going on.
+    /// What is going on, as of the last input.
     #[must_use]
     pub fn view(&self) -> State {
-        State::default()
+        State {
+            calls: self.calls.len(),
+            in_flight: self.calls.values().map(|c| c.running.len()).sum(),
+            parked: self.calls.values().filter(|c| c.wait.is_some()).count(),
+            keys: self.keys.states(),
+            avoided: self.addresses.avoided(self.now).collect(),
+            budget_milli: self.budgets.iter().map(|(u, b)| (*u, b.milli())).collect(),
+        }
+    }
+
+    fn take(&mut self, t: &mut Turn<'_>, input: Input) {
+        match input {
+            Input::Call { call, lane, caller, deadline, ask } => {
+                if self.calls.contains_key(&call) {
+                    return;
+                }
+                let (stream, repeat) = (ask.stream, ask.repeat);
+                t.note(Some(call), EventKind::CallStarted { lane, caller, stream, repeat });
+                let call = Call {
+                    id: call,
+                    lane,
+                    ask,
+                    started: t.now,
+                    deadline,
+                    refused: None,
+                    attempts: 0,
+                    running: Vec::new(),
+                    committed: None,
+                    saved: None,
+                    last: None,
+                    hint: None,
+                    backoffs: 0,
+                    used: Used::default(),
+                    conn: Conn::Any,
+                    tried: Vec::new(),
+                    owes: false,
+                    wait: None,
+                    armed: None,
+                    over: false,
+                };
+                self.put(t, call, Self::proceed);
+            }
+            Input::Resolved(upstream, addrs) => self.addresses.resolved(upstream, addrs),
+            Input::Reached(id, stage) => self.with_attempt(t, id, |_, _, _, r| r.stage = Some(stage)),
+            Input::Head(id, status, _) => self.with(t, id.call, |e, t, c| e.on_head(t, c, id.n, status)),
+            Input::Content(id) => self.with(t, id.call, |e, t, c| e.commit(t, c, id.n)),
+            Input::Failed(id, miss) => self.with(t, id.call, |e, t, c| e.on_failed(t, c, id.n, &miss)),
+            Input::Done(id, usage) => self.with(t, id.call, |e, t, c| e.on_done(t, c, id.n, usage)),
+            Input::CallerGone(id) => self.with(t, id, |e, t, c| {
+                e.abort_others(t, c, None);
+                e.end(t, c, Outcome::Left, (None, 0));
+            }),
+            Input::Lease { lane, key, permits, until } => self.keys.lease(lane, key, permits, until),
+            Input::Key(key, change) => self.on_key(t, key, change),
+            Input::Reload(config) => {
+                self.keys.load(&config);
+                self.config = config;
+                self.freed.extend(self.lanes.keys().copied());
+            }
+            Input::Tick => {}
+        }
+    }
+
+    fn on_key(&mut self, t: &mut Turn<'_>, key: clearline_model::KeyId, change: KeyChange) {
+        match change {
+            KeyChange::Add => self.keys.add(key),
+            KeyChange::Remove => self.keys.remove(key),
+            KeyChange::Refresh => {
+                if self.keys.refresh(key, t.now) {
+                    let state = clearline_model::KeyState::Ready;
+                    t.note(None, EventKind::KeyChanged { key, state, cause: None });
+                }
+            }
+        }
+    }
+
+    /// Runs something on a call, and keeps the call and its timer unless it is over.
+    fn with(&mut self, t: &mut Turn<'_>, id: CallId, run: impl FnOnce(&mut Self, &mut Turn<'_>, &mut Call)) {
+        if let Some(call) = self.calls.remove(&id) {
+            self.put(t, call, run);
+        }
+    }
+
+    fn put(
+        &mut self,
+        t: &mut Turn<'_>,
+        mut call: Call,
+        run: impl FnOnce(&mut Self, &mut Turn<'_>, &mut Call),
+    ) {
+        run(self, t, &mut call);
+        let due = if call.over { None } else { call.due() };
+        self.timers.rearm(call.id, call.armed, due);
+        call.armed = due;
+        if !call.over {
+            self.calls.insert(call.id, call);
+        }
+    }
+
+    fn with_attempt(
+        &mut self,
+        t: &mut Turn<'_>,
+        id: AttemptId,
+        run: impl FnOnce(&mut Self, &mut Turn<'_>, Option<u16>, &mut Running),
+    ) {
+        self.with(t, id.call, |e, t, c| {
+            let committed = c.committed;
+            if let Some(running) = c.running.iter_mut().find(|r| r.n == id.n) {
+                run(e, t, committed, running);
+            }
+        });
+    }
+
+    /// Gives free places to those that wait for them longest.
+    fn pump(&mut self, t: &mut Turn<'_>) {
+        while let Some(lane) = self.freed.pop_first() {
+            while self.has_place(lane) {
+                let Some(id) = self.lanes.get_mut(&lane).and_then(|l| l.queue.pop_first()) else { break };
+                self.with(t, id, |e, t, c| {
+                    c.wait = None;
+                    e.proceed(t, c);
+                });
+            }
+        }
+    }
+
+    fn on_time(&mut self, t: &mut Turn<'_>, call: &mut Call) {
+        if let Some(held) = call.running.iter().find(|r| r.hold.is_some_and(|h| h <= t.now)).map(|r| r.n) {
+            self.commit(t, call, held);
+        }
+        if let Some(slow) = call.running.iter_mut().find(|r| r.hedge.is_some_and(|h| h <= t.now)) {
+            slow.hedge = None;
+            self.hedge(t, call);
+        }
+        if call.wait.is_some_and(|w| w.until <= t.now) {
+            self.leave_queue(call);
+            call.wait = None;
+            self.proceed(t, call);
+        }
+    }
+
+    fn on_head(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, status: u16) {
+        let hold = t.now + self.config.settings.commit_hold;
+        let (stream, committed) = (call.ask.stream, call.committed.is_some());
+        let Some(running) = call.running.iter_mut().find(|r| r.n == n) else { return };
+        running.status = status;
+        if !(200..300).contains(&status) {
+            return;
+        }
+        running.hedge = None;
+        if stream && !committed {
+            running.hold = Some(hold);
+        }
+        let (key, started) = (running.key, running.started);
+        self.key_accepted(t, key, started);
+    }
+
+    fn on_failed(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, miss: &Miss) {
+        let Some(running) = call.take(n) else { return };
+        self.release(call.lane, running.key);
+        t.note(
+            Some(call.id),
+            EventKind::AttemptEnded {
+                n,
+                cause: Some(miss.cause),
+                stage: miss.stage,
+                sent: miss.sent,
+                usage: miss.usage,
+                aborted: false,
+            },
+        );
+        self.charge(t, &running, miss);
+        call.last = Some(miss.cause);
+        if call.committed.is_some() {
+            self.broken(t, call, running.status, miss);
+            return;
+        }
+        if miss.answered {
+            call.saved = Some(Saved { n, cause: miss.cause, status: running.status });
+        }
+        call.refused.get_or_insert(t.now);
+        // Beside a hedge that still runs nothing has to be decided.
+        if call.running.is_empty() {
+            self.again(t, call, &running, miss);
+        }
+    }
+
+    /// Writes down against whom a failure counts, whatever becomes of the call.
+    fn charge(&mut self, t: &mut Turn<'_>, running: &Running, miss: &Miss) {
+        let s = self.config.settings;
+        let row = miss.cause.row();
+        match (row.charge, running.key, miss.addr) {
+            (Charge::Key, Some(key), _) => {
+                let state = if matches!(row.retry, Retry::Never | Retry::AfterRefresh) {
+                    self.keys.quarantine(key, miss.cause, t.now, &s)
+                } else {
+                    self.keys.cool(key, (miss.cause, miss.hint.after), t.now, &s)
+                };
+                if let Some(state) = state {
+                    t.note(None, EventKind::KeyChanged { key, state, cause: Some(miss.cause) });
+                }
+            }
+            (Charge::Address, _, Some(addr)) => self.avoid(t, addr),
+            (
+                Charge::Key
+                | Charge::Address
+                | Charge::Upstream
+                | Charge::Site
+                | Charge::Caller
+                | Charge::Nobody,
+                _,
+                _,
+            ) => {}
+        }
+    }
+
+    fn avoid(&mut self, t: &mut Turn<'_>, addr: AddrId) {
+        let until = self.addresses.avoid(addr, t.now, &self.config.settings);
+        t.note(None, EventKind::AddressChanged { addr, avoided_until: Some(until) });
+    }
+
+    fn on_done(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, usage: clearline_model::Usage) {
+        if !call.running.iter().any(|r| r.n == n) {
+            return;
+        }
+        self.commit(t, call, n);
+        let Some(running) = call.take(n) else { return };
+        self.release(call.lane, running.key);
+        let settings = self.config.settings;
+        let fresh = Budget::new(t.now, &settings);
+        self.budgets.entry(call.lane.upstream).or_insert(fresh).succeed(t.now, &settings);
+        self.key_accepted(t, running.key, running.started);
+        let (stage, sent) = (
+            if call.ask.stream { clearline_model::Stage::Stream } else { clearline_model::Stage::Body },
+            clearline_model::Sent::Yes,
+        );
+        t.note(Some(call.id), EventKind::AttemptEnded { n, cause: None, stage, sent, usage, aborted: false });
+        t.out.push(Output::Finish(call.id));
+        self.end(t, call, Outcome::Succeeded, (None, running.status));
+    }
+
+    /// The last words about a call.
+    pub(crate) fn end(
+        &mut self,
+        t: &mut Turn<'_>,
+        call: &mut Call,
+        outcome: Outcome,
+        (cause, status): (Option<Cause>, u16),
+    ) {
+        self.leave_queue(call);
+        call.over = true;
+        t.note(Some(call.id), EventKind::CallEnded { outcome, cause, status });
     }
 }

@@ -1,8 +1,8 @@
 //! What the shell tells the engine.
 
 use clearline_model::{
-    AddrId, Ask, AttemptId, CallId, CallerId, Cause, Dur, Hint, KeyId, LaneId, Limits, Mono, Sent, Stage, UpstreamId,
-    Usage,
+    AddrId, Ask, AttemptId, CallId, CallerId, Cause, Dur, Hint, KeyId, LaneId, Limits, Mono, Sent, Stage,
+    UpstreamId, Usage,
 };
 
 use crate::config::Config;

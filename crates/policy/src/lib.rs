@@ -3,10 +3,18 @@
 //! The shell tells the [`Engine`] what happened ([`Input`]) and when; the engine answers what is to be done
 //! ([`Output`]). It never sees a byte, a clock or a socket, so a day of outages is played through in a test.
 
+mod act;
+mod addresses;
+mod budget;
+mod call;
 mod config;
+mod decide;
+mod dice;
 mod engine;
 mod input;
+mod keys;
 mod output;
+mod timers;
 
 pub use config::{Config, Settings, Timeouts, Upstream};
 pub use engine::Engine;

@@ -1,0 +1,337 @@
+//! What follows from an input: attempts begin, calls wait, answers go out.
+
+use clearline_model::{Cause, Dur, EventKind, KeyId, KeyState, LaneId, Mono, Outcome, Repeat, Sent, Stage};
+
+use crate::budget::Budget;
+use crate::call::{Call, Running, Wait};
+use crate::decide::{Base, Case, Decision, costs, decide, repeatable};
+use crate::engine::{Engine, Turn};
+use crate::input::Miss;
+use crate::keys::Pick;
+use crate::output::{Answer, Body, Conn, Output, Plan};
+
+/// What is added on top of a hint, so that those who were told the same moment do not come together. 200 ms
+/// (resilience 5.6).
+const HINT_JITTER: Dur = Dur::millis(200);
+
+/// Why nothing can start now.
+enum Obstacle {
+    /// Not before this moment.
+    Until(Mono, Cause),
+    /// Not before there is a retry in the budget.
+    Budget(Mono),
+    /// Not before a place is free.
+    Queue,
+    /// Never.
+    End,
+}
+
+/// How an attempt differs from the plain one.
+#[derive(Clone, Copy)]
+struct Manner {
+    body: Body,
+    hedge: bool,
+}
+
+impl Engine {
+    pub(crate) fn has_place(&self, lane: LaneId) -> bool {
+        let running = self.lanes.get(&lane).map_or(0, |l| l.in_flight);
+        self.config.settings.in_flight_max.is_none_or(|max| running < max)
+    }
+
+    pub(crate) fn leave_queue(&mut self, call: &Call) {
+        if call.wait.is_some_and(|w| w.queued)
+            && let Some(lane) = self.lanes.get_mut(&call.lane)
+        {
+            lane.queue.remove(&call.id);
+        }
+    }
+
+    pub(crate) fn release(&mut self, lane: LaneId, key: Option<KeyId>) {
+        if let Some(l) = self.lanes.get_mut(&lane) {
+            l.in_flight = l.in_flight.saturating_sub(1);
+        }
+        self.freed.insert(lane);
+        if let Some(key) = key {
+            self.keys.stop(key);
+        }
+    }
+
+    pub(crate) fn key_accepted(&mut self, t: &mut Turn<'_>, key: Option<KeyId>, started: Mono) {
+        if let Some(key) = key.filter(|k| self.keys.succeed(*k, started, t.now)) {
+            t.note(None, EventKind::KeyChanged { key, state: KeyState::Ready, cause: None });
+        }
+    }
+
+    /// Starts the next attempt, or waits for what stands in its way, or gives up.
+    pub(crate) fn proceed(&mut self, t: &mut Turn<'_>, call: &mut Call) {
+        if call.refused.is_some() && t.now > call.patience_end(&self.config.settings) {
+            self.fail(t, call, false);
+            return;
+        }
+        match self.way(t, call) {
+            Ok(key) => self.start(t, call, key, Manner { body: Body::Original, hedge: false }),
+            Err(Obstacle::End) => self.fail(t, call, false),
+            Err(Obstacle::Queue) => self.enqueue(t, call),
+            Err(Obstacle::Budget(at)) => {
+                let cause = call.last.unwrap_or(Cause::ServerUnavailable);
+                self.park(t, call, (at, at), (cause, true));
+            }
+            Err(Obstacle::Until(at, cause)) => {
+                let jitter = self.dice.upto(HINT_JITTER);
+                self.park(t, call, (at, at + jitter), (cause, false));
+            }
+        }
+    }
+
+    /// Looks whether an attempt may start now, and with which key.
+    fn way(&mut self, t: &Turn<'_>, call: &mut Call) -> Result<Option<KeyId>, Obstacle> {
+        if call.attempts >= self.config.settings.attempts_max {
+            return Err(Obstacle::End);
+        }
+        if call.owes {
+            self.pay(t.now, call.lane).map_err(Obstacle::Budget)?;
+            call.owes = false;
+        }
+        if !self.has_place(call.lane) {
+            return Err(Obstacle::Queue);
+        }
+        match self.keys.pick(call.lane, &call.tried, t.now) {
+            Pick::Own => Ok(None),
+            Pick::Key(key) => Ok(Some(key)),
+            Pick::Until(at, cause) => Err(Obstacle::Until(at.max(t.now + Dur(1)), cause)),
+            Pick::Nothing => Err(Obstacle::End),
+        }
+    }
+
+    fn pay(&mut self, now: Mono, lane: LaneId) -> Result<(), Mono> {
+        let settings = self.config.settings;
+        self.budgets.entry(lane.upstream).or_insert_with(|| Budget::new(now, &settings)).take(now, &settings)
+    }
+
+    /// Waits until `wanted`, but no longer than the patience lasts; where `least` is beyond it, the call ends now.
+    fn park(
+        &mut self,
+        t: &mut Turn<'_>,
+        call: &mut Call,
+        (least, wanted): (Mono, Mono),
+        (cause, budget): (Cause, bool),
+    ) {
+        call.refused.get_or_insert(t.now);
+        call.last.get_or_insert(cause);
+        let end = call.patience_end(&self.config.settings);
+        if least > end || least == Mono(u64::MAX) {
+            call.hint = Some(call.hint.map_or(least, |h| h.max(least))).filter(|_| !budget).or(call.hint);
+            self.fail(t, call, budget);
+            return;
+        }
+        let until = wanted.min(end).max(least);
+        self.wait(t, call, Wait { until, queued: false }, cause);
+    }
+
+    fn enqueue(&mut self, t: &mut Turn<'_>, call: &mut Call) {
+        call.refused.get_or_insert(t.now);
+        let until = call.patience_end(&self.config.settings);
+        if until <= t.now {
+            self.fail(t, call, false);
+            return;
+        }
+        self.lanes.entry(call.lane).or_default().queue.insert(call.id);
+        self.wait(t, call, Wait { until, queued: true }, Cause::ClientPoolExhausted);
+    }
+
+    fn wait(&self, t: &mut Turn<'_>, call: &mut Call, wait: Wait, cause: Cause) {
+        call.wait = Some(wait);
+        t.note(Some(call.id), EventKind::Parked { cause, until: wait.until });
+        t.out.push(Output::Park(call.id, cause, wait.until));
+    }
+
+    fn start(&mut self, t: &mut Turn<'_>, call: &mut Call, key: Option<KeyId>, manner: Manner) {
+        let s = self.config.settings;
+        call.attempts += 1;
+        let (n, upstream) = (call.attempts, call.lane.upstream);
+        self.lanes.entry(call.lane).or_default().in_flight += 1;
+        if let Some(key) = key {
+            self.keys.start(call.lane, key, t.now);
+        }
+        let mut limits = s.timeouts;
+        if call.ask.stream {
+            limits.first_byte = s.first_byte_stream;
+        }
+        if call.used.longer {
+            limits = limits.doubled();
+        }
+        let (addrs, avoid) = self.addresses.plan(upstream, t.now);
+        let conn = if manner.hedge { call.conn.max(Conn::Fresh) } else { call.conn };
+        let hedge = s.hedge.filter(|_| !manner.hedge && manner.body == Body::Original).map(|h| t.now + h);
+        call.running.push(Running { n, key, started: t.now, stage: None, status: 0, hold: None, hedge });
+        t.note(Some(call.id), EventKind::AttemptStarted { n, upstream, key, hedge: manner.hedge });
+        let plan = Plan { upstream, key, addrs, avoid, conn, limits, body: manner.body, hedge: manner.hedge };
+        t.out.push(Output::Start { call: call.id, attempt: call.attempt(n), plan });
+    }
+
+    /// A second attempt beside the first, where that is safe, paid and possible at once; otherwise nothing.
+    pub(crate) fn hedge(&mut self, t: &mut Turn<'_>, call: &mut Call) {
+        let s = self.config.settings;
+        let safe = call.ask.replayable
+            && match call.ask.repeat {
+                Repeat::Free => true,
+                Repeat::Billed => s.maybe_billed,
+                Repeat::Once => false,
+            };
+        if !safe || call.running.len() != 1 || call.committed.is_some() || call.attempts >= s.attempts_max {
+            return;
+        }
+        if !self.has_place(call.lane) || t.now > call.patience_end(&s) {
+            return;
+        }
+        let key = match self.keys.pick(call.lane, &call.tried, t.now) {
+            Pick::Own => None,
+            Pick::Key(key) => Some(key),
+            Pick::Until(..) | Pick::Nothing => return,
+        };
+        if self.pay(t.now, call.lane).is_ok() {
+            self.start(t, call, key, Manner { body: Body::Original, hedge: true });
+        }
+    }
+
+    /// Gives up every attempt but `keep`.
+    pub(crate) fn abort_others(&mut self, t: &mut Turn<'_>, call: &mut Call, keep: Option<u16>) {
+        let (kept, gone): (Vec<_>, Vec<_>) = call.running.drain(..).partition(|r| Some(r.n) == keep);
+        call.running = kept;
+        for r in gone {
+            self.release(call.lane, r.key);
+            t.out.push(Output::Abort(call.attempt(r.n)));
+            let seen = r.status != 0 || r.stage.is_some_and(|s| s >= Stage::Send);
+            t.note(
+                Some(call.id),
+                EventKind::AttemptEnded {
+                    n: r.n,
+                    cause: None,
+                    stage: r.stage.unwrap_or(Stage::Connect),
+                    sent: if seen { Sent::Yes } else { Sent::Maybe },
+                    usage: clearline_model::Usage::default(),
+                    aborted: true,
+                },
+            );
+        }
+    }
+
+    /// From here on the caller sees this attempt, and no other.
+    pub(crate) fn commit(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16) {
+        if call.committed.is_some() || !call.running.iter().any(|r| r.n == n) {
+            return;
+        }
+        self.abort_others(t, call, Some(n));
+        call.committed = Some(n);
+        for r in &mut call.running {
+            (r.hold, r.hedge) = (None, None);
+        }
+        t.out.push(Output::Commit(call.attempt(n)));
+        t.note(Some(call.id), EventKind::Committed { n });
+    }
+
+    /// The answer broke after the caller had seen of it: it is continued where that is allowed, or ends honestly.
+    pub(crate) fn broken(&mut self, t: &mut Turn<'_>, call: &mut Call, status: u16, miss: &Miss) {
+        let s = self.config.settings;
+        let whole = repeatable(miss, call.ask, s.maybe_billed) && miss.hint.should_retry != Some(false);
+        let text = miss.got.text_chars > 0 && !miss.got.tool_or_thinking;
+        if s.resume && call.ask.resumable && call.ask.stream && whole && text {
+            call.owes = true;
+            if let Ok(key) = self.way(t, call) {
+                call.conn = call.conn.max(Conn::Fresh);
+                self.start(t, call, key, Manner { body: Body::Continue, hedge: false });
+                t.note(Some(call.id), EventKind::Resumed { n: call.attempts });
+                return;
+            }
+        }
+        let retry_after = miss.hint.after;
+        let answer = Answer { from: None, cause: miss.cause, retry_after, no_retry: false, broken: true };
+        t.out.push(Output::Fail(call.id, answer));
+        let status = if status == 0 { 200 } else { status };
+        self.end(t, call, Outcome::Broken, (Some(miss.cause), status));
+    }
+
+    /// After a failure that the caller has not seen: again, later, elsewhere, or not at all.
+    pub(crate) fn again(&mut self, t: &mut Turn<'_>, call: &mut Call, running: &Running, miss: &Miss) {
+        let case = Case {
+            ask: call.ask,
+            used: call.used,
+            maybe_billed: self.config.settings.maybe_billed,
+            pooled: running.key.is_some(),
+            other_address: self.addresses.has_good(call.lane.upstream, t.now),
+        };
+        let decision = decide(miss, &case);
+        let floor = miss.hint.not_before(t.now);
+        call.hint = floor;
+        call.owes = costs(miss.cause);
+        match decision {
+            Decision::End => self.fail(t, call, false),
+            Decision::NextKey => {
+                call.tried.extend(running.key);
+                self.proceed(t, call);
+            }
+            Decision::RestKey => self.proceed(t, call),
+            Decision::AtOnce(conn) => {
+                call.conn = call.conn.max(conn);
+                call.used.conn = true;
+                call.used.address = true;
+                self.later(t, call, (floor, Dur::ZERO), miss.cause);
+            }
+            Decision::Longer => {
+                call.used.longer = true;
+                self.later(t, call, (floor, Dur::ZERO), miss.cause);
+            }
+            Decision::Backoff(conn, base) => {
+                call.conn = call.conn.max(conn);
+                let most = self.backoff(call, base);
+                self.later(t, call, (floor, most), miss.cause);
+            }
+        }
+    }
+
+    /// The longest wait of the next backoff.
+    fn backoff(&self, call: &mut Call, base: Base) -> Dur {
+        let s = &self.config.settings;
+        let first = match base {
+            Base::Short => s.backoff_base,
+            Base::Overload => s.backoff_overload,
+        };
+        let most = first.scale(1 << call.backoffs.min(32), 1).min(s.backoff_max);
+        call.backoffs = call.backoffs.saturating_add(1);
+        most
+    }
+
+    /// Goes on after a wait: of full jitter up to `most`, or from the server's hint on with jitter on top.
+    fn later(&mut self, t: &mut Turn<'_>, call: &mut Call, (floor, most): (Option<Mono>, Dur), cause: Cause) {
+        let end = call.patience_end(&self.config.settings);
+        // A hint of zero says nothing against the backoff of our own.
+        if let Some(least) = floor.filter(|f| *f > t.now) {
+            let wanted = least + self.dice.upto(most.max(HINT_JITTER));
+            self.park(t, call, (least, wanted), (cause, false));
+            return;
+        }
+        let delay = self.dice.upto(most.min(end.since(t.now)));
+        if delay == Dur::ZERO {
+            self.proceed(t, call);
+        } else {
+            self.park(t, call, (t.now, t.now + delay), (cause, false));
+        }
+    }
+
+    /// The end without success: the latest real answer, unchanged, or clearline's own.
+    pub(crate) fn fail(&mut self, t: &mut Turn<'_>, call: &mut Call, no_retry: bool) {
+        let saved = call.saved;
+        let fallback = match (call.last, call.refused) {
+            (Some(cause), _) => cause,
+            (None, Some(_)) => Cause::ClientPoolExhausted,
+            (None, None) => Cause::AuthMissing,
+        };
+        let cause = saved.map_or(fallback, |s| s.cause);
+        let retry_after = call.retry_after(t.now);
+        let from = saved.map(|s| call.attempt(s.n));
+        t.out.push(Output::Fail(call.id, Answer { from, cause, retry_after, no_retry, broken: false }));
+        let outcome = if saved.is_some() { Outcome::Failed } else { Outcome::Refused };
+        self.end(t, call, outcome, (Some(cause), saved.map_or(0, |s| s.status)));
+    }
+}

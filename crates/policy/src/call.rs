@@ -1,0 +1,98 @@
+//! What the engine remembers of a call.
+
+use clearline_model::{Ask, AttemptId, CallId, Cause, Dur, KeyId, LaneId, Mono, Stage};
+
+use crate::config::Settings;
+use crate::decide::Used;
+use crate::output::Conn;
+
+/// A call that is not over.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) id: CallId,
+    pub(crate) lane: LaneId,
+    pub(crate) ask: Ask,
+    pub(crate) started: Mono,
+    pub(crate) deadline: Option<Mono>,
+    /// Its first refusal or wait.
+    pub(crate) refused: Option<Mono>,
+    /// Attempts so far.
+    pub(crate) attempts: u16,
+    pub(crate) running: Vec<Running>,
+    pub(crate) committed: Option<u16>,
+    /// The latest real answer.
+    pub(crate) saved: Option<Saved>,
+    pub(crate) last: Option<Cause>,
+    /// Until when the server asked this call to stay away.
+    pub(crate) hint: Option<Mono>,
+    /// Backoffs so far.
+    pub(crate) backoffs: u32,
+    pub(crate) used: Used,
+    pub(crate) conn: Conn,
+    /// Keys that refused this call.
+    pub(crate) tried: Vec<KeyId>,
+    /// The next attempt has to be paid from the budget.
+    pub(crate) owes: bool,
+    pub(crate) wait: Option<Wait>,
+    pub(crate) armed: Option<Mono>,
+    pub(crate) over: bool,
+}
+
+/// An attempt that runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Running {
+    pub(crate) n: u16,
+    pub(crate) key: Option<KeyId>,
+    pub(crate) started: Mono,
+    pub(crate) stage: Option<Stage>,
+    pub(crate) status: u16,
+    /// When its head has been held long enough.
+    pub(crate) hold: Option<Mono>,
+    /// When a second attempt starts beside it.
+    pub(crate) hedge: Option<Mono>,
+}
+
+/// A real answer that can be passed on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Saved {
+    pub(crate) n: u16,
+    pub(crate) cause: Cause,
+    pub(crate) status: u16,
+}
+
+/// What a call waits for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wait {
+    pub(crate) until: Mono,
+    pub(crate) queued: bool,
+}
+
+impl Call {
+    pub(crate) const fn attempt(&self, n: u16) -> AttemptId {
+        AttemptId { call: self.id, n }
+    }
+
+    /// The last moment at which something may be started for it.
+    pub(crate) fn patience_end(&self, s: &Settings) -> Mono {
+        match (self.deadline, self.refused) {
+            (Some(deadline), _) => deadline.min(self.started + s.patience_max),
+            (None, Some(refused)) => refused + s.patience,
+            (None, None) => Mono(u64::MAX),
+        }
+    }
+
+    /// When it has to be looked at.
+    pub(crate) fn due(&self) -> Option<Mono> {
+        let running = self.running.iter().flat_map(|r| [r.hold, r.hedge]).flatten();
+        running.chain(self.wait.map(|w| w.until)).min()
+    }
+
+    pub(crate) fn take(&mut self, n: u16) -> Option<Running> {
+        let place = self.running.iter().position(|r| r.n == n)?;
+        Some(self.running.remove(place))
+    }
+
+    pub(crate) fn retry_after(&self, now: Mono) -> Option<Dur> {
+        self.hint.filter(|h| *h > now).map(|h| if h.0 == u64::MAX { Dur::MAX } else { h.since(now) })
+    }
+}

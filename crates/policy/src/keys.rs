@@ -1,0 +1,240 @@
+//! The keys of the pools: which one is next, which rests, which is out. And the leases on them.
+
+use std::collections::BTreeMap;
+
+use clearline_model::{Cause, Dur, KeyId, KeyState, LaneId, Mono, UpstreamId};
+
+use crate::config::{Config, Settings, Upstream};
+
+/// The least time between two uses of a key that was refused, where nothing better is left: one a second.
+const PACE: Dur = Dur::secs(1);
+
+#[derive(Debug, Clone)]
+struct Key {
+    state: KeyState,
+    cause: Cause,
+    /// How often it was limited since its last success.
+    strikes: u32,
+    in_flight: u32,
+    /// The count of all uses when it was used last.
+    used: u64,
+    started: Option<Mono>,
+    changed: Mono,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    permits: u32,
+    until: Mono,
+}
+
+/// The choice of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pick {
+    /// The caller's own credential: this upstream has no pool.
+    Own,
+    /// This one.
+    Key(KeyId),
+    /// None before this moment.
+    Until(Mono, Cause),
+    /// None at all.
+    Nothing,
+}
+
+/// All keys.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Keys {
+    pools: BTreeMap<UpstreamId, Vec<KeyId>>,
+    keys: BTreeMap<KeyId, Key>,
+    leases: BTreeMap<(LaneId, KeyId), Lease>,
+    uses: u64,
+}
+
+impl Key {
+    const fn new() -> Self {
+        Self {
+            state: KeyState::Ready,
+            cause: Cause::AuthInvalid,
+            strikes: 0,
+            in_flight: 0,
+            used: 0,
+            started: None,
+            changed: Mono(0),
+        }
+    }
+
+    /// `Ok` where it may be used now; otherwise from when.
+    fn free(&self, now: Mono) -> Result<(), Mono> {
+        match self.state {
+            KeyState::Ready => Ok(()),
+            KeyState::Cooling(until) => {
+                if until <= now {
+                    Ok(())
+                } else {
+                    Err(until)
+                }
+            }
+            KeyState::Quarantined(until) => {
+                if until <= now && self.in_flight == 0 {
+                    Ok(())
+                } else {
+                    Err(until.max(now + PACE))
+                }
+            }
+        }
+    }
+
+    /// When a quarantined key may be tried although it is out.
+    fn paced(&self, now: Mono) -> Mono {
+        self.started.map_or(now, |s| s + PACE)
+    }
+}
+
+impl Keys {
+    pub(crate) fn load(&mut self, config: &Config) {
+        self.pools.clear();
+        for Upstream { id, keys } in config.upstreams.iter().filter(|u| !u.keys.is_empty()) {
+            self.pools.insert(*id, keys.clone());
+            for key in keys {
+                self.keys.entry(*key).or_insert_with(Key::new);
+            }
+        }
+    }
+
+    pub(crate) fn add(&mut self, key: KeyId) {
+        self.keys.entry(key).or_insert_with(Key::new);
+        for pool in self.pools.values_mut().filter(|p| !p.contains(&key)) {
+            pool.push(key);
+        }
+    }
+
+    /// Takes a key out of every pool. A pool stays one when it is empty: the caller's credential never steps in.
+    pub(crate) fn remove(&mut self, key: KeyId) {
+        self.pools.values_mut().for_each(|p| p.retain(|k| *k != key));
+    }
+
+    pub(crate) fn refresh(&mut self, key: KeyId, now: Mono) -> bool {
+        let Some(k) = self.keys.get_mut(&key) else { return false };
+        (k.state, k.strikes, k.changed) = (KeyState::Ready, 0, now);
+        true
+    }
+
+    pub(crate) fn lease(&mut self, lane: LaneId, key: KeyId, permits: u32, until: Mono) {
+        self.leases.insert((lane, key), Lease { permits, until });
+    }
+
+    fn leased_out(&self, lane: LaneId, key: KeyId, now: Mono) -> Option<Mono> {
+        self.leases.get(&(lane, key)).filter(|l| l.until > now && l.permits == 0).map(|l| l.until)
+    }
+
+    /// The key for the next attempt on this lane; `tried` are those that refused this call already.
+    pub(crate) fn pick(&self, lane: LaneId, tried: &[KeyId], now: Mono) -> Pick {
+        let Some(pool) = self.pools.get(&lane.upstream) else { return Pick::Own };
+        let mut best: Option<(u32, u64, KeyId)> = None;
+        let mut soon: Option<(Mono, Cause)> = None;
+        let mut out: Option<(Mono, KeyId)> = None;
+        for id in pool.iter().filter(|k| !tried.contains(k)) {
+            let Some(key) = self.keys.get(id) else { continue };
+            let free = match self.leased_out(lane, *id, now) {
+                Some(until) => Err((until, Cause::QuotaRequests)),
+                None => key.free(now).map_err(|at| (at, key.cause)),
+            };
+            match (free, key.state) {
+                (Ok(()), _) => {
+                    let rank = (key.in_flight, key.used, *id);
+                    best = Some(best.map_or(rank, |b| b.min(rank)));
+                }
+                (Err((at, _)), KeyState::Quarantined(_)) => {
+                    out = Some(out.map_or((at, *id), |o| o.min((at, *id))))
+                }
+                (Err((at, cause)), KeyState::Ready | KeyState::Cooling(_)) => {
+                    soon = Some(soon.map_or((at, cause), |s| s.min((at, cause))));
+                }
+            }
+        }
+        match (best, soon, out) {
+            (Some((_, _, id)), _, _) => Pick::Key(id),
+            (None, Some((at, cause)), _) => Pick::Until(at, cause),
+            (None, None, Some((_, id))) => self.probe(lane, id, now),
+            (None, None, None) => Pick::Nothing,
+        }
+    }
+
+    /// A breaker never refuses the last key: it paces it.
+    fn probe(&self, lane: LaneId, id: KeyId, now: Mono) -> Pick {
+        let Some(key) = self.keys.get(&id) else { return Pick::Nothing };
+        let at = self.leased_out(lane, id, now).unwrap_or_else(|| key.paced(now));
+        if at <= now { Pick::Key(id) } else { Pick::Until(at, key.cause) }
+    }
+
+    pub(crate) fn start(&mut self, lane: LaneId, id: KeyId, now: Mono) {
+        self.uses += 1;
+        if let Some(key) = self.keys.get_mut(&id) {
+            key.in_flight += 1;
+            (key.used, key.started) = (self.uses, Some(now));
+        }
+        if let Some(lease) = self.leases.get_mut(&(lane, id)) {
+            lease.permits = lease.permits.saturating_sub(1);
+            if lease.until <= now {
+                self.leases.remove(&(lane, id));
+            }
+        }
+    }
+
+    pub(crate) fn stop(&mut self, id: KeyId) {
+        if let Some(key) = self.keys.get_mut(&id) {
+            key.in_flight = key.in_flight.saturating_sub(1);
+        }
+    }
+
+    /// It was refused.
+    pub(crate) fn quarantine(
+        &mut self,
+        id: KeyId,
+        cause: Cause,
+        now: Mono,
+        s: &Settings,
+    ) -> Option<KeyState> {
+        let key = self.keys.get_mut(&id)?;
+        (key.state, key.cause, key.changed) = (KeyState::Quarantined(now + s.key_quarantine), cause, now);
+        Some(key.state)
+    }
+
+    /// It reached a limit: it rests for `hint`, or longer each time where there is none.
+    pub(crate) fn cool(
+        &mut self,
+        id: KeyId,
+        (cause, hint): (Cause, Option<Dur>),
+        now: Mono,
+        s: &Settings,
+    ) -> Option<KeyState> {
+        let key = self.keys.get_mut(&id)?;
+        let until = match key.state {
+            KeyState::Ready => Mono(0),
+            KeyState::Cooling(until) => until,
+            KeyState::Quarantined(_) => return None,
+        };
+        let own = s.key_cool.scale(1 << key.strikes.min(32), 1).min(s.backoff_max.max(s.key_cool));
+        key.strikes = key.strikes.saturating_add(1);
+        (key.state, key.cause, key.changed) =
+            (KeyState::Cooling(until.max(now + hint.unwrap_or(own))), cause, now);
+        Some(key.state)
+    }
+
+    /// An attempt that began at `started` was accepted. Says whether the key's state changed.
+    pub(crate) fn succeed(&mut self, id: KeyId, started: Mono, now: Mono) -> bool {
+        let Some(key) = self.keys.get_mut(&id) else { return false };
+        // What was sent before the refusal says nothing about the time after it, and a hint is kept in any case.
+        let resting = matches!(key.state, KeyState::Cooling(until) if until > now);
+        if key.state == KeyState::Ready || started < key.changed || resting {
+            return false;
+        }
+        (key.state, key.strikes, key.changed) = (KeyState::Ready, 0, now);
+        true
+    }
+
+    pub(crate) fn states(&self) -> Vec<(KeyId, KeyState)> {
+        let used = |id: &KeyId| self.pools.values().any(|p| p.contains(id));
+        self.keys.iter().filter(|(id, _)| used(id)).map(|(id, k)| (*id, k.state)).collect()
+    }
+}
