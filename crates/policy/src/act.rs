@@ -1,6 +1,8 @@
 //! What follows from an input: attempts begin, calls wait, answers go out.
 
-use clearline_model::{Cause, Dur, EventKind, KeyId, KeyState, LaneId, Mono, Outcome, Repeat, Sent, Stage};
+use clearline_model::{
+    Cause, Charge, Dur, EventKind, KeyId, KeyState, LaneId, Mono, Outcome, Repeat, Sent, Stage,
+};
 
 use crate::budget::Budget;
 use crate::call::{Call, Running, Wait};
@@ -284,7 +286,8 @@ impl Engine {
             }
             Decision::Backoff(conn, base) => {
                 call.conn = call.conn.max(conn);
-                let most = self.backoff(call, base);
+                let told = miss.cause.row().charge == Charge::Key && floor.is_some_and(|f| f > t.now);
+                let most = if told { HINT_JITTER } else { self.backoff(call, base) };
                 self.later(t, call, (floor, most), miss.cause);
             }
         }

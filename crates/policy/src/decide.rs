@@ -127,3 +127,102 @@ fn by_way(cause: Cause, case: &Case) -> Decision {
         Retry::IfSafe | Retry::IfUncommitted => later(Conn::Fresh),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clearline_model::{Hint, Stage};
+
+    use super::*;
+
+    const REPEATS: [Repeat; 3] = [Repeat::Free, Repeat::Billed, Repeat::Once];
+
+    fn case(repeat: Repeat, pooled: bool) -> Case {
+        let ask = Ask { repeat, ..Ask::default() };
+        Case { ask, used: Used::default(), maybe_billed: true, pooled, other_address: true }
+    }
+
+    /// Every cause, whether it was sent, what may be repeated, and every kind of answer.
+    fn every(mut check: impl FnMut(&Miss, &Case)) {
+        for &cause in Cause::ALL {
+            for sent in [Sent::No, Sent::Maybe, Sent::Yes] {
+                for (answered, not_executed) in [(false, false), (true, false), (true, true)] {
+                    for repeat in REPEATS {
+                        for pooled in [false, true] {
+                            let miss =
+                                Miss { answered, not_executed, ..Miss::silent(cause, Stage::Head, sent) };
+                            check(&miss, &case(repeat, pooled));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_may_happen_once_is_never_repeated_unless_it_certainly_did_not_happen() {
+        every(|miss, case| {
+            for should_retry in [None, Some(true), Some(false)] {
+                let miss = Miss { hint: Hint { after: None, should_retry }, ..*miss };
+                if case.ask.repeat == Repeat::Once && miss.sent != Sent::No && !miss.not_executed {
+                    assert_eq!(decide(&miss, case), Decision::End, "{miss:?}");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_body_that_is_gone_and_a_lost_answer_that_must_not_be_paid_twice_end_the_call() {
+        every(|miss, case| {
+            let gone = Case { ask: Ask { replayable: false, ..case.ask }, ..*case };
+            assert_eq!(decide(miss, &gone), Decision::End);
+            let careful = Case { maybe_billed: false, ..*case };
+            if case.ask.repeat == Repeat::Billed && miss.sent != Sent::No && !miss.answered {
+                assert_eq!(decide(miss, &careful), Decision::End);
+            }
+        });
+    }
+
+    #[test]
+    fn the_row_decides() {
+        every(|miss, case| {
+            let row = miss.cause.row();
+            let decision = decide(miss, case);
+            if !repeatable(miss, case.ask, true) {
+                return;
+            }
+            let never = row.retry == Retry::Never;
+            let ends = match row.charge {
+                Charge::Key => !case.pooled && matches!(row.retry, Retry::Never | Retry::AfterRefresh),
+                Charge::Address => false,
+                Charge::Upstream | Charge::Site | Charge::Caller | Charge::Nobody => never,
+            };
+            assert_eq!(decision == Decision::End, ends, "{miss:?}");
+            let keyed = matches!(decision, Decision::NextKey | Decision::RestKey);
+            assert_eq!(keyed, row.charge == Charge::Key && case.pooled, "{miss:?}");
+            let (yes, no) = (Some(true), Some(false));
+            let told = |should_retry| Miss { hint: Hint { after: None, should_retry }, ..*miss };
+            assert_ne!(decide(&told(yes), case), Decision::End, "{miss:?}");
+            assert!(matches!(decide(&told(no), case), Decision::End | Decision::NextKey), "{miss:?}");
+        });
+    }
+
+    #[test]
+    fn at_once_happens_once_and_overload_is_free() {
+        let used = Used { conn: true, longer: true, address: true };
+        every(|miss, case| {
+            let again = decide(miss, &Case { used, other_address: false, ..*case });
+            assert!(!matches!(again, Decision::AtOnce(_) | Decision::Longer), "{miss:?}");
+        });
+        for (cause, paid) in [
+            (Cause::ServerOverloaded, false),
+            (Cause::ServerError, true),
+            (Cause::TcpRefused, true),
+            (Cause::StreamCut, true),
+            (Cause::QuotaRequests, false),
+            (Cause::AuthInvalid, false),
+            (Cause::ConfigFdLimit, false),
+        ] {
+            assert_eq!(costs(cause), paid, "{cause}");
+        }
+    }
+}

@@ -113,6 +113,8 @@ impl Engine {
                 }
                 let (stream, repeat) = (ask.stream, ask.repeat);
                 t.note(Some(call), EventKind::CallStarted { lane, caller, stream, repeat });
+                let budget = Budget::new(t.now, &self.config.settings);
+                self.budgets.entry(lane.upstream).or_insert(budget);
                 let call = Call {
                     id: call,
                     lane,

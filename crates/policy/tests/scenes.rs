@@ -1,0 +1,308 @@
+//! Scenes: scripts of moments and inputs, and what the engine has to do about them.
+
+#[cfg(test)]
+mod scenes {
+    use clearline_model::{
+        AddrId, Ask, AttemptId, CallId, CallerId, Cause, Dur, KeyId, LaneId, Limits, Mono, Repeat, Sent,
+        Stage, UpstreamId, Usage,
+    };
+    use clearline_policy::{Config, Engine, Input, KeyChange, Miss, Output, Partial, Settings, Upstream};
+
+    const LANE: LaneId = LaneId { upstream: UpstreamId(0), family: 1 };
+
+    fn config(keys: u32, settings: Settings) -> Config {
+        let keys = (0..keys).map(KeyId).collect();
+        Config { upstreams: vec![Upstream { id: UpstreamId(0), keys }], settings }
+    }
+
+    fn ask() -> Ask {
+        Ask { stream: true, repeat: Repeat::Billed, ..Ask::default() }
+    }
+
+    fn call(n: u64) -> Input {
+        call_with(n, None, ask())
+    }
+
+    fn call_with(n: u64, deadline: Option<u64>, ask: Ask) -> Input {
+        let deadline = deadline.map(|ms| Mono(ms * 1000));
+        Input::Call { call: CallId(n), lane: LANE, caller: CallerId(0), deadline, ask }
+    }
+
+    fn id(call: u64, n: u16) -> AttemptId {
+        AttemptId { call: CallId(call), n }
+    }
+
+    fn head(call: u64, n: u16) -> Input {
+        Input::Head(id(call, n), 200, Limits::default())
+    }
+
+    fn content(call: u64, n: u16) -> Input {
+        Input::Content(id(call, n))
+    }
+
+    fn done(call: u64, n: u16) -> Input {
+        Input::Done(id(call, n), Usage::default())
+    }
+
+    fn fail(call: u64, n: u16, miss: Miss) -> Input {
+        Input::Failed(id(call, n), miss)
+    }
+
+    fn limited(ms: u64) -> Miss {
+        Miss::answer(Cause::QuotaRequests, true, Some(Dur::millis(ms)))
+    }
+
+    /// One word per output; notes are left out.
+    fn short(o: &Output) -> Option<String> {
+        Some(match o {
+            Output::Start { attempt, plan, .. } => {
+                let key = plan.key.map_or(String::new(), |k| format!(" k{}", k.0));
+                let first = plan.addrs.first().map_or(String::new(), |a| format!(" a{}", a.0));
+                let hedge = if plan.hedge { " hedge" } else { "" };
+                format!(
+                    "start {}.{}{key}{first} {:?} {:?}{hedge}",
+                    attempt.call.0, attempt.n, plan.conn, plan.body
+                )
+            }
+            Output::Abort(a) => format!("abort {}.{}", a.call.0, a.n),
+            Output::Commit(a) => format!("commit {}.{}", a.call.0, a.n),
+            Output::Fail(c, a) => {
+                let from = a.from.map_or("own".to_owned(), |f| format!("from {}", f.n));
+                let no = if a.no_retry { " no-retry" } else { "" };
+                let broken = if a.broken { " broken" } else { "" };
+                format!("fail {} {from} {}{no}{broken}", c.0, a.cause)
+            }
+            Output::Park(c, cause, _) => format!("park {} {cause}", c.0),
+            Output::Finish(c) => format!("finish {}", c.0),
+            Output::Note(_) => return None,
+        })
+    }
+
+    fn play(name: &str, config: Config, script: &[(u64, Input, &[&str])]) {
+        let mut engine = Engine::new(config, 7);
+        for (step, (ms, input, expected)) in script.iter().enumerate() {
+            let mut out = Vec::new();
+            engine.handle(Mono(ms * 1000), input.clone(), &mut out);
+            let got: Vec<_> = out.iter().filter_map(short).collect();
+            assert_eq!(got, *expected, "{name}, step {step} at {ms} ms: {input:?}");
+        }
+    }
+
+    #[test]
+    fn a_hedge_starts_beside_a_slow_attempt_and_the_first_content_wins() {
+        let settings = Settings { hedge: Some(Dur::secs(2)), ..Settings::default() };
+        play(
+            "hedge",
+            config(0, settings),
+            &[
+                (0, call(1), &["start 1.1 Any Original"]),
+                (2_000, Input::Tick, &["start 1.2 Fresh Original hedge"]),
+                (2_500, head(1, 2), &[]),
+                (2_600, content(1, 2), &["abort 1.1", "commit 1.2"]),
+                (2_700, content(1, 1), &[]),
+                (2_800, done(1, 2), &["finish 1"]),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_head_is_held_for_the_hold_time_and_an_early_failure_is_repeated() {
+        let cut = Miss::silent(Cause::StreamCut, Stage::Stream, Sent::Yes);
+        play(
+            "late commit",
+            config(0, Settings::default()),
+            &[
+                (0, call(1), &["start 1.1 Any Original"]),
+                (100, head(1, 1), &[]),
+                (2_100, Input::Tick, &["commit 1.1"]),
+                (2_200, fail(1, 1, cut), &["fail 1 own stream.cut broken"]),
+                (3_000, call(2), &["start 2.1 Any Original"]),
+                (3_100, head(2, 1), &[]),
+                (3_200, fail(2, 1, cut), &["park 2 stream.cut"]),
+                (3_400, Input::Tick, &["start 2.2 Fresh Original"]),
+                (3_500, content(2, 2), &["commit 2.2"]),
+                (3_600, done(2, 2), &["finish 2"]),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_broken_text_is_continued_and_a_broken_tool_call_is_not() {
+        let text = Partial { bytes: 900, text_chars: 500, tool_or_thinking: false };
+        let cut = Miss { got: text, ..Miss::silent(Cause::StreamCut, Stage::Stream, Sent::Yes) };
+        let tool = Miss { got: Partial { tool_or_thinking: true, ..text }, ..cut };
+        let settings = Settings { resume: true, ..Settings::default() };
+        play(
+            "resume",
+            config(0, settings),
+            &[
+                (0, call_with(1, None, Ask { resumable: true, ..ask() }), &["start 1.1 Any Original"]),
+                (10, content(1, 1), &["commit 1.1"]),
+                (20, fail(1, 1, cut), &["start 1.2 Fresh Continue"]),
+                (30, content(1, 2), &[]),
+                (40, fail(1, 2, tool), &["fail 1 own stream.cut broken"]),
+            ],
+        );
+    }
+
+    #[test]
+    fn calls_beyond_the_limit_queue_in_the_order_of_arrival() {
+        let settings = Settings { in_flight_max: Some(1), ..Settings::default() };
+        play(
+            "queue",
+            config(0, settings),
+            &[
+                (0, call(1), &["start 1.1 Any Original"]),
+                (1, call(2), &["park 2 client.pool-exhausted"]),
+                (2, call(3), &["park 3 client.pool-exhausted"]),
+                (5, done(1, 1), &["commit 1.1", "finish 1", "start 2.1 Any Original"]),
+                (6, Input::CallerGone(CallId(2)), &["abort 2.1", "start 3.1 Any Original"]),
+                (7, call(4), &["park 4 client.pool-exhausted"]),
+                (15_007, Input::Tick, &["fail 4 own client.pool-exhausted"]),
+                (15_008, done(3, 1), &["commit 3.1", "finish 3"]),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_call_hops_to_the_other_key_and_waits_for_the_hint_when_both_rest() {
+        let revoked = Miss::answer(Cause::AuthRevoked, true, None);
+        play(
+            "two keys",
+            config(2, Settings::default()),
+            &[
+                (0, call(1), &["start 1.1 k0 Any Original"]),
+                (10, fail(1, 1, limited(3_000)), &["start 1.2 k1 Any Original"]),
+                (20, fail(1, 2, limited(5_000)), &["park 1 quota.requests"]),
+                (3_009, Input::Tick, &[]),
+                (3_210, Input::Tick, &["start 1.3 k0 Any Original"]),
+                (3_300, done(1, 3), &["commit 1.3", "finish 1"]),
+                (4_000, call(2), &["start 2.1 k0 Any Original"]),
+                (4_010, fail(2, 1, revoked), &["park 2 quota.requests"]),
+                (5_300, Input::Tick, &["start 2.2 k1 Any Original"]),
+                (5_310, fail(2, 2, revoked), &["fail 2 from 2 auth.revoked"]),
+                (5_400, Input::Key(KeyId(1), KeyChange::Refresh), &[]),
+                (5_500, call(3), &["start 3.1 k1 Any Original"]),
+            ],
+        );
+        play(
+            "one key",
+            config(1, Settings::default()),
+            &[
+                (0, call(1), &["start 1.1 k0 Any Original"]),
+                (10, fail(1, 1, revoked), &["fail 1 from 1 auth.revoked"]),
+                (20, call(2), &["park 2 auth.revoked"]),
+                (1_200, Input::Tick, &["start 2.1 k0 Any Original"]),
+            ],
+        );
+        play(
+            "own credential",
+            config(0, Settings::default()),
+            &[
+                (0, call(1), &["start 1.1 Any Original"]),
+                (10, fail(1, 1, revoked), &["fail 1 from 1 auth.revoked"]),
+                (20, call(2), &["start 2.1 Any Original"]),
+                (30, fail(2, 1, limited(20_000)), &["fail 2 from 1 quota.requests"]),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_bad_address_is_avoided_at_once_and_then_with_a_pause() {
+        let refused =
+            |a| Miss { addr: Some(AddrId(a)), ..Miss::silent(Cause::TcpRefused, Stage::Connect, Sent::No) };
+        play(
+            "bad address",
+            config(0, Settings::default()),
+            &[
+                (0, Input::Resolved(UpstreamId(0), vec![AddrId(0), AddrId(1)]), &[]),
+                (1, call(1), &["start 1.1 a0 Any Original"]),
+                (2, fail(1, 1, refused(0)), &["start 1.2 a1 Fresh Original"]),
+                (3, fail(1, 2, refused(1)), &["park 1 tcp.refused"]),
+                (300, Input::Tick, &["start 1.3 a0 Fresh Original"]),
+                (5_100, call(2), &["start 2.1 a0 Any Original"]),
+            ],
+        );
+    }
+
+    #[test]
+    fn nothing_starts_for_a_caller_that_left() {
+        play(
+            "caller gone",
+            config(0, Settings::default()),
+            &[
+                (0, call(1), &["start 1.1 Any Original"]),
+                (5, Input::CallerGone(CallId(1)), &["abort 1.1"]),
+                (6, fail(1, 1, Miss::answer(Cause::ServerError, false, None)), &[]),
+                (7, content(1, 1), &[]),
+                (10, call(2), &["start 2.1 Any Original"]),
+                (11, fail(2, 1, limited(1_000)), &["park 2 quota.requests"]),
+                (12, Input::CallerGone(CallId(2)), &[]),
+                (9_000, Input::Tick, &[]),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_hint_beyond_the_deadline_goes_to_the_caller_at_once() {
+        let once = Ask { repeat: Repeat::Once, ..ask() };
+        play(
+            "deadline",
+            config(0, Settings::default()),
+            &[
+                (0, call_with(1, Some(2_000), ask()), &["start 1.1 Any Original"]),
+                (10, fail(1, 1, limited(1_500)), &["park 1 quota.requests"]),
+                (1_711, Input::Tick, &["start 1.2 Any Original"]),
+                (1_720, fail(1, 2, limited(1_500)), &["fail 1 from 2 quota.requests"]),
+                (1_730, call_with(2, None, once), &["start 2.1 Any Original"]),
+                (
+                    1_740,
+                    fail(2, 1, Miss::answer(Cause::ServerError, false, None)),
+                    &["fail 2 from 1 server.error"],
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn an_empty_budget_waits_and_then_says_not_to_retry() {
+        let settings = Settings { budget_start_milli: 0, ..Settings::default() };
+        let error = Miss::answer(Cause::ServerError, false, None);
+        play(
+            "budget waits",
+            config(0, settings),
+            &[
+                (0, call(1), &["start 1.1 Any Original"]),
+                (10, fail(1, 1, error), &["park 1 server.error"]),
+                (300, Input::Tick, &["park 1 server.error"]),
+                (2_300, Input::Tick, &["start 1.2 Any Original"]),
+            ],
+        );
+        let settings = Settings { budget_per_second_milli: 0, ..settings };
+        play(
+            "budget spent",
+            config(0, settings),
+            &[
+                (0, call(1), &["start 1.1 Any Original"]),
+                (10, fail(1, 1, error), &["park 1 server.error"]),
+                (300, Input::Tick, &["fail 1 from 1 server.error no-retry"]),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_used_up_lease_parks_until_it_ends() {
+        let lease = Input::Lease { lane: LANE, key: KeyId(0), permits: 1, until: Mono(4_000_000) };
+        play(
+            "lease",
+            config(1, Settings::default()),
+            &[
+                (0, lease, &[]),
+                (1, call(1), &["start 1.1 k0 Any Original"]),
+                (2, call(2), &["park 2 quota.requests"]),
+                (3_999, Input::Tick, &[]),
+                (4_200, Input::Tick, &["start 2.1 k0 Any Original"]),
+            ],
+        );
+    }
+}

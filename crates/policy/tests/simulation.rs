@@ -1,0 +1,357 @@
+//! Virtual time against a scripted API: storms, limits, revoked keys, resets, cuts and stalls; what must always hold.
+
+#[cfg(test)]
+mod simulation {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use clearline_model::{
+        AddrId, Ask, AttemptId, CallId, CallRecord, CallerId, Cause, Dur, KeyId, LaneId, Limits, Mono,
+        Repeat, Sent, Stage, UpstreamId, Usage,
+    };
+    use clearline_policy::{Body, Config, Engine, Input, Miss, Output, Partial, Plan, Settings, Upstream};
+
+    const LANE: LaneId = LaneId { upstream: UpstreamId(0), family: 0 };
+
+    struct Rng(u64);
+
+    impl Rng {
+        fn below(&mut self, n: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % n
+        }
+    }
+
+    struct Told {
+        ask: Ask,
+        deadline: Option<Mono>,
+        started: Mono,
+        refused: Option<Mono>,
+        starts: u16,
+        committed: bool,
+        unsafe_now: bool,
+        not_before: Mono,
+        record: CallRecord,
+    }
+
+    struct World {
+        engine: Engine,
+        settings: Settings,
+        rng: Rng,
+        now: Mono,
+        seq: u64,
+        events: BTreeMap<(Mono, u64), Input>,
+        calls: BTreeMap<CallId, Told>,
+        over: BTreeMap<CallId, CallRecord>,
+        plans: BTreeMap<AttemptId, Plan>,
+        live: BTreeSet<AttemptId>,
+        rests: BTreeMap<KeyId, Mono>,
+        trace: Vec<(Mono, Output)>,
+        reports: usize,
+        break_at: Option<usize>,
+    }
+
+    fn world(seed: u64, settings: Settings, keys: u32, break_at: Option<usize>) -> World {
+        let keys = (0..keys).map(KeyId).collect();
+        let config = Config { upstreams: vec![Upstream { id: UpstreamId(0), keys }], settings };
+        let mut w = World {
+            engine: Engine::new(config, seed),
+            settings,
+            rng: Rng(seed * 2 + 1),
+            now: Mono(0),
+            seq: 0,
+            events: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            over: BTreeMap::new(),
+            plans: BTreeMap::new(),
+            live: BTreeSet::new(),
+            rests: BTreeMap::new(),
+            trace: Vec::new(),
+            reports: 0,
+            break_at,
+        };
+        w.at(Mono(0), Input::Resolved(UpstreamId(0), vec![AddrId(0), AddrId(1), AddrId(2)]));
+        w
+    }
+
+    impl World {
+        fn at(&mut self, at: Mono, input: Input) {
+            self.seq += 1;
+            self.events.insert((at, self.seq), input);
+        }
+
+        fn calls(&mut self, count: u64, every_ms: u64) {
+            for n in 1..=count {
+                let at = Mono(n * every_ms * 1000 + self.rng.below(every_ms * 1000));
+                let repeat =
+                    [Repeat::Free, Repeat::Billed, Repeat::Billed, Repeat::Once][self.rng.below(4) as usize];
+                let stream = self.rng.below(2) == 0;
+                let ask = Ask {
+                    stream,
+                    repeat,
+                    replayable: self.rng.below(20) > 0,
+                    resumable: stream,
+                    ..Ask::default()
+                };
+                let deadline =
+                    (self.rng.below(3) == 0).then(|| at + Dur::millis(500 + self.rng.below(40_000)));
+                let (call, caller) = (CallId(n), CallerId(0));
+                self.at(at, Input::Call { call, lane: LANE, caller, deadline, ask });
+                if self.rng.below(20) == 0 {
+                    let leaves = at + Dur::millis(self.rng.below(5_000));
+                    self.at(leaves, Input::CallerGone(call));
+                }
+            }
+        }
+
+        /// What the API does with an attempt.
+        fn serve(&mut self, id: AttemptId, plan: &Plan) {
+            let ms = |now: Mono, n: u64| now + Dur::millis(n);
+            let (start, roll, long) = (self.now, self.rng.below(100), self.rng.below(3_000));
+            let key = plan.key.map_or(99, |k| k.0);
+            let second = start.0 / 1_000_000;
+            let head = Input::Head(id, 200, Limits::default());
+            let stream = self.calls[&id.call].ask.stream;
+            let broken = |cause, tool_or_thinking| {
+                let got = Partial { bytes: 900, text_chars: 300, tool_or_thinking };
+                let stage = if stream { Stage::Stream } else { Stage::Body };
+                Miss { got, ..Miss::silent(cause, stage, Sent::Yes) }
+            };
+            let miss = if key == 0 && second > 20 {
+                Some(Miss::answer(Cause::AuthRevoked, true, None))
+            } else if (10..25).contains(&second) && roll < 80 {
+                Some(Miss::answer(Cause::ServerOverloaded, true, None))
+            } else {
+                match roll {
+                    0..8 => Some(Miss::answer(
+                        Cause::QuotaRequests,
+                        true,
+                        Some(Dur::millis(self.rng.below(20_000))),
+                    )),
+                    8..14 => Some(Miss::answer(Cause::ServerError, false, None)),
+                    14..16 => Some(Miss::answer(Cause::ServerUnavailable, true, Some(Dur::secs(2)))),
+                    16..20 => Some(Miss {
+                        addr: plan.addrs.first().copied(),
+                        ..Miss::silent(Cause::TcpRefused, Stage::Connect, Sent::No)
+                    }),
+                    20..24 => Some(Miss::silent(Cause::HttpResetBeforeResponse, Stage::Head, Sent::Maybe)),
+                    24..26 => Some(Miss::silent(Cause::TcpStalePooled, Stage::Send, Sent::Maybe)),
+                    26..28 => Some(Miss::silent(Cause::TlsH2Broken, Stage::Head, Sent::Maybe)),
+                    28..29 => Some(Miss::answer(Cause::RequestInvalid, true, None)),
+                    _ => None,
+                }
+            };
+            if let Some(miss) = miss {
+                return self.at(ms(start, 20 + long / 10), Input::Failed(id, miss));
+            }
+            self.at(ms(start, 10), Input::Reached(id, Stage::Send));
+            self.at(ms(start, 20 + long), head);
+            match roll {
+                30..33 => {
+                    self.at(ms(start, 60_000 + long), Input::Failed(id, broken(Cause::StreamStalled, false)))
+                }
+                33..38 => {
+                    self.at(ms(start, 300 + long), Input::Content(id));
+                    self.at(ms(start, 900 + long), Input::Failed(id, broken(Cause::StreamCut, roll == 33)));
+                }
+                38..40 => {
+                    self.at(ms(start, 400 + long), Input::Failed(id, broken(Cause::StreamEndedEarly, false)))
+                }
+                _ => {
+                    self.at(ms(start, 300 + long), Input::Content(id));
+                    self.at(ms(start, 900 + long), Input::Done(id, Usage { output: 9, ..Usage::default() }));
+                }
+            }
+        }
+
+        fn patience(&self, c: &Told) -> Mono {
+            match c.deadline {
+                Some(d) => d.min(c.started + self.settings.patience_max),
+                None => c.refused.map_or(Mono(u64::MAX), |r| r + self.settings.patience),
+            }
+        }
+
+        /// Before the engine hears it: what the harness knows of it.
+        fn learn(&mut self, input: &mut Input) {
+            if let Input::Head(id, ..) | Input::Content(id) | Input::Failed(id, _) | Input::Done(id, _) =
+                input
+            {
+                self.reports += 1;
+                if Some(self.reports) == self.break_at {
+                    *input = Input::Failed(*id, Miss::silent(Cause::HttpNoResponse, Stage::Head, Sent::Yes));
+                }
+            }
+            match input {
+                Input::Call { call, deadline, ask, .. } => {
+                    let told = Told {
+                        ask: *ask,
+                        deadline: *deadline,
+                        started: self.now,
+                        refused: None,
+                        starts: 0,
+                        committed: false,
+                        unsafe_now: false,
+                        not_before: Mono(0),
+                        record: CallRecord::new(*call, self.now),
+                    };
+                    self.calls.insert(*call, told);
+                }
+                Input::Failed(id, miss) if self.live.remove(id) => {
+                    let key = self.plans[id].key;
+                    if let (Some(key), Some(after)) = (key, miss.hint.after) {
+                        if miss.cause == Cause::QuotaRequests {
+                            let rest = self.rests.entry(key).or_insert(Mono(0));
+                            *rest = (*rest).max(self.now + after);
+                        }
+                    }
+                    let c = self.calls.get_mut(&id.call).unwrap();
+                    c.refused.get_or_insert(self.now);
+                    c.unsafe_now |=
+                        c.ask.repeat == Repeat::Once && miss.sent != Sent::No && !miss.not_executed;
+                    c.unsafe_now |= !c.ask.replayable;
+                    if key.is_none() || miss.cause != Cause::QuotaRequests {
+                        c.not_before = miss.hint.after.map_or(Mono(0), |a| self.now + a);
+                    }
+                }
+                Input::Done(id, _) => {
+                    self.live.remove(id);
+                }
+                _ => {}
+            }
+        }
+
+        fn step(&mut self, mut input: Input) {
+            self.learn(&mut input);
+            let gone = if let Input::CallerGone(c) = &input { Some(*c) } else { None };
+            let mut out = Vec::new();
+            self.engine.handle(self.now, input, &mut out);
+            assert!(self.engine.wake_at().is_none_or(|w| w > self.now), "time stands still");
+            for o in &out {
+                self.check(o, gone);
+            }
+            for (_, milli) in self.engine.view().budget_milli {
+                assert!(milli <= self.settings.budget_max_milli);
+            }
+            self.trace.extend(out.into_iter().map(|o| (self.now, o)));
+        }
+
+        fn check(&mut self, o: &Output, gone: Option<CallId>) {
+            match o {
+                Output::Start { call, attempt, plan } => {
+                    let c = &self.calls[call];
+                    assert_ne!(Some(*call), gone);
+                    assert!(!c.unsafe_now, "repeated what must not be");
+                    assert_eq!(c.committed, plan.body == Body::Continue);
+                    assert!(c.refused.is_none() || self.now <= self.patience(c), "after the patience");
+                    assert!(self.now >= c.not_before, "before the hint");
+                    let rests = plan.key.and_then(|k| self.rests.get(&k));
+                    assert!(rests.is_none_or(|r| *r <= self.now), "a resting key was used");
+                    assert_eq!(attempt.n, c.starts + 1);
+                    assert!(attempt.n <= self.settings.attempts_max);
+                    self.calls.get_mut(call).unwrap().starts += 1;
+                    self.live.insert(*attempt);
+                    self.plans.insert(*attempt, plan.clone());
+                    self.serve(*attempt, plan);
+                }
+                Output::Park(call, _, until) => {
+                    let c = self.calls.get_mut(call).unwrap();
+                    c.refused.get_or_insert(self.now);
+                    let c = &self.calls[call];
+                    assert_ne!(Some(*call), gone);
+                    assert!(*until >= self.now && *until <= self.patience(c), "parked beyond the patience");
+                }
+                Output::Abort(a) => assert!(self.live.remove(a)),
+                Output::Commit(a) => {
+                    let c = self.calls.get_mut(&a.call).unwrap();
+                    assert!(!std::mem::replace(&mut c.committed, true), "two commits");
+                }
+                Output::Fail(call, answer) => {
+                    assert_eq!(self.calls[call].committed, answer.broken);
+                    assert_ne!(Some(*call), gone);
+                }
+                Output::Finish(call) => assert!(self.calls[call].committed),
+                Output::Note(event) => {
+                    let Some(call) = event.call else { return };
+                    let c = self.calls.get_mut(&call).unwrap();
+                    c.record.apply(event);
+                    if c.record.outcome.is_some() {
+                        let c = self.calls.remove(&call).unwrap();
+                        assert_eq!(c.record.attempts.len(), usize::from(c.starts));
+                        assert!(
+                            c.record.attempts.iter().all(|a| a.ended.is_some()),
+                            "an attempt without an end"
+                        );
+                        assert!(c.record.waited() <= c.record.ended.since(c.record.started));
+                        assert_eq!(c.record.committed.is_some(), c.committed);
+                        assert!(!self.live.iter().any(|a| a.call == call), "an attempt outlives its call");
+                        assert!(self.over.insert(call, c.record).is_none());
+                    }
+                }
+            }
+        }
+
+        fn run(mut self, count: u64) -> Self {
+            while self.now.0 < 3_600_000_000 {
+                let wake = self.engine.wake_at();
+                let event = self.events.first_key_value().map(|((at, _), _)| *at);
+                match (wake, event) {
+                    (None, None) => break,
+                    (Some(w), e) if e.is_none_or(|e| w < e) => {
+                        self.now = w;
+                        self.step(Input::Tick);
+                    }
+                    _ => {
+                        let ((at, _), input) = self.events.pop_first().unwrap();
+                        self.now = at;
+                        self.step(input);
+                    }
+                }
+            }
+            let view = self.engine.view();
+            assert_eq!((view.calls, view.in_flight, view.parked), (0, 0, 0));
+            assert_eq!(self.over.len() as u64, count, "every call ends");
+            self
+        }
+    }
+
+    fn kinds() -> [(Settings, u32); 4] {
+        let plain = Settings::default();
+        let hedged = Settings { hedge: Some(Dur::secs(2)), resume: true, ..plain };
+        let queued = Settings { in_flight_max: Some(8), budget_start_milli: 1_000, ..hedged };
+        [(plain, 0), (hedged, 3), (queued, 1), (Settings { maybe_billed: false, ..queued }, 2)]
+    }
+
+    #[test]
+    fn thousands_of_calls_keep_every_promise() {
+        for seed in 1..=4 {
+            for (settings, keys) in kinds() {
+                let mut w = world(seed, settings, keys, None);
+                w.calls(1_000, 50);
+                w.run(1_000);
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_trace() {
+        let run = |seed| {
+            let mut w = world(seed, kinds()[1].0, 3, None);
+            w.calls(300, 100);
+            w.run(300).trace
+        };
+        assert_eq!(run(5), run(5));
+        assert_ne!(run(5), run(6));
+    }
+
+    #[test]
+    fn whichever_report_is_a_failure_instead_every_promise_holds() {
+        for nth in 1..=150 {
+            for (settings, keys) in kinds() {
+                let mut w = world(9, settings, keys, Some(nth));
+                w.calls(40, 300);
+                w.run(40);
+            }
+        }
+    }
+}
