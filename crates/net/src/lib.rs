@@ -1,1 +1,33 @@
-//! To be written.
+//! The transport steps, written once and used by the client and the doctor alike: resolve, connect, tunnel, handshake
+//! and exchange. Whatever fails here is a [`Fault`], typed where it happens, and nothing leaves the machine without a
+//! [`Pass`] of the [`Fence`].
+
+mod body;
+mod conn;
+mod connect;
+mod fault;
+mod fence;
+mod pool;
+mod proxy;
+mod resolve;
+mod target;
+mod tls;
+mod tunnel;
+mod wire;
+
+pub use body::Body;
+pub use conn::{Conn, Limits, MAX_HEAD_BYTES, MAX_HEADERS, ReqBody, Route, SendLimits, open};
+pub use connect::{HEAD_START, KEEPALIVE, connect};
+pub use fault::Fault;
+pub use fence::{Egress, Fence, FenceError, Pass};
+pub use hyper::body::Incoming;
+pub use pool::{IDLE_LIMIT, MAX_IDLE, Pool, Want};
+pub use proxy::{Proxy, ProxyEnv, parse_proxy};
+pub use resolve::resolve;
+pub use rustls::ClientConfig;
+pub use target::{Scheme, Target};
+pub use tls::{TrustSettings, handshake, tls_config};
+pub use tunnel::{MAX_TUNNEL_HEAD, TunnelReply};
+
+#[cfg(test)]
+mod testing;

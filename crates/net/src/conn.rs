@@ -1,0 +1,451 @@
+//! A connection to an upstream, and one exchange over it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use clearline_model::{ConfigFault, Dur, Failure, Foreign, Framing, Limit, LocalFault, Secret, Sent, Stage};
+use http::header::{CONNECTION, HeaderValue, PROXY_AUTHORIZATION};
+use http::{Request, Response, Uri, Version};
+use http_body::Body as _;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+
+use crate::connect::connect;
+use crate::fault::Fault;
+use crate::fence::Fence;
+use crate::proxy::Proxy;
+use crate::resolve::resolve;
+use crate::target::{Scheme, Target};
+use crate::tls::handshake;
+use crate::tunnel::{self, TunnelReply};
+use crate::wire::{Stream, Tcp, Tracked, Watched, Wire, is_quiet};
+
+/// The most headers of an answer.
+pub const MAX_HEADERS: usize = 256;
+/// The longest head of an answer, bytes.
+pub const MAX_HEAD_BYTES: usize = 512 * 1024;
+
+/// The body of a request: complete before it is sent, so that it can be sent again.
+pub type ReqBody = Full<Bytes>;
+
+/// The way to an upstream.
+#[derive(Clone)]
+pub struct Route<'a> {
+    /// The upstream.
+    pub target: &'a Target,
+    /// The proxy, where there is one.
+    pub proxy: Option<&'a Proxy>,
+    /// How TLS is spoken.
+    pub tls: Arc<ClientConfig>,
+}
+
+impl Route<'_> {
+    /// Connections with the same key can stand in for each other.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let target = self.target;
+        let proxy = self
+            .proxy
+            .map_or_else(String::new, |p| format!(" via {}://{}:{}", p.scheme(), p.host(), p.port()));
+        format!("{}://{}{proxy}", target.scheme.word(), target.host_port())
+    }
+}
+
+/// The limits of the steps before an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// A name.
+    pub resolve: Dur,
+    /// All addresses together.
+    pub connect: Dur,
+    /// The proxy's answer.
+    pub tunnel: Dur,
+    /// TLS.
+    pub handshake: Dur,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { resolve: Dur::secs(5), connect: Dur::secs(5), tunnel: Dur::secs(10), handshake: Dur::secs(5) }
+    }
+}
+
+/// The limits of an exchange until the head of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendLimits {
+    /// Until the request has left.
+    pub send: Dur,
+    /// From then on, until the head of the answer.
+    pub first_byte: Dur,
+}
+
+impl Default for SendLimits {
+    fn default() -> Self {
+        Self { send: Dur::secs(60), first_byte: Dur::secs(600) }
+    }
+}
+
+/// A connection that takes requests, one after the other. Dropping it closes it.
+pub struct Conn {
+    tx: SendRequest<Tracked>,
+    wire: Arc<Wire>,
+    tcp: Arc<TcpStream>,
+    task: AbortHandle,
+    key: String,
+    addr: SocketAddr,
+    absolute: Option<String>,
+    proxy_auth: Option<HeaderValue>,
+    tunnel: Option<TunnelReply>,
+    created: Instant,
+    last_used: Instant,
+    uses: u32,
+    reusable: bool,
+    last_error: Option<Fault>,
+    sent_after: Option<Dur>,
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Opens a connection: resolve (unless `addrs` has the addresses, which are the proxy's where there is one), connect,
+/// tunnel, handshake. `on` hears how long each stage took, as it ends well.
+///
+/// # Errors
+///
+/// The fault of the step that failed.
+pub async fn open(
+    fence: &Fence,
+    route: Route<'_>,
+    addrs: &[SocketAddr],
+    limits: &Limits,
+    on: &mut (dyn FnMut(Stage, Dur) + Send),
+) -> Result<Conn, Fault> {
+    let (tcp, addr) = reach(fence, &route, addrs, (limits, on)).await?;
+    let tcp = Arc::new(tcp);
+    let at = |fault: Fault| if fault.addr.is_none() { fault.at(addr) } else { fault };
+    let mut stream: Stream = Box::new(Tcp(Arc::clone(&tcp)));
+    let mut reply = None;
+    let mut absolute = None;
+    if let Some(proxy) = route.proxy {
+        let begun = Instant::now();
+        if let Proxy::Http { host, tls: true, .. } = proxy {
+            let tls = Arc::clone(&route.tls);
+            stream = tunnel::tls_to_proxy(stream, host, tls, limits.tunnel).await.map_err(at)?;
+        }
+        let forwards = matches!(proxy, Proxy::Http { .. }) && route.target.scheme == Scheme::Http;
+        if forwards {
+            absolute = Some(format!("http://{}", route.target.authority()));
+        } else {
+            let host = tunnel_host(fence, &route, limits.resolve).await?;
+            let place = (host.as_str(), route.target.port);
+            reply = tunnel::ask(&mut stream, proxy, place, limits.tunnel).await.map_err(at)?;
+        }
+        on(Stage::Tunnel, begun.elapsed().into());
+    }
+    if route.target.scheme == Scheme::Https {
+        let begun = Instant::now();
+        let tls = Arc::clone(&route.tls);
+        stream = Box::new(handshake(stream, &route.target.host, tls, limits.handshake).await.map_err(at)?);
+        on(Stage::Handshake, begun.elapsed().into());
+    }
+    let proxy_auth = absolute.as_ref().and(route.proxy).and_then(Proxy::basic).as_ref().and_then(sensitive);
+    let mut conn = speak(stream, tcp, (route.key(), addr)).await?;
+    conn.absolute = absolute;
+    conn.proxy_auth = proxy_auth;
+    conn.tunnel = reply;
+    Ok(conn)
+}
+
+fn sensitive(secret: &Secret) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_bytes(secret.expose()).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Resolve and connect, to the upstream or to its proxy.
+async fn reach(
+    fence: &Fence,
+    route: &Route<'_>,
+    addrs: &[SocketAddr],
+    how: (&Limits, &mut (dyn FnMut(Stage, Dur) + Send)),
+) -> Result<(TcpStream, SocketAddr), Fault> {
+    let (limits, on) = how;
+    let (host, port) =
+        route.proxy.map_or((route.target.host.as_str(), route.target.port), |p| (p.host(), p.port()));
+    let whose = |fault: Fault| if route.proxy.is_some() { fault.of_tunnel() } else { fault };
+    let mut found = Vec::new();
+    if addrs.is_empty() {
+        let begun = Instant::now();
+        found = resolve(fence, host, port, limits.resolve).await.map_err(whose)?;
+        on(Stage::Resolve, begun.elapsed().into());
+    }
+    let begun = Instant::now();
+    let addrs = if addrs.is_empty() { &found } else { addrs };
+    let reached = connect(fence, addrs, limits.connect).await.map_err(whose)?;
+    on(Stage::Connect, begun.elapsed().into());
+    Ok(reached)
+}
+
+/// What the proxy is asked for: the name, or an address where it does not look names up itself.
+async fn tunnel_host(fence: &Fence, route: &Route<'_>, limit: Dur) -> Result<String, Fault> {
+    let host = &route.target.host;
+    if let Some(Proxy::Socks5 { remote_dns: false, .. }) = route.proxy {
+        let found = resolve(fence, host, route.target.port, limit).await?;
+        return Ok(found.first().map_or_else(|| host.clone(), |addr| addr.ip().to_string()));
+    }
+    Ok(host.clone())
+}
+
+/// HTTP/1.1 over the finished stream.
+async fn speak(stream: Stream, tcp: Arc<TcpStream>, named: (String, SocketAddr)) -> Result<Conn, Fault> {
+    let wire = Arc::new(Wire::default());
+    let io = TokioIo::new(Watched { inner: stream, wire: Arc::clone(&wire) });
+    let (tx, connection) = http1::Builder::new()
+        .preserve_header_case(true)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .handshake(io)
+        .await
+        .map_err(|e| Fault::new(Stage::Send, Failure::Eof).detailed(&e.to_string()))?;
+    // Its error also reaches the exchange that it belongs to.
+    let task = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+    let now = Instant::now();
+    let (key, addr) = named;
+    Ok(Conn {
+        tx,
+        wire,
+        tcp,
+        task,
+        key,
+        addr,
+        absolute: None,
+        proxy_auth: None,
+        tunnel: None,
+        created: now,
+        last_used: now,
+        uses: 0,
+        reusable: true,
+        last_error: None,
+        sent_after: None,
+    })
+}
+
+impl Conn {
+    /// Sends a request and waits for the head of its answer. The request's URI is the path; the form that a proxy
+    /// wants is made here.
+    ///
+    /// # Errors
+    ///
+    /// A fault of [`Stage::Send`] or [`Stage::Head`]; the connection is of no use afterwards.
+    pub async fn send(
+        &mut self,
+        req: Request<ReqBody>,
+        limits: &SendLimits,
+    ) -> Result<Response<Incoming>, Fault> {
+        let answer = self.exchange(req, limits).await;
+        self.last_used = Instant::now();
+        self.uses = self.uses.saturating_add(1);
+        match &answer {
+            Ok(response) => self.reusable &= keeps_alive(response),
+            Err(fault) => {
+                self.reusable = false;
+                self.last_error = Some(fault.clone());
+            }
+        }
+        answer
+    }
+
+    async fn exchange(
+        &mut self,
+        req: Request<ReqBody>,
+        limits: &SendLimits,
+    ) -> Result<Response<Incoming>, Fault> {
+        let begun = Instant::now();
+        self.sent_after = None;
+        let req = self.prepare(req)?;
+        self.wire.begin(req.body().is_end_stream());
+        if self.uses > 0 && !self.is_quiet() {
+            return Err(self.stale());
+        }
+        match tokio::time::timeout(limits.send.into(), self.tx.ready()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) if self.uses > 0 => return Err(self.stale()),
+            Ok(Err(error)) => return Err(self.fault(&error)),
+            Err(_late) => return Err(self.late()),
+        }
+        let left = limits.send - Dur::from(begun.elapsed());
+        let wire = Arc::clone(&self.wire);
+        let mut answer = std::pin::pin!(self.tx.try_send_request(req));
+        let mut early = None;
+        tokio::select! {
+            biased;
+            ended = &mut answer => early = Some(ended),
+            () = wire.flushed() => {}
+            () = tokio::time::sleep(left.into()) => return Err(self.late()),
+        }
+        let sent_after = Dur::from(begun.elapsed());
+        let ended = match early {
+            Some(ended) => ended,
+            None => match tokio::time::timeout(limits.first_byte.into(), answer).await {
+                Ok(ended) => ended,
+                Err(_late) => return Err(self.late()),
+            },
+        };
+        self.sent_after = Some(sent_after);
+        ended.map_err(|mut error| match error.take_message() {
+            Some(_unsent) if self.uses > 0 => self.stale(),
+            Some(_) | None => self.fault(error.error()),
+        })
+    }
+
+    /// Fits the request to the connection.
+    fn prepare(&self, req: Request<ReqBody>) -> Result<Request<Tracked>, Fault> {
+        let wire = Arc::clone(&self.wire);
+        let mut req = req.map(|inner| Tracked { inner, wire });
+        if let Some(base) = &self.absolute
+            && req.uri().authority().is_none()
+        {
+            let path = req.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+            let uri: Result<Uri, _> = format!("{base}{path}").parse();
+            *req.uri_mut() = uri.map_err(|e: http::uri::InvalidUri| {
+                Fault::new(Stage::Config, Failure::Config(ConfigFault::BaseUrl)).detailed(&e.to_string())
+            })?;
+        }
+        if let Some(auth) = &self.proxy_auth {
+            req.headers_mut().insert(PROXY_AUTHORIZATION, auth.clone());
+        }
+        Ok(req)
+    }
+
+    fn stale(&self) -> Fault {
+        Fault::new(Stage::Send, Failure::Local(LocalFault::StalePooled)).at(self.addr)
+    }
+
+    fn sent(&self) -> Sent {
+        match (self.wire.written(), self.wire.is_flushed()) {
+            (0, _) => Sent::No,
+            (_, true) => Sent::Yes,
+            (_, false) => Sent::Maybe,
+        }
+    }
+
+    fn stage(&self) -> Stage {
+        if self.wire.is_flushed() || self.wire.read() > 0 { Stage::Head } else { Stage::Send }
+    }
+
+    fn late(&self) -> Fault {
+        let limit = if self.wire.is_flushed() { Limit::FirstByte } else { Limit::Send };
+        let stage = if self.wire.is_flushed() { Stage::Head } else { Stage::Send };
+        Fault { sent: self.sent(), ..Fault::new(stage, Failure::TimedOut(limit)).at(self.addr) }
+    }
+
+    /// What hyper's error means, together with what the wire saw.
+    fn fault(&self, error: &hyper::Error) -> Fault {
+        let (failure, detail) = if error.is_parse_too_large() {
+            (Failure::Framing(Framing::TooLarge), error.to_string())
+        } else if error.is_parse() {
+            (Failure::Framing(Framing::Malformed), error.to_string())
+        } else if error.is_user() {
+            (Failure::Config(ConfigFault::Header), error.to_string())
+        } else {
+            self.wire.broke().unwrap_or_else(|| (Failure::Eof, error.to_string()))
+        };
+        Fault {
+            sent: self.sent(),
+            detail: Foreign::new(&detail),
+            ..Fault::new(self.stage(), failure).at(self.addr)
+        }
+    }
+
+    pub(crate) fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    fn is_quiet(&self) -> bool {
+        !self.tx.is_closed() && !self.wire.is_eof() && is_quiet(&self.tcp)
+    }
+
+    /// Whether another request may go over it.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.reusable && self.is_quiet()
+    }
+
+    /// Never to be used again.
+    pub const fn retire(&mut self) {
+        self.reusable = false;
+    }
+
+    /// What it is interchangeable with.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The address at its other end: the proxy's where there is one.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Whether requests are written for a forwarding proxy.
+    #[must_use]
+    pub const fn absolute_form(&self) -> bool {
+        self.absolute.is_some()
+    }
+
+    /// What the proxy answered to CONNECT.
+    #[must_use]
+    pub const fn tunnel(&self) -> Option<&TunnelReply> {
+        self.tunnel.as_ref()
+    }
+
+    /// When it was opened.
+    #[must_use]
+    pub const fn created(&self) -> Instant {
+        self.created
+    }
+
+    /// When it was last used.
+    #[must_use]
+    pub const fn last_used(&self) -> Instant {
+        self.last_used
+    }
+
+    /// How many requests went over it.
+    #[must_use]
+    pub const fn uses(&self) -> u32 {
+        self.uses
+    }
+
+    /// What ended it.
+    #[must_use]
+    pub const fn last_error(&self) -> Option<&Fault> {
+        self.last_error.as_ref()
+    }
+
+    /// How long the last request took to leave.
+    #[must_use]
+    pub const fn sent_after(&self) -> Option<Dur> {
+        self.sent_after
+    }
+}
+
+/// Whether the server keeps the connection after this answer.
+fn keeps_alive(response: &Response<Incoming>) -> bool {
+    let says = |word: &str| {
+        let values = response.headers().get_all(CONNECTION).iter().filter_map(|v| v.to_str().ok());
+        values.flat_map(|v| v.split(',')).any(|token| token.trim().eq_ignore_ascii_case(word))
+    };
+    if response.version() == Version::HTTP_10 { says("keep-alive") } else { !says("close") }
+}

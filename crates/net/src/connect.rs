@@ -1,0 +1,119 @@
+//! A TCP connection to the first of some addresses that answers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clearline_model::{Dur, Failure, Icmp, Limit, LocalFault, Stage};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::fault::Fault;
+use crate::fence::{Egress, Fence, Pass};
+
+/// How long an address is tried before the next one joins in (RFC 8305 section 8).
+pub const HEAD_START: Dur = Dur::millis(250);
+/// The interval of TCP keepalive probes on an idle connection.
+pub const KEEPALIVE: Dur = Dur::secs(60);
+
+type Attempt = Result<(TcpStream, SocketAddr), Fault>;
+
+/// Connects to the addresses in their order: the next one starts after [`HEAD_START`], or at once when one fails; the
+/// earlier ones stay alive, and the first that connects wins.
+///
+/// # Errors
+///
+/// The most telling of the failures, with its address.
+pub async fn connect(fence: &Fence, addrs: &[SocketAddr], limit: Dur) -> Attempt {
+    let end = moment_after(limit);
+    let mut rest = addrs.iter().copied();
+    let mut running = JoinSet::new();
+    let mut tried: Vec<SocketAddr> = Vec::new();
+    let mut worst: Option<Fault> = None;
+    let mut start_next = true;
+    loop {
+        if start_next && let Some(addr) = rest.next() {
+            match fence.check(Egress::Addr(addr)) {
+                Ok(pass) => {
+                    tried.push(addr);
+                    drop(running.spawn(dial(pass, addr)));
+                }
+                Err(fault) => {
+                    worst = telling(worst, fault);
+                    continue;
+                }
+            }
+        }
+        if running.is_empty() {
+            return Err(worst.unwrap_or_else(|| Fault::new(Stage::Connect, Failure::NoAddress)));
+        }
+        let more = rest.len() > 0;
+        tokio::select! {
+            biased;
+            ended = running.join_next() => match ended {
+                Some(Ok(Ok(won))) => return Ok(won),
+                Some(Ok(Err(fault))) => { worst = telling(worst, fault); start_next = true; }
+                Some(Err(_)) | None => start_next = true,
+            },
+            () = tokio::time::sleep_until(end) => break,
+            () = tokio::time::sleep(HEAD_START.into()), if more => start_next = true,
+        }
+    }
+    let late = Fault::new(Stage::Connect, Failure::TimedOut(Limit::Connect));
+    let late = tried.first().map_or_else(|| late.clone(), |addr| late.clone().at(*addr));
+    Err(telling(worst, late.clone()).unwrap_or(late))
+}
+
+/// The moment that a limit ends; a limit beyond the clock's range ends in 30 years.
+pub(crate) fn moment_after(limit: Dur) -> Instant {
+    const FAR: Duration = Duration::from_hours(24 * 365 * 30);
+    Instant::now() + Duration::from(limit).min(FAR)
+}
+
+async fn dial(_pass: Pass, addr: SocketAddr) -> Attempt {
+    let failed = |error: io::Error| {
+        let mut fault = Fault::io(Stage::Connect, &error).at(addr);
+        if addr.is_ipv6() && fault.failure == Failure::Local(LocalFault::Ports) {
+            // Without an IPv6 address of its own a host has no source to choose: that is a missing route.
+            fault.failure = Failure::Unreachable(Icmp::NoRoute);
+        }
+        fault
+    };
+    let stream = TcpStream::connect(addr).await.map_err(failed)?;
+    // Neither option decides whether the call can succeed.
+    drop(stream.set_nodelay(true));
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE.into()).with_interval(KEEPALIVE.into());
+    drop(SockRef::from(&stream).set_tcp_keepalive(&keepalive));
+    Ok((stream, addr))
+}
+
+/// Keeps the fault that says more; of two that say the same, the first.
+fn telling(kept: Option<Fault>, new: Fault) -> Option<Fault> {
+    let rank = |failure: Failure| match failure {
+        Failure::Local(LocalFault::Descriptors | LocalFault::Ports) => 6,
+        Failure::Refused => 5,
+        Failure::Reset => 4,
+        Failure::Unreachable(_) => 3,
+        Failure::TimedOut(_) => 2,
+        Failure::Os(_) => 4,
+        Failure::Local(LocalFault::Forbidden | LocalFault::StalePooled | LocalFault::PoolExhausted)
+        | Failure::Eof
+        | Failure::Rcode(..)
+        | Failure::NoAddress
+        | Failure::Alert(_)
+        | Failure::Cert(_)
+        | Failure::NotTls
+        | Failure::Tunnel(_)
+        | Failure::Socks(_)
+        | Failure::Status(..)
+        | Failure::Framing(_)
+        | Failure::Ended(_)
+        | Failure::Config(_) => 1,
+    };
+    match kept {
+        Some(kept) if rank(kept.failure) >= rank(new.failure) => Some(kept),
+        Some(_) | None => Some(new),
+    }
+}

@@ -1,0 +1,148 @@
+//! TLS: whom we trust, and the handshake.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clearline_model::{CertFault, ConfigFault, Dur, Failure, Limit, Stage};
+use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::fault::{Fault, of_io};
+
+/// Which roots are trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustSettings {
+    /// These roots and no others (`SSL_CERT_FILE`).
+    pub only: Option<PathBuf>,
+    /// These roots as well (`NODE_EXTRA_CA_CERTS`).
+    pub extra: Vec<PathBuf>,
+    /// What stands in for the built-in public roots (`CLEARLINE_PUBLIC_ROOTS`).
+    pub public_roots: Option<PathBuf>,
+    /// Whether the system's store comes first.
+    pub system: bool,
+}
+
+impl Default for TrustSettings {
+    fn default() -> Self {
+        Self { only: None, extra: Vec::new(), public_roots: None, system: true }
+    }
+}
+
+/// Makes the configuration of every handshake.
+///
+/// # Errors
+///
+/// `Config(CaFile)` where a file is missing or unreadable, `Config(NoRoots)` where no root is left.
+pub fn tls_config(trust: &TrustSettings) -> Result<Arc<ClientConfig>, Fault> {
+    let mut roots = RootCertStore::empty();
+    match &trust.only {
+        Some(file) => add_file(&mut roots, file)?,
+        None => {
+            if trust.system {
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            }
+            if roots.is_empty() {
+                match &trust.public_roots {
+                    Some(file) => add_file(&mut roots, file)?,
+                    None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+                }
+            }
+        }
+    }
+    for file in &trust.extra {
+        add_file(&mut roots, file)?;
+    }
+    if roots.is_empty() {
+        return Err(Fault::new(Stage::Config, Failure::Config(ConfigFault::NoRoots)));
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| Fault::new(Stage::Config, Failure::Os(5)).detailed(&e.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), Fault> {
+    let wrong = |why: String| {
+        Fault::new(Stage::Config, Failure::Config(ConfigFault::CaFile))
+            .detailed(&format!("{}: {why}", file.display()))
+    };
+    let found = CertificateDer::pem_file_iter(file).map_err(|e| wrong(e.to_string()))?;
+    for cert in found {
+        let cert = cert.map_err(|e| wrong(e.to_string()))?;
+        // A bundle may hold a few that no verifier can read; the others still count.
+        roots.add_parsable_certificates([cert]);
+    }
+    Ok(())
+}
+
+/// The handshake with a server of this name.
+///
+/// # Errors
+///
+/// A fault of [`Stage::Handshake`].
+pub async fn handshake<S>(
+    stream: S,
+    host: &str,
+    config: Arc<ClientConfig>,
+    limit: Dur,
+) -> Result<TlsStream<S>, Fault>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let name = ServerName::try_from(host.to_owned()).map_err(|e| {
+        Fault::new(Stage::Config, Failure::Config(ConfigFault::BaseUrl)).detailed(&e.to_string())
+    })?;
+    match tokio::time::timeout(limit.into(), TlsConnector::from(config).connect(name, stream)).await {
+        Err(_late) => Err(Fault::new(Stage::Handshake, Failure::TimedOut(Limit::Handshake))),
+        Ok(Err(error)) => Err(Fault::new(Stage::Handshake, failed(&error)).detailed(&error.to_string())),
+        Ok(Ok(stream)) => Ok(stream),
+    }
+}
+
+fn failed(error: &io::Error) -> Failure {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    inner.map_or_else(|| of_io(error, Stage::Handshake), of_rustls)
+}
+
+/// What rustls refused. Alerts that we would have sent stand for what the peer did.
+#[expect(clippy::wildcard_enum_match_arm, reason = "rustls may add errors; the rest is a failed handshake")]
+fn of_rustls(error: &rustls::Error) -> Failure {
+    match error {
+        rustls::Error::AlertReceived(alert) => Failure::Alert(u8::from(*alert)),
+        rustls::Error::InvalidCertificate(wrong) => Failure::Cert(of_certificate(wrong)),
+        rustls::Error::InvalidMessage(_) | rustls::Error::PeerSentOversizedRecord => Failure::NotTls,
+        rustls::Error::PeerIncompatible(rustls::PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig)
+        | rustls::Error::PeerIncompatible(rustls::PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
+            Failure::Alert(u8::from(AlertDescription::ProtocolVersion))
+        }
+        rustls::Error::NoApplicationProtocol => {
+            Failure::Alert(u8::from(AlertDescription::NoApplicationProtocol))
+        }
+        rustls::Error::NoCertificatesPresented => Failure::Cert(CertFault::Other),
+        _ => Failure::Alert(u8::from(AlertDescription::HandshakeFailure)),
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "rustls may add reasons; the rest is Other")]
+fn of_certificate(error: &CertificateError) -> CertFault {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => CertFault::Expired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => CertFault::NotYetValid,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            CertFault::WrongHost
+        }
+        CertificateError::UnknownIssuer => CertFault::UnknownIssuer,
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => CertFault::Weak,
+        _ => CertFault::Other,
+    }
+}

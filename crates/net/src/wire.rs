@@ -1,0 +1,249 @@
+//! A connection's bytes, counted: what hyper does not tell by itself (was the request sent, what did the kernel say).
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use clearline_model::{Failure, Stage};
+use http_body::{Frame, SizeHint};
+use http_body_util::Full;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use crate::fault::of_io;
+
+/// Any stream that bytes go over.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+/// A stream whose layers are forgotten.
+pub(crate) type Stream = Box<dyn Io>;
+
+/// What is known of a connection's bytes. One request runs at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Wire {
+    written: AtomicU64,
+    read: AtomicU64,
+    eof: AtomicBool,
+    body_taken: AtomicBool,
+    flushed: AtomicBool,
+    wake: Notify,
+    broke: Mutex<Option<(Failure, String)>>,
+}
+
+impl Wire {
+    /// A new request starts.
+    pub(crate) fn begin(&self, bodyless: bool) {
+        self.written.store(0, Ordering::Release);
+        self.read.store(0, Ordering::Release);
+        self.flushed.store(false, Ordering::Release);
+        self.body_taken.store(bodyless, Ordering::Release);
+    }
+
+    /// Bytes of the request that left.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// Bytes of the answer that came.
+    pub(crate) fn read(&self) -> u64 {
+        self.read.load(Ordering::Acquire)
+    }
+
+    /// Whether the whole request left.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.flushed.load(Ordering::Acquire)
+    }
+
+    /// Whether the peer closed.
+    pub(crate) fn is_eof(&self) -> bool {
+        self.eof.load(Ordering::Acquire)
+    }
+
+    /// Waits until the whole request left.
+    pub(crate) async fn flushed(&self) {
+        while !self.is_flushed() {
+            self.wake.notified().await;
+        }
+    }
+
+    /// The last error of the connection.
+    pub(crate) fn broke(&self) -> Option<(Failure, String)> {
+        self.broke.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &result {
+            let failure = of_io(error, Stage::Send);
+            *self.broke.lock().unwrap_or_else(PoisonError::into_inner) = Some((failure, error.to_string()));
+        }
+        result
+    }
+}
+
+/// A stream that counts into a [`Wire`].
+pub(crate) struct Watched {
+    pub(crate) inner: Stream,
+    pub(crate) wire: Arc<Wire>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = ready!(Pin::new(&mut self.inner).poll_read(cx, buf));
+        let got = buf.filled().len() - before;
+        if result.is_ok() && got == 0 {
+            self.wire.eof.store(true, Ordering::Release);
+        }
+        self.wire.read.fetch_add(got as u64, Ordering::AcqRel);
+        Poll::Ready(self.wire.note(result))
+    }
+}
+
+impl Watched {
+    fn wrote(&self, result: io::Result<usize>) -> io::Result<usize> {
+        if let Ok(n) = &result {
+            self.wire.written.fetch_add(*n as u64, Ordering::AcqRel);
+        }
+        self.wire.note(result)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let result = ready!(Pin::new(&mut self.inner).poll_write(cx, buf));
+        Poll::Ready(self.wrote(result))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = ready!(Pin::new(&mut self.inner).poll_flush(cx));
+        let wire = &self.wire;
+        if result.is_ok() && wire.written() > 0 && wire.body_taken.load(Ordering::Acquire) {
+            wire.flushed.store(true, Ordering::Release);
+            wire.wake.notify_one();
+        }
+        Poll::Ready(wire.note(result))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, bufs));
+        Poll::Ready(self.wrote(result))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
+/// A request's body that says when it was handed over completely.
+pub(crate) struct Tracked {
+    pub(crate) inner: Full<Bytes>,
+    pub(crate) wire: Arc<Wire>,
+}
+
+impl http_body::Body for Tracked {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        self.wire.body_taken.store(self.inner.is_end_stream(), Ordering::Release);
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A TCP stream with a second handle, so that an idle connection can be looked at before it is used again.
+pub(crate) struct Tcp(pub(crate) Arc<TcpStream>);
+
+impl AsyncRead for Tcp {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.0.poll_read_ready(cx))?;
+            match self.0.try_read(buf.initialize_unfilled()) {
+                Ok(n) => {
+                    buf.advance(n);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) => return Poll::Ready(Err(e)),
+            }
+        }
+    }
+}
+
+impl Tcp {
+    fn poll_put(
+        &self,
+        cx: &mut Context<'_>,
+        put: &dyn Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.0.poll_write_ready(cx))?;
+            match put(&self.0) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Tcp {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_put(cx, &|tcp| tcp.try_write(buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_put(cx, &|tcp| tcp.try_write_vectored(bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(socket2::SockRef::from(&*self.0).shutdown(std::net::Shutdown::Write))
+    }
+}
+
+/// Whether an idle connection is still of use: neither closed nor with bytes that nobody asked for.
+pub(crate) fn is_quiet(tcp: &TcpStream) -> bool {
+    let mut byte = [std::mem::MaybeUninit::uninit()];
+    let seen = socket2::SockRef::from(tcp).peek(&mut byte);
+    matches!(seen, Err(e) if e.kind() == io::ErrorKind::WouldBlock)
+}
