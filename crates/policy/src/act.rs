@@ -250,7 +250,6 @@ impl Engine {
         let retry_after = miss.hint.after;
         let answer = Answer { from: None, cause: miss.cause, retry_after, no_retry: false, broken: true };
         t.out.push(Output::Fail(call.id, answer));
-        let status = if status == 0 { 200 } else { status };
         self.end(t, call, Outcome::Broken, (Some(miss.cause), status));
     }
 
@@ -261,7 +260,8 @@ impl Engine {
             used: call.used,
             maybe_billed: self.config.settings.maybe_billed,
             pooled: running.key.is_some(),
-            other_address: self.addresses.has_good(call.lane.upstream, t.now),
+            // Where nobody knows which address failed, another one cannot be chosen.
+            other_address: miss.addr.is_some() && self.addresses.has_good(call.lane.upstream, t.now),
         };
         let decision = decide(miss, &case);
         let floor = miss.hint.not_before(t.now);
@@ -269,11 +269,7 @@ impl Engine {
         call.owes = costs(miss.cause);
         match decision {
             Decision::End => self.fail(t, call, false),
-            Decision::NextKey => {
-                call.tried.extend(running.key);
-                self.proceed(t, call);
-            }
-            Decision::RestKey => self.proceed(t, call),
+            Decision::NextKey | Decision::RestKey => self.proceed(t, call),
             Decision::AtOnce(conn) => {
                 call.conn = call.conn.max(conn);
                 call.used.conn = true;

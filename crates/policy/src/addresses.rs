@@ -25,18 +25,18 @@ impl Addresses {
         self.resolved.insert(upstream, addrs);
     }
 
-    /// Avoids an address: longer each time, from anew when it was good for the longest avoidance.
-    pub(crate) fn avoid(&mut self, addr: AddrId, now: Mono, s: &Settings) -> Mono {
+    /// Avoids an address: longer each time, from anew when it was good for the longest avoidance. Attempts that fail
+    /// while it is avoided already change nothing: they are the same trouble.
+    pub(crate) fn avoid(&mut self, addr: AddrId, now: Mono, s: &Settings) -> Option<Mono> {
         let old = self.marks.get(&addr).copied();
-        let strikes = old.filter(|o| now <= o.until + s.address_avoid_max).map_or(0, |o| o.strikes);
-        let length = s.address_avoid.scale(1 << strikes.min(32), 1).min(s.address_avoid_max);
-        let until = old.map_or(now + length, |o| o.until.max(now + length));
-        if let Some(o) = old {
-            self.open.remove(&(o.until, addr));
+        if old.is_some_and(|o| o.until > now) {
+            return None;
         }
+        let strikes = old.filter(|o| now <= o.until + s.address_avoid_max).map_or(0, |o| o.strikes);
+        let until = now + s.address_avoid.scale(1 << strikes.min(32), 1).min(s.address_avoid_max);
         self.open.insert((until, addr));
         self.marks.insert(addr, Avoided { until, strikes: strikes.saturating_add(1) });
-        until
+        Some(until)
     }
 
     /// The next address whose avoidance is over.
@@ -67,5 +67,27 @@ impl Addresses {
 
     pub(crate) fn avoided(&self, now: Mono) -> impl Iterator<Item = (AddrId, Mono)> {
         self.open.iter().filter(move |(until, _)| *until > now).map(|(until, addr)| (*addr, *until))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_avoidance_doubles_up_to_its_bound_and_is_forgotten_after_a_good_time() {
+        let (mut a, s) = (Addresses::default(), Settings::default());
+        a.resolved(UpstreamId(0), vec![AddrId(1), AddrId(2)]);
+        let mut now = Mono(0);
+        for secs in [5, 10, 20, 40, 60, 60] {
+            let until = a.avoid(AddrId(1), now, &s);
+            assert_eq!(until, Some(Mono(now.0 + secs * 1_000_000)));
+            assert_eq!(a.avoid(AddrId(1), now, &s), None);
+            assert_eq!(a.plan(UpstreamId(0), now), (vec![AddrId(2), AddrId(1)], vec![AddrId(1)]));
+            now = until.unwrap();
+            assert_eq!((a.over(now), a.over(now)), (Some(AddrId(1)), None));
+        }
+        now = Mono(now.0 + 61_000_000);
+        assert_eq!(a.avoid(AddrId(1), now, &s), Some(Mono(now.0 + 5_000_000)));
     }
 }

@@ -269,6 +269,10 @@ impl Engine {
         );
         self.charge(t, &running, miss);
         call.last = Some(miss.cause);
+        let row = miss.cause.row();
+        if row.charge == Charge::Key && matches!(row.retry, Retry::Never | Retry::AfterRefresh) {
+            call.tried.extend(running.key);
+        }
         if call.committed.is_some() {
             self.broken(t, call, running.status, miss);
             return;
@@ -314,7 +318,9 @@ impl Engine {
 
     fn avoid(&mut self, t: &mut Turn<'_>, addr: AddrId) {
         let until = self.addresses.avoid(addr, t.now, &self.config.settings);
-        t.note(None, EventKind::AddressChanged { addr, avoided_until: Some(until) });
+        if until.is_some() {
+            t.note(None, EventKind::AddressChanged { addr, avoided_until: until });
+        }
     }
 
     fn on_done(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, usage: clearline_model::Usage) {

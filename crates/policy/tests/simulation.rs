@@ -5,10 +5,14 @@ mod simulation {
     use std::collections::{BTreeMap, BTreeSet};
 
     use clearline_model::{
-        AddrId, Ask, AttemptId, CallId, CallRecord, CallerId, Cause, Dur, KeyId, LaneId, Limits, Mono,
-        Repeat, Sent, Stage, UpstreamId, Usage,
+        AddrId, Ask, AttemptId, CallId, CallRecord, CallerId, Cause, Dur, EventKind, KeyId, LaneId, Limits,
+        Mono, Repeat, Sent, Stage, UpstreamId, Usage,
     };
-    use clearline_policy::{Body, Config, Engine, Input, Miss, Output, Partial, Plan, Settings, Upstream};
+    use clearline_policy::{
+        Body, Config, Engine, Input, KeyChange, Miss, Output, Partial, Plan, Settings, Upstream,
+    };
+
+    use proptest::prelude::*;
 
     const LANE: LaneId = LaneId { upstream: UpstreamId(0), family: 0 };
 
@@ -243,7 +247,9 @@ mod simulation {
                     assert_ne!(Some(*call), gone);
                     assert!(!c.unsafe_now, "repeated what must not be");
                     assert_eq!(c.committed, plan.body == Body::Continue);
-                    assert!(c.refused.is_none() || self.now <= self.patience(c), "after the patience");
+                    // Patience ends at the commit.
+                    let patient = c.committed || c.refused.is_none() || self.now <= self.patience(c);
+                    assert!(patient, "after the patience");
                     assert!(self.now >= c.not_before, "before the hint");
                     let rests = plan.key.and_then(|k| self.rests.get(&k));
                     assert!(rests.is_none_or(|r| *r <= self.now), "a resting key was used");
@@ -324,13 +330,39 @@ mod simulation {
 
     #[test]
     fn thousands_of_calls_keep_every_promise() {
+        let mut seen = BTreeSet::new();
         for seed in 1..=4 {
             for (settings, keys) in kinds() {
                 let mut w = world(seed, settings, keys, None);
                 w.calls(1_000, 50);
-                w.run(1_000);
+                let w = w.run(1_000);
+                seen.extend(w.over.values().filter_map(|r| r.outcome).map(|o| o.word()));
+                for (_, o) in &w.trace {
+                    let word = match o {
+                        Output::Start { plan, .. } if plan.hedge => "hedge",
+                        Output::Start { plan, .. } if plan.body == Body::Continue => "continue",
+                        Output::Fail(_, a) if a.no_retry => "no-retry",
+                        Output::Abort(_) => "abort",
+                        Output::Park(_, Cause::ClientPoolExhausted, _) => "queue",
+                        _ => continue,
+                    };
+                    seen.insert(word);
+                }
             }
         }
+        let all = [
+            "abort",
+            "broken",
+            "continue",
+            "failed",
+            "hedge",
+            "left",
+            "no-retry",
+            "queue",
+            "refused",
+            "succeeded",
+        ];
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), all, "the simulation reaches everything");
     }
 
     #[test]
@@ -351,6 +383,72 @@ mod simulation {
                 let mut w = world(9, settings, keys, Some(nth));
                 w.calls(40, 300);
                 w.run(40);
+            }
+        }
+    }
+
+    /// Any input for any call in any order: late, doubled and invented reports change nothing that is over.
+    fn noise() -> impl Strategy<Value = (u64, Input)> {
+        let id = (1_u64..5, 1_u16..4).prop_map(|(c, n)| AttemptId { call: CallId(c), n });
+        let cause = (0..Cause::ALL.len()).prop_map(|i| Cause::ALL[i]);
+        let miss = (id.clone(), cause, any::<(bool, bool)>(), proptest::option::of(0_u64..30_000));
+        let input = prop_oneof![
+            (1_u64..5, any::<bool>()).prop_map(|(n, stream)| Input::Call {
+                call: CallId(n),
+                lane: LANE,
+                caller: CallerId(0),
+                deadline: None,
+                ask: Ask { stream, resumable: stream, ..Ask::default() },
+            }),
+            id.clone().prop_map(|i| Input::Head(i, 200, Limits::default())),
+            id.clone().prop_map(Input::Content),
+            id.prop_map(|i| Input::Done(i, Usage::default())),
+            miss.prop_map(|(i, cause, (answered, not_executed), after)| {
+                let miss = Miss::answer(cause, not_executed, after.map(Dur::millis));
+                Input::Failed(i, Miss { answered, addr: Some(AddrId(0)), ..miss })
+            }),
+            (1_u64..5).prop_map(|n| Input::CallerGone(CallId(n))),
+            (0_u32..2, 0_u32..3).prop_map(|(k, permits)| Input::Lease {
+                lane: LANE,
+                key: KeyId(k),
+                permits,
+                until: Mono(9_000_000),
+            }),
+            (0_u32..2, 0..3).prop_map(|(k, c)| {
+                let change = [KeyChange::Add, KeyChange::Remove, KeyChange::Refresh][c as usize];
+                Input::Key(KeyId(k), change)
+            }),
+            Just(Input::Tick),
+        ];
+        (0_u64..3_000, input)
+    }
+
+    proptest! {
+        #[test]
+        fn noise_never_revives_a_call(script in proptest::collection::vec(noise(), 1..60), kind in 0_usize..4) {
+            let (settings, keys) = kinds()[kind];
+            let mut engine = world(1, settings, keys, None).engine;
+            let (mut now, mut alive) = (Mono(0), BTreeSet::new());
+            for (ms, input) in script {
+                now = now + Dur::millis(ms);
+                if let Input::Call { call, .. } = &input {
+                    alive.insert(*call);
+                }
+                let mut out = Vec::new();
+                engine.handle(now, input, &mut out);
+                prop_assert!(engine.wake_at().is_none_or(|w| w > now));
+                for o in out {
+                    match o {
+                        Output::Start { call, .. } | Output::Park(call, ..) => prop_assert!(alive.contains(&call)),
+                        Output::Fail(call, _) => prop_assert!(alive.remove(&call)),
+                        Output::Finish(call) => prop_assert!(alive.remove(&call)),
+                        Output::Abort(a) | Output::Commit(a) => prop_assert!(alive.contains(&a.call)),
+                        Output::Note(e) => if let (Some(c), EventKind::CallEnded { .. }) = (e.call, &e.kind) {
+                            alive.remove(&c);
+                        },
+                    }
+                }
+                prop_assert_eq!(engine.view().calls, alive.len());
             }
         }
     }
