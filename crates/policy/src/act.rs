@@ -82,6 +82,9 @@ impl Engine {
             Err(Obstacle::Until(at, cause)) => {
                 let jitter = self.dice.upto(HINT_JITTER);
                 self.park(t, call, (at, at + jitter), (cause, false));
+                if let Some(wait) = &mut call.wait {
+                    wait.key = true;
+                }
             }
         }
     }
@@ -128,7 +131,7 @@ impl Engine {
             return;
         }
         let until = wanted.min(end).max(least);
-        self.wait(t, call, Wait { until, queued: false }, cause);
+        self.wait(t, call, Wait { until, queued: false, key: false }, cause);
     }
 
     fn enqueue(&mut self, t: &mut Turn<'_>, call: &mut Call) {
@@ -139,7 +142,7 @@ impl Engine {
             return;
         }
         self.lanes.entry(call.lane).or_default().queue.insert(call.id);
-        self.wait(t, call, Wait { until, queued: true }, Cause::ClientPoolExhausted);
+        self.wait(t, call, Wait { until, queued: true, key: false }, Cause::ClientPoolExhausted);
     }
 
     fn wait(&self, t: &mut Turn<'_>, call: &mut Call, wait: Wait, cause: Cause) {

@@ -65,6 +65,8 @@ pub(crate) struct Saved {
 pub(crate) struct Wait {
     pub(crate) until: Mono,
     pub(crate) queued: bool,
+    /// For a key: one that comes or is renewed ends the wait.
+    pub(crate) key: bool,
 }
 
 impl Call {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearline_model::{
-    AddrId, AttemptId, CallId, Cause, Charge, Event, EventKind, LaneId, Mono, Outcome, Retry, UpstreamId,
+    AddrId, AttemptId, CallId, Cause, Charge, Event, EventKind, KeyId, KeyState, LaneId, Mono, Outcome,
+    Retry, Sent, Stage, UpstreamId, Usage,
 };
 
 use crate::addresses::Addresses;
@@ -160,16 +161,24 @@ impl Engine {
         }
     }
 
-    fn on_key(&mut self, t: &mut Turn<'_>, key: clearline_model::KeyId, change: KeyChange) {
+    fn on_key(&mut self, t: &mut Turn<'_>, key: KeyId, change: KeyChange) {
         match change {
             KeyChange::Add => self.keys.add(key),
             KeyChange::Remove => self.keys.remove(key),
             KeyChange::Refresh => {
                 if self.keys.refresh(key, t.now) {
-                    let state = clearline_model::KeyState::Ready;
+                    let state = KeyState::Ready;
                     t.note(None, EventKind::KeyChanged { key, state, cause: None });
                 }
             }
+        }
+        // Rare enough for a look at every call: those that wait for a key look again.
+        let waiting = self.calls.values().filter(|c| c.wait.is_some_and(|w| w.key)).map(|c| c.id);
+        for id in waiting.collect::<Vec<_>>() {
+            self.with(t, id, |e, t, c| {
+                c.wait = None;
+                e.proceed(t, c);
+            });
         }
     }
 
@@ -323,7 +332,7 @@ impl Engine {
         }
     }
 
-    fn on_done(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, usage: clearline_model::Usage) {
+    fn on_done(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, usage: Usage) {
         if !call.running.iter().any(|r| r.n == n) {
             return;
         }
@@ -334,10 +343,7 @@ impl Engine {
         let fresh = Budget::new(t.now, &settings);
         self.budgets.entry(call.lane.upstream).or_insert(fresh).succeed(t.now, &settings);
         self.key_accepted(t, running.key, running.started);
-        let (stage, sent) = (
-            if call.ask.stream { clearline_model::Stage::Stream } else { clearline_model::Stage::Body },
-            clearline_model::Sent::Yes,
-        );
+        let (stage, sent) = (if call.ask.stream { Stage::Stream } else { Stage::Body }, Sent::Yes);
         t.note(Some(call.id), EventKind::AttemptEnded { n, cause: None, stage, sent, usage, aborted: false });
         t.out.push(Output::Finish(call.id));
         self.end(t, call, Outcome::Succeeded, (None, running.status));

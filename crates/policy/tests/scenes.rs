@@ -67,7 +67,7 @@ mod scenes {
             Output::Abort(a) => format!("abort {}.{}", a.call.0, a.n),
             Output::Commit(a) => format!("commit {}.{}", a.call.0, a.n),
             Output::Fail(c, a) => {
-                let from = a.from.map_or("own".to_owned(), |f| format!("from {}", f.n));
+                let from = a.from.map_or_else(|| "own".to_owned(), |f| format!("from {}", f.n));
                 let no = if a.no_retry { " no-retry" } else { "" };
                 let broken = if a.broken { " broken" } else { "" };
                 format!("fail {} {from} {}{no}{broken}", c.0, a.cause)
@@ -192,7 +192,10 @@ mod scenes {
                 (0, call(1), &["start 1.1 k0 Any Original"]),
                 (10, fail(1, 1, revoked), &["fail 1 from 1 auth.revoked"]),
                 (20, call(2), &["park 2 auth.revoked"]),
-                (1_200, Input::Tick, &["start 2.1 k0 Any Original"]),
+                (30, Input::Key(KeyId(0), KeyChange::Refresh), &["start 2.1 k0 Any Original"]),
+                (40, fail(2, 1, revoked), &["fail 2 from 1 auth.revoked"]),
+                (50, call(3), &["park 3 auth.revoked"]),
+                (1_300, Input::Tick, &["start 3.1 k0 Any Original"]),
             ],
         );
         play(

@@ -5,8 +5,8 @@ mod simulation {
     use std::collections::{BTreeMap, BTreeSet};
 
     use clearline_model::{
-        AddrId, Ask, AttemptId, CallId, CallRecord, CallerId, Cause, Dur, EventKind, KeyId, LaneId, Limits,
-        Mono, Repeat, Sent, Stage, UpstreamId, Usage,
+        AddrId, Ask, AttemptId, CallId, CallRecord, CallerId, Cause, Dur, Event, EventKind, KeyId, LaneId,
+        Limits, Mono, Repeat, Sent, Stage, UpstreamId, Usage,
     };
     use clearline_policy::{
         Body, Config, Engine, Input, KeyChange, Miss, Output, Partial, Plan, Settings, Upstream,
@@ -88,8 +88,8 @@ mod simulation {
         fn calls(&mut self, count: u64, every_ms: u64) {
             for n in 1..=count {
                 let at = Mono(n * every_ms * 1000 + self.rng.below(every_ms * 1000));
-                let repeat =
-                    [Repeat::Free, Repeat::Billed, Repeat::Billed, Repeat::Once][self.rng.below(4) as usize];
+                let repeat = [Repeat::Free, Repeat::Billed, Repeat::Billed, Repeat::Once]
+                    [usize::try_from(self.rng.below(4)).unwrap()];
                 let stream = self.rng.below(2) == 0;
                 let ask = Ask {
                     stream,
@@ -203,11 +203,10 @@ mod simulation {
                 }
                 Input::Failed(id, miss) if self.live.remove(id) => {
                     let key = self.plans[id].key;
-                    if let (Some(key), Some(after)) = (key, miss.hint.after) {
-                        if miss.cause == Cause::QuotaRequests {
-                            let rest = self.rests.entry(key).or_insert(Mono(0));
-                            *rest = (*rest).max(self.now + after);
-                        }
+                    if let (Some(key), Some(after), Cause::QuotaRequests) = (key, miss.hint.after, miss.cause)
+                    {
+                        let rest = self.rests.entry(key).or_insert(Mono(0));
+                        *rest = (*rest).max(self.now + after);
                     }
                     let c = self.calls.get_mut(&id.call).unwrap();
                     c.refused.get_or_insert(self.now);
@@ -221,7 +220,16 @@ mod simulation {
                 Input::Done(id, _) => {
                     self.live.remove(id);
                 }
-                _ => {}
+                Input::Resolved(..)
+                | Input::Reached(..)
+                | Input::Head(..)
+                | Input::Content(_)
+                | Input::Failed(..)
+                | Input::CallerGone(_)
+                | Input::Lease { .. }
+                | Input::Key(..)
+                | Input::Reload(_)
+                | Input::Tick => {}
             }
         }
 
@@ -242,24 +250,7 @@ mod simulation {
 
         fn check(&mut self, o: &Output, gone: Option<CallId>) {
             match o {
-                Output::Start { call, attempt, plan } => {
-                    let c = &self.calls[call];
-                    assert_ne!(Some(*call), gone);
-                    assert!(!c.unsafe_now, "repeated what must not be");
-                    assert_eq!(c.committed, plan.body == Body::Continue);
-                    // Patience ends at the commit.
-                    let patient = c.committed || c.refused.is_none() || self.now <= self.patience(c);
-                    assert!(patient, "after the patience");
-                    assert!(self.now >= c.not_before, "before the hint");
-                    let rests = plan.key.and_then(|k| self.rests.get(&k));
-                    assert!(rests.is_none_or(|r| *r <= self.now), "a resting key was used");
-                    assert_eq!(attempt.n, c.starts + 1);
-                    assert!(attempt.n <= self.settings.attempts_max);
-                    self.calls.get_mut(call).unwrap().starts += 1;
-                    self.live.insert(*attempt);
-                    self.plans.insert(*attempt, plan.clone());
-                    self.serve(*attempt, plan);
-                }
+                Output::Start { attempt, plan, .. } => self.check_start(*attempt, plan, gone),
                 Output::Park(call, _, until) => {
                     let c = self.calls.get_mut(call).unwrap();
                     c.refused.get_or_insert(self.now);
@@ -277,23 +268,42 @@ mod simulation {
                     assert_ne!(Some(*call), gone);
                 }
                 Output::Finish(call) => assert!(self.calls[call].committed),
-                Output::Note(event) => {
-                    let Some(call) = event.call else { return };
-                    let c = self.calls.get_mut(&call).unwrap();
-                    c.record.apply(event);
-                    if c.record.outcome.is_some() {
-                        let c = self.calls.remove(&call).unwrap();
-                        assert_eq!(c.record.attempts.len(), usize::from(c.starts));
-                        assert!(
-                            c.record.attempts.iter().all(|a| a.ended.is_some()),
-                            "an attempt without an end"
-                        );
-                        assert!(c.record.waited() <= c.record.ended.since(c.record.started));
-                        assert_eq!(c.record.committed.is_some(), c.committed);
-                        assert!(!self.live.iter().any(|a| a.call == call), "an attempt outlives its call");
-                        assert!(self.over.insert(call, c.record).is_none());
-                    }
-                }
+                Output::Note(event) => self.record(event),
+            }
+        }
+
+        fn check_start(&mut self, attempt: AttemptId, plan: &Plan, gone: Option<CallId>) {
+            let call = &attempt.call;
+            let c = &self.calls[call];
+            assert_ne!(Some(*call), gone);
+            assert!(!c.unsafe_now, "repeated what must not be");
+            assert_eq!(c.committed, plan.body == Body::Continue);
+            // Patience ends at the commit.
+            let patient = c.committed || c.refused.is_none() || self.now <= self.patience(c);
+            assert!(patient, "after the patience");
+            assert!(self.now >= c.not_before, "before the hint");
+            let rests = plan.key.and_then(|k| self.rests.get(&k));
+            assert!(rests.is_none_or(|r| *r <= self.now), "a resting key was used");
+            assert_eq!(attempt.n, c.starts + 1);
+            assert!(attempt.n <= self.settings.attempts_max);
+            self.calls.get_mut(call).unwrap().starts += 1;
+            self.live.insert(attempt);
+            self.plans.insert(attempt, plan.clone());
+            self.serve(attempt, plan);
+        }
+
+        fn record(&mut self, event: &Event) {
+            let Some(call) = event.call else { return };
+            let c = self.calls.get_mut(&call).unwrap();
+            c.record.apply(event);
+            if c.record.outcome.is_some() {
+                let c = self.calls.remove(&call).unwrap();
+                assert_eq!(c.record.attempts.len(), usize::from(c.starts));
+                assert!(c.record.attempts.iter().all(|a| a.ended.is_some()), "an attempt without an end");
+                assert!(c.record.waited() <= c.record.ended.since(c.record.started));
+                assert_eq!(c.record.committed.is_some(), c.committed);
+                assert!(!self.live.iter().any(|a| a.call == call), "an attempt outlives its call");
+                assert!(self.over.insert(call, c.record).is_none());
             }
         }
 
@@ -344,7 +354,12 @@ mod simulation {
                         Output::Fail(_, a) if a.no_retry => "no-retry",
                         Output::Abort(_) => "abort",
                         Output::Park(_, Cause::ClientPoolExhausted, _) => "queue",
-                        _ => continue,
+                        Output::Start { .. }
+                        | Output::Commit(_)
+                        | Output::Fail(..)
+                        | Output::Park(..)
+                        | Output::Finish(_)
+                        | Output::Note(_) => continue,
                     };
                     seen.insert(word);
                 }
@@ -414,8 +429,8 @@ mod simulation {
                 permits,
                 until: Mono(9_000_000),
             }),
-            (0_u32..2, 0..3).prop_map(|(k, c)| {
-                let change = [KeyChange::Add, KeyChange::Remove, KeyChange::Refresh][c as usize];
+            (0_u32..2, 0_usize..3).prop_map(|(k, c)| {
+                let change = [KeyChange::Add, KeyChange::Remove, KeyChange::Refresh][c];
                 Input::Key(KeyId(k), change)
             }),
             Just(Input::Tick),
