@@ -30,4 +30,4 @@ pub use tls::{TrustSettings, handshake, tls_config};
 pub use tunnel::{MAX_TUNNEL_HEAD, TunnelReply};
 
 #[cfg(test)]
-mod testing;
+mod tests;
