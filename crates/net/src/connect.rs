@@ -32,9 +32,8 @@ pub async fn connect(fence: &Fence, addrs: &[SocketAddr], limit: Dur) -> Attempt
     let mut running = JoinSet::new();
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut worst: Option<Fault> = None;
-    let mut start_next = true;
     loop {
-        if start_next && let Some(addr) = rest.next() {
+        if let Some(addr) = rest.next() {
             match fence.check(Egress::Addr(addr)) {
                 Ok(pass) => {
                     tried.push(addr);
@@ -54,11 +53,11 @@ pub async fn connect(fence: &Fence, addrs: &[SocketAddr], limit: Dur) -> Attempt
             biased;
             ended = running.join_next() => match ended {
                 Some(Ok(Ok(won))) => return Ok(won),
-                Some(Ok(Err(fault))) => { worst = telling(worst, fault); start_next = true; }
-                Some(Err(_)) | None => start_next = true,
+                Some(Ok(Err(fault))) => worst = telling(worst, fault),
+                Some(Err(_)) | None => {}
             },
             () = tokio::time::sleep_until(end) => break,
-            () = tokio::time::sleep(HEAD_START.into()), if more => start_next = true,
+            () = tokio::time::sleep(HEAD_START.into()), if more => {}
         }
     }
     let late = Fault::new(Stage::Connect, Failure::TimedOut(Limit::Connect));

@@ -59,6 +59,7 @@ async fn head(stream: &mut TcpStream) -> String {
 
 fn reset(stream: TcpStream) {
     socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(stream);
 }
 
 fn trust(extra: &[PathBuf], public: Option<PathBuf>) -> TrustSettings {
@@ -95,6 +96,41 @@ async fn a_dead_first_address_costs_no_head_start() {
     let alive = server(|_stream, _| async {}).await;
     let (_, won) = connect(&fence(), &[dead().await, alive], LIMIT).await.unwrap();
     assert_eq!(won, alive);
+}
+
+/// A listener whose queue is full: the kernel drops further SYNs. Both must be kept.
+fn silent() -> (SocketAddr, socket2::Socket, std::net::TcpStream) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(0).unwrap();
+    let addr = socket.local_addr().unwrap().as_socket().unwrap();
+    let filler = std::net::TcpStream::connect(addr).unwrap();
+    (addr, socket, filler)
+}
+
+#[tokio::test]
+async fn silence_ends_the_limit_and_lets_the_next_address_in() {
+    let (quiet, _listener, _filler) = silent();
+    let fault = connect(&fence(), &[quiet], Dur::millis(20)).await.unwrap_err();
+    assert_eq!((fault.failure, fault.addr), (Failure::TimedOut(Limit::Connect), Some(quiet)));
+    assert_eq!(fault.cause(), Cause::TcpTimeout);
+    let alive = server(|_stream, _| async {}).await;
+    let begun = std::time::Instant::now();
+    assert_eq!(connect(&fence(), &[quiet, alive], LIMIT).await.unwrap().1, alive);
+    assert!(Dur::from(begun.elapsed()) >= HEAD_START);
+}
+
+#[tokio::test]
+async fn an_early_address_stays_alive_while_later_ones_are_tried() {
+    let (early, listener, _filler) = silent();
+    let (late, _listener, _filler2) = silent();
+    // Room in the queue after the second one has started: the retransmitted SYN of the first gets through.
+    let free = async {
+        tokio::time::sleep(Dur::millis(300).into()).await;
+        drop(listener.accept().unwrap());
+    };
+    let (won, ()) = tokio::join!(async { connect(&fence(), &[early, late], LIMIT).await.unwrap().1 }, free);
+    assert_eq!(won, early);
 }
 
 #[tokio::test]
@@ -325,13 +361,17 @@ async fn tls_server(ca: &Authority, name: &str, until: i32) -> SocketAddr {
     params.not_before = rcgen::date_time_ymd(2020, 1, 1);
     params.not_after = rcgen::date_time_ymd(until, 1, 1);
     let cert = params.signed_by(&key, &ca.issuer).unwrap();
+    tls_serve(cert.der().clone(), &key).await
+}
+
+async fn tls_serve(cert: rustls_pki_types::CertificateDer<'static>, key: &KeyPair) -> SocketAddr {
     let key = rustls_pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)
+        .with_single_cert(vec![cert], key)
         .unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     server(move |stream, _| {
@@ -364,6 +404,24 @@ async fn certificates_are_judged() {
         let url = format!("https://localhost:{}", addr.port());
         let opened = open_to(&url, None, Arc::clone(&both)).await.is_ok();
         assert_eq!(opened, ca.file == known.file);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_signed_itself_is_told_apart() {
+    let known = authority("known3");
+    let tls = tls_config(&trust(&[], Some(known.file))).unwrap();
+    for ca in [false, true] {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        if ca {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
+        let cert = params.self_signed(&key).unwrap();
+        let addr = tls_serve(cert.der().clone(), &key).await;
+        let url = format!("https://localhost:{}", addr.port());
+        let fault = open_to(&url, None, Arc::clone(&tls)).await.err().unwrap();
+        assert_eq!(fault.failure, Failure::Cert(CertFault::SelfSigned), "{fault}");
     }
 }
 

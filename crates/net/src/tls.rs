@@ -1,13 +1,19 @@
 //! TLS: whom we trust, and the handshake.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clearline_model::{CertFault, ConfigFault, Dur, Failure, Limit, Stage};
-use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
+    SignatureScheme,
+};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -61,10 +67,15 @@ pub fn tls_config(trust: &TrustSettings) -> Result<Arc<ClientConfig>, Fault> {
         return Err(Fault::new(Stage::Config, Failure::Config(ConfigFault::NoRoots)));
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let strict =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build().map_err(
+            |e| Fault::new(Stage::Config, Failure::Config(ConfigFault::NoRoots)).detailed(&e.to_string()),
+        )?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| Fault::new(Stage::Config, Failure::Os(5)).detailed(&e.to_string()))?
-        .with_root_certificates(roots)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Verifier(strict)))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
@@ -141,8 +152,104 @@ fn of_certificate(error: &CertificateError) -> CertFault {
             CertFault::WrongHost
         }
         CertificateError::UnknownIssuer => CertFault::UnknownIssuer,
+        CertificateError::Other(OtherError(why)) if why.is::<SelfSigned>() => CertFault::SelfSigned,
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => CertFault::Weak,
         _ => CertFault::Other,
     }
+}
+
+/// rustls's own verifier, whose refusals of a certificate that signed itself are told from other unknown issuers. It
+/// accepts nothing that the other one refuses.
+#[derive(Debug)]
+struct Verifier(Arc<WebPkiServerVerifier>);
+
+/// The reason that [`Verifier`] gives.
+#[derive(Debug)]
+struct SelfSigned;
+
+impl fmt::Display for SelfSigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the certificate is signed by itself")
+    }
+}
+
+impl std::error::Error for SelfSigned {}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let judged = self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        judged.map_err(|error| {
+            let unknown = matches!(
+                error,
+                rustls::Error::InvalidCertificate(
+                    CertificateError::UnknownIssuer | CertificateError::Other(_)
+                )
+            );
+            if unknown && names_itself(end_entity) == Some(true) {
+                return CertificateError::Other(OtherError(Arc::new(SelfSigned))).into();
+            }
+            error
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+/// Whether issuer and subject are the same name (RFC 5280 section 4.1); nothing where it cannot be read.
+fn names_itself(cert: &[u8]) -> Option<bool> {
+    /// The tag of the version, which comes first where it is there.
+    const VERSION: u8 = 0xA0;
+    let (_, whole, _) = element(cert)?;
+    let (_, body, _) = element(whole)?;
+    let (tag, _, after_version) = element(body)?;
+    let serial = if tag == VERSION { after_version } else { body };
+    let (_, _, algorithm) = element(serial)?;
+    let (_, _, rest) = element(algorithm)?;
+    let (_, issuer, rest) = element(rest)?;
+    let (_, _validity, rest) = element(rest)?;
+    let (_, subject, _) = element(rest)?;
+    Some(issuer == subject)
+}
+
+/// The first element of DER: its tag, its contents, and what follows it.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (tag, rest) = der.split_first()?;
+    let (first, rest) = rest.split_first()?;
+    let (length, rest) = if *first < 0x80 {
+        (usize::from(*first), rest)
+    } else {
+        let (bytes, rest) =
+            rest.split_at_checked(usize::from(*first & 0x7F)).filter(|(bytes, _)| bytes.len() <= 4)?;
+        (bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest)
+    };
+    let (contents, rest) = rest.split_at_checked(length)?;
+    Some((*tag, contents, rest))
 }
