@@ -1,1 +1,32 @@
-//! To be written.
+//! Calls to the Claude API that succeed, or say why they cannot.
+//!
+//! A [`Client`] sends calls with the policy of `clearline_policy` behind them: deadlines, backoff with jitter, hints,
+//! a retry budget, a pool of keys, addresses that are avoided, streams that are held until they are known to work.
+//! There is no global state: everything that calls share lives in the client.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), clearline::CallError> {
+//! let client = clearline::Client::from_env(|name| std::env::var(name).ok())?;
+//! let answer = client.messages("claude-sonnet-4-5", 64, "Hello").await?;
+//! println!("{} ({} tokens)", answer.text, answer.usage.output);
+//! # Ok(())
+//! # }
+//! ```
+
+mod address;
+mod attempt;
+mod body;
+mod builder;
+mod call;
+mod error;
+mod message;
+mod observer;
+mod read;
+mod shared;
+
+pub use body::{Broken, ReplyBody};
+pub use builder::{Builder, Client, DEFAULT_BASE_URL, PoolKey};
+pub use call::{Reply, Request};
+pub use error::CallError;
+pub use message::MessageAnswer;
+pub use observer::{NoObserver, Observer};

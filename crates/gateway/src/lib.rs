@@ -1,1 +1,22 @@
-//! To be written.
+//! The gateway: every path passes through one [`clearline::Client`], and what happened is logged and counted.
+//!
+//! A request is checked before its body is read (`guard`), collected within bounds, handed to the client, and the
+//! answer streams back (`service`). There is no retry, no upstream timeout and no classification here. Own answers
+//! have the API's error shape and carry `clearline-cause` (`answer`). Log, metrics and summary are [`Readers`].
+
+mod admin;
+mod answer;
+mod guard;
+mod ids;
+mod line;
+mod log;
+mod metrics;
+mod options;
+mod readers;
+mod server;
+mod service;
+mod wrap;
+
+pub use options::{BindError, CallerToken, LogTarget, Options};
+pub use readers::{Readers, Summary};
+pub use server::Gateway;

@@ -5,7 +5,8 @@
 
 use crate::cause::Cause;
 use crate::failure::{
-    CertFault, ConfigFault, ErrorKind, Failure, Framing, Icmp, Limit, LocalFault, Origin, Sent, Stage, StreamEnd,
+    CertFault, ConfigFault, ErrorKind, Failure, Framing, Icmp, Limit, LocalFault, Origin, Sent, Stage,
+    StreamEnd,
 };
 
 /// Names the weakest true cause of a failure.
@@ -217,7 +218,9 @@ const fn answered(status: u16, kind: ErrorKind, origin: Origin) -> Cause {
 /// Types that the API uses for several statuses: the status decides where it is finer.
 const fn by_weak_kind(status: u16, kind: ErrorKind, origin: Origin) -> Cause {
     match (kind, status) {
-        (ErrorKind::RateLimit, _) if matches!(origin, Origin::Gateway | Origin::Proxy) => Cause::GatewayRateLimited,
+        (ErrorKind::RateLimit, _) if matches!(origin, Origin::Gateway | Origin::Proxy) => {
+            Cause::GatewayRateLimited
+        }
         (ErrorKind::RateLimit, _) => Cause::QuotaThrottled,
         (ErrorKind::InvalidRequest, 400 | 405..=407 | 412 | 415 | 422 | 431) => Cause::RequestInvalid,
         // An error event inside a stream has no status of its own; it is passed as 0.
@@ -245,9 +248,9 @@ const fn by_status(status: u16, origin: Origin) -> Cause {
         (429, _) => Cause::QuotaThrottled,
         (529, _) => Cause::ServerOverloaded,
         (409 | 424, _) | (500, Origin::Api) => Cause::ServerError,
-        (499 | 500..=599, Origin::Gateway | Origin::Proxy) => Cause::GatewayBadGateway,
-        (499 | 500..=599, _) => Cause::ServerUnavailable,
-        (400 | 405..=499, Origin::Api | Origin::Gateway) => Cause::RequestInvalid,
+        (499..=599, Origin::Gateway | Origin::Proxy) => Cause::GatewayBadGateway,
+        (499..=599, _) => Cause::ServerUnavailable,
+        (400 | 405..=498, Origin::Api | Origin::Gateway) => Cause::RequestInvalid,
         _ => Cause::EdgeNotTheApi,
     }
 }
@@ -306,7 +309,8 @@ mod tests {
 
     /// One failure of each kind that is told apart below.
     fn failures() -> Vec<Failure> {
-        let mut all = vec![Failure::Refused, Failure::Reset, Failure::Eof, Failure::NoAddress, Failure::NotTls];
+        let mut all =
+            vec![Failure::Refused, Failure::Reset, Failure::Eof, Failure::NoAddress, Failure::NotTls];
         let limits = [
             Limit::Resolve,
             Limit::Connect,
@@ -392,11 +396,12 @@ mod tests {
     fn every_status_has_its_cause_for_each_who_answered() {
         let mut table = String::new();
         for status in [
-            200, 301, 400, 401, 402, 403, 404, 405, 407, 408, 409, 413, 422, 424, 429, 431, 499, 500, 502, 503, 504,
-            520, 529,
+            200, 301, 400, 401, 402, 403, 404, 405, 407, 408, 409, 413, 422, 424, 429, 431, 499, 500, 502,
+            503, 504, 520, 529,
         ] {
             for origin in [Origin::Api, Origin::Edge, Origin::Gateway, Origin::Proxy, Origin::Portal] {
-                let cause = classify(Stage::Head, &Failure::Status(status, ErrorKind::None, origin), Sent::Yes);
+                let cause =
+                    classify(Stage::Head, &Failure::Status(status, ErrorKind::None, origin), Sent::Yes);
                 writeln!(table, "{status} {:<8} {}", format!("{origin:?}"), cause.id()).unwrap();
             }
         }

@@ -22,7 +22,8 @@ pub use classify::classify;
 pub use event::{Event, EventKind, HeadSeen, KeyState, Outcome};
 pub use fact::{Axis, Fact, Path, Route, Seen, Source, Trust};
 pub use failure::{
-    CertFault, ConfigFault, ErrorKind, Failure, Framing, Icmp, Limit, LocalFault, Origin, Sent, Stage, StreamEnd,
+    CertFault, ConfigFault, ErrorKind, Failure, Framing, Icmp, Limit, LocalFault, Origin, Sent, Stage,
+    StreamEnd,
 };
 pub use id::{AddrId, AttemptId, CallId, CallerId, FactId, KeyId, LaneId, ProbeId, UpstreamId};
 pub use record::{AttemptRecord, CallRecord};

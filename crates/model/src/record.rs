@@ -40,6 +40,7 @@ pub struct CallRecord {
 }
 
 /// One attempt of a call.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and none excludes another")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptRecord {
     /// Its number, from 1.
@@ -139,7 +140,9 @@ impl CallRecord {
                     attempt.apply(event);
                 }
             }
-            EventKind::KeyChanged { .. } | EventKind::AddressChanged { .. } | EventKind::LaneChanged { .. } => {}
+            EventKind::KeyChanged { .. }
+            | EventKind::AddressChanged { .. }
+            | EventKind::LaneChanged { .. } => {}
         }
     }
 
@@ -165,7 +168,8 @@ impl CallRecord {
     /// Attempts that the server may have billed although they were not delivered.
     #[must_use]
     pub fn wasted(&self) -> usize {
-        let billed = |a: &&AttemptRecord| (a.cause.is_some() || a.aborted) && a.sent != Sent::No && !a.refused();
+        let billed =
+            |a: &&AttemptRecord| (a.cause.is_some() || a.aborted) && a.sent != Sent::No && !a.refused();
         if self.repeat == Repeat::Billed { self.attempts.iter().filter(billed).count() } else { 0 }
     }
 }

@@ -1,0 +1,173 @@
+//! The settings file: TOML with the place of everything in it.
+
+use std::ops::Range;
+
+use clearline_model::{Kind, Setting, SettingError, SettingOrigin};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::table;
+use super::value::{self, Value};
+
+/// What was found in a file.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// What was understood.
+    pub(crate) values: Vec<(&'static str, Value, SettingOrigin)>,
+    /// What was not.
+    pub(crate) mistakes: Vec<SettingError>,
+}
+
+/// A file's text and what its places are called.
+struct Reader<'a> {
+    path: &'a str,
+    text: &'a str,
+    found: Found,
+}
+
+/// Reads a whole file; a mistake does not hide the others.
+pub(crate) fn read(path: &str, text: &str) -> Found {
+    let mut reader = Reader { path, text, found: Found::default() };
+    let (root, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let at = error.span().map_or(0, |s| s.start);
+        reader.mistake(at, line_of(text, at).trim(), &format!("is not TOML: {}", error.message()));
+    }
+    reader.table("", root.get_ref());
+    let place = |o: &SettingOrigin| match o {
+        SettingOrigin::File { line, column, .. } => (*line, *column),
+        SettingOrigin::Default | SettingOrigin::Variable(_) | SettingOrigin::Flag(_) => (0, 0),
+    };
+    reader.found.mistakes.sort_by_key(|m| place(&m.origin));
+    reader.found
+}
+
+impl Reader<'_> {
+    fn table(&mut self, prefix: &str, table: &DeTable<'_>) {
+        for (name, item) in table {
+            let key = if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
+            let section = table::ROWS.iter().any(|r| r.key.strip_prefix(&key).is_some_and(|r| r.starts_with('.')));
+            match (table::find(&key), item.get_ref()) {
+                (Some(row), _) => self.value(row, item),
+                (None, DeValue::Table(inner)) if section || !inner.is_empty() => self.table(&key, inner),
+                (None, _) if section => {
+                    let problem = format!("is a section: write [{key}] and its settings below it");
+                    self.mistake(name.span().start, &self.written(&key, item.span()), &problem);
+                }
+                (None, _) => {
+                    let hint = table::nearest(&key).map(|k| format!("; did you mean \"{k}\"?"));
+                    let problem = format!("unknown setting{}", hint.unwrap_or_default());
+                    self.mistake(name.span().start, &self.written(&key, item.span()), &problem);
+                }
+            }
+        }
+    }
+
+    fn value(&mut self, row: &'static Setting, item: &Spanned<DeValue<'_>>) {
+        let read = match (row.kind, item.get_ref()) {
+            (Kind::SecretList | Kind::Table, DeValue::Table(rows)) => return self.secrets(row, rows, item.span()),
+            (Kind::SecretList, DeValue::Array(items)) => return self.unnamed_secrets(row, items, item.span()),
+            (Kind::SecretList, DeValue::String(one)) => {
+                value::secrets(vec![("key-1".to_owned(), one.to_string())])
+            }
+            (Kind::Table, _) => Err("must be a table: NAME = \"env:VARIABLE\"".to_owned()),
+            (Kind::List, DeValue::Array(items)) => strings(items).map(Value::List),
+            (Kind::List, _) => Err("must be a list: [\"one\", \"two\"]".to_owned()),
+            (Kind::Flag, DeValue::Boolean(on)) => Ok(Value::Flag(*on)),
+            (Kind::Flag, _) => Err("must be true or false, without quotes".to_owned()),
+            (Kind::Count { .. } | Kind::Ratio { .. }, DeValue::Integer(n)) => value::parse(row, n.as_str()),
+            (Kind::Duration { .. } | Kind::Size { .. }, DeValue::Integer(n)) => value::parse(row, n.as_str()),
+            (Kind::Duration { .. } | Kind::Size { .. } | Kind::Text | Kind::Word(_), DeValue::String(text)) => {
+                value::parse(row, text)
+            }
+            (Kind::Count { min, max } | Kind::Ratio { min, max }, _) => {
+                Err(format!("must be a whole number from {min} to {max}, without quotes"))
+            }
+            (Kind::Duration { .. } | Kind::Size { .. } | Kind::Text | Kind::Word(_) | Kind::SecretList, other) => {
+                Err(format!("must be a text in quotes, not {}", other.type_str()))
+            }
+        };
+        match read {
+            Ok(value) => self.keep(row, value, item.span()),
+            Err(problem) => {
+                let written = self.written(row.key, item.span());
+                let shown = if row.kind == Kind::SecretList { hidden(row.key) } else { written };
+                self.mistake(item.span().start, &shown, &problem);
+            }
+        }
+    }
+
+    /// Aliases, and where the secret of each is.
+    fn secrets(&mut self, row: &'static Setting, rows: &DeTable<'_>, span: Range<usize>) {
+        let mut named: Vec<(usize, String, String)> = Vec::new();
+        for (alias, reference) in rows {
+            let checked = match reference.get_ref().as_str() {
+                Some(text) => value::check_reference(text).map(|()| text.to_owned()),
+                None => Err("must be a text: \"env:VARIABLE\" or \"file:PATH\"".to_owned()),
+            };
+            match checked {
+                Ok(text) => named.push((alias.span().start, alias.get_ref().to_string(), text)),
+                Err(problem) => {
+                    let shown = hidden(&format!("{}.{}", row.key, alias.get_ref()));
+                    self.mistake(reference.span().start, &shown, &problem);
+                }
+            }
+        }
+        named.sort();
+        self.keep(row, Value::Table(named.into_iter().map(|(_, alias, text)| (alias, text)).collect()), span);
+    }
+
+    fn unnamed_secrets(&mut self, row: &'static Setting, items: &[Spanned<DeValue<'_>>], span: Range<usize>) {
+        let mut named = Vec::new();
+        for (i, item) in items.iter().enumerate() {
+            let text = item.get_ref().as_str().unwrap_or_default();
+            match value::check_reference(text) {
+                Ok(()) => named.push((format!("key-{}", i + 1), text.to_owned())),
+                Err(problem) => self.mistake(item.span().start, &hidden(row.key), &problem),
+            }
+        }
+        self.keep(row, Value::Table(named), span);
+    }
+
+    fn keep(&mut self, row: &'static Setting, value: Value, span: Range<usize>) {
+        let origin = self.origin(span.start);
+        self.found.values.push((row.key, value, origin));
+    }
+
+    fn mistake(&mut self, at: usize, found: &str, problem: &str) {
+        let origin = self.origin(at);
+        self.found.mistakes.push(SettingError { origin, found: found.to_owned(), problem: problem.to_owned() });
+    }
+
+    fn origin(&self, at: usize) -> SettingOrigin {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        let number = |n: usize| u32::try_from(n + 1).unwrap_or(u32::MAX);
+        let column = before.chars().rev().take_while(|c| *c != '\n').count();
+        SettingOrigin::File {
+            path: self.path.to_owned(),
+            line: number(before.matches('\n').count()),
+            column: number(column),
+        }
+    }
+
+    /// Key and value as they stand in the file, one line.
+    fn written(&self, key: &str, span: Range<usize>) -> String {
+        let value = self.text.get(span).unwrap_or_default().lines().next().unwrap_or_default();
+        format!("{key} = {}", value.chars().take(60).collect::<String>())
+    }
+}
+
+/// What may be a secret is not repeated.
+fn hidden(key: &str) -> String {
+    format!("{key} = \"…\"")
+}
+
+fn line_of(text: &str, at: usize) -> &str {
+    let start = text.get(..at).and_then(|t| t.rfind('\n')).map_or(0, |i| i + 1);
+    text.get(start..).and_then(|t| t.lines().next()).unwrap_or_default()
+}
+
+fn strings(items: &[Spanned<DeValue<'_>>]) -> Result<Vec<String>, String> {
+    let text = |item: &Spanned<DeValue<'_>>| item.get_ref().as_str().map(str::to_owned);
+    items.iter().map(text).collect::<Option<_>>().ok_or_else(|| "must be a list of texts".to_owned())
+}

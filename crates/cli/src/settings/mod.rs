@@ -1,0 +1,189 @@
+//! Settings: flag > variable > file > default, each value with its origin, all mistakes at once.
+
+mod file;
+mod table;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::collections::BTreeMap;
+
+use clearline_model::{Dur, Setting, SettingError, SettingOrigin};
+pub(crate) use table::ROWS;
+pub(crate) use value::Value;
+
+/// Everything that settings are made of.
+pub(crate) struct Sources<'a> {
+    /// Path and text of the settings file.
+    pub(crate) file: Option<(&'a str, &'a str)>,
+    /// The environment.
+    pub(crate) lookup: &'a dyn Fn(&str) -> Option<String>,
+    /// Key, flag and text of what the command line says.
+    pub(crate) flags: &'a [Given],
+}
+
+/// A setting that the command line gives.
+pub(crate) struct Given {
+    /// Which.
+    pub(crate) key: &'static str,
+    /// How the flag is written.
+    pub(crate) flag: &'static str,
+    /// Its value.
+    pub(crate) text: String,
+}
+
+/// A value and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The value.
+    pub(crate) value: Value,
+    /// Where it was said.
+    pub(crate) origin: SettingOrigin,
+}
+
+/// The settings that hold.
+#[derive(Debug, Default)]
+pub(crate) struct Settings(BTreeMap<&'static str, Entry>);
+
+/// Joins all sources.
+///
+/// # Errors
+///
+/// Every mistake of every source.
+pub(crate) fn resolve(sources: &Sources<'_>) -> Result<Settings, Vec<SettingError>> {
+    let mut settings = Settings::default();
+    let mut mistakes = Vec::new();
+    for row in ROWS {
+        settings.take(row, row.default, SettingOrigin::Default, &mut mistakes);
+    }
+    if let Some((path, text)) = sources.file {
+        let found = file::read(path, text);
+        mistakes.extend(found.mistakes);
+        for (key, value, origin) in found.values {
+            settings.0.insert(key, Entry { value, origin });
+        }
+    }
+    // `CLEARLINE_KEYS` holds the keys themselves; whoever sends calls reads it when the settings name none.
+    for row in ROWS.iter().filter(|r| r.key != "keys") {
+        let name = row.variable();
+        if let Some(text) = (sources.lookup)(&name).filter(|t| !t.is_empty()) {
+            settings.take(row, &text, SettingOrigin::Variable(name), &mut mistakes);
+        }
+    }
+    for given in sources.flags {
+        if let Some(row) = table::find(given.key) {
+            settings.take(row, &given.text, SettingOrigin::Flag(given.flag.to_owned()), &mut mistakes);
+        }
+    }
+    if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
+}
+
+impl Settings {
+    fn take(&mut self, row: &Setting, text: &str, origin: SettingOrigin, mistakes: &mut Vec<SettingError>) {
+        let Some(row) = table::find(row.key) else { return };
+        match value::parse(row, text) {
+            Ok(value) => drop(self.0.insert(row.key, Entry { value, origin })),
+            Err(problem) => {
+                let secret = matches!(row.kind, clearline_model::Kind::SecretList | clearline_model::Kind::Table);
+                let shown = if secret { "…" } else { text };
+                mistakes.push(SettingError { origin, found: format!("{} = \"{shown}\"", row.key), problem });
+            }
+        }
+    }
+
+    /// Every setting, in the order of the table.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'static Setting, &Entry)> {
+        ROWS.iter().filter_map(|row| Some((row, self.0.get(row.key)?)))
+    }
+
+    /// Where a value came from.
+    pub(crate) fn origin(&self, key: &str) -> SettingOrigin {
+        self.0.get(key).map_or(SettingOrigin::Default, |e| e.origin.clone())
+    }
+
+    fn value(&self, key: &str) -> Option<&Value> {
+        self.0.get(key).map(|e| &e.value)
+    }
+
+    /// A text.
+    pub(crate) fn text(&self, key: &str) -> &str {
+        if let Some(Value::Text(text)) = self.value(key) { text } else { "" }
+    }
+
+    /// A switch.
+    pub(crate) fn flag(&self, key: &str) -> bool {
+        matches!(self.value(key), Some(Value::Flag(true)))
+    }
+
+    /// A number or a size.
+    pub(crate) fn number(&self, key: &str) -> u64 {
+        if let Some(Value::Count(n) | Value::Size(n)) = self.value(key) { *n } else { 0 }
+    }
+
+    /// A length of time.
+    pub(crate) fn time(&self, key: &str) -> Dur {
+        if let Some(Value::Time(d)) = self.value(key) { *d } else { Dur::ZERO }
+    }
+
+    /// Texts.
+    pub(crate) fn list(&self, key: &str) -> &[String] {
+        if let Some(Value::List(list)) = self.value(key) { list } else { &[] }
+    }
+
+    /// Names with a text each.
+    pub(crate) fn table(&self, key: &str) -> &[(String, String)] {
+        if let Some(Value::Table(rows)) = self.value(key) { rows } else { &[] }
+    }
+
+    /// The numbers of the engine.
+    pub(crate) fn policy(&self) -> clearline_policy::Settings {
+        let mut policy = clearline_policy::Settings::default();
+        policy.patience = self.time("policy.patience");
+        policy.patience_max = self.time("policy.patience_max");
+        policy.attempts_max = u16::try_from(self.number("policy.attempts")).unwrap_or(u16::MAX);
+        policy.maybe_billed = self.flag("retry.maybe_billed");
+        policy.commit_hold = self.time("commit.hold");
+        policy.timeouts.connect = self.time("timeout.connect");
+        policy.timeouts.tunnel = self.time("timeout.tunnel");
+        policy.timeouts.handshake = self.time("timeout.handshake");
+        policy.timeouts.first_byte = self.time("timeout.first_byte");
+        policy.timeouts.idle = self.time("timeout.idle");
+        if self.origin("timeout.first_byte") != SettingOrigin::Default {
+            policy.first_byte_stream = policy.timeouts.first_byte;
+        }
+        policy
+    }
+}
+
+/// All mistakes, as a person reads them: one source after the other.
+pub(crate) fn describe(mistakes: &[SettingError]) -> String {
+    let source = |m: &SettingError| match &m.origin {
+        SettingOrigin::File { path, .. } => path.clone(),
+        SettingOrigin::Variable(_) => "the environment".to_owned(),
+        SettingOrigin::Flag(_) => "the command line".to_owned(),
+        SettingOrigin::Default => "the defaults".to_owned(),
+    };
+    let place = |m: &SettingError| match &m.origin {
+        SettingOrigin::File { line, column, .. } => format!("line {line}, column {column}"),
+        SettingOrigin::Variable(name) | SettingOrigin::Flag(name) => name.clone(),
+        SettingOrigin::Default => "default".to_owned(),
+    };
+    let width = |f: &dyn Fn(&SettingError) -> String| mistakes.iter().map(|m| f(m).chars().count()).max().unwrap_or(0);
+    let (places, founds) = (width(&place), width(&|m| m.found.clone()));
+    let mut text = String::new();
+    let mut sources: Vec<String> = Vec::new();
+    for name in mistakes.iter().map(source) {
+        if !sources.contains(&name) {
+            sources.push(name);
+        }
+    }
+    for name in sources {
+        let own: Vec<_> = mistakes.iter().filter(|m| source(m) == name).collect();
+        let plural = if own.len() == 1 { "" } else { "s" };
+        text.push_str(&format!("error: {name} has {} mistake{plural}\n", own.len()));
+        for m in own {
+            text.push_str(&format!("  {:places$}   {:founds$}   {}\n", place(m), m.found, m.problem));
+        }
+    }
+    text
+}

@@ -1,0 +1,145 @@
+//! The settings, as tables: what is written, what is understood, what is said about mistakes.
+
+use super::*;
+
+fn with(file: Option<&str>, variables: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Result<Settings, Vec<SettingError>> {
+    let lookup =
+        |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+    let flags: Vec<Given> =
+        flags.iter().map(|(key, text)| Given { key, flag: "--flag", text: (*text).to_owned() }).collect();
+    resolve(&Sources { file: file.map(|text| ("clearline.toml", text)), lookup: &lookup, flags: &flags })
+}
+
+#[test]
+fn the_defaults_are_those_of_the_engine() {
+    let settings = with(None, &[], &[]).unwrap();
+    assert_eq!(settings.policy(), clearline_policy::Settings::default());
+    assert!(settings.entries().all(|(_, e)| e.origin == SettingOrigin::Default));
+    assert_eq!(settings.entries().count(), ROWS.len());
+}
+
+#[test]
+fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
+    let file = Some("[timeout]\nidle = \"5s\"\n");
+    let variable = [("CLEARLINE_TIMEOUT_IDLE", "6s")];
+    let flag = [("timeout.idle", "7s")];
+    let table: [(Option<&str>, &[(&str, &str)], &[(&'static str, &str)], u64, &str); 4] = [
+        (None, &[], &[], 60, "default"),
+        (file, &[], &[], 5, "clearline.toml, line 2, column 8"),
+        (file, &variable, &[], 6, "variable CLEARLINE_TIMEOUT_IDLE"),
+        (file, &variable, &flag, 7, "flag --flag"),
+    ];
+    for (file, variables, flags, secs, origin) in table {
+        let settings = with(file, variables, flags).unwrap();
+        assert_eq!(settings.time("timeout.idle"), Dur::secs(secs), "{origin}");
+        assert_eq!(settings.origin("timeout.idle").to_string(), origin);
+    }
+}
+
+#[test]
+fn an_empty_variable_says_nothing() {
+    let settings = with(None, &[("CLEARLINE_TIMEOUT_IDLE", "")], &[]).unwrap();
+    assert_eq!(settings.origin("timeout.idle"), SettingOrigin::Default);
+}
+
+#[test]
+fn values_are_read_with_their_units() {
+    let table = [
+        ("timeout.connect", "250ms", "\"250ms\""),
+        ("timeout.connect", "1.5s", "\"1500ms\""),
+        ("timeout.connect", "2m", "\"120s\""),
+        ("timeout.connect", "1h", "\"3600s\""),
+        ("gateway.body_max", "64KiB", "\"64KiB\""),
+        ("gateway.body_max", "1.5MiB", "\"1536KiB\""),
+        ("policy.attempts", "7", "7"),
+        ("retry.maybe_billed", "false", "false"),
+        ("gateway.hosts", "a.example, b.example", "[\"a.example\", \"b.example\"]"),
+        ("gateway.tokens", "ci=env:T,me=file:/t", "{ \"ci\" = \"env:T\", \"me\" = \"file:/t\" }"),
+        ("lang", "zh-CN", "\"zh-CN\""),
+    ];
+    for (key, text, written) in table {
+        let settings = with(None, &[], &[(key, text)]).unwrap();
+        let (_, entry) = settings.entries().find(|(row, _)| row.key == key).unwrap();
+        assert_eq!(entry.value.written(), written, "{key} = {text}");
+    }
+}
+
+#[test]
+fn mistakes_name_place_and_remedy() {
+    let table = [
+        ("[timeout]\nconnect = \"5\"", 2, 11, "a duration needs a unit: \"5s\""),
+        ("[timeout]\nconnect = 5", 2, 11, "a duration needs a unit: \"5s\""),
+        ("timeout.connect = \"5 parsecs\"", 1, 19, "a duration is a number with ms, s, m or h: \"250ms\", \"5s\", \"2m\""),
+        ("timeout.connect = \"2h\"", 1, 19, "is more than the 3600 s allowed"),
+        ("timeout.connect = true", 1, 19, "must be a text in quotes, not boolean"),
+        ("retrys = 3", 1, 1, "unknown setting; did you mean \"retry.maybe_billed\"?"),
+        ("[timeout]\nconect = \"5s\"", 2, 1, "unknown setting; did you mean \"timeout.connect\"?"),
+        ("[gatway]\nlisten = \"127.0.0.1:1\"", 2, 1, "unknown setting; did you mean \"gateway.listen\"?"),
+        ("zzzzzz = 1", 1, 1, "unknown setting"),
+        ("gateway = 5", 1, 1, "is a section: write [gateway] and its settings below it"),
+        ("gateway.body_max = \"3\"", 1, 20, "a size needs a unit: \"3MiB\""),
+        ("policy.attempts = 0", 1, 19, "must be a whole number from 1 to 1000"),
+        ("policy.attempts = \"3\"", 1, 19, "must be a whole number from 1 to 1000, without quotes"),
+        ("retry.maybe_billed = \"yes\"", 1, 22, "must be true or false, without quotes"),
+        ("gateway.hosts = \"a\"", 1, 17, "must be a list: [\"one\", \"two\"]"),
+        ("gateway.listen = \"8787\"", 1, 18, "must be an address and a port: \"127.0.0.1:8787\", or port 0 for any free one"),
+        ("lang = \"fr\"", 1, 8, "must be one of auto, en, zh-CN"),
+    ];
+    for (text, line, column, problem) in table {
+        let mistakes = with(Some(text), &[], &[]).unwrap_err();
+        let origin = SettingOrigin::File { path: "clearline.toml".to_owned(), line, column };
+        assert_eq!(mistakes.len(), 1, "{text}: {mistakes:?}");
+        assert_eq!((&mistakes[0].origin, mistakes[0].problem.as_str()), (&origin, problem), "{text}");
+    }
+}
+
+#[test]
+fn a_literal_secret_is_refused_and_not_repeated() {
+    let secret = "sk-ant-secret";
+    let files = [
+        format!("keys = [\"env:A\", \"{secret}\"]"),
+        format!("keys = \"{secret}\""),
+        format!("[keys]\nmain = \"{secret}\""),
+        format!("[gateway.tokens]\nci = \"{secret}\""),
+    ];
+    for text in files {
+        let mistakes = with(Some(&text), &[], &[]).unwrap_err();
+        assert_eq!(mistakes.len(), 1, "{text}");
+        assert!(mistakes[0].problem.contains("never the secret itself"), "{mistakes:?}");
+        assert!(!describe(&mistakes).contains(secret), "{mistakes:?}");
+    }
+    let mistakes = with(None, &[("CLEARLINE_GATEWAY_TOKENS", "ci=sk-ant-secret")], &[]).unwrap_err();
+    assert!(!describe(&mistakes).contains(secret));
+}
+
+#[test]
+fn keys_have_aliases() {
+    let list = with(Some("keys = [\"env:A\", \"file:/b\"]"), &[], &[]).unwrap();
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    assert_eq!(list.table("keys"), [pair("key-1", "env:A"), pair("key-2", "file:/b")]);
+    let table = with(Some("[keys]\nnight = \"env:B\"\nday = \"env:A\""), &[], &[]).unwrap();
+    assert_eq!(table.table("keys"), [pair("night", "env:B"), pair("day", "env:A")]);
+}
+
+#[test]
+fn all_mistakes_come_at_once() {
+    let text = "lang = \"fr\"\n[timeout]\nconnect = \"5\"\nidle = = 3\n[policy]\natempts = 3\n";
+    let mistakes = with(Some(text), &[("CLEARLINE_GATEWAY_DRAIN", "9")], &[("gateway.listen", "x")]).unwrap_err();
+    let said = describe(&mistakes);
+    let expected = [
+        "error: clearline.toml has 4 mistakes",
+        "  line 1, column 8",
+        "  line 3, column 11",
+        "  line 4, column 8",
+        "  line 6, column 1",
+        "error: the environment has 1 mistake",
+        "  CLEARLINE_GATEWAY_DRAIN",
+        "error: the command line has 1 mistake",
+        "  --flag",
+    ];
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), expected.len(), "{said}");
+    for (line, start) in lines.iter().zip(expected) {
+        assert!(line.starts_with(start), "{line} / {start}");
+    }
+}

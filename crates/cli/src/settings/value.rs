@@ -1,0 +1,165 @@
+//! What a setting's text means: durations, sizes, words, references to secrets.
+
+use clearline_model::{Dur, Kind, Setting};
+use clearline_net::Target;
+
+/// A value that was understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Value {
+    /// A switch.
+    Flag(bool),
+    /// A number.
+    Count(u64),
+    /// A length of time.
+    Time(Dur),
+    /// Bytes.
+    Size(u64),
+    /// A text, or a word of a list.
+    Text(String),
+    /// Texts.
+    List(Vec<String>),
+    /// Names with a text each.
+    Table(Vec<(String, String)>),
+}
+
+/// Reads the text of a variable, a flag or a string of the file.
+pub(crate) fn parse(row: &Setting, text: &str) -> Result<Value, String> {
+    let text = text.trim();
+    match row.kind {
+        Kind::Flag => match text {
+            "true" | "1" => Ok(Value::Flag(true)),
+            "false" | "0" | "" => Ok(Value::Flag(false)),
+            _ => Err("must be true or false".to_owned()),
+        },
+        Kind::Count { min, max } | Kind::Ratio { min, max } => count(text, min, max),
+        Kind::Duration { max_secs } => duration(text, max_secs).map(Value::Time),
+        Kind::Size { max } => size(text, max).map(Value::Size),
+        Kind::Text => check_text(row.key, text).map(|()| Value::Text(text.to_owned())),
+        Kind::Word(words) if words.contains(&text) => Ok(Value::Text(text.to_owned())),
+        Kind::Word(words) => Err(format!("must be one of {}", words.join(", "))),
+        Kind::List => Ok(Value::List(parts(text).map(str::to_owned).collect())),
+        Kind::SecretList => {
+            let named = parts(text).enumerate().map(|(i, part)| (format!("key-{}", i + 1), part.to_owned()));
+            secrets(named.collect())
+        }
+        Kind::Table => {
+            let pair = |part: &str| {
+                let (name, value) = part.split_once('=').ok_or("must be NAME=env:VARIABLE or NAME=file:PATH")?;
+                Ok((name.trim().to_owned(), value.trim().to_owned()))
+            };
+            secrets(parts(text).map(pair).collect::<Result<_, &str>>()?)
+        }
+    }
+}
+
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|p| !p.is_empty())
+}
+
+/// References to secrets, each checked.
+pub(crate) fn secrets(named: Vec<(String, String)>) -> Result<Value, String> {
+    named.iter().try_for_each(|(_, reference)| check_reference(reference))?;
+    Ok(Value::Table(named))
+}
+
+/// A secret in the file would be read, copied and committed by people who do not know of it.
+pub(crate) fn check_reference(text: &str) -> Result<(), String> {
+    let named = text.strip_prefix("env:").or_else(|| text.strip_prefix("file:"));
+    match named {
+        Some(rest) if !rest.trim().is_empty() => Ok(()),
+        _ => Err("must say where the secret is, never the secret itself: \"env:VARIABLE\" or \"file:PATH\"".to_owned()),
+    }
+}
+
+pub(crate) fn count(text: &str, min: u64, max: u64) -> Result<Value, String> {
+    match text.parse::<u64>() {
+        Ok(n) if (min..=max).contains(&n) => Ok(Value::Count(n)),
+        Ok(_) | Err(_) => Err(format!("must be a whole number from {min} to {max}")),
+    }
+}
+
+/// Number and unit.
+fn split_unit(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(end).unwrap_or((text, ""));
+    (number, unit.trim())
+}
+
+fn duration(text: &str, max_secs: u64) -> Result<Dur, String> {
+    let (number, unit) = split_unit(text);
+    let micros = match unit {
+        "ms" => 1_000_u64,
+        "s" => 1_000_000,
+        "m" | "min" => 60_000_000,
+        "h" => 3_600_000_000,
+        "" if !number.is_empty() => return Err(format!("a duration needs a unit: \"{number}s\"")),
+        _ => return Err("a duration is a number with ms, s, m or h: \"250ms\", \"5s\", \"2m\"".to_owned()),
+    };
+    let value = scaled(number, micros).ok_or("a duration is a number with ms, s, m or h: \"250ms\", \"5s\"")?;
+    if value > Dur::secs(max_secs).0 { Err(format!("is more than the {max_secs} s allowed")) } else { Ok(Dur(value)) }
+}
+
+fn size(text: &str, max: u64) -> Result<u64, String> {
+    let (number, unit) = split_unit(text);
+    let bytes = match unit {
+        "B" => 1_u64,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "" if !number.is_empty() => return Err(format!("a size needs a unit: \"{number}MiB\"")),
+        _ => return Err("a size is a number with B, KiB, MiB or GiB: \"64KiB\", \"32MiB\"".to_owned()),
+    };
+    let value = scaled(number, bytes).ok_or("a size is a number with B, KiB, MiB or GiB: \"64KiB\"")?;
+    if value == 0 || value > max { Err(format!("must be more than 0 and at most {} MiB", max >> 20)) } else { Ok(value) }
+}
+
+/// A decimal number times a unit, exactly; at most six digits after the point.
+fn scaled(number: &str, unit: u64) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if fraction.len() > 6 || fraction.contains('.') || (number.contains('.') && fraction.is_empty()) {
+        return None;
+    }
+    let part = match fraction.parse::<u64>() {
+        Ok(n) => n.checked_mul(unit)? / 10_u64.checked_pow(u32::try_from(fraction.len()).ok()?)?,
+        Err(_) => 0,
+    };
+    whole.parse::<u64>().ok()?.checked_mul(unit)?.checked_add(part)
+}
+
+/// Texts that must be more than texts.
+fn check_text(key: &str, text: &str) -> Result<(), String> {
+    match key {
+        "gateway.admin" if text.is_empty() => Ok(()),
+        "gateway.listen" | "gateway.admin" => match text.parse::<std::net::SocketAddr>() {
+            Ok(_) => Ok(()),
+            Err(_) => Err("must be an address and a port: \"127.0.0.1:8787\", or port 0 for any free one".to_owned()),
+        },
+        "gateway.upstream" => match Target::parse(text) {
+            Ok(_) => Ok(()),
+            Err(fault) => Err(format!("is no base URL: {}", fault.detail.escaped())),
+        },
+        _ => Ok(()),
+    }
+}
+
+impl Value {
+    /// As it would be written in the file.
+    pub(crate) fn written(&self) -> String {
+        let quoted = |t: &String| serde_json::Value::from(t.as_str()).to_string();
+        match self {
+            Self::Flag(on) => on.to_string(),
+            Self::Count(n) => n.to_string(),
+            Self::Time(d) if d.0.is_multiple_of(1_000_000) => format!("\"{}s\"", d.0 / 1_000_000),
+            Self::Time(d) => format!("\"{}ms\"", d.as_millis()),
+            Self::Size(n) if n.is_multiple_of(1 << 20) => format!("\"{}MiB\"", n >> 20),
+            Self::Size(n) if n.is_multiple_of(1 << 10) => format!("\"{}KiB\"", n >> 10),
+            Self::Size(n) => format!("\"{n}B\""),
+            Self::Text(t) => quoted(t),
+            Self::List(list) => format!("[{}]", list.iter().map(quoted).collect::<Vec<_>>().join(", ")),
+            Self::Table(rows) => {
+                let row = |(name, value): &(String, String)| format!("{} = {}", quoted(name), quoted(value));
+                format!("{{ {} }}", rows.iter().map(row).collect::<Vec<_>>().join(", ")).replace("{  }", "{}")
+            }
+        }
+    }
+}

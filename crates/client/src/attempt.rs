@@ -1,0 +1,437 @@
+//! One attempt: from a plan to bytes, or to a failure with its stage.
+
+mod open;
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use clearline_model::{
+    AddrId, Ask, AttemptId, Dur, EventKind, Failure, Foreign, Framing, HeadSeen, Limit, Limits, Mono, Repeat,
+    Sent, Stage, StreamEnd, UpstreamId, Usage, classify,
+};
+use clearline_net::Fault;
+use clearline_policy::{Miss, Partial, Plan};
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, StatusCode};
+use http_body::Body as _;
+use tokio::time::Sleep;
+
+use crate::attempt::open::{Opened, Progress};
+use crate::builder::Inner;
+use crate::call::{Request, Saved};
+use crate::read::{Meaning, Reader};
+
+/// How much of a stream is held before the commit, bytes. More than that is shown.
+const HOLD_MAX: u64 = 1 << 20;
+
+/// How long an upstream may take to end the body after `message_stop`, before its connection is given up.
+const AFTER_STOP: Duration = Duration::from_secs(1);
+
+/// What an attempt has to say.
+pub(crate) enum Step {
+    /// The addresses of an upstream are known.
+    Resolved(UpstreamId, Vec<AddrId>),
+    /// The head of a success arrived.
+    Head(u16, Limits),
+    /// The caller may see it.
+    Content,
+    /// Bytes for the caller are held.
+    Held,
+    /// Its answer is complete.
+    Done(Usage),
+    /// It failed.
+    Failed(Box<Failed>),
+}
+
+/// A failed attempt, and what of it may be passed on.
+pub(crate) struct Failed {
+    pub(crate) miss: Miss,
+    pub(crate) saved: Option<Saved>,
+    pub(crate) detail: Foreign,
+}
+
+enum State {
+    Opening(BoxFuture<'static, Result<Opened, Fault>>),
+    Reading(Box<Reading>),
+    Over,
+}
+
+struct Reading {
+    body: clearline_net::Body,
+    reader: Reader,
+    head: Option<(StatusCode, HeaderMap)>,
+    idle: Pin<Box<Sleep>>,
+    complete: bool,
+}
+
+/// One attempt on its way.
+pub(crate) struct Attempt {
+    inner: Arc<Inner>,
+    id: AttemptId,
+    ask: Ask,
+    path: String,
+    state: State,
+    idle: Dur,
+    progress: Progress,
+    steps: VecDeque<Step>,
+    held: VecDeque<Bytes>,
+    notes: Vec<EventKind>,
+    addr: Option<AddrId>,
+    committed: bool,
+    head: Option<(StatusCode, HeaderMap)>,
+    events: bool,
+    error_event: bool,
+    bytes: u64,
+    last: Mono,
+    longest_gap: Dur,
+    detail: Option<Foreign>,
+}
+
+impl Attempt {
+    pub(crate) fn start(inner: Arc<Inner>, request: Arc<Request>, id: AttemptId, how: (Plan, Ask)) -> Self {
+        let (plan, ask) = how;
+        let progress = Progress::default();
+        let path = request.path.clone();
+        let idle = plan.limits.idle;
+        let opening = open::open(Arc::clone(&inner), request, plan, progress.clone());
+        Self {
+            last: inner.brain.now(),
+            inner,
+            id,
+            ask,
+            path,
+            state: State::Opening(Box::pin(opening)),
+            idle,
+            progress,
+            steps: VecDeque::new(),
+            held: VecDeque::new(),
+            notes: Vec::new(),
+            addr: None,
+            committed: false,
+            head: None,
+            events: false,
+            error_event: false,
+            bytes: 0,
+            longest_gap: Dur::ZERO,
+            detail: None,
+        }
+    }
+
+    pub(crate) const fn id(&self) -> AttemptId {
+        self.id
+    }
+
+    pub(crate) const fn over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    pub(crate) const fn is_stream(&self) -> bool {
+        self.events
+    }
+
+    pub(crate) const fn saw_error_event(&self) -> bool {
+        self.error_event
+    }
+
+    pub(crate) const fn commit(&mut self) {
+        self.committed = true;
+    }
+
+    pub(crate) const fn take_head(&mut self) -> Option<(StatusCode, HeaderMap)> {
+        self.head.take()
+    }
+
+    pub(crate) fn next_held(&mut self) -> Option<Bytes> {
+        self.held.pop_front()
+    }
+
+    /// What happened since the last time, for the record.
+    pub(crate) fn notes(&mut self) -> Vec<EventKind> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Goes on. While it is not committed it reads ahead; afterwards it yields as soon as bytes are held.
+    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        loop {
+            if let Some(step) = self.steps.pop_front() {
+                return Poll::Ready(step);
+            }
+            if self.committed && !self.held.is_empty() {
+                return Poll::Ready(Step::Held);
+            }
+            match &mut self.state {
+                State::Opening(opening) => {
+                    let polled = opening.as_mut().poll(cx);
+                    self.drain_progress();
+                    match polled {
+                        Poll::Ready(Ok(opened)) => self.opened(opened),
+                        Poll::Ready(Err(fault)) => self.failed_step(&fault),
+                        Poll::Pending if self.steps.is_empty() => return Poll::Pending,
+                        Poll::Pending => {}
+                    }
+                }
+                State::Reading(_) => {
+                    if self.poll_read(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+                State::Over => return Poll::Pending,
+            }
+        }
+    }
+
+    fn drain_progress(&mut self) {
+        let n = self.id.n;
+        for seen in self.progress.take() {
+            match seen {
+                open::Seen::Stage(stage, took) => self.notes.push(EventKind::StageDone { n, stage, took }),
+                open::Seen::Connection(addr, reused) => {
+                    self.addr = Some(addr);
+                    self.notes.push(EventKind::ConnectionChosen { n, addr, reused });
+                }
+                open::Seen::Resolved(upstream, addrs) => {
+                    self.steps.push_back(Step::Resolved(upstream, addrs))
+                }
+            }
+        }
+    }
+
+    fn opened(&mut self, opened: Opened) {
+        let (mut parts, body) = opened.response.into_parts();
+        let limits = clearline_wire::headers::limits(&parts.headers);
+        let request_id = clearline_wire::headers::request_id(&parts.headers);
+        let status = parts.status;
+        self.last = self.inner.brain.now();
+        self.notes.push(EventKind::HeadArrived {
+            n: self.id.n,
+            head: HeadSeen { status: status.as_u16(), request_id },
+            took: opened.took,
+        });
+        clearline_wire::headers::strip_hop_by_hop(&mut parts.headers);
+        let reader = match Reader::new(self.ask, &self.path, (status, &parts.headers)) {
+            Ok(reader) => reader,
+            Err(failure) => return self.fail(Stage::Head, failure, None),
+        };
+        self.events = reader.is_events();
+        self.steps.push_back(Step::Head(status.as_u16(), limits));
+        self.head = Some((status, parts.headers.clone()));
+        self.state = State::Reading(Box::new(Reading {
+            body,
+            reader,
+            head: Some((status, parts.headers)),
+            idle: Box::pin(tokio::time::sleep(self.idle.into())),
+            complete: false,
+        }));
+    }
+
+    /// Reads until something can be said. Ready means: look at `steps` and `held` again.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let State::Reading(reading) = &mut self.state else { return Poll::Ready(()) };
+        if !self.committed && self.bytes > HOLD_MAX && reading.reader.is_events() {
+            // Held back until the engine commits; that wakes this task.
+            return Poll::Pending;
+        }
+        match Pin::new(&mut reading.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Ok(bytes) = frame.into_data() {
+                    self.arrived(bytes);
+                }
+                Poll::Ready(())
+            }
+            Poll::Ready(Some(Err(fault))) => {
+                self.broke(&fault);
+                Poll::Ready(())
+            }
+            Poll::Ready(None) => {
+                self.ended();
+                Poll::Ready(())
+            }
+            Poll::Pending => match reading.idle.as_mut().poll(cx) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(()) => {
+                    self.silent();
+                    Poll::Ready(())
+                }
+            },
+        }
+    }
+
+    fn arrived(&mut self, bytes: Bytes) {
+        let now = self.inner.brain.now();
+        self.longest_gap = self.longest_gap.max(now.since(self.last));
+        self.last = now;
+        let State::Reading(reading) = &mut self.state else { return };
+        if bytes.is_empty() {
+            return;
+        }
+        self.bytes += bytes.len() as u64;
+        if reading.complete {
+            // Nothing should follow; what does is passed on like all the rest.
+            self.held.push_back(bytes);
+            return;
+        }
+        reading.idle.as_mut().reset(tokio::time::Instant::now() + Duration::from(self.idle));
+        let meaning = reading.reader.take(&bytes, self.bytes);
+        self.held.push_back(bytes);
+        match meaning {
+            Meaning::More => {}
+            Meaning::Content => self.steps.push_back(Step::Content),
+            Meaning::Complete if self.events => {
+                reading.complete = true;
+                reading.idle.as_mut().reset(tokio::time::Instant::now() + AFTER_STOP);
+            }
+            Meaning::Complete => self.ended(),
+            Meaning::Failed(failure) => {
+                self.error_event = reading.reader.saw_error_event();
+                self.fail(Stage::Stream, failure, None);
+            }
+        }
+    }
+
+    fn ended(&mut self) {
+        let State::Reading(reading) = std::mem::replace(&mut self.state, State::Over) else { return };
+        if matches!(reading.reader, Reader::Error) {
+            return self.answered(&reading);
+        }
+        let whole =
+            if matches!(reading.reader, Reader::Whole { .. }) { self.collect() } else { Bytes::new() };
+        match reading.reader.end(&whole) {
+            Ok(usage) => self.finish(usage),
+            Err(failure) => {
+                self.fail_as(
+                    self.body_stage(),
+                    failure,
+                    (reading.reader.usage(), reading.reader.text_chars()),
+                );
+            }
+        }
+    }
+
+    const fn body_stage(&self) -> Stage {
+        if self.events { Stage::Stream } else { Stage::Body }
+    }
+
+    fn collect(&mut self) -> Bytes {
+        if self.held.len() > 1 {
+            let mut all = BytesMut::with_capacity(usize::try_from(self.bytes).unwrap_or(0));
+            self.held.drain(..).for_each(|b| all.extend_from_slice(&b));
+            self.held.push_back(all.freeze());
+        }
+        self.held.front().cloned().unwrap_or_default()
+    }
+
+    fn finish(&mut self, usage: Usage) {
+        self.body_ended();
+        self.steps.push_back(Step::Done(usage));
+    }
+
+    fn body_ended(&mut self) {
+        let (bytes, longest_gap) = (self.bytes, self.longest_gap);
+        self.notes.push(EventKind::BodyEnded { n: self.id.n, bytes, longest_gap });
+    }
+
+    /// An error answer is complete, or as complete as it will be.
+    fn answered(&mut self, reading: &Reading) {
+        let Some((status, mut headers)) = reading.head.clone() else { return };
+        let body = self.collect();
+        let api = clearline_wire::parse_error(status.as_u16(), &headers, &body);
+        let failure = Failure::Status(status.as_u16(), api.kind, api.origin);
+        let mut hint = clearline_wire::headers::hint(status.as_u16(), &headers);
+        if hint.after.is_none() {
+            hint.after = clearline_wire::headers::body_hint(&body);
+        }
+        let cause = classify(Stage::Head, &failure, Sent::Yes);
+        // A refused credential stopped the request at the door as well; that matters where another key can try.
+        let at_the_door = self.ask.repeat == Repeat::Once && matches!(status.as_u16(), 401 | 403);
+        let not_executed =
+            at_the_door || clearline_wire::proves_not_executed(status.as_u16(), api.kind, api.origin);
+        let miss =
+            Miss { hint, answered: true, not_executed, ..self.miss(cause, (Stage::Head, Sent::Yes), 0) };
+        self.body_ended();
+        self.held.clear();
+        if self.bytes > 0 {
+            // A body that broke off is shorter than its head says; a HEAD's has none at all.
+            headers.remove(http::header::CONTENT_LENGTH);
+        }
+        let saved = Some(Saved { status, headers, body, cause });
+        self.steps.push_back(Step::Failed(Box::new(Failed { miss, saved, detail: api.message })));
+    }
+
+    fn silent(&mut self) {
+        if self.has_all_it_needs() {
+            return self.ended();
+        }
+        self.fail(self.body_stage(), Failure::TimedOut(Limit::Idle), None);
+    }
+
+    /// The connection broke inside the body.
+    fn broke(&mut self, fault: &Fault) {
+        if self.has_all_it_needs() {
+            return self.ended();
+        }
+        let failure = match (self.events, fault.failure) {
+            (true, Failure::Reset) => Failure::Ended(StreamEnd::Reset),
+            (true, Failure::Framing(Framing::Short) | Failure::Eof) => Failure::Ended(StreamEnd::Cut),
+            (_, other) => other,
+        };
+        self.fail(self.body_stage(), failure, Some(fault.detail.clone()));
+    }
+
+    /// The stream was complete already, or it is an error, whose status is known: what is missing of its text is not
+    /// worth losing it.
+    fn has_all_it_needs(&self) -> bool {
+        match &self.state {
+            State::Reading(reading) => reading.complete || matches!(reading.reader, Reader::Error),
+            State::Opening(_) | State::Over => false,
+        }
+    }
+
+    fn failed_step(&mut self, fault: &Fault) {
+        self.state = State::Over;
+        if let Some(addr) = fault.addr {
+            self.addr = Some(self.inner.addresses.id(addr));
+        }
+        let miss = self.miss(fault.cause(), (fault.stage, fault.sent), 0);
+        let detail = fault.detail.clone();
+        self.steps.push_back(Step::Failed(Box::new(Failed { miss, saved: None, detail })));
+    }
+
+    fn fail(&mut self, stage: Stage, failure: Failure, detail: Option<Foreign>) {
+        let got = match &self.state {
+            State::Reading(reading) => (reading.reader.usage(), reading.reader.text_chars()),
+            State::Opening(_) | State::Over => (Usage::default(), 0),
+        };
+        self.detail = detail;
+        self.fail_as(stage, failure, got);
+    }
+
+    fn fail_as(&mut self, stage: Stage, failure: Failure, got: (Usage, u64)) {
+        self.state = State::Over;
+        let cause = classify(stage, &failure, Sent::Yes);
+        let miss = Miss { usage: got.0, ..self.miss(cause, (stage, Sent::Yes), got.1) };
+        self.body_ended();
+        if !self.committed {
+            self.held.clear();
+        }
+        let detail = self.detail.take().unwrap_or_default();
+        self.steps.push_back(Step::Failed(Box::new(Failed { miss, saved: None, detail })));
+    }
+
+    fn miss(&self, cause: clearline_model::Cause, at: (Stage, Sent), text_chars: u64) -> Miss {
+        Miss {
+            cause,
+            stage: at.0,
+            sent: at.1,
+            addr: self.addr,
+            hint: clearline_model::Hint::default(),
+            got: Partial { bytes: self.bytes, text_chars, tool_or_thinking: !self.ask.resumable },
+            answered: false,
+            not_executed: false,
+            usage: Usage::default(),
+        }
+    }
+}

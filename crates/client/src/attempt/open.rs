@@ -1,0 +1,167 @@
+//! The way to the head of an answer: a connection of the pool or a new one, and the request on it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clearline_model::{AddrId, Dur, Failure, Foreign, KeyId, LocalFault, Stage, UpstreamId};
+use clearline_net::{Conn, Fault, Limits, Route, SendLimits, Want};
+use clearline_policy::{Conn as Which, Plan};
+use http::header::{AUTHORIZATION, EXPECT, HOST, HeaderValue};
+use http::{HeaderMap, Response};
+use http_body_util::Full;
+use tokio::time::Instant;
+
+use crate::builder::Inner;
+use crate::call::Request;
+
+/// What is known of an attempt before its head.
+pub(crate) enum Seen {
+    /// A stage went well.
+    Stage(Stage, Dur),
+    /// The connection, and whether it had been used before.
+    Connection(AddrId, bool),
+    /// A name was looked up.
+    Resolved(UpstreamId, Vec<AddrId>),
+}
+
+/// Where [`open`] leaves what it saw, for whoever polls it.
+#[derive(Clone, Default)]
+pub(crate) struct Progress(Arc<Mutex<Vec<Seen>>>);
+
+impl Progress {
+    pub(crate) fn take(&self) -> Vec<Seen> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn put(&self, seen: Seen) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+    }
+}
+
+/// An answer whose head has arrived.
+pub(crate) struct Opened {
+    pub(crate) response: Response<clearline_net::Body>,
+    /// From the end of sending to the head.
+    pub(crate) took: Dur,
+}
+
+/// Carries a plan out until the head of the answer.
+pub(crate) async fn open(
+    inner: Arc<Inner>,
+    request: Arc<Request>,
+    plan: Plan,
+    progress: Progress,
+) -> Result<Opened, Fault> {
+    let message = compose(&inner, &request, plan.key)?;
+    let mut conn = connection(&inner, &plan, &progress).await?;
+    progress.put(Seen::Connection(inner.addresses.id(conn.addr()), conn.uses() > 0));
+    let limits = SendLimits { send: plan.limits.send, first_byte: plan.limits.first_byte };
+    let begun = Instant::now();
+    let response = conn.send(message, &limits).await?;
+    let sent_after = conn.sent_after().unwrap_or(Dur::ZERO);
+    progress.put(Seen::Stage(Stage::Send, sent_after));
+    let took = Dur::from(begun.elapsed()) - sent_after;
+    // What a server says in an error, it may say because of this connection: another one tells.
+    let home = response.status().is_success().then(|| inner.pool.clone());
+    let response = response.map(|incoming| clearline_net::Body::new(incoming, conn, home));
+    Ok(Opened { response, took })
+}
+
+async fn connection(inner: &Inner, plan: &Plan, progress: &Progress) -> Result<Conn, Fault> {
+    let route = Route { target: &inner.target, proxy: inner.proxy(), tls: Arc::clone(&inner.tls) };
+    let avoid = inner.addresses.addrs(&plan.avoid);
+    let want = Want { prefer: &[], avoid: &avoid, fresh: plan.conn != Which::Any };
+    if let Some(conn) = inner.pool.take(&inner.route_key, &want) {
+        return Ok(conn);
+    }
+    let begun = Instant::now();
+    let (host, port) =
+        route.proxy.map_or((inner.target.host.as_str(), inner.target.port), |p| (p.host(), p.port()));
+    let addrs =
+        clearline_net::resolve(&inner.fence, host, port, plan.limits.resolve).await.map_err(|fault| {
+            if route.proxy.is_some() { Fault { stage: Stage::Tunnel, ..fault } } else { fault }
+        })?;
+    progress.put(Seen::Stage(Stage::Resolve, begun.elapsed().into()));
+    progress.put(Seen::Resolved(plan.upstream, addrs.iter().map(|a| inner.addresses.id(*a)).collect()));
+    let addrs = inner.addresses.order(addrs, &plan.avoid);
+    let limits = Limits {
+        resolve: plan.limits.resolve,
+        connect: plan.limits.connect,
+        tunnel: plan.limits.tunnel,
+        handshake: plan.limits.handshake,
+    };
+    let on = |stage, took| progress.put(Seen::Stage(stage, took));
+    clearline_net::open(&inner.fence, route, &addrs, &limits, &mut { on }).await
+}
+
+/// The request as it goes to the upstream.
+fn compose(
+    inner: &Inner,
+    request: &Request,
+    key: Option<KeyId>,
+) -> Result<http::Request<Full<bytes::Bytes>>, Fault> {
+    let wrong = |why: &dyn std::fmt::Display| Fault {
+        detail: Foreign::new(&why.to_string()),
+        ..Fault::new(Stage::Config, Failure::Local(LocalFault::Forbidden))
+    };
+    let uri: http::Uri =
+        inner.target.path(&request.path).parse().map_err(|e: http::uri::InvalidUri| wrong(&e))?;
+    let mut message = http::Request::new(Full::new(request.body.clone()));
+    *message.method_mut() = request.method.clone();
+    *message.uri_mut() = uri;
+    let mut headers = request.headers.clone();
+    // The body is here already: there is nothing to wait for.
+    headers.remove(EXPECT);
+    headers.insert(HOST, inner.host_header.clone());
+    if let Some(secret) = key.and_then(|k| inner.keys.get(usize::try_from(k.0).ok()?)) {
+        replace_credential(&mut headers, secret.secret.expose()).map_err(|e| wrong(&e))?;
+    }
+    *message.headers_mut() = headers;
+    Ok(message)
+}
+
+/// Puts a key of the pool in the place of the caller's credential, in the form that the caller used.
+fn replace_credential(headers: &mut HeaderMap, key: &[u8]) -> Result<(), http::header::InvalidHeaderValue> {
+    const KEY: &str = "x-api-key";
+    let is_bearer = headers.contains_key(AUTHORIZATION) && !headers.contains_key(KEY);
+    let mut value = if is_bearer {
+        HeaderValue::from_bytes(&[b"Bearer ", key].concat())?
+    } else {
+        HeaderValue::from_bytes(key)?
+    };
+    value.set_sensitive(true);
+    if is_bearer {
+        headers.insert(AUTHORIZATION, value);
+    } else {
+        headers.remove(AUTHORIZATION);
+        headers.insert(KEY, value);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callers_credential_never_goes_along_with_a_key_of_the_pool() {
+        for (before, name, after) in [
+            (vec![], "x-api-key", "sk-ant-fake-pool"),
+            (vec![("x-api-key", "sk-ant-fake-own")], "x-api-key", "sk-ant-fake-pool"),
+            (vec![("authorization", "Bearer sk-ant-fake-own")], "authorization", "Bearer sk-ant-fake-pool"),
+            (
+                vec![("authorization", "Bearer sk-ant-fake-own"), ("x-api-key", "sk-ant-fake-own")],
+                "x-api-key",
+                "sk-ant-fake-pool",
+            ),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in before {
+                headers.append(name, value.parse().unwrap());
+            }
+            replace_credential(&mut headers, b"sk-ant-fake-pool").unwrap();
+            assert_eq!(headers.len(), 1);
+            assert_eq!(headers[name], after);
+            assert!(headers[name].is_sensitive());
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The body of an answer, on its way to the caller.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use clearline_model::Cause;
+use http_body::Frame;
+
+use crate::call::{Driver, End, Turn};
+
+/// The answer broke after the caller had seen output: the transfer must be aborted, so that no client takes it for
+/// complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Broken(pub Cause);
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the answer broke: {} ({})", self.0.row().title, self.0)
+    }
+}
+
+impl std::error::Error for Broken {}
+
+/// The body of an answer. Dropping it before its end means that the caller left.
+pub struct ReplyBody {
+    ready: VecDeque<Bytes>,
+    driver: Option<Box<Driver>>,
+    broken: Option<Broken>,
+}
+
+impl ReplyBody {
+    /// A body that is complete already.
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self {
+            ready: if bytes.is_empty() { VecDeque::new() } else { VecDeque::from([bytes]) },
+            driver: None,
+            broken: None,
+        }
+    }
+
+    /// A body that goes on as the call does.
+    pub(crate) const fn running(driver: Box<Driver>) -> Self {
+        Self { ready: VecDeque::new(), driver: Some(driver), broken: None }
+    }
+
+    fn turn(&mut self, turn: Turn) {
+        match turn {
+            Turn::Frame(bytes) => self.ready.push_back(bytes),
+            Turn::Committed => {}
+            Turn::Ended(end) => {
+                let told = self.driver.take().is_some_and(|driver| driver.delivered_error());
+                if let End::Broken(cause, is_stream) = end {
+                    if is_stream && !told {
+                        self.ready.push_back(error_event(cause));
+                    }
+                    self.broken = Some(Broken(cause));
+                }
+            }
+        }
+    }
+}
+
+/// The honest end of a broken stream, in the API's own shape.
+fn error_event(cause: Cause) -> Bytes {
+    let text = format!("{} (clearline: {cause})", cause.row().title);
+    Bytes::from(clearline_wire::error::error_event("api_error", &text))
+}
+
+impl http_body::Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            if let Some(broken) = self.broken.take() {
+                return Poll::Ready(Some(Err(broken)));
+            }
+            let Some(driver) = self.driver.as_mut() else { return Poll::Ready(None) };
+            match driver.poll_turn(cx) {
+                Poll::Ready(turn) => self.turn(turn),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ready.is_empty() && self.driver.is_none() && self.broken.is_none()
+    }
+}
+
+impl fmt::Debug for ReplyBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplyBody").field("running", &self.driver.is_some()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,345 @@
+//! Putting a client together: where to, with which keys, through what, under which policy.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clearline_model::{Cause, Foreign, KeyId, Mono, Secret, UpstreamId};
+use clearline_net::{Fault, Fence, Pool, Proxy, ProxyEnv, Route, Target, TrustSettings};
+use clearline_policy::{Config, Engine, Settings, State, Upstream};
+use http::{HeaderMap, HeaderValue};
+
+use crate::address::AddressBook;
+use crate::call::{Driver, Reply, Request};
+use crate::error::CallError;
+use crate::observer::{NoObserver, Observer};
+use crate::shared::Brain;
+
+/// Where the API is, where nobody says otherwise.
+pub const DEFAULT_BASE_URL: &str = "https://api.anthropic.com";
+
+/// Model families that are told apart; more share the lane of calls without a model.
+const FAMILIES_MAX: usize = 64;
+
+/// A credential of the pool, under a name that may be shown.
+#[derive(Debug)]
+pub struct PoolKey {
+    /// The name that logs and metrics use.
+    pub alias: String,
+    /// The credential.
+    pub secret: Secret,
+}
+
+/// What a client is made of. Every part has a default but the base URL.
+pub struct Builder {
+    base_url: String,
+    keys: Vec<PoolKey>,
+    settings: Settings,
+    proxies: Option<ProxyEnv>,
+    trust: TrustSettings,
+    fence: Option<Fence>,
+    allow_insecure: bool,
+    observer: Arc<dyn Observer>,
+    seed: u64,
+}
+
+impl Builder {
+    /// A client of this base URL, without keys and proxies, under the default policy.
+    #[must_use]
+    pub fn new(base_url: &str) -> Self {
+        Self {
+            base_url: base_url.to_owned(),
+            keys: Vec::new(),
+            settings: Settings::default(),
+            proxies: None,
+            trust: TrustSettings::default(),
+            fence: None,
+            allow_insecure: false,
+            observer: Arc::new(NoObserver),
+            seed: 0,
+        }
+    }
+
+    /// The pool of keys. Empty: the caller's own credential passes.
+    #[must_use]
+    pub fn keys(mut self, keys: Vec<PoolKey>) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// The policy's settings.
+    #[must_use]
+    pub fn policy(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// The proxies, as the environment names them.
+    #[must_use]
+    pub fn proxy_env(mut self, proxies: ProxyEnv) -> Self {
+        self.proxies = Some(proxies);
+        self
+    }
+
+    /// Which roots are trusted.
+    #[must_use]
+    pub fn trust(mut self, trust: TrustSettings) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Where connections may go at all.
+    #[must_use]
+    pub fn fence(mut self, fence: Fence) -> Self {
+        self.fence = Some(fence);
+        self
+    }
+
+    /// Lets credentials travel over plain HTTP to an upstream that is not on this machine.
+    #[must_use]
+    pub const fn allow_insecure(mut self, allow: bool) -> Self {
+        self.allow_insecure = allow;
+        self
+    }
+
+    /// Who reads events and records.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// The seed of the jitter.
+    #[must_use]
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Checks everything and makes the client.
+    ///
+    /// # Errors
+    /// A base URL that cannot be parsed, a credential that would travel in clear, a key with characters that do not
+    /// belong, a CA file that cannot be read.
+    pub fn build(self) -> Result<Client, CallError> {
+        let target = Target::parse(&self.base_url).map_err(refused)?;
+        if !self.allow_insecure && target.is_plain() && !target.is_loopback() {
+            let detail = "a credential would travel over plain http; use https:// or allow it explicitly";
+            return Err(CallError::before(Cause::ConfigBaseUrlInsecure, Foreign::new(detail)));
+        }
+        for key in &self.keys {
+            check_key(key)?;
+        }
+        let fence = match self.fence {
+            Some(fence) => fence,
+            None => Fence::parse(None)
+                .map_err(|e| CallError::before(Cause::ConfigSandboxNoEgress, foreign(&e)))?,
+        };
+        let ids = (0..self.keys.len()).filter_map(|i| u32::try_from(i).ok()).map(KeyId).collect::<Vec<_>>();
+        // A caller whose credential is never replaced has a lane of its own, so that its refusals charge no key.
+        let mut upstreams = vec![Upstream { id: UpstreamId(0), keys: ids }];
+        if !self.keys.is_empty() {
+            upstreams.push(Upstream { id: UpstreamId(1), keys: Vec::new() });
+        }
+        let engine = Engine::new(Config { upstreams, settings: self.settings }, self.seed);
+        let proxied = self.proxies.as_ref().is_some_and(|p| proxy_for(p, &target).is_some());
+        let trust = if target.is_plain() && !proxied {
+            // Nothing will be verified, and reading the system's store takes longer than all the rest.
+            TrustSettings { system: false, ..TrustSettings::default() }
+        } else {
+            self.trust
+        };
+        let tls = clearline_net::tls_config(&trust).map_err(refused)?;
+        let host_header = HeaderValue::from_str(&target.authority())
+            .map_err(|e| CallError::before(Cause::ConfigBaseUrlInvalid, foreign(&e)))?;
+        let proxy = self.proxies.as_ref().and_then(|p| proxy_for(p, &target));
+        let route_key = Route { target: &target, proxy, tls: Arc::clone(&tls) }.key();
+        Ok(Client {
+            inner: Arc::new(Inner {
+                brain: Brain::new(engine, Arc::clone(&self.observer)),
+                target,
+                host_header,
+                route_key,
+                keys: self.keys,
+                proxies: self.proxies,
+                tls,
+                fence,
+                pool: Pool::default(),
+                addresses: AddressBook::default(),
+                families: Mutex::new(Vec::new()),
+                observer: self.observer,
+            }),
+        })
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
+/// A failure of the settings, before any call.
+fn refused(fault: Fault) -> CallError {
+    let cause = fault.cause();
+    CallError::before(cause, fault.detail)
+}
+
+fn foreign(error: &dyn fmt::Display) -> Foreign {
+    Foreign::new(&error.to_string())
+}
+
+/// A key with a newline or a quote would become a "connection error" in most clients; here it is named.
+fn check_key(key: &PoolKey) -> Result<(), CallError> {
+    let bytes = key.secret.expose();
+    let clean =
+        !bytes.is_empty() && bytes.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'$'));
+    if clean {
+        return Ok(());
+    }
+    let detail =
+        format!("the key \"{}\" is empty or holds a blank, a quote, a newline or a placeholder", key.alias);
+    Err(CallError::before(Cause::AuthMalformedKey, Foreign::new(&detail)))
+}
+
+/// What all calls of a client share.
+pub(crate) struct Inner {
+    pub(crate) brain: Arc<Brain>,
+    pub(crate) target: Target,
+    pub(crate) keys: Vec<PoolKey>,
+    pub(crate) proxies: Option<ProxyEnv>,
+    pub(crate) tls: Arc<clearline_net::ClientConfig>,
+    pub(crate) host_header: HeaderValue,
+    /// Under which name the pool keeps connections of this client.
+    pub(crate) route_key: String,
+    pub(crate) fence: Fence,
+    pub(crate) pool: Pool,
+    pub(crate) addresses: AddressBook,
+    pub(crate) observer: Arc<dyn Observer>,
+    families: Mutex<Vec<String>>,
+}
+
+fn proxy_for<'a>(proxies: &'a ProxyEnv, target: &Target) -> Option<&'a Proxy> {
+    proxies.for_url(target.scheme.word(), &target.host, target.port)
+}
+
+impl Inner {
+    /// The proxy on the way to the upstream.
+    pub(crate) fn proxy(&self) -> Option<&Proxy> {
+        proxy_for(self.proxies.as_ref()?, &self.target)
+    }
+
+    /// An OAuth bearer (a subscription's log-in) is never replaced and passes untouched.
+    pub(crate) fn upstream_for(&self, headers: &HeaderMap) -> UpstreamId {
+        let oauth = headers.get(http::header::AUTHORIZATION).is_some_and(|v| {
+            v.as_bytes().get(..17).is_some_and(|p| p.eq_ignore_ascii_case(b"Bearer sk-ant-oat"))
+        });
+        UpstreamId(u16::from(oauth && !self.keys.is_empty()))
+    }
+
+    /// The number of a model's family; 0 where there is none.
+    pub(crate) fn family(&self, model: Option<&str>) -> u16 {
+        let Some(model) = model else { return 0 };
+        let family = clearline_wire::request::model_family(model);
+        let mut known = self.families.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = known.iter().position(|f| f == family).or_else(|| {
+            (known.len() < FAMILIES_MAX).then(|| {
+                known.push(family.to_owned());
+                known.len() - 1
+            })
+        });
+        place.and_then(|p| u16::try_from(p + 1).ok()).unwrap_or(0)
+    }
+}
+
+/// Sends calls. Cheap to clone: clones share keys, budgets and connections.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl Client {
+    /// Begins a client of this base URL.
+    #[must_use]
+    pub fn builder(base_url: &str) -> Builder {
+        Builder::new(base_url)
+    }
+
+    /// A client as the official SDKs would be set up by the environment: `ANTHROPIC_BASE_URL`, `ANTHROPIC_API_KEY` or
+    /// `CLEARLINE_KEYS` (a pool, separated by commas), the proxy and CA variables, `CLEARLINE_FENCE`.
+    ///
+    /// # Errors
+    /// As [`Builder::build`], and proxy variables that cannot be parsed.
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, CallError> {
+        let set = |name: &str| lookup(name).filter(|v| !v.is_empty());
+        let base = set("ANTHROPIC_BASE_URL").unwrap_or_else(|| DEFAULT_BASE_URL.to_owned());
+        let fence = Fence::parse(set("CLEARLINE_FENCE").as_deref())
+            .map_err(|e| CallError::before(Cause::ConfigSandboxNoEgress, foreign(&e)))?;
+        let proxies = ProxyEnv::from_lookup(&set).map_err(refused)?;
+        Builder::new(&base)
+            .keys(keys_from(&set))
+            .fence(fence)
+            .proxy_env(proxies)
+            .trust(trust_from(&set))
+            .build()
+    }
+
+    /// Sends one call and returns as soon as its answer may be shown: a stream with its first content, anything else
+    /// when it is complete. Dropping the future, or the body, means that the caller left.
+    ///
+    /// # Errors
+    /// Only where no answer of the upstream can be passed on; error answers of the upstream are replies.
+    pub async fn call(&self, request: Request) -> Result<Reply, CallError> {
+        Box::new(Driver::start(Arc::clone(&self.inner), request)).head().await
+    }
+
+    /// How keys, addresses and budgets are.
+    #[must_use]
+    pub fn view(&self) -> State {
+        self.inner.brain.view()
+    }
+
+    /// The name of a key.
+    #[must_use]
+    pub fn key_alias(&self, key: KeyId) -> Option<&str> {
+        self.inner.keys.get(usize::try_from(key.0).ok()?).map(|k| k.alias.as_str())
+    }
+
+    /// The moment of now, on the clock of this client's events.
+    #[must_use]
+    pub fn now(&self) -> Mono {
+        self.inner.brain.now()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("keys", &self.inner.keys).finish_non_exhaustive()
+    }
+}
+
+fn keys_from(set: &dyn Fn(&str) -> Option<String>) -> Vec<PoolKey> {
+    if let Some(list) = set("CLEARLINE_KEYS") {
+        let parts = list.split(',').map(str::trim).filter(|k| !k.is_empty()).enumerate();
+        return parts
+            .map(|(i, key)| PoolKey {
+                alias: format!("key-{}", i + 1),
+                secret: Secret::new(key.as_bytes().to_vec()),
+            })
+            .collect();
+    }
+    let single = set("ANTHROPIC_API_KEY").or_else(|| set("ANTHROPIC_AUTH_TOKEN"));
+    single
+        .map(|key| PoolKey { alias: "key-1".to_owned(), secret: Secret::new(key.into_bytes()) })
+        .into_iter()
+        .collect()
+}
+
+fn trust_from(set: &dyn Fn(&str) -> Option<String>) -> TrustSettings {
+    TrustSettings {
+        only: set("SSL_CERT_FILE").map(PathBuf::from),
+        extra: set("NODE_EXTRA_CA_CERTS").map(PathBuf::from).into_iter().collect(),
+        public_roots: set("CLEARLINE_PUBLIC_ROOTS").map(PathBuf::from),
+        ..TrustSettings::default()
+    }
+}

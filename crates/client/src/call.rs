@@ -1,0 +1,356 @@
+//! The one call loop: the engine says what, attempts say how it went, and the caller sees one answer.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use clearline_model::{
+    Ask, AttemptId, CallId, CallRecord, CallerId, Cause, Event, EventKind, Foreign, LaneId, Sent, Stage,
+};
+use clearline_policy::{Answer, Input, Miss, Output, Plan};
+use http::{HeaderMap, Method, StatusCode};
+
+use crate::attempt::{Attempt, Step};
+use crate::body::ReplyBody;
+use crate::builder::Inner;
+use crate::error::CallError;
+use crate::shared::Slot;
+
+/// What the caller asks for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// Path and query, beginning with `/`; it is put behind the upstream's base path.
+    pub path: String,
+    /// End-to-end headers: hop-by-hop ones and `host` are already gone.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+    /// Who asks, for fairness and records.
+    pub caller: CallerId,
+}
+
+/// What the caller gets: the upstream's answer, unchanged.
+#[derive(Debug)]
+pub struct Reply {
+    /// Which call it was.
+    pub call: CallId,
+    /// The upstream's status.
+    pub status: StatusCode,
+    /// The upstream's end-to-end headers.
+    pub headers: HeaderMap,
+    /// The body, as it arrives.
+    pub body: ReplyBody,
+    /// The cause of an error answer.
+    pub cause: Option<Cause>,
+    /// The retry budget here is spent: `x-should-retry: false` belongs on this answer.
+    pub no_retry: bool,
+    /// Attempts so far.
+    pub attempts: u16,
+}
+
+/// An error answer that was read completely, in case it is the one that the caller gets.
+#[derive(Debug, Clone)]
+pub(crate) struct Saved {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) cause: Cause,
+}
+
+/// How a call ended.
+pub(crate) enum End {
+    /// Everything was delivered, or is held for delivery.
+    Finished,
+    /// An error answer of the upstream.
+    Answered(Box<Saved>, bool),
+    /// No answer that could be passed on.
+    Own(Box<CallError>),
+    /// It broke after the commit; whether it was a stream of events.
+    Broken(Cause, bool),
+}
+
+/// What the loop did.
+pub(crate) enum Turn {
+    /// The caller may see the head now.
+    Committed,
+    /// Bytes for the caller.
+    Frame(Bytes),
+    /// Over.
+    Ended(End),
+}
+
+/// One call on its way.
+pub(crate) struct Driver {
+    inner: Arc<Inner>,
+    slot: Arc<Slot>,
+    call: CallId,
+    request: Arc<Request>,
+    ask: Ask,
+    attempts: Vec<Attempt>,
+    started: u16,
+    committed: Option<AttemptId>,
+    announced: bool,
+    finished: bool,
+    end: Option<End>,
+    over: bool,
+    saved: Option<(AttemptId, Saved)>,
+    last: Option<(Miss, Foreign)>,
+    request_id: Option<Foreign>,
+    record: CallRecord,
+}
+
+impl Driver {
+    /// Announces the call to the engine.
+    pub(crate) fn start(inner: Arc<Inner>, request: Request) -> Self {
+        let peek = clearline_wire::request::peek(&request.body);
+        let ask = clearline_wire::request::ask(&request.method, &request.path, &request.headers, &peek);
+        let lane = LaneId {
+            upstream: inner.upstream_for(&request.headers),
+            family: inner.family(peek.model.as_deref()),
+        };
+        let (call, slot) = inner.brain.enter();
+        let now = inner.brain.now();
+        let deadline = clearline_wire::request::stated_timeout(&request.headers).map(|d| now + d);
+        let caller = request.caller;
+        let mut driver = Self {
+            record: CallRecord::new(call, now),
+            inner,
+            slot,
+            call,
+            request: Arc::new(request),
+            ask,
+            attempts: Vec::with_capacity(1),
+            started: 0,
+            committed: None,
+            announced: false,
+            finished: false,
+            end: None,
+            over: false,
+            saved: None,
+            last: None,
+            request_id: None,
+        };
+        driver.feed(Input::Call { call, lane, caller, deadline, ask });
+        driver
+    }
+
+    /// Runs until the head may be shown, and makes the reply of it.
+    pub(crate) async fn head(mut self: Box<Self>) -> Result<Reply, CallError> {
+        let turn = std::future::poll_fn(|cx| self.poll_turn(cx)).await;
+        let call = self.call;
+        match turn {
+            Turn::Committed => {
+                let (status, headers) = self.committed_head();
+                let attempts = self.started;
+                let body = ReplyBody::running(self);
+                Ok(Reply { call, status, headers, body, cause: None, no_retry: false, attempts })
+            }
+            Turn::Ended(End::Answered(saved, no_retry)) => Ok(Reply {
+                call,
+                status: saved.status,
+                headers: saved.headers,
+                body: ReplyBody::whole(saved.body),
+                cause: Some(saved.cause),
+                no_retry,
+                attempts: self.started,
+            }),
+            Turn::Ended(End::Own(error)) => Err(*error),
+            Turn::Ended(End::Broken(cause, _)) => Err(self.error(cause, None, false)),
+            // A call that succeeds commits first, and a frame comes after the commit.
+            Turn::Ended(End::Finished) | Turn::Frame(_) => Err(self.error(Cause::ServerError, None, false)),
+        }
+    }
+
+    /// Says whether the upstream's own `error` event has reached the caller.
+    pub(crate) fn delivered_error(&self) -> bool {
+        self.attempts.iter().any(|a| Some(a.id()) == self.committed && a.saw_error_event())
+    }
+
+    /// Goes on until something is there for the caller.
+    pub(crate) fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        loop {
+            for output in self.slot.take(cx) {
+                self.obey(output);
+            }
+            if self.committed.is_some() && !self.announced {
+                self.announced = true;
+                return Poll::Ready(Turn::Committed);
+            }
+            // What is held of a finished answer still has to reach the caller.
+            if let Some(bytes) = self.next_held() {
+                return Poll::Ready(Turn::Frame(bytes));
+            }
+            if let Some(end) = self.end.take() {
+                self.close();
+                return Poll::Ready(Turn::Ended(end));
+            }
+            if self.finished {
+                self.close();
+                return Poll::Ready(Turn::Ended(End::Finished));
+            }
+            match self.poll_attempts(cx) {
+                Poll::Ready((attempt, step)) => self.take_step(attempt, step),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn next_held(&mut self) -> Option<Bytes> {
+        let committed = self.committed?;
+        self.attempts.iter_mut().find(|a| a.id() == committed)?.next_held()
+    }
+
+    fn poll_attempts(&mut self, cx: &mut Context<'_>) -> Poll<(AttemptId, Step)> {
+        let mut step = None;
+        let mut notes = Vec::new();
+        for attempt in &mut self.attempts {
+            let polled = attempt.poll_step(cx);
+            let id = attempt.id();
+            notes.extend(attempt.notes().into_iter().map(|kind| (id, kind)));
+            if let Poll::Ready(s) = polled {
+                step = Some((attempt.id(), s));
+                break;
+            }
+        }
+        for (attempt, kind) in notes {
+            let reached = if let EventKind::StageDone { stage, .. } = &kind { Some(*stage) } else { None };
+            self.note_own(kind);
+            if let Some(stage) = reached {
+                self.feed(Input::Reached(attempt, stage));
+            }
+        }
+        step.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    fn take_step(&mut self, attempt: AttemptId, step: Step) {
+        match step {
+            Step::Head(status, limits) => self.feed(Input::Head(attempt, status, limits)),
+            // The loop takes what is held before it asks again.
+            Step::Held => {}
+            Step::Content => self.feed(Input::Content(attempt)),
+            Step::Done(usage) => self.feed(Input::Done(attempt, usage)),
+            Step::Resolved(upstream, addrs) => self.feed(Input::Resolved(upstream, addrs)),
+            Step::Failed(failed) => {
+                let crate::attempt::Failed { miss, saved, detail } = *failed;
+                if let Some(saved) = saved {
+                    self.saved = Some((attempt, saved));
+                }
+                self.last = Some((miss, detail));
+                self.feed(Input::Failed(attempt, miss));
+            }
+        }
+    }
+
+    fn feed(&mut self, input: Input) {
+        for output in self.inner.brain.feed(Some(self.call), input) {
+            self.obey(output);
+        }
+    }
+
+    fn obey(&mut self, output: Output) {
+        match output {
+            Output::Start { attempt, plan, .. } => self.begin(attempt, plan),
+            Output::Abort(attempt) => self.attempts.retain(|a| a.id() != attempt),
+            Output::Commit(attempt) => {
+                self.committed = Some(attempt);
+                self.attempts.retain(|a| a.id() == attempt);
+                if let Some(a) = self.attempts.first_mut() {
+                    a.commit();
+                }
+            }
+            Output::Fail(_, answer) => self.fail(&answer),
+            Output::Finish(_) => self.finished = true,
+            // What a parked call waits for is in its notes; it waits by not being woken.
+            Output::Park(..) => {}
+            Output::Note(event) => self.note(&event),
+        }
+    }
+
+    fn begin(&mut self, id: AttemptId, plan: Plan) {
+        self.started = self.started.max(id.n);
+        // A failed attempt is kept only while it is the one that is delivered.
+        self.attempts.retain(|a| !a.over() || Some(a.id()) == self.committed);
+        let attempt =
+            Attempt::start(Arc::clone(&self.inner), Arc::clone(&self.request), id, (plan, self.ask));
+        self.attempts.push(attempt);
+    }
+
+    fn fail(&mut self, answer: &Answer) {
+        let end = if answer.broken {
+            let is_stream = self.attempts.first().is_some_and(Attempt::is_stream);
+            End::Broken(answer.cause, is_stream)
+        } else {
+            match self.saved.take() {
+                Some((attempt, saved)) if answer.from == Some(attempt) => {
+                    End::Answered(Box::new(saved), answer.no_retry)
+                }
+                _ => End::Own(Box::new(self.error(answer.cause, answer.retry_after, answer.no_retry))),
+            }
+        };
+        self.end = Some(end);
+    }
+
+    fn error(&self, cause: Cause, retry_after: Option<clearline_model::Dur>, no_retry: bool) -> CallError {
+        let (stage, sent) = self.last.as_ref().map_or((Stage::Config, Sent::No), |(m, _)| (m.stage, m.sent));
+        CallError {
+            call: self.call,
+            cause,
+            stage,
+            sent,
+            attempts: self.started,
+            request_id: self.request_id.clone(),
+            retry_after,
+            no_retry,
+            detail: self.last.as_ref().map(|(_, d)| d.clone()).unwrap_or_default(),
+        }
+    }
+
+    fn committed_head(&mut self) -> (StatusCode, HeaderMap) {
+        self.attempts
+            .first_mut()
+            .and_then(Attempt::take_head)
+            .unwrap_or_else(|| (StatusCode::BAD_GATEWAY, HeaderMap::new()))
+    }
+
+    fn note_own(&mut self, kind: EventKind) {
+        if let EventKind::HeadArrived { head, .. } = &kind
+            && head.request_id.is_some()
+        {
+            self.request_id.clone_from(&head.request_id);
+        }
+        let event = Event { at: self.inner.brain.now(), call: Some(self.call), kind };
+        self.note(&event);
+    }
+
+    fn note(&mut self, event: &Event) {
+        self.record.apply(event);
+        self.inner.observer.event(event);
+    }
+
+    /// Ends the call for the engine and the observer, once.
+    fn close(&mut self) {
+        if self.over {
+            return;
+        }
+        self.over = true;
+        self.inner.brain.leave(self.call);
+        self.inner.observer.ended(&self.record);
+    }
+}
+
+/// A call that is dropped before its end: the caller left.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let over = self.finished || self.end.is_some();
+        if !over {
+            self.feed(Input::CallerGone(self.call));
+        }
+        self.attempts.clear();
+        self.close();
+    }
+}

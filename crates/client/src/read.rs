@@ -1,0 +1,144 @@
+//! Reading a body: what of it is held, and what its bytes mean.
+
+use bytes::Bytes;
+use clearline_model::{Ask, Failure, Framing, StreamEnd, Usage};
+use clearline_wire::stream::{Mark, Watch};
+use http::{HeaderMap, StatusCode, header};
+
+/// How the body of an answer is read.
+pub(crate) enum Reader {
+    /// A stream of events: judged by `message_stop`.
+    Events { watch: Box<Watch>, content: bool, error: bool },
+    /// A success that is complete before it is passed on, unless it is larger than [`WHOLE_MAX`].
+    Whole { path: String, status: StatusCode, headers: HeaderMap },
+    /// A success that is passed on as it comes: what clearline does not know, and what grew too large to be held.
+    Passing { seen: bool },
+    /// An error answer, kept in case it is the one that the caller gets.
+    Error,
+}
+
+/// The largest answer that is complete before it is passed on, bytes.
+pub(crate) const WHOLE_MAX: u64 = 8 << 20;
+
+/// The largest error answer that is kept, bytes.
+pub(crate) const ERROR_MAX: u64 = 1 << 20;
+
+/// What the bytes of one frame meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// Nothing that decides anything.
+    More,
+    /// The caller may see it.
+    Content,
+    /// The stream is complete.
+    Complete,
+    /// It failed.
+    Failed(Failure),
+}
+
+impl Reader {
+    /// Chooses by status, path and content type.
+    pub(crate) fn new(ask: Ask, path: &str, head: (StatusCode, &HeaderMap)) -> Result<Self, Failure> {
+        let (status, headers) = head;
+        let events = headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|v| v.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"));
+        if status.as_u16() >= 400 {
+            return Ok(Self::Error);
+        }
+        let is_messages = path.split('?').next().is_some_and(|p| p.ends_with("/v1/messages"));
+        if is_messages && status.is_redirection() {
+            return Err(Failure::Framing(Framing::Redirect));
+        }
+        if events && is_messages {
+            return Ok(Self::Events { watch: Box::default(), content: false, error: false });
+        }
+        if ask.stream && is_messages {
+            return Err(Failure::Framing(Framing::WrongContentType));
+        }
+        let json = headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|v| v.as_bytes().to_ascii_lowercase().starts_with(b"application/json"));
+        if is_messages || json {
+            Ok(Self::Whole { path: path.to_owned(), status, headers: headers.clone() })
+        } else {
+            Ok(Self::Passing { seen: false })
+        }
+    }
+
+    pub(crate) const fn is_events(&self) -> bool {
+        matches!(self, Self::Events { .. })
+    }
+
+    pub(crate) const fn saw_error_event(&self) -> bool {
+        matches!(self, Self::Events { error: true, .. })
+    }
+
+    /// Takes one frame; `total` is the length of the body so far, bytes.
+    pub(crate) fn take(&mut self, bytes: &Bytes, total: u64) -> Meaning {
+        match self {
+            Self::Events { watch, content, error } => {
+                let mut marks = Vec::new();
+                watch.push(bytes, &mut marks);
+                let mut meaning = Meaning::More;
+                for mark in marks {
+                    match mark {
+                        Mark::Content if !*content => {
+                            *content = true;
+                            meaning = Meaning::Content;
+                        }
+                        Mark::Error(api) => {
+                            *error = true;
+                            return Meaning::Failed(Failure::Ended(StreamEnd::Error(api.kind)));
+                        }
+                        Mark::Corrupt => return Meaning::Failed(Failure::Framing(Framing::Event)),
+                        Mark::Stop => return Meaning::Complete,
+                        Mark::Content | Mark::Start | Mark::Ping | Mark::Delta => {}
+                    }
+                }
+                meaning
+            }
+            Self::Whole { .. } if total > WHOLE_MAX => {
+                *self = Self::Passing { seen: true };
+                Meaning::Content
+            }
+            Self::Passing { seen } if !*seen => {
+                *seen = true;
+                Meaning::Content
+            }
+            Self::Error if total > ERROR_MAX => Meaning::Complete,
+            Self::Whole { .. } | Self::Passing { .. } | Self::Error => Meaning::More,
+        }
+    }
+
+    /// The body ended cleanly; `held` is all of it where it is read as a whole.
+    pub(crate) fn end(&self, held: &[u8]) -> Result<Usage, Failure> {
+        match self {
+            Self::Events { watch, .. } => match watch.end(true) {
+                None => Ok(watch.usage()),
+                Some(end) => Err(Failure::Ended(end)),
+            },
+            Self::Whole { path, status, headers } => {
+                match clearline_wire::message::judge(path, status.as_u16(), headers, held) {
+                    Ok(reply) => Ok(reply.map(|r| r.usage).unwrap_or_default()),
+                    Err(framing) => Err(Failure::Framing(framing)),
+                }
+            }
+            Self::Passing { .. } | Self::Error => Ok(Usage::default()),
+        }
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        match self {
+            Self::Events { watch, .. } => watch.usage(),
+            Self::Whole { .. } | Self::Passing { .. } | Self::Error => Usage::default(),
+        }
+    }
+
+    pub(crate) fn text_chars(&self) -> u64 {
+        match self {
+            Self::Events { watch, .. } => watch.text_chars(),
+            Self::Whole { .. } | Self::Passing { .. } | Self::Error => 0,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What the calls of one client share: the engine behind its mutex, and the one timer that wakes it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::task::{Context, Waker};
+
+use clearline_model::{CallId, Mono};
+use clearline_policy::{Engine, Input, Output, State};
+use futures_util::task::AtomicWaker;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::observer::Observer;
+
+/// Where the engine leaves what it decided for a call while that call was not looking.
+#[derive(Default)]
+pub(crate) struct Slot {
+    queue: Mutex<Vec<Output>>,
+    waker: AtomicWaker,
+}
+
+impl Slot {
+    fn push(&self, output: Output) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(output);
+        self.waker.wake();
+    }
+
+    /// Takes what is there, and asks to be woken for more.
+    pub(crate) fn take(&self, cx: &Context<'_>) -> Vec<Output> {
+        self.register(cx.waker());
+        std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+}
+
+struct Core {
+    engine: Engine,
+    slots: HashMap<CallId, Arc<Slot>>,
+    out: Vec<Output>,
+}
+
+/// The engine and its clock.
+pub(crate) struct Brain {
+    core: Mutex<Core>,
+    epoch: OnceLock<Instant>,
+    armed: AtomicU64,
+    rearm: Arc<Notify>,
+    observer: Arc<dyn Observer>,
+    ticking: OnceLock<()>,
+    calls: AtomicU64,
+}
+
+impl Brain {
+    pub(crate) fn new(engine: Engine, observer: Arc<dyn Observer>) -> Arc<Self> {
+        Arc::new(Self {
+            core: Mutex::new(Core { engine, slots: HashMap::new(), out: Vec::new() }),
+            epoch: OnceLock::new(),
+            armed: AtomicU64::new(u64::MAX),
+            rearm: Arc::new(Notify::new()),
+            observer,
+            ticking: OnceLock::new(),
+            calls: AtomicU64::new(1),
+        })
+    }
+
+    /// Microseconds since the first question. The only place of this crate that reads the clock.
+    pub(crate) fn now(&self) -> Mono {
+        let now = Instant::now();
+        Mono(u64::try_from((now - *self.epoch.get_or_init(|| now)).as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// A number and a place for a new call.
+    pub(crate) fn enter(self: &Arc<Self>) -> (CallId, Arc<Slot>) {
+        self.ticking.get_or_init(|| {
+            tokio::spawn(tick(Arc::downgrade(self)));
+        });
+        let call = CallId(self.calls.fetch_add(1, Ordering::Relaxed));
+        let slot = Arc::new(Slot::default());
+        self.lock().slots.insert(call, Arc::clone(&slot));
+        (call, slot)
+    }
+
+    pub(crate) fn leave(&self, call: CallId) {
+        self.lock().slots.remove(&call);
+    }
+
+    pub(crate) fn view(&self) -> State {
+        self.lock().engine.view()
+    }
+
+    /// Tells the engine something and returns what it wants of `own`; what it wants of others goes to their slots.
+    pub(crate) fn feed(&self, own: Option<CallId>, input: Input) -> Vec<Output> {
+        let now = self.now();
+        let mut guard = self.lock();
+        let core = &mut *guard;
+        core.engine.handle(now, input, &mut core.out);
+        let (mut mine, mut shared) = (Vec::new(), Vec::new());
+        for output in core.out.drain(..) {
+            match (concerns(&output), output) {
+                (None, Output::Note(event)) => shared.push(event),
+                (Some(call), output) if Some(call) != own => {
+                    if let Some(slot) = core.slots.get(&call) {
+                        slot.push(output);
+                    }
+                }
+                (_, output) => mine.push(output),
+            }
+        }
+        let wake = core.engine.wake_at().map_or(u64::MAX, |at| at.0);
+        drop(guard);
+        if wake < self.armed.load(Ordering::Acquire) {
+            self.rearm.notify_one();
+        }
+        shared.iter().for_each(|event| self.observer.event(event));
+        mine
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says for which moment the timer waits. A call that asks for an earlier one after this notifies the timer.
+    fn arm(&self) -> (Arc<Notify>, Option<Instant>) {
+        let guard = self.lock();
+        let wake = guard.engine.wake_at();
+        self.armed.store(wake.map_or(u64::MAX, |at| at.0), Ordering::Release);
+        drop(guard);
+        (Arc::clone(&self.rearm), wake.map(|at| self.instant(at)))
+    }
+
+    fn instant(&self, at: Mono) -> Instant {
+        *self.epoch.get_or_init(Instant::now) + std::time::Duration::from_micros(at.0)
+    }
+}
+
+/// The call that an output is about.
+const fn concerns(output: &Output) -> Option<CallId> {
+    match output {
+        Output::Start { call, .. }
+        | Output::Fail(call, _)
+        | Output::Park(call, _, _)
+        | Output::Finish(call) => Some(*call),
+        Output::Abort(attempt) | Output::Commit(attempt) => Some(attempt.call),
+        Output::Note(event) => event.call,
+    }
+}
+
+/// Wakes the engine when it asked for it. Ends with the client.
+async fn tick(brain: Weak<Brain>) {
+    loop {
+        let Some(strong) = brain.upgrade() else { return };
+        let (rearm, until) = strong.arm();
+        drop(strong);
+        // Without a wish there is nothing to wait for; look now and then whether the client still lives.
+        let at = until.unwrap_or_else(|| Instant::now() + std::time::Duration::from_secs(60));
+        tokio::select! {
+            () = tokio::time::sleep_until(at) => {}
+            () = rearm.notified() => continue,
+        }
+        let Some(strong) = brain.upgrade() else { return };
+        let _nobodys = strong.feed(None, Input::Tick);
+    }
+}

@@ -1,0 +1,96 @@
+//! The admin pages: metrics, health, readiness, and a short status.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::header::{CONTENT_TYPE, HOST};
+use http::uri::Authority;
+use http::{HeaderMap, StatusCode};
+use tokio::net::TcpListener;
+
+use crate::options::LogTarget;
+use crate::readers::Readers;
+
+/// What the pages show.
+#[derive(Clone)]
+pub(crate) struct Shown {
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) draining: Arc<AtomicBool>,
+    pub(crate) addr: SocketAddr,
+    pub(crate) gateway: SocketAddr,
+    pub(crate) log: LogTarget,
+}
+
+/// Serves the pages until it is dropped.
+pub(crate) async fn serve(listener: TcpListener, shown: Shown) {
+    let pages = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/", get(status))
+        .layer(middleware::from_fn_with_state(shown.clone(), check_host))
+        .with_state(shown);
+    // `axum::serve` ends only with its task.
+    let _ended = axum::serve(listener, pages).await.is_err();
+}
+
+/// On loopback, a name in `Host` that is not loopback's is a web page that rebinds its name.
+async fn check_host(State(shown): State<Shown>, request: Request, next: Next) -> Response {
+    if shown.addr.ip().is_loopback() && !is_loopback(request.headers()) {
+        return StatusCode::MISDIRECTED_REQUEST.into_response();
+    }
+    next.run(request).await
+}
+
+fn is_loopback(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|v| v.to_str().ok()?.parse::<Authority>().ok());
+    host.is_some_and(|authority| {
+        let name = authority.host();
+        let bare = name.trim_start_matches('[').trim_end_matches(']');
+        name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    })
+}
+
+async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shown.readers.metrics())
+}
+
+async fn ready(State(shown): State<Shown>) -> impl IntoResponse {
+    if shown.draining.load(Ordering::Acquire) {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+    } else {
+        (StatusCode::OK, "ready\n")
+    }
+}
+
+async fn status(State(shown): State<Shown>) -> impl IntoResponse {
+    let summary = shown.readers.summary();
+    let by = |(cause, n, id): &(clearline_model::Cause, u64, Option<String>)| serde_json::json!({ "cause": cause, "calls": n, "last_request_id": id });
+    let log = match &shown.log {
+        LogTarget::None => "none".to_owned(),
+        LogTarget::Stderr => "stderr".to_owned(),
+        LogTarget::File(path) => path.display().to_string(),
+    };
+    let page = serde_json::json!({
+        "schema": "clearline.gateway-status/1",
+        "listen": shown.gateway.to_string(),
+        "state": if shown.draining.load(Ordering::Acquire) { "draining" } else { "ready" },
+        "log": log,
+        "in_flight": shown.readers.metrics.in_flight.load(Ordering::Relaxed),
+        "connections": shown.readers.metrics.connections.load(Ordering::Relaxed),
+        "calls": summary.calls,
+        "succeeded": summary.succeeded,
+        "after_retries": summary.after_retries,
+        "failed": summary.failed,
+        "left": summary.left,
+        "attempts": summary.attempts,
+        "failed_by": summary.failed_by.iter().map(by).collect::<Vec<_>>(),
+    });
+    ([(CONTENT_TYPE, "application/json")], format!("{page}\n"))
+}

@@ -1,0 +1,194 @@
+//! What the gateway answers itself, in the API's error shape and marked with the cause.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use clearline::{Broken, CallError, ReplyBody};
+use clearline_model::{Cause, Dur, Layer};
+use clearline_wire::{error_body, type_for_status};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use http_body::{Frame, SizeHint};
+
+use crate::readers::Readers;
+use crate::wrap::Shared;
+
+/// The mark of an answer that is not the upstream's.
+pub(crate) const CAUSE: HeaderName = HeaderName::from_static("clearline-cause");
+/// Tells layers above not to retry.
+pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// The body of an answer.
+pub(crate) enum Content {
+    Whole(Option<Bytes>),
+    Running(Box<ReplyBody>),
+}
+
+/// The body of an answer on its connection; its end is the end of the request.
+pub(crate) struct Body {
+    pub(crate) content: Content,
+    readers: Arc<Readers>,
+    shared: Arc<Shared>,
+}
+
+impl Body {
+    /// Counts a request as being served until this is dropped.
+    pub(crate) fn new(content: Content, readers: Arc<Readers>, shared: Arc<Shared>) -> Self {
+        readers.metrics.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self { content, readers, shared }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.readers.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.shared.end();
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut self.content {
+            Content::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            Content::Running(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Whole(bytes) => bytes.is_none(),
+            Content::Running(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |b| u64::try_from(b.len()).unwrap_or(u64::MAX)))
+            }
+            Content::Running(body) => body.size_hint(),
+        }
+    }
+}
+
+/// An answer before it has its ids.
+pub(crate) type Answer = Response<Content>;
+
+/// A refusal of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) cause: Cause,
+    pub(crate) text: &'static str,
+    /// The rest of the request is not read.
+    pub(crate) close: bool,
+}
+
+/// An answer in the API's error shape.
+pub(crate) fn shaped(status: StatusCode, cause: Cause, message: &str) -> Answer {
+    let body = error_body(type_for_status(status.as_u16()), message, None);
+    let mut answer = Response::new(Content::Whole(Some(Bytes::from(body))));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CAUSE, HeaderValue::from_static(cause.id()));
+    answer
+}
+
+/// The answer to a request that is refused.
+pub(crate) fn refused(refusal: Refusal) -> Answer {
+    let message = format!("{} (clearline: {})", refusal.text, refusal.cause);
+    let mut answer = shaped(refusal.status, refusal.cause, &message);
+    if refusal.close {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
+}
+
+/// The answer to a call that got none of the upstream.
+pub(crate) fn own(error: &CallError) -> Answer {
+    let row = error.cause.row();
+    let attempts = match error.attempts {
+        0 => "without an attempt".to_owned(),
+        1 => "after 1 attempt".to_owned(),
+        n => format!("after {n} attempts"),
+    };
+    let message = format!("{} (clearline: {}, at stage {}, {attempts})", row.title, row.id, error.stage);
+    let mut answer = shaped(status_for(error.cause), error.cause, &message);
+    let headers = answer.headers_mut();
+    if let Some(after) = error.retry_after.filter(|d| *d != Dur::MAX) {
+        headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs_ceil()));
+    }
+    if error.no_retry {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    answer
+}
+
+const TIMEOUTS: [Cause; 13] = [
+    Cause::DnsSlow,
+    Cause::TcpTimeout,
+    Cause::TcpFiltered,
+    Cause::TlsHandshakeStalled,
+    Cause::TlsLargeHelloDropped,
+    Cause::ProxyTimeout,
+    Cause::ProxyHangs,
+    Cause::HttpNoResponse,
+    Cause::HttpUploadBlocked,
+    Cause::ServerTimeout,
+    Cause::ServerSlowFirstByte,
+    Cause::StreamStalled,
+    Cause::ClientTimeoutTooShort,
+];
+
+/// The status of an own answer.
+fn status_for(cause: Cause) -> StatusCode {
+    if TIMEOUTS.contains(&cause) {
+        return StatusCode::GATEWAY_TIMEOUT;
+    }
+    match cause.row().layer {
+        Layer::Config | Layer::Clock => StatusCode::INTERNAL_SERVER_ERROR,
+        Layer::Auth => StatusCode::UNAUTHORIZED,
+        Layer::Request => StatusCode::BAD_REQUEST,
+        Layer::Quota => StatusCode::TOO_MANY_REQUESTS,
+        Layer::Server | Layer::Client => StatusCode::SERVICE_UNAVAILABLE,
+        Layer::Dns
+        | Layer::Net
+        | Layer::Tcp
+        | Layer::Tls
+        | Layer::Proxy
+        | Layer::Edge
+        | Layer::Gateway
+        | Layer::Http
+        | Layer::Stream
+        | Layer::Cloud => StatusCode::BAD_GATEWAY,
+    }
+}
+
+/// The whole answer, as bytes, to a head that hyper could not parse.
+pub(crate) fn unparsable(status: u16) -> Bytes {
+    let code = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let cause = Cause::RequestInvalid;
+    let what = match status {
+        414 | 431 => "The request's head is too large for this gateway",
+        _ => "The request's head is not valid HTTP/1.1",
+    };
+    let message = format!("{what} (clearline: {cause})");
+    let body = error_body(type_for_status(status), &message, None);
+    let mut out = format!(
+        "HTTP/1.1 {code}\r\ncontent-type: application/json\r\n{CAUSE}: {cause}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    out.extend_from_slice(&body);
+    Bytes::from(out)
+}

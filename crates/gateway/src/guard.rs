@@ -1,0 +1,334 @@
+//! Who may call: everything that is checked before a request's body is read.
+//!
+//! A web page in the user's browser must not spend the user's key, so `Origin`, `Host` and the types that a form can
+//! send are looked at first (design, section 6).
+
+use std::net::{IpAddr, SocketAddr};
+
+use clearline_model::{Cause, Secret};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN};
+use http::uri::Authority;
+use http::{HeaderMap, Method, StatusCode, Uri};
+
+use crate::answer::Refusal;
+use crate::options::{CallerToken, Options};
+
+/// The rules, as set.
+pub(crate) struct Guard {
+    prefix: Option<Secret>,
+    pub(crate) tokens: Vec<CallerToken>,
+    hosts: Vec<String>,
+    origins: Vec<String>,
+    body_max: u64,
+    has_pool: bool,
+    addr: SocketAddr,
+}
+
+/// A request that may go on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Passed {
+    /// Path and query without the prefix.
+    pub(crate) path: String,
+    /// The place of the caller's token, if tokens are set.
+    pub(crate) token: Option<usize>,
+}
+
+const fn refuse(status: StatusCode, cause: Cause, text: &'static str) -> Refusal {
+    Refusal { status, cause, text, close: true }
+}
+
+const TWO_LENGTHS: Refusal = refuse(
+    StatusCode::BAD_REQUEST,
+    Cause::RequestInvalid,
+    "The request has both Content-Length and Transfer-Encoding",
+);
+const CONNECT: Refusal = refuse(
+    StatusCode::METHOD_NOT_ALLOWED,
+    Cause::RequestInvalid,
+    "CONNECT is not served: this is a gateway to the API and no proxy; use it as the base URL",
+);
+const TARGET: Refusal = refuse(
+    StatusCode::BAD_REQUEST,
+    Cause::RequestInvalid,
+    "The request's target is not a path here: use this gateway as the base URL and not as a proxy",
+);
+const NO_HOST: Refusal =
+    refuse(StatusCode::BAD_REQUEST, Cause::RequestInvalid, "The request needs exactly one Host header");
+const FOREIGN_HOST: Refusal = refuse(
+    StatusCode::MISDIRECTED_REQUEST,
+    Cause::RequestInvalid,
+    "This name in Host is not one of the gateway's: add it to the accepted hosts, or use 127.0.0.1",
+);
+const FOREIGN_ORIGIN: Refusal = refuse(
+    StatusCode::FORBIDDEN,
+    Cause::ClientCors,
+    "Requests of web pages are refused: this Origin is not one of the accepted ones",
+);
+const NO_PREFIX: Refusal =
+    refuse(StatusCode::NOT_FOUND, Cause::ConfigBaseUrlPath, "There is nothing at this path of the gateway");
+const NO_TOKEN: Refusal =
+    refuse(StatusCode::UNAUTHORIZED, Cause::AuthMissing, "This gateway needs a caller token");
+const WRONG_TOKEN: Refusal =
+    refuse(StatusCode::UNAUTHORIZED, Cause::AuthInvalid, "The gateway does not know this caller token");
+const FORM: Refusal = refuse(
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    Cause::RequestInvalid,
+    "A type that a web form can send is refused where the gateway adds the key: send application/json",
+);
+pub(crate) const TOO_LARGE: Refusal = refuse(
+    StatusCode::PAYLOAD_TOO_LARGE,
+    Cause::GatewayBodyLimit,
+    "The request's body is larger than this gateway takes",
+);
+
+impl Guard {
+    /// The rules of these options; `addr` is where the gateway listens in the end.
+    pub(crate) fn new(options: Options, addr: SocketAddr) -> Self {
+        let prefix = options.prefix.as_deref().map(|p| p.trim_matches('/')).filter(|p| !p.is_empty());
+        Self {
+            prefix: prefix.map(|p| Secret::new(p.as_bytes().to_vec())),
+            tokens: options.tokens,
+            hosts: options.hosts,
+            origins: options.origins,
+            body_max: options.body_max,
+            has_pool: options.has_pool,
+            addr,
+        }
+    }
+
+    /// Checks a request's head, and takes out of it what was for the gateway alone.
+    pub(crate) fn check(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &mut HeaderMap,
+        two_lengths: bool,
+    ) -> Result<Passed, Refusal> {
+        if two_lengths {
+            return Err(TWO_LENGTHS);
+        }
+        if *method == Method::CONNECT {
+            return Err(CONNECT);
+        }
+        self.check_host(headers)?;
+        self.check_origin(headers)?;
+        let path = self.path(uri)?;
+        let token = self.token(headers)?;
+        self.check_type(method, &path, headers)?;
+        let length = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+        if length.is_some_and(|n| n > self.body_max) {
+            return Err(TOO_LARGE);
+        }
+        Ok(Passed { path, token })
+    }
+
+    fn check_host(&self, headers: &mut HeaderMap) -> Result<(), Refusal> {
+        let mut all = headers.get_all(HOST).iter();
+        let (Some(host), None) = (all.next(), all.next()) else { return Err(NO_HOST) };
+        let host: Authority = host.to_str().ok().and_then(|h| h.parse().ok()).ok_or(NO_HOST)?;
+        if !self.is_ours(host.host()) {
+            return Err(FOREIGN_HOST);
+        }
+        headers.remove(HOST);
+        Ok(())
+    }
+
+    /// Loopback, the address that the gateway was told to listen on, or a configured name.
+    fn is_ours(&self, host: &str) -> bool {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let by_addr = bare
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback() || (ip == self.addr.ip() && !ip.is_unspecified()));
+        by_addr
+            || host.eq_ignore_ascii_case("localhost")
+            || self.hosts.iter().any(|h| h.eq_ignore_ascii_case(host) || h.eq_ignore_ascii_case(bare))
+    }
+
+    fn check_origin(&self, headers: &mut HeaderMap) -> Result<(), Refusal> {
+        let known = |v: &http::HeaderValue| self.origins.iter().any(|o| o.as_bytes() == v.as_bytes());
+        if headers.get_all(ORIGIN).iter().all(known) {
+            headers.remove(ORIGIN);
+            Ok(())
+        } else {
+            Err(FOREIGN_ORIGIN)
+        }
+    }
+
+    fn path(&self, uri: &Uri) -> Result<String, Refusal> {
+        if let Some(authority) = uri.authority() {
+            let port = authority.port_u16().unwrap_or(80);
+            if !self.is_ours(authority.host()) || port != self.addr.port() {
+                return Err(TARGET);
+            }
+        }
+        let path = uri.path_and_query().map_or("/", |p| p.as_str());
+        let inner = path.strip_prefix('/').ok_or(TARGET)?;
+        let Some(prefix) = &self.prefix else { return Ok(path.to_owned()) };
+        let end = inner.find(['/', '?']).unwrap_or(inner.len());
+        let (first, rest) = inner.split_at_checked(end).ok_or(NO_PREFIX)?;
+        if !prefix.same(first.as_bytes()) {
+            return Err(NO_PREFIX);
+        }
+        Ok(if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") })
+    }
+
+    /// Finds the caller's token and takes it out, so that it never goes upstream.
+    fn token(&self, headers: &mut HeaderMap) -> Result<Option<usize>, Refusal> {
+        if self.tokens.is_empty() {
+            return Ok(None);
+        }
+        let find = |given: &[u8]| {
+            // Every token is compared, so that the time does not tell which one is near.
+            let places = self.tokens.iter().enumerate();
+            places.fold(None, |found, (i, token)| if token.secret.same(given) { Some(i) } else { found })
+        };
+        let by_key = headers.get("x-api-key").and_then(|v| find(v.as_bytes()));
+        let bearer = headers.get(AUTHORIZATION).and_then(|v| bearer(v.as_bytes()));
+        let by_bearer = bearer.and_then(find);
+        let any = headers.contains_key("x-api-key") || headers.contains_key(AUTHORIZATION);
+        if by_key.is_some() {
+            headers.remove("x-api-key");
+        }
+        if by_bearer.is_some() {
+            headers.remove(AUTHORIZATION);
+        }
+        by_key.or(by_bearer).map(Some).ok_or(if any { WRONG_TOKEN } else { NO_TOKEN })
+    }
+
+    fn check_type(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
+        if !self.has_pool || *method != Method::POST {
+            return Ok(());
+        }
+        let files = path.split('?').next().is_some_and(|p| p == "/v1/files" || p.starts_with("/v1/files/"));
+        for value in headers.get_all(CONTENT_TYPE) {
+            let value = value.to_str().unwrap_or_default();
+            let kind = value.split([';', ',']).next().unwrap_or_default().trim().to_ascii_lowercase();
+            let form = match kind.as_str() {
+                "text/plain" | "application/x-www-form-urlencoded" => true,
+                "multipart/form-data" => !files,
+                _ => false,
+            };
+            if form {
+                return Err(FORM);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| rest.trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard(change: impl FnOnce(&mut Options)) -> Guard {
+        let mut options = Options::default();
+        change(&mut options);
+        Guard::new(options, SocketAddr::from(([127, 0, 0, 1], 8787)))
+    }
+
+    fn ask(guard: &Guard, method: &str, uri: &str, pairs: &[(&'static str, &str)]) -> Result<Passed, u16> {
+        let mut headers = HeaderMap::new();
+        if !pairs.iter().any(|(n, _)| *n == "host") {
+            headers.insert(HOST, "127.0.0.1:8787".parse().unwrap());
+        }
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        let result = guard.check(&method.parse().unwrap(), &uri.parse().unwrap(), &mut headers, false);
+        result.map_err(|r| r.status.as_u16())
+    }
+
+    #[test]
+    fn hosts() {
+        let g = guard(|o| o.hosts.push("gw.example".to_owned()));
+        for host in ["localhost", "LOCALHOST:1", "127.0.0.1", "127.9.9.9:80", "[::1]:8787", "gw.example:443"]
+        {
+            assert!(ask(&g, "GET", "/", &[("host", host)]).is_ok(), "{host}");
+        }
+        for host in
+            ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "0.0.0.0"]
+        {
+            assert_eq!(ask(&g, "GET", "/", &[("host", host)]), Err(421), "{host}");
+        }
+        assert_eq!(ask(&g, "GET", "/", &[("host", "localhost"), ("host", "localhost")]), Err(400));
+        assert_eq!(ask(&g, "GET", "/", &[("host", "")]), Err(400));
+    }
+
+    #[test]
+    fn targets() {
+        let g = guard(|_| ());
+        assert_eq!(
+            ask(&g, "GET", "http://127.0.0.1:8787/v1/models?a=1", &[]).unwrap().path,
+            "/v1/models?a=1"
+        );
+        assert_eq!(ask(&g, "GET", "http://api.anthropic.com/v1/models", &[]), Err(400));
+        assert_eq!(ask(&g, "GET", "http://127.0.0.1:1/v1/models", &[]), Err(400));
+        assert_eq!(ask(&g, "CONNECT", "api.anthropic.com:443", &[]), Err(405));
+        assert_eq!(ask(&g, "OPTIONS", "*", &[]), Err(400));
+    }
+
+    #[test]
+    fn prefixes() {
+        let g = guard(|o| o.prefix = Some("/s3cret/".to_owned()));
+        assert_eq!(ask(&g, "GET", "/s3cret/v1/models?x", &[]).unwrap().path, "/v1/models?x");
+        assert_eq!(ask(&g, "GET", "/s3cret", &[]).unwrap().path, "/");
+        assert_eq!(ask(&g, "GET", "/s3cret?x=1", &[]).unwrap().path, "/?x=1");
+        for path in ["/", "/v1/models", "/s3cre/v1", "/s3crets/v1", "//s3cret/v1"] {
+            assert_eq!(ask(&g, "GET", path, &[]), Err(404), "{path}");
+        }
+    }
+
+    #[test]
+    fn origins() {
+        let g = guard(|o| o.origins.push("https://ok.example".to_owned()));
+        assert!(ask(&g, "POST", "/", &[("origin", "https://ok.example")]).is_ok());
+        for origin in ["null", "https://ok.example.evil", "http://127.0.0.1:8787"] {
+            assert_eq!(ask(&g, "POST", "/", &[("origin", origin)]), Err(403), "{origin}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_checked_and_taken_out() {
+        let token = |alias: &str, secret: &str| CallerToken {
+            alias: alias.to_owned(),
+            secret: Secret::new(secret.as_bytes().to_vec()),
+        };
+        let g = guard(|o| o.tokens = vec![token("a", "token-a"), token("b", "token-b")]);
+        assert_eq!(ask(&g, "GET", "/", &[("x-api-key", "token-b")]).unwrap().token, Some(1));
+        assert_eq!(ask(&g, "GET", "/", &[("authorization", "bearer token-a")]).unwrap().token, Some(0));
+        assert_eq!(ask(&g, "GET", "/", &[("authorization", "Basic token-a")]), Err(401));
+        assert_eq!(ask(&g, "GET", "/", &[("x-api-key", "token-")]), Err(401));
+        assert_eq!(ask(&g, "GET", "/", &[]), Err(401));
+        let mut headers = HeaderMap::new();
+        headers.insert("x-api-key", "token-a".parse().unwrap());
+        headers.insert(AUTHORIZATION, "Bearer sk-ant-oat-x".parse().unwrap());
+        assert_eq!(g.token(&mut headers), Ok(Some(0)));
+        assert!(!headers.contains_key("x-api-key") && headers.contains_key(AUTHORIZATION));
+    }
+
+    #[test]
+    fn forms_are_refused_where_the_gateway_adds_the_key() {
+        let g = guard(|o| o.has_pool = true);
+        let send = |path: &str, kind: &str| ask(&g, "POST", path, &[("content-type", kind)]).map(|_| ());
+        assert_eq!(send("/v1/messages", "application/json"), Ok(()));
+        assert_eq!(send("/v1/messages", "Text/Plain;charset=utf-8"), Err(415));
+        assert_eq!(send("/v1/messages", "application/x-www-form-urlencoded"), Err(415));
+        assert_eq!(send("/v1/messages", "multipart/form-data; boundary=x"), Err(415));
+        assert_eq!(send("/v1/files?beta=true", "multipart/form-data; boundary=x"), Ok(()));
+        assert_eq!(send("/v1/files", "text/plain"), Err(415));
+        let open = guard(|_| ());
+        assert!(ask(&open, "POST", "/v1/messages", &[("content-type", "text/plain")]).is_ok());
+    }
+
+    #[test]
+    fn lengths_are_known_before_the_body() {
+        let g = guard(|o| o.body_max = 10);
+        assert!(ask(&g, "POST", "/", &[("content-length", "10")]).is_ok());
+        assert_eq!(ask(&g, "POST", "/", &[("content-length", "11")]), Err(413));
+    }
+}

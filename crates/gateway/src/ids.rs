@@ -1,0 +1,113 @@
+//! Ids that the gateway takes or makes: `x-request-id` and `traceparent`; and the wall clock as text.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::HeaderMap;
+
+/// The longest `x-request-id` that is taken over.
+const ID_MAX: usize = 128;
+
+/// Makes ids that do not repeat within a process and are not alike between two.
+#[derive(Debug)]
+pub(crate) struct Ids {
+    seed: u64,
+    next: AtomicU64,
+}
+
+impl Ids {
+    pub(crate) fn new() -> Self {
+        // The standard library seeds its hashers from the system's randomness.
+        let seed = std::collections::hash_map::RandomState::new().build_hasher().finish();
+        Self { seed, next: AtomicU64::new(1) }
+    }
+
+    fn next(&self) -> u64 {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        mix(self.seed.wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+    }
+
+    /// The caller's `x-request-id` where it is short and visible, else a new one.
+    pub(crate) fn request_id(&self, headers: &HeaderMap) -> String {
+        let given = headers.get("x-request-id").and_then(|v| v.to_str().ok());
+        let usable =
+            |id: &&str| !id.is_empty() && id.len() <= ID_MAX && id.bytes().all(|b| b.is_ascii_graphic());
+        given.filter(usable).map_or_else(|| format!("{:016x}", self.next()), str::to_owned)
+    }
+
+    /// The caller's `traceparent` where it is well formed, else a new one.
+    pub(crate) fn traceparent(&self, headers: &HeaderMap) -> String {
+        let given = headers.get("traceparent").and_then(|v| v.to_str().ok());
+        given.filter(|t| is_traceparent(t)).map_or_else(
+            || format!("00-{:016x}{:016x}-{:016x}-01", self.next() | 1, self.next(), self.next() | 1),
+            str::to_owned,
+        )
+    }
+}
+
+/// The finaliser of SplitMix64.
+const fn mix(z: u64) -> u64 {
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+fn is_traceparent(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let lengths: Vec<usize> = parts.iter().map(|p| p.len()).collect();
+    let hex = |p: &&str| p.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    lengths == [2, 32, 16, 2] && parts.iter().all(hex) && parts.first() != Some(&"ff")
+}
+
+/// Milliseconds since 1970, and the same as `2026-01-31T23:59:59.999Z`.
+pub(crate) fn now() -> (u64, String) {
+    let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
+    let ms = u64::try_from(ms).unwrap_or(0);
+    (ms, iso(ms))
+}
+
+/// Days to a date by the method of "chrono-compatible low-level date algorithms" (H. Hinnant).
+fn iso(ms: u64) -> String {
+    let (secs, days) = (ms / 1_000, ms / 86_400_000);
+    let z = days + 719_468;
+    let era = z / 146_097;
+    let doe = z % 146_097;
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
+    let year = yoe + era * 400 + u64::from(month <= 2);
+    let (h, m, s) = (secs / 3_600 % 24, secs / 60 % 60, secs % 60);
+    format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{:03}Z", ms % 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_as_iso_8601() {
+        assert_eq!(iso(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(iso(951_782_400_001), "2000-02-29T00:00:00.001Z");
+        assert_eq!(iso(1_767_225_599_999), "2025-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn ids_are_taken_where_they_are_usable_and_made_elsewhere() {
+        let ids = Ids::new();
+        let mut headers = HeaderMap::new();
+        let (a, b) = (ids.request_id(&headers), ids.request_id(&headers));
+        assert!(a != b && a.len() == 16);
+        assert!(is_traceparent(&ids.traceparent(&headers)));
+        headers.insert("x-request-id", "mine-1".parse().unwrap());
+        headers.insert("traceparent", "00-garbage".parse().unwrap());
+        assert_eq!(ids.request_id(&headers), "mine-1");
+        assert!(is_traceparent(&ids.traceparent(&headers)));
+        headers.insert("x-request-id", "x".repeat(129).parse().unwrap());
+        assert_eq!(ids.request_id(&headers).len(), 16);
+        let given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        headers.insert("traceparent", given.parse().unwrap());
+        assert_eq!(ids.traceparent(&headers), given);
+    }
+}

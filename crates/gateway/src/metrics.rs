@@ -1,0 +1,178 @@
+//! Counters of what happened. Labels are causes, outcomes and key aliases alone, so their number is bounded.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use clearline_model::{CallRecord, Cause, Outcome};
+
+use crate::log::Losses;
+
+const OUTCOMES: [Outcome; 5] =
+    [Outcome::Succeeded, Outcome::Failed, Outcome::Refused, Outcome::Broken, Outcome::Left];
+/// Upper ends of the buckets, milliseconds.
+const BUCKETS: [u64; 14] =
+    [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000];
+
+/// A table of counters with a fixed number of columns.
+struct Table {
+    columns: usize,
+    cells: Vec<AtomicU64>,
+}
+
+impl Table {
+    fn new(rows: usize, columns: usize) -> Self {
+        Self { columns, cells: (0..rows * columns).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    fn add(&self, row: usize, column: usize) {
+        if let Some(cell) = self.cells.get(row * self.columns + column) {
+            cell.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The cells that are not zero.
+    fn seen(&self) -> impl Iterator<Item = (usize, usize, u64)> {
+        let cells = self.cells.iter().map(|c| c.load(Ordering::Relaxed)).enumerate();
+        cells.filter(|(_, n)| *n > 0).map(|(i, n)| (i / self.columns, i % self.columns, n))
+    }
+}
+
+/// All counters.
+pub(crate) struct Metrics {
+    aliases: Vec<String>,
+    calls: Table,
+    attempts: Table,
+    buckets: Vec<AtomicU64>,
+    micros: AtomicU64,
+    refusals: Table,
+    pub(crate) in_flight: AtomicI64,
+    pub(crate) connections: AtomicI64,
+}
+
+/// 0 is "no cause".
+fn column(cause: Option<Cause>) -> usize {
+    cause.map_or(0, |c| c as usize + 1)
+}
+
+fn cause_at(column: usize) -> &'static str {
+    column.checked_sub(1).and_then(|i| Cause::ALL.get(i)).map_or("", |c| c.id())
+}
+
+impl Metrics {
+    pub(crate) fn new(aliases: Vec<String>) -> Self {
+        let columns = Cause::ALL.len() + 1;
+        Self {
+            calls: Table::new(OUTCOMES.len(), columns),
+            attempts: Table::new(aliases.len() + 1, columns),
+            buckets: (0..=BUCKETS.len()).map(|_| AtomicU64::new(0)).collect(),
+            micros: AtomicU64::new(0),
+            refusals: Table::new(1, columns),
+            in_flight: AtomicI64::new(0),
+            connections: AtomicI64::new(0),
+            aliases,
+        }
+    }
+
+    /// The name of a key.
+    pub(crate) fn alias(&self, key: clearline_model::KeyId) -> Option<&str> {
+        self.aliases.get(usize::try_from(key.0).ok()?).map(String::as_str)
+    }
+
+    /// Counts a call that is over, and its attempts.
+    pub(crate) fn ended(&self, record: &CallRecord) {
+        let row = OUTCOMES.iter().position(|o| Some(*o) == record.outcome).unwrap_or(OUTCOMES.len() - 1);
+        self.calls.add(row, column(record.cause));
+        let took = record.ended.since(record.started);
+        self.micros.fetch_add(took.0, Ordering::Relaxed);
+        let bucket = BUCKETS.iter().position(|b| took.0 <= b * 1_000).unwrap_or(BUCKETS.len());
+        if let Some(cell) = self.buckets.get(bucket) {
+            cell.fetch_add(1, Ordering::Relaxed);
+        }
+        for attempt in &record.attempts {
+            let key = attempt.key.and_then(|k| usize::try_from(k.0).ok()).map_or(0, |k| k + 1);
+            self.attempts.add(key.min(self.aliases.len()), column(attempt.cause));
+        }
+    }
+
+    /// Counts a request that was refused before it became a call.
+    pub(crate) fn refused(&self, cause: Cause) {
+        self.refusals.add(0, column(Some(cause)));
+    }
+
+    /// Everything in the text format of Prometheus.
+    pub(crate) fn text(&self, losses: &Losses) -> String {
+        let mut out = String::with_capacity(4096);
+        head(&mut out, "clearline_calls_total", "counter", "Calls that are over.");
+        for (row, column, n) in self.calls.seen() {
+            let outcome = OUTCOMES.get(row).map_or("", |o| o.word());
+            let labels = format!("outcome=\"{outcome}\",cause=\"{}\"", cause_at(column));
+            put(&mut out, "clearline_calls_total", &labels, n);
+        }
+        head(&mut out, "clearline_attempts_total", "counter", "Attempts of calls that are over.");
+        for (row, column, n) in self.attempts.seen() {
+            let alias = row.checked_sub(1).and_then(|i| self.aliases.get(i)).map_or("", String::as_str);
+            let labels = format!("cause=\"{}\",key=\"{}\"", cause_at(column), escape(alias));
+            put(&mut out, "clearline_attempts_total", &labels, n);
+        }
+        head(&mut out, "clearline_refused_total", "counter", "Requests that did not become calls.");
+        for (_, column, n) in self.refusals.seen() {
+            put(&mut out, "clearline_refused_total", &format!("cause=\"{}\"", cause_at(column)), n);
+        }
+        self.histogram(&mut out);
+        for (name, kind, help, n) in [
+            ("clearline_calls_in_flight", "gauge", "Requests being served.", gauge(&self.in_flight)),
+            ("clearline_connections", "gauge", "Connections of callers.", gauge(&self.connections)),
+            (
+                "clearline_log_dropped_total",
+                "counter",
+                "Log lines lost to a full queue.",
+                load(&losses.dropped),
+            ),
+            ("clearline_log_errors_total", "counter", "Writes of the log that failed.", load(&losses.errors)),
+        ] {
+            head(&mut out, name, kind, help);
+            put(&mut out, name, "", n);
+        }
+        out
+    }
+
+    fn histogram(&self, out: &mut String) {
+        const NAME: &str = "clearline_call_seconds";
+        head(out, NAME, "histogram", "Duration of calls.");
+        let mut sum = 0;
+        for (i, cell) in self.buckets.iter().enumerate() {
+            sum += load(cell);
+            let le = BUCKETS.get(i).map_or_else(|| "+Inf".to_owned(), |ms| seconds(ms * 1_000));
+            put(out, "clearline_call_seconds_bucket", &format!("le=\"{le}\""), sum);
+        }
+        out.push_str(&format!("{NAME}_sum {}\n{NAME}_count {sum}\n", seconds(load(&self.micros))));
+    }
+}
+
+fn load(cell: &AtomicU64) -> u64 {
+    cell.load(Ordering::Relaxed)
+}
+
+fn gauge(cell: &AtomicI64) -> u64 {
+    u64::try_from(cell.load(Ordering::Relaxed)).unwrap_or(0)
+}
+
+/// Microseconds as seconds, without the trailing zeros.
+fn seconds(micros: u64) -> String {
+    let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+}
+
+fn put(out: &mut String, name: &str, labels: &str, n: u64) {
+    let braces = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+    // Writing into a string cannot fail.
+    let _ok = writeln!(out, "{name}{braces} {n}").is_ok();
+}
+
+fn escape(label: &str) -> String {
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}

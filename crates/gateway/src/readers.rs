@@ -1,0 +1,238 @@
+//! The readers of events: log, metrics and summary. None of them writes back.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context as Task, Poll};
+
+use clearline::Observer;
+use clearline_model::{CallId, CallRecord, Cause, Dur, Event, EventKind, Outcome};
+
+use crate::line::{self, Context};
+use crate::log::Log;
+use crate::metrics::Metrics;
+use crate::options::LogTarget;
+
+/// What a run came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Calls that are over.
+    pub calls: u64,
+    /// … and were delivered whole.
+    pub succeeded: u64,
+    /// … of these, after more than one attempt.
+    pub after_retries: u64,
+    /// Calls that ended with an error for the caller.
+    pub failed: u64,
+    /// Calls whose caller left.
+    pub left: u64,
+    /// Causes of the attempts that failed.
+    pub met: BTreeMap<Cause, u64>,
+    /// Causes of the calls that failed, how often, and the request id of the last, escaped.
+    pub failed_by: Vec<(Cause, u64, Option<String>)>,
+    /// How long calls were parked, together.
+    pub waited: Dur,
+    /// The longest that one call was parked.
+    pub longest_wait: Dur,
+    /// Attempts of all calls.
+    pub attempts: u64,
+    /// Attempts that may have been billed and were not delivered.
+    pub wasted: u64,
+}
+
+impl Summary {
+    fn add(&mut self, record: &CallRecord) {
+        self.calls += 1;
+        self.attempts += count(record.attempts.len());
+        self.wasted += count(record.wasted());
+        for cause in record.attempts.iter().filter_map(|a| a.cause) {
+            *self.met.entry(cause).or_default() += 1;
+        }
+        let waited = record.waited();
+        self.waited = self.waited + waited;
+        self.longest_wait = self.longest_wait.max(waited);
+        match record.outcome {
+            Some(Outcome::Succeeded) => {
+                self.succeeded += 1;
+                self.after_retries += u64::from(record.attempts.len() > 1);
+            }
+            Some(Outcome::Failed | Outcome::Refused | Outcome::Broken) => self.failed(record),
+            Some(Outcome::Left) | None => self.left += 1,
+        }
+    }
+
+    fn failed(&mut self, record: &CallRecord) {
+        self.failed += 1;
+        let Some(cause) = record.cause else { return };
+        let heads = record.attempts.iter().rev().filter_map(|a| a.head.as_ref());
+        let id = heads.filter_map(|h| h.request_id.as_ref()).map(clearline_model::Foreign::escaped).next();
+        match self.failed_by.iter_mut().find(|(c, _, _)| *c == cause) {
+            Some((_, n, last)) => {
+                *n += 1;
+                *last = id.or_else(|| last.take());
+            }
+            None => self.failed_by.push((cause, 1, id)),
+        }
+    }
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// What is known so far of a call whose line is not written yet.
+#[derive(Default)]
+struct Pending {
+    context: Option<Arc<Context>>,
+    record: Option<CallRecord>,
+    released: bool,
+}
+
+impl Pending {
+    /// Both halves are there.
+    fn is_whole(&self) -> bool {
+        self.record.is_some() && (self.released || self.context.is_none())
+    }
+}
+
+thread_local! {
+    /// The context of the call that is being started on this thread.
+    static STARTING: RefCell<Option<Arc<Context>>> = const { RefCell::new(None) };
+}
+
+/// Log, metrics and summary of all calls of a client. Made before the client, and given to it as its observer.
+pub struct Readers {
+    pub(crate) log: Log,
+    pub(crate) metrics: Metrics,
+    summary: Mutex<Summary>,
+    pending: Mutex<BTreeMap<CallId, Pending>>,
+}
+
+impl Readers {
+    /// Opens the log. `aliases` are the names of the pool's keys, in their order.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "the caller has no use for the target afterwards")]
+    pub fn new(target: LogTarget, aliases: Vec<String>) -> Arc<Self> {
+        Arc::new(Self {
+            log: Log::open(&target),
+            metrics: Metrics::new(aliases),
+            summary: Mutex::default(),
+            pending: Mutex::default(),
+        })
+    }
+
+    /// What all calls so far came to.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        summary.failed_by.sort_by_key(|(_, n, _)| std::cmp::Reverse(*n));
+        summary
+    }
+
+    /// The metrics in the text format of Prometheus.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.metrics.text(&self.log.losses)
+    }
+
+    /// Returns when all log lines so far are written.
+    pub async fn flush(&self) {
+        self.log.flush().await;
+    }
+
+    /// Changes what is pending of a call, and writes its line when it is whole.
+    fn change(&self, call: CallId, change: impl FnOnce(&mut Pending)) {
+        let whole = {
+            let mut all = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            let entry = all.entry(call).or_default();
+            change(entry);
+            if entry.is_whole() { all.remove(&call) } else { None }
+        };
+        if let Some(Pending { context, record: Some(record), .. }) = whole {
+            self.log.line(line::ended(&record, context.as_deref(), &self.metrics));
+        }
+    }
+
+    /// Writes the line of a request that did not become a call.
+    pub(crate) fn refused(&self, context: &Context, status: u16, cause: Cause) {
+        self.metrics.refused(cause);
+        if self.log.is_on() {
+            self.log.line(line::refused(context, status, cause));
+        }
+    }
+}
+
+impl std::fmt::Debug for Readers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Readers").finish_non_exhaustive()
+    }
+}
+
+impl Observer for Readers {
+    fn event(&self, event: &Event) {
+        if !matches!(event.kind, EventKind::CallStarted { .. }) || !self.log.is_on() {
+            return;
+        }
+        let (Some(call), Some(context)) = (event.call, STARTING.with(|s| s.borrow_mut().take())) else {
+            return;
+        };
+        if context.call.set(call).is_ok() {
+            self.change(call, |p| p.context = Some(context));
+        }
+    }
+
+    fn ended(&self, record: &CallRecord) {
+        self.metrics.ended(record);
+        self.summary.lock().unwrap_or_else(PoisonError::into_inner).add(record);
+        if self.log.is_on() {
+            self.change(record.call, |p| p.record = Some(record.clone()));
+        }
+    }
+}
+
+/// Holds a call's line back until the gateway has added what it knows.
+pub(crate) struct Hold {
+    readers: Arc<Readers>,
+    pub(crate) context: Arc<Context>,
+}
+
+impl Hold {
+    pub(crate) const fn new(readers: Arc<Readers>, context: Arc<Context>) -> Self {
+        Self { readers, context }
+    }
+
+    /// Runs a future whose first step starts the call of this context.
+    ///
+    /// The client numbers calls by itself and tells the number first in `CallStarted`, within that first step: this
+    /// is how a call finds its context even where its caller leaves before there is an answer.
+    pub(crate) fn starting<F: Future + Unpin>(&self, future: F) -> Starting<F> {
+        Starting { future, context: Some(Arc::clone(&self.context)) }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(call) = self.context.call.get() {
+            self.readers.change(*call, |p| p.released = true);
+        }
+    }
+}
+
+/// See [`Hold::starting`].
+pub(crate) struct Starting<F> {
+    future: F,
+    context: Option<Arc<Context>>,
+}
+
+impl<F: Future + Unpin> Future for Starting<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<F::Output> {
+        let Some(context) = self.context.take() else { return Pin::new(&mut self.future).poll(task) };
+        STARTING.with(|s| *s.borrow_mut() = Some(context));
+        let result = Pin::new(&mut self.future).poll(task);
+        STARTING.with(|s| *s.borrow_mut() = None);
+        result
+    }
+}

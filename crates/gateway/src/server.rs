@@ -1,0 +1,228 @@
+//! Listening, accepting, and an end that lets running calls finish.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clearline::Client;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::admin;
+use crate::guard::Guard;
+use crate::ids::Ids;
+use crate::options::{BindError, LogTarget, Options};
+use crate::readers::{Readers, Summary};
+use crate::service::Service;
+use crate::wrap::{Shared, Watched};
+
+/// How long accepting rests after an error, for example where no file descriptor is left.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// hyper's smallest buffer, bytes.
+const BUFFER_MIN: usize = 8192;
+
+/// A gateway that listens and does not serve yet.
+pub struct Gateway {
+    listener: TcpListener,
+    addr: SocketAddr,
+    admin: Option<(TcpListener, SocketAddr)>,
+    service: Arc<Service>,
+    readers: Arc<Readers>,
+    limits: Limits,
+    log: LogTarget,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    header_max: usize,
+    headers_max: usize,
+    header_timeout: Duration,
+    connections_max: usize,
+    drain: Duration,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+async fn listen(addr: SocketAddr, flag: &'static str) -> Result<(TcpListener, SocketAddr), BindError> {
+    let bound = TcpListener::bind(addr).await.and_then(|l| l.local_addr().map(|a| (l, a)));
+    bound.map_err(|why| {
+        if why.kind() == std::io::ErrorKind::AddrInUse {
+            BindError::InUse { addr, flag }
+        } else {
+            BindError::Listen { addr, flag, why }
+        }
+    })
+}
+
+impl Gateway {
+    /// Listens on the addresses of the options.
+    ///
+    /// # Errors
+    /// An address in use or not usable, an exposed address without tokens, a log that cannot be written.
+    pub async fn bind(o: Options, client: Client, readers: Arc<Readers>) -> Result<Self, BindError> {
+        if !o.listen.ip().is_loopback() && o.tokens.is_empty() {
+            return Err(BindError::Exposed(o.listen));
+        }
+        if let Some((path, why)) = readers.log.refused.clone() {
+            return Err(BindError::Log { path, why });
+        }
+        let (listener, addr) = listen(o.listen, "--listen").await?;
+        let admin = match o.admin {
+            Some(at) => Some(listen(at, "--admin").await?),
+            None => None,
+        };
+        let limits = Limits {
+            header_max: o.header_max.max(BUFFER_MIN),
+            headers_max: o.headers_max,
+            header_timeout: o.header_timeout.into(),
+            connections_max: o.connections_max.clamp(1, Semaphore::MAX_PERMITS),
+            drain: o.drain.into(),
+        };
+        let (body_max, body_timeout, log) = (o.body_max, o.body_timeout.into(), o.log.clone());
+        let service = Service {
+            guard: Guard::new(o, addr),
+            client,
+            readers: Arc::clone(&readers),
+            ids: Ids::new(),
+            body_max,
+            body_timeout,
+        };
+        Ok(Self { listener, addr, admin, service: Arc::new(service), readers, limits, log })
+    }
+
+    /// Where calls come in; the port is the real one.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Where the admin pages are.
+    #[must_use]
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|(_, addr)| *addr)
+    }
+
+    /// Serves until `stop` is there; then accepts nothing more, lets running calls finish within the drain time, and
+    /// writes the log out.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Summary {
+        let draining = Arc::new(AtomicBool::new(false));
+        let (stopped, stopping) = watch::channel(false);
+        let mut pages = JoinSet::new();
+        if let Some((listener, addr)) = self.admin {
+            let state = admin::Shown {
+                readers: Arc::clone(&self.readers),
+                draining: Arc::clone(&draining),
+                addr,
+                gateway: self.addr,
+                log: self.log,
+            };
+            pages.spawn(admin::serve(listener, state));
+        }
+        let mut connections = JoinSet::new();
+        {
+            let accept = accept(&self.listener, &self.service, self.limits, &stopping, &mut connections);
+            tokio::pin!(accept, stop);
+            tokio::select! {
+                () = accept => {}
+                () = stop => {}
+            }
+        }
+        drop(self.listener);
+        draining.store(true, Ordering::Release);
+        stopped.send_replace(true);
+        let all = async { while connections.join_next().await.is_some() {} };
+        let in_time = tokio::time::timeout(self.limits.drain, all).await.is_ok();
+        if !in_time {
+            // Dropping the connections cancels their calls.
+            connections.shutdown().await;
+        }
+        pages.shutdown().await;
+        self.readers.flush().await;
+        self.readers.summary()
+    }
+}
+
+/// Accepts for ever.
+async fn accept(
+    listener: &TcpListener,
+    service: &Arc<Service>,
+    limits: Limits,
+    stopping: &watch::Receiver<bool>,
+    connections: &mut JoinSet<()>,
+) {
+    let room = Arc::new(Semaphore::new(limits.connections_max));
+    loop {
+        // The semaphore is never closed.
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        while connections.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let run = connection(stream, Arc::clone(service), limits, stopping.clone(), permit);
+                connections.spawn(run);
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_REST).await,
+        }
+    }
+}
+
+/// Serves one connection.
+async fn connection(
+    stream: TcpStream,
+    service: Arc<Service>,
+    limits: Limits,
+    mut stopping: watch::Receiver<bool>,
+    _permit: OwnedSemaphorePermit,
+) {
+    // Without it small events of a stream wait for one another; a socket that refuses it works all the same.
+    let _slower = stream.set_nodelay(true).is_err();
+    let open = Open::new(Arc::clone(&service.readers));
+    let shared = Arc::new(Shared::default());
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&shared), limits.header_max));
+    let answer = service_fn(move |request| {
+        let answered = Arc::clone(&service).serve(request, Arc::clone(&shared));
+        async move { Ok::<_, std::convert::Infallible>(answered.await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(limits.header_max)
+        .max_headers(limits.headers_max)
+        .serve_connection(io, answer);
+    // The guard that `wait_for` gives must not live on beside the connection.
+    let stop = async move { stopping.wait_for(|stop| *stop).await.is_ok() };
+    tokio::pin!(connection, stop);
+    // An error here is the caller's: it left, or sent what is not HTTP and has got its answer.
+    let _caller_s = tokio::select! {
+        ended = connection.as_mut() => ended.is_err(),
+        _told = &mut stop => {
+            connection.as_mut().graceful_shutdown();
+            connection.await.is_err()
+        }
+    };
+    drop(open);
+}
+
+/// Counts a connection while it is open.
+struct Open(Arc<Readers>);
+
+impl Open {
+    fn new(readers: Arc<Readers>) -> Self {
+        readers.metrics.connections.fetch_add(1, Ordering::Relaxed);
+        Self(readers)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.metrics.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,213 @@
+//! One request, from its head to its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use clearline::{Client, Reply, ReplyBody};
+use clearline_model::{CallerId, Cause, Foreign};
+use clearline_wire::strip_hop_by_hop;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, EXPECT, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use crate::answer::{self, Answer, Body, Content, Refusal};
+use crate::guard::{self, Guard, Passed};
+use crate::ids::Ids;
+use crate::line::Context;
+use crate::readers::{Hold, Readers};
+use crate::wrap::Shared;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The largest error body of the upstream that is looked at, bytes; a larger one passes as it is.
+const ERROR_MAX: usize = 1 << 20;
+
+const SLOW_BODY: Refusal = Refusal {
+    status: StatusCode::REQUEST_TIMEOUT,
+    cause: Cause::HttpTruncated,
+    text: "The request's body did not arrive in time",
+    close: true,
+};
+const BAD_BODY: Refusal = Refusal {
+    status: StatusCode::BAD_REQUEST,
+    cause: Cause::RequestInvalid,
+    text: "The request's body is not framed as HTTP/1.1 demands, or it broke off",
+    close: true,
+};
+
+/// What all requests share.
+pub(crate) struct Service {
+    pub(crate) guard: Guard,
+    pub(crate) client: Client,
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) ids: Ids,
+    pub(crate) body_max: u64,
+    pub(crate) body_timeout: Duration,
+}
+
+impl Service {
+    /// Answers one request.
+    pub(crate) async fn serve(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        shared: Arc<Shared>,
+    ) -> Response<Body> {
+        let two_lengths = shared.begin();
+        // Counts the request from here; the answer's content is put in at the end.
+        let mut body = Body::new(Content::Whole(None), Arc::clone(&self.readers), shared);
+        let (mut parts, incoming) = request.into_parts();
+        let mut context = Context {
+            x_request_id: self.ids.request_id(&parts.headers),
+            traceparent: self.ids.traceparent(&parts.headers),
+            method: parts.method.as_str().to_owned(),
+            ..Context::default()
+        };
+        let ids = [(X_REQUEST_ID, context.x_request_id.clone()), (TRACEPARENT, context.traceparent.clone())];
+        let checked = self.guard.check(&parts.method, &parts.uri, &mut parts.headers, two_lengths);
+        let result = match checked {
+            Ok(passed) => {
+                context.path = Foreign::new(passed.path.split('?').next().unwrap_or_default());
+                context.caller = passed.token.and_then(|t| self.guard.tokens.get(t)).map(|t| t.alias.clone());
+                self.collect(incoming).await.map(|bytes| (passed, bytes))
+            }
+            Err(refusal) => Err(refusal),
+        };
+        let answer = match result {
+            Ok((passed, bytes)) => Box::pin(self.call(parts, passed, bytes, context)).await,
+            Err(refusal) => {
+                self.readers.refused(&context, refusal.status.as_u16(), refusal.cause);
+                answer::refused(refusal)
+            }
+        };
+        let (mut head, content) = answer.into_parts();
+        for (name, id) in ids {
+            if let Ok(value) = HeaderValue::from_str(&id) {
+                head.headers.insert(name, value);
+            }
+        }
+        body.content = content;
+        Response::from_parts(head, body)
+    }
+
+    /// Reads the whole body, within its bounds.
+    async fn collect(&self, mut body: Incoming) -> Result<Bytes, Refusal> {
+        let mut first = Bytes::new();
+        let mut rest = BytesMut::new();
+        loop {
+            let frame = tokio::time::timeout(self.body_timeout, body.frame()).await.map_err(|_| SLOW_BODY)?;
+            let Some(frame) = frame else { break };
+            let Ok(data) = frame.map_err(|_| BAD_BODY)?.into_data() else { continue };
+            let length = first.len() + rest.len() + data.len();
+            if u64::try_from(length).unwrap_or(u64::MAX) > self.body_max {
+                return Err(guard::TOO_LARGE);
+            }
+            // A small body is one frame, which is kept without a copy.
+            if first.is_empty() && rest.is_empty() {
+                first = data;
+            } else {
+                rest.extend_from_slice(&std::mem::take(&mut first));
+                rest.extend_from_slice(&data);
+            }
+        }
+        Ok(if rest.is_empty() { first } else { rest.freeze() })
+    }
+
+    async fn call(
+        &self,
+        parts: http::request::Parts,
+        passed: Passed,
+        body: Bytes,
+        mut context: Context,
+    ) -> Answer {
+        let mut headers = parts.headers;
+        strip_hop_by_hop(&mut headers);
+        // The gateway has answered it already.
+        headers.remove(EXPECT);
+        if self.readers.log.is_on() {
+            context.model = clearline_wire::peek(&body).model.as_deref().map(Foreign::new);
+        }
+        context.bytes_in = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        let hold = Hold::new(Arc::clone(&self.readers), Arc::new(context));
+        let caller = passed.token.and_then(|t| u32::try_from(t + 1).ok()).unwrap_or(0);
+        let head = parts.method == Method::HEAD;
+        let request = clearline::Request {
+            method: parts.method,
+            path: passed.path,
+            headers,
+            body,
+            caller: CallerId(caller),
+        };
+        match hold.starting(Box::pin(self.client.call(request))).await {
+            Ok(reply) if reply.status.as_u16() >= 400 => failed(reply, head, &hold).await,
+            Ok(reply) => pass(reply.status, reply.headers, Content::Running(Box::new(reply.body))),
+            Err(error) => answer::own(&error),
+        }
+    }
+}
+
+/// An answer of the upstream, unchanged.
+fn pass(status: StatusCode, mut headers: HeaderMap, content: Content) -> Answer {
+    strip_hop_by_hop(&mut headers);
+    let mut answer = Response::new(content);
+    *answer.status_mut() = status;
+    *answer.headers_mut() = headers;
+    answer
+}
+
+/// An error answer of the upstream: unchanged, but in the API's shape where it is not the API's (law 6).
+async fn failed(reply: Reply, head: bool, hold: &Hold) -> Answer {
+    let Reply { status, headers, mut body, cause, no_retry, .. } = reply;
+    let encoded = headers.get(CONTENT_ENCODING).is_some_and(|v| v.as_bytes() != b"identity");
+    let mut answer = if head || encoded {
+        pass(status, headers, Content::Running(Box::new(body)))
+    } else {
+        match whole(&mut body).await {
+            Some(bytes) if serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok() => {
+                pass(status, headers, Content::Whole(Some(bytes)))
+            }
+            bytes => reshaped(status, headers, cause, &bytes.unwrap_or_default(), hold),
+        }
+    };
+    if no_retry {
+        answer.headers_mut().insert(answer::SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    answer
+}
+
+/// Keeps the headers and replaces the body; the original goes to the log.
+fn reshaped(
+    status: StatusCode,
+    headers: HeaderMap,
+    cause: Option<Cause>,
+    original: &[u8],
+    hold: &Hold,
+) -> Answer {
+    // The first text wins; there is only one.
+    let _first = hold.context.original.set(Foreign::from_bytes(original)).is_ok();
+    let cause = cause.unwrap_or(Cause::EdgeNotTheApi);
+    let message = format!("{} (clearline: {cause})", cause.row().title);
+    let (head, content) = answer::shaped(status, cause, &message).into_parts();
+    let mut answer = pass(status, headers, content);
+    let out = answer.headers_mut();
+    for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, ETAG] {
+        out.remove(name);
+    }
+    out.extend(head.headers);
+    answer
+}
+
+/// The whole body, unless it breaks or is too large.
+async fn whole(body: &mut ReplyBody) -> Option<Bytes> {
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.ok()?.into_data() {
+            all.extend_from_slice(&data);
+        }
+        if all.len() > ERROR_MAX {
+            return None;
+        }
+    }
+    Some(all.freeze())
+}
