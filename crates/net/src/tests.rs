@@ -120,13 +120,23 @@ async fn silence_ends_the_limit_and_lets_the_next_address_in() {
     assert!(Dur::from(begun.elapsed()) >= HEAD_START);
 }
 
+/// Whether the kernel has sent a SYN there that is not answered: state 02 of its table.
+fn is_tried(addr: SocketAddr) -> bool {
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let remote = format!(":{:04X}", addr.port());
+    let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    table.lines().map(fields).any(|f| f.len() > 3 && f[2].ends_with(&remote) && f[3] == "02")
+}
+
 #[tokio::test]
 async fn an_early_address_stays_alive_while_later_ones_are_tried() {
     let (early, listener, _filler) = silent();
     let (late, _listener, _filler2) = silent();
     // Room in the queue after the second one has started: the retransmitted SYN of the first gets through.
     let free = async {
-        tokio::time::sleep(Dur::millis(300).into()).await;
+        while !is_tried(late) {
+            tokio::task::yield_now().await;
+        }
         drop(listener.accept().unwrap());
     };
     let (won, ()) = tokio::join!(async { connect(&fence(), &[early, late], LIMIT).await.unwrap().1 }, free);
@@ -281,6 +291,43 @@ async fn what_a_proxy_refuses_is_kept() {
     }
 }
 
+/// Reads what a client of a tunnel asks for, says yes, and carries the bytes to `to`.
+async fn carry(mut client: TcpStream, to: SocketAddr, yes: &[u8]) {
+    client.write_all(yes).await.unwrap();
+    let mut upstream = TcpStream::connect(to).await.unwrap();
+    tokio::io::copy_bidirectional(&mut client, &mut upstream).await.ok();
+}
+
+#[tokio::test]
+async fn a_tunnel_carries_tls_to_the_name_behind_it() {
+    let ca = authority("tunnel");
+    let tls = tls_config(&trust(&[], Some(ca.file.clone()))).unwrap();
+    let upstream = tls_server(&ca, "api.test", 2090).await;
+    let connect = server(move |mut stream, _| async move {
+        assert!(head(&mut stream).await.starts_with("CONNECT api.test:443 HTTP/1.1\r\n"));
+        carry(stream, upstream, b"HTTP/1.1 200 Connection established\r\nX-Proxy: p\r\n\r\n").await;
+    })
+    .await;
+    let socks = server(move |mut stream, _| async move {
+        stream.read_exact(&mut [0; 3]).await.unwrap();
+        stream.write_all(&[5, 0]).await.unwrap();
+        stream.read_exact(&mut [0; 15]).await.unwrap();
+        carry(stream, upstream, &[5, 0, 0, 1, 127, 0, 0, 1, 0, 80]).await;
+    })
+    .await;
+    for url in [format!("http://{connect}"), format!("socks5h://{socks}")] {
+        let proxy = parse_proxy(&url).unwrap();
+        let mut stages = Vec::new();
+        let target = Target::parse("https://api.test").unwrap();
+        let route = Route { target: &target, proxy: Some(&proxy), tls: Arc::clone(&tls) };
+        let opened = open(&fence(), route, &[], &Limits::default(), &mut |stage, _| stages.push(stage)).await;
+        let conn = opened.map_err(|f| f.to_string()).ok().unwrap();
+        assert_eq!(stages, [Stage::Resolve, Stage::Connect, Stage::Tunnel, Stage::Handshake], "{url}");
+        let kept = conn.tunnel().map(|t| format!("{t:?}")).unwrap_or_default();
+        assert_eq!(kept.contains("X-Proxy"), url.starts_with("http:"), "{kept}");
+    }
+}
+
 #[tokio::test]
 async fn a_proxy_that_is_not_there() {
     let proxy = parse_proxy(&dead().await.to_string()).unwrap();
@@ -338,10 +385,16 @@ async fn socks5h_sends_the_name_and_a_refusal_is_typed() {
     }
 }
 
-/// A CA, and a file that holds it.
+/// A CA, and a file that holds it for as long.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     file: PathBuf,
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.file).ok();
+    }
 }
 
 fn authority(name: &str) -> Authority {
@@ -398,7 +451,7 @@ async fn certificates_are_judged() {
         assert!(fault.is_none_or(|f| f.stage == Stage::Handshake && f.addr == Some(addr)));
     }
     // An extra CA is additive.
-    let both = tls_config(&trust(&[other.file], Some(known.file.clone()))).unwrap();
+    let both = tls_config(&trust(&[other.file.clone()], Some(known.file.clone()))).unwrap();
     for ca in [&known, &authority("other2")] {
         let addr = tls_server(ca, "localhost", 2090).await;
         let url = format!("https://localhost:{}", addr.port());
@@ -410,7 +463,7 @@ async fn certificates_are_judged() {
 #[tokio::test]
 async fn a_certificate_that_signed_itself_is_told_apart() {
     let known = authority("known3");
-    let tls = tls_config(&trust(&[], Some(known.file))).unwrap();
+    let tls = tls_config(&trust(&[], Some(known.file.clone()))).unwrap();
     for ca in [false, true] {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
