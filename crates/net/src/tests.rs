@@ -451,7 +451,7 @@ async fn certificates_are_judged() {
         assert!(fault.is_none_or(|f| f.stage == Stage::Handshake && f.addr == Some(addr)));
     }
     // An extra CA is additive.
-    let both = tls_config(&trust(&[other.file.clone()], Some(known.file.clone()))).unwrap();
+    let both = tls_config(&trust(std::slice::from_ref(&other.file), Some(known.file.clone()))).unwrap();
     for ca in [&known, &authority("other2")] {
         let addr = tls_server(ca, "localhost", 2090).await;
         let url = format!("https://localhost:{}", addr.port());
