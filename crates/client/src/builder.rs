@@ -116,6 +116,19 @@ impl Builder {
         self
     }
 
+    /// Takes over what the environment says about the network, as the official SDKs do: the proxy variables,
+    /// `SSL_CERT_FILE`, `NODE_EXTRA_CA_CERTS` (additional roots), `CLEARLINE_PUBLIC_ROOTS` and `CLEARLINE_FENCE`.
+    ///
+    /// # Errors
+    /// Proxy variables and a fence that cannot be read.
+    pub fn environment(self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, CallError> {
+        let set = |name: &str| lookup(name).filter(|v| !v.is_empty());
+        let fence = Fence::parse(set("CLEARLINE_FENCE").as_deref())
+            .map_err(|e| CallError::before(Cause::ConfigSandboxNoEgress, foreign(&e)))?;
+        let proxies = ProxyEnv::from_lookup(lookup).map_err(refused)?;
+        Ok(self.fence(fence).proxy_env(proxies).trust(trust_from(&set)))
+    }
+
     /// Checks everything and makes the client.
     ///
     /// # Errors
@@ -266,22 +279,14 @@ impl Client {
     }
 
     /// A client as the official SDKs would be set up by the environment: `ANTHROPIC_BASE_URL`, `ANTHROPIC_API_KEY` or
-    /// `CLEARLINE_KEYS` (a pool, separated by commas), the proxy and CA variables, `CLEARLINE_FENCE`.
+    /// `CLEARLINE_KEYS` (a pool, separated by commas), and what [`Builder::environment`] reads.
     ///
     /// # Errors
-    /// As [`Builder::build`], and proxy variables that cannot be parsed.
+    /// As [`Builder::build`] and [`Builder::environment`].
     pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, CallError> {
         let set = |name: &str| lookup(name).filter(|v| !v.is_empty());
         let base = set("ANTHROPIC_BASE_URL").unwrap_or_else(|| DEFAULT_BASE_URL.to_owned());
-        let fence = Fence::parse(set("CLEARLINE_FENCE").as_deref())
-            .map_err(|e| CallError::before(Cause::ConfigSandboxNoEgress, foreign(&e)))?;
-        let proxies = ProxyEnv::from_lookup(&set).map_err(refused)?;
-        Builder::new(&base)
-            .keys(keys_from(&set))
-            .fence(fence)
-            .proxy_env(proxies)
-            .trust(trust_from(&set))
-            .build()
+        Builder::new(&base).keys(keys_from(&set)).environment(&lookup)?.build()
     }
 
     /// Sends one call and returns as soon as its answer may be shown: a stream with its first content, anything else

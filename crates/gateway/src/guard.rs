@@ -20,6 +20,7 @@ pub(crate) struct Guard {
     hosts: Vec<String>,
     origins: Vec<String>,
     body_max: u64,
+    header_max: usize,
     has_pool: bool,
     addr: SocketAddr,
 }
@@ -41,6 +42,11 @@ const TWO_LENGTHS: Refusal = refuse(
     StatusCode::BAD_REQUEST,
     Cause::RequestInvalid,
     "The request has both Content-Length and Transfer-Encoding",
+);
+const LARGE_HEAD: Refusal = refuse(
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    Cause::RequestInvalid,
+    "The request's headers are larger than this gateway takes",
 );
 const CONNECT: Refusal = refuse(
     StatusCode::METHOD_NOT_ALLOWED,
@@ -91,6 +97,7 @@ impl Guard {
             hosts: options.hosts,
             origins: options.origins,
             body_max: options.body_max,
+            header_max: options.header_max,
             has_pool: options.has_pool,
             addr,
         }
@@ -109,6 +116,11 @@ impl Guard {
         }
         if *method == Method::CONNECT {
             return Err(CONNECT);
+        }
+        // hyper's own limit is that of its buffer, which grows in steps.
+        let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if size > self.header_max {
+            return Err(LARGE_HEAD);
         }
         self.check_host(headers)?;
         self.check_origin(headers)?;
