@@ -29,8 +29,15 @@ struct Reader<'a> {
 pub(crate) fn read(path: &str, text: &str) -> Found {
     let mut reader = Reader { path, text, found: Found::default() };
     let (root, errors) = DeTable::parse_recoverable(text);
+    let mut torn = Vec::new();
     for error in errors {
         let at = error.span().map_or(0, |s| s.start);
+        // What follows the first mistake of a line is mostly the parser's own confusion.
+        let line = text.get(..at).map_or(0, |before| before.matches('\n').count());
+        if torn.contains(&line) {
+            continue;
+        }
+        torn.push(line);
         reader.mistake(at, line_of(text, at).trim(), &format!("is not TOML: {}", error.message()));
     }
     reader.table("", root.get_ref());
@@ -45,8 +52,13 @@ pub(crate) fn read(path: &str, text: &str) -> Found {
 impl Reader<'_> {
     fn table(&mut self, prefix: &str, table: &DeTable<'_>) {
         for (name, item) in table {
-            let key = if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
-            let section = table::ROWS.iter().any(|r| r.key.strip_prefix(&key).is_some_and(|r| r.starts_with('.')));
+            let key = if prefix.is_empty() {
+                name.get_ref().to_string()
+            } else {
+                format!("{prefix}.{}", name.get_ref())
+            };
+            let section =
+                table::ROWS.iter().any(|r| r.key.strip_prefix(&key).is_some_and(|r| r.starts_with('.')));
             match (table::find(&key), item.get_ref()) {
                 (Some(row), _) => self.value(row, item),
                 (None, DeValue::Table(inner)) if section || !inner.is_empty() => self.table(&key, inner),
@@ -64,9 +76,17 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, row: &'static Setting, item: &Spanned<DeValue<'_>>) {
+        if item.span().is_empty() {
+            // Put in by the parser in the place of what it could not read, and reported there.
+            return;
+        }
         let read = match (row.kind, item.get_ref()) {
-            (Kind::SecretList | Kind::Table, DeValue::Table(rows)) => return self.secrets(row, rows, item.span()),
-            (Kind::SecretList, DeValue::Array(items)) => return self.unnamed_secrets(row, items, item.span()),
+            (Kind::SecretList | Kind::Table, DeValue::Table(rows)) => {
+                return self.secrets(row, rows, item.span());
+            }
+            (Kind::SecretList, DeValue::Array(items)) => {
+                return self.unnamed_secrets(row, items, item.span());
+            }
             (Kind::SecretList, DeValue::String(one)) => {
                 value::secrets(vec![("key-1".to_owned(), one.to_string())])
             }
@@ -77,15 +97,17 @@ impl Reader<'_> {
             (Kind::Flag, _) => Err("must be true or false, without quotes".to_owned()),
             (Kind::Count { .. } | Kind::Ratio { .. }, DeValue::Integer(n)) => value::parse(row, n.as_str()),
             (Kind::Duration { .. } | Kind::Size { .. }, DeValue::Integer(n)) => value::parse(row, n.as_str()),
-            (Kind::Duration { .. } | Kind::Size { .. } | Kind::Text | Kind::Word(_), DeValue::String(text)) => {
-                value::parse(row, text)
-            }
+            (
+                Kind::Duration { .. } | Kind::Size { .. } | Kind::Text | Kind::Word(_),
+                DeValue::String(text),
+            ) => value::parse(row, text),
             (Kind::Count { min, max } | Kind::Ratio { min, max }, _) => {
                 Err(format!("must be a whole number from {min} to {max}, without quotes"))
             }
-            (Kind::Duration { .. } | Kind::Size { .. } | Kind::Text | Kind::Word(_) | Kind::SecretList, other) => {
-                Err(format!("must be a text in quotes, not {}", other.type_str()))
-            }
+            (
+                Kind::Duration { .. } | Kind::Size { .. } | Kind::Text | Kind::Word(_) | Kind::SecretList,
+                other,
+            ) => Err(format!("must be a text in quotes, not {}", other.type_str())),
         };
         match read {
             Ok(value) => self.keep(row, value, item.span()),
@@ -136,7 +158,11 @@ impl Reader<'_> {
 
     fn mistake(&mut self, at: usize, found: &str, problem: &str) {
         let origin = self.origin(at);
-        self.found.mistakes.push(SettingError { origin, found: found.to_owned(), problem: problem.to_owned() });
+        self.found.mistakes.push(SettingError {
+            origin,
+            found: found.to_owned(),
+            problem: problem.to_owned(),
+        });
     }
 
     fn origin(&self, at: usize) -> SettingOrigin {

@@ -84,7 +84,8 @@ impl Settings {
         match value::parse(row, text) {
             Ok(value) => drop(self.0.insert(row.key, Entry { value, origin })),
             Err(problem) => {
-                let secret = matches!(row.kind, clearline_model::Kind::SecretList | clearline_model::Kind::Table);
+                let secret =
+                    matches!(row.kind, clearline_model::Kind::SecretList | clearline_model::Kind::Table);
                 let shown = if secret { "…" } else { text };
                 mistakes.push(SettingError { origin, found: format!("{} = \"{shown}\"", row.key), problem });
             }
@@ -137,21 +138,26 @@ impl Settings {
 
     /// The numbers of the engine.
     pub(crate) fn policy(&self) -> clearline_policy::Settings {
-        let mut policy = clearline_policy::Settings::default();
-        policy.patience = self.time("policy.patience");
-        policy.patience_max = self.time("policy.patience_max");
-        policy.attempts_max = u16::try_from(self.number("policy.attempts")).unwrap_or(u16::MAX);
-        policy.maybe_billed = self.flag("retry.maybe_billed");
-        policy.commit_hold = self.time("commit.hold");
-        policy.timeouts.connect = self.time("timeout.connect");
-        policy.timeouts.tunnel = self.time("timeout.tunnel");
-        policy.timeouts.handshake = self.time("timeout.handshake");
-        policy.timeouts.first_byte = self.time("timeout.first_byte");
-        policy.timeouts.idle = self.time("timeout.idle");
-        if self.origin("timeout.first_byte") != SettingOrigin::Default {
-            policy.first_byte_stream = policy.timeouts.first_byte;
+        let own = clearline_policy::Settings::default();
+        let first_byte = self.time("timeout.first_byte");
+        let is_set = self.origin("timeout.first_byte") != SettingOrigin::Default;
+        clearline_policy::Settings {
+            patience: self.time("policy.patience"),
+            patience_max: self.time("policy.patience_max"),
+            attempts_max: u16::try_from(self.number("policy.attempts")).unwrap_or(u16::MAX),
+            maybe_billed: self.flag("retry.maybe_billed"),
+            commit_hold: self.time("commit.hold"),
+            first_byte_stream: if is_set { first_byte } else { own.first_byte_stream },
+            timeouts: clearline_policy::Timeouts {
+                connect: self.time("timeout.connect"),
+                tunnel: self.time("timeout.tunnel"),
+                handshake: self.time("timeout.handshake"),
+                first_byte,
+                idle: self.time("timeout.idle"),
+                ..own.timeouts
+            },
+            ..own
         }
-        policy
     }
 }
 
@@ -168,7 +174,9 @@ pub(crate) fn describe(mistakes: &[SettingError]) -> String {
         SettingOrigin::Variable(name) | SettingOrigin::Flag(name) => name.clone(),
         SettingOrigin::Default => "default".to_owned(),
     };
-    let width = |f: &dyn Fn(&SettingError) -> String| mistakes.iter().map(|m| f(m).chars().count()).max().unwrap_or(0);
+    let width = |f: &dyn Fn(&SettingError) -> String| {
+        mistakes.iter().map(|m| f(m).chars().count()).max().unwrap_or(0)
+    };
     let (places, founds) = (width(&place), width(&|m| m.found.clone()));
     let mut text = String::new();
     let mut sources: Vec<String> = Vec::new();

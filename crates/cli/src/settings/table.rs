@@ -20,8 +20,18 @@ pub(crate) const ROWS: &[Setting] = &[
     row("gateway.drain", TIME, "30s", "How long running calls may finish after SIGTERM"),
     row("gateway.log", Kind::Text, "-", "File of the JSON log; `-`: standard error, `none`: no log"),
     row("gateway.tokens", Kind::Table, "", "Callers: an alias each, and where its token is (env: or file:)"),
-    row("keys", Kind::SecretList, "", "Where the keys of the pool are (env: or file:), with or without aliases"),
-    row("policy.patience", TIME, "15s", "How long a caller without a deadline is held after its first refusal"),
+    row(
+        "keys",
+        Kind::SecretList,
+        "",
+        "Where the keys of the pool are (env: or file:), with or without aliases",
+    ),
+    row(
+        "policy.patience",
+        TIME,
+        "15s",
+        "How long a caller without a deadline is held after its first refusal",
+    ),
     row("policy.patience_max", TIME, "120s", "The longest deadline of a caller that is believed"),
     row("policy.attempts", Kind::Count { min: 1, max: 1000 }, "50", "The most attempts of one call"),
     row("retry.maybe_billed", Kind::Flag, "true", "Repeat a billed call whose answer was lost"),
@@ -31,8 +41,12 @@ pub(crate) const ROWS: &[Setting] = &[
     row("timeout.handshake", TIME, "10s", "TLS"),
     row("timeout.first_byte", TIME, "600s", "From the end of the request to the head of its answer"),
     row("timeout.idle", TIME, "60s", "Silence in an answer; pings count as life"),
-    row("network.allow_insecure", Kind::Flag, "false", "Send credentials over plain http beyond this machine"),
-    row("lang", Kind::Word(&["auto", "en", "zh-CN"]), "auto", "Language of the output"),
+    row(
+        "network.allow_insecure",
+        Kind::Flag,
+        "false",
+        "Send credentials over plain http beyond this machine",
+    ),
 ];
 
 /// The row of a key.

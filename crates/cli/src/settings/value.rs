@@ -44,7 +44,8 @@ pub(crate) fn parse(row: &Setting, text: &str) -> Result<Value, String> {
         }
         Kind::Table => {
             let pair = |part: &str| {
-                let (name, value) = part.split_once('=').ok_or("must be NAME=env:VARIABLE or NAME=file:PATH")?;
+                let (name, value) =
+                    part.split_once('=').ok_or("must be NAME=env:VARIABLE or NAME=file:PATH")?;
                 Ok((name.trim().to_owned(), value.trim().to_owned()))
             };
             secrets(parts(text).map(pair).collect::<Result<_, &str>>()?)
@@ -67,7 +68,8 @@ pub(crate) fn check_reference(text: &str) -> Result<(), String> {
     let named = text.strip_prefix("env:").or_else(|| text.strip_prefix("file:"));
     match named {
         Some(rest) if !rest.trim().is_empty() => Ok(()),
-        _ => Err("must say where the secret is, never the secret itself: \"env:VARIABLE\" or \"file:PATH\"".to_owned()),
+        _ => Err("must say where the secret is, never the secret itself: \"env:VARIABLE\" or \"file:PATH\""
+            .to_owned()),
     }
 }
 
@@ -95,8 +97,13 @@ fn duration(text: &str, max_secs: u64) -> Result<Dur, String> {
         "" if !number.is_empty() => return Err(format!("a duration needs a unit: \"{number}s\"")),
         _ => return Err("a duration is a number with ms, s, m or h: \"250ms\", \"5s\", \"2m\"".to_owned()),
     };
-    let value = scaled(number, micros).ok_or("a duration is a number with ms, s, m or h: \"250ms\", \"5s\"")?;
-    if value > Dur::secs(max_secs).0 { Err(format!("is more than the {max_secs} s allowed")) } else { Ok(Dur(value)) }
+    let value =
+        scaled(number, micros).ok_or("a duration is a number with ms, s, m or h: \"250ms\", \"5s\"")?;
+    if value > Dur::secs(max_secs).0 {
+        Err(format!("is more than the {max_secs} s allowed"))
+    } else {
+        Ok(Dur(value))
+    }
 }
 
 fn size(text: &str, max: u64) -> Result<u64, String> {
@@ -110,7 +117,11 @@ fn size(text: &str, max: u64) -> Result<u64, String> {
         _ => return Err("a size is a number with B, KiB, MiB or GiB: \"64KiB\", \"32MiB\"".to_owned()),
     };
     let value = scaled(number, bytes).ok_or("a size is a number with B, KiB, MiB or GiB: \"64KiB\"")?;
-    if value == 0 || value > max { Err(format!("must be more than 0 and at most {} MiB", max >> 20)) } else { Ok(value) }
+    if value == 0 || value > max {
+        Err(format!("must be more than 0 and at most {} MiB", max >> 20))
+    } else {
+        Ok(value)
+    }
 }
 
 /// A decimal number times a unit, exactly; at most six digits after the point.
@@ -132,7 +143,10 @@ fn check_text(key: &str, text: &str) -> Result<(), String> {
         "gateway.admin" if text.is_empty() => Ok(()),
         "gateway.listen" | "gateway.admin" => match text.parse::<std::net::SocketAddr>() {
             Ok(_) => Ok(()),
-            Err(_) => Err("must be an address and a port: \"127.0.0.1:8787\", or port 0 for any free one".to_owned()),
+            Err(_) => {
+                Err("must be an address and a port: \"127.0.0.1:8787\", or port 0 for any free one"
+                    .to_owned())
+            }
         },
         "gateway.upstream" => match Target::parse(text) {
             Ok(_) => Ok(()),

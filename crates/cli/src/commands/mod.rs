@@ -1,0 +1,68 @@
+//! The commands, one file each.
+
+mod config;
+mod demo;
+mod gateway;
+mod run;
+mod sim;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Failure;
+
+/// Finds out why calls to the Claude API fail, and makes the calls that can succeed succeed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "clearline",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Begin with `clearline demo`: everything at once, without a key and without a network.
+Exit codes: 0 well, 1 a problem was found, 2 usage or settings, 3 clearline's own failure; `run` returns its program's."
+)]
+pub(crate) struct Line {
+    /// The settings file [default: ~/.config/clearline/clearline.toml where it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Gateway(gateway::Gateway),
+    Run(run::Run),
+    Sim(sim::Sim),
+    Config(config::Config),
+}
+
+/// Runs the command of a line and returns the exit code.
+///
+/// # Errors
+///
+/// Whatever kept it from doing its work.
+pub(crate) fn run(line: Line) -> Result<u8, Failure> {
+    let config = line.config.as_deref();
+    match line.command {
+        Command::Demo(demo) => demo.run(),
+        Command::Gateway(gateway) => gateway.run(config),
+        Command::Run(run) => run.run(config),
+        Command::Sim(sim) => sim.run(),
+        Command::Config(command) => command.run(config),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Line::command().debug_assert();
+    }
+}

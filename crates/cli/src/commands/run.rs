@@ -1,0 +1,121 @@
+//! `clearline run`: a program with a private gateway of its own.
+
+mod child;
+mod unseen;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clearline_gateway::LogTarget;
+use clearline_model::SettingOrigin;
+
+use crate::exit::Failure;
+use crate::serve::{self, Wanted};
+use crate::settings::Settings;
+use crate::{out, setup, traces};
+
+/// Runs a program whose calls are retried, paced and watched; a summary comes at its end
+///
+/// The program finds a private gateway in ANTHROPIC_BASE_URL. Its signals, its output and its exit code are its own.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Base URL of the API [default: ANTHROPIC_BASE_URL, else the setting gateway.upstream]
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+    /// File of the JSON log, or none [default: a new one in ~/.local/state/clearline]
+    #[arg(long, value_name = "FILE")]
+    log: Option<String>,
+    /// Prints no summary unless a call failed
+    #[arg(short, long)]
+    quiet: bool,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    command: Vec<std::ffi::OsString>,
+}
+
+impl Run {
+    pub(crate) fn run(self, config: Option<&Path>) -> Result<u8, Failure> {
+        let settings = setup::load(config, &[])?;
+        let log = self.log_target();
+        let log_file = if let LogTarget::File(path) = &log { Some(path.clone()) } else { None };
+        let upstream = self.upstream(&settings);
+        let keys = setup::keys(&settings, false)?;
+        // 128 bits: nobody on this machine finds the gateway by trying.
+        let prefix = format!("{:016x}{:016x}", serve::random()?, serve::random()?);
+        let wanted = Wanted {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            admin: None,
+            upstream,
+            keys,
+            prefix: Some(prefix.clone()),
+            log,
+        };
+        let (code, summary) = serve::runtime()?.block_on(async {
+            let gateway = serve::gateway(&settings, wanted).await?;
+            let base_url = format!("http://{}/{prefix}", gateway.addr());
+            let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+            let serving = tokio::spawn(gateway.serve(async move { drop(stopped.await) }));
+            let code = child::run(&self.command, &base_url).await;
+            drop(stop);
+            let summary = serving.await.map_err(Failure::own)?;
+            code.map(|code| (code, summary))
+        })?;
+        if summary.calls == 0 {
+            out::note(&unseen::explain(&self.command, &setup::variable));
+        } else if !self.quiet || summary.failed > 0 {
+            let mut text = traces::summary("clearline", &summary);
+            if let Some(path) = &log_file {
+                text.push_str(&format!("\n  log     {}", path.display()));
+            }
+            out::note(&text);
+        }
+        if let Some(path) = log_file.filter(|_| summary.calls == 0 && self.log.is_none()) {
+            remove_if_empty(&path);
+        }
+        Ok(code)
+    }
+
+    /// Where the program itself would have gone, unless something here says otherwise.
+    fn upstream(&self, settings: &Settings) -> String {
+        let own = || setup::variable("ANTHROPIC_BASE_URL").filter(|v| !v.trim().is_empty());
+        let set = settings.text("gateway.upstream").to_owned();
+        match (&self.upstream, settings.origin("gateway.upstream")) {
+            (Some(url), _) => url.clone(),
+            (None, SettingOrigin::Default) => own().unwrap_or(set),
+            (None, _) => set,
+        }
+    }
+
+    fn log_target(&self) -> LogTarget {
+        match &self.log {
+            Some(text) => serve::log_target(text),
+            None => match own_log() {
+                Ok(path) => LogTarget::File(path),
+                Err(why) => {
+                    out::note(&format!("clearline: no log of this run: {why}"));
+                    LogTarget::None
+                }
+            },
+        }
+    }
+}
+
+/// A new file for the log of this run.
+fn own_log() -> Result<PathBuf, String> {
+    let set = |name: &str| setup::variable(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let base = set("XDG_STATE_HOME")
+        .or_else(|| Some(set("HOME")?.join(".local").join("state")))
+        .ok_or("neither XDG_STATE_HOME nor HOME is set")?;
+    let folder = base.join("clearline");
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let now = jiff::ZonedDateTime::now();
+    let name = format!("run-{}-{}.jsonl", now.strftime("%Y%m%d-%H%M%S"), std::process::id());
+    Ok(folder.join(name))
+}
+
+fn remove_if_empty(path: &Path) {
+    let is_empty = std::fs::metadata(path).is_ok_and(|m| m.len() == 0);
+    // A file that stays is no harm.
+    let _gone = is_empty && std::fs::remove_file(path).is_ok();
+}

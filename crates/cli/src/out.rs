@@ -1,0 +1,93 @@
+//! The two streams that people and programs read.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// Writes a line to the standard output. A reader that went away (`| head`) is not an error.
+///
+/// # Errors
+///
+/// Everything else, a full disk for example.
+pub(crate) fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+/// Writes a line to the standard error output. Where that cannot be written, nobody is left to be told.
+pub(crate) fn note(text: &str) {
+    let _told = writeln!(io::stderr().lock(), "{text}").is_ok();
+}
+
+/// Writes an error, once with the word in front.
+pub(crate) fn error(text: &str) {
+    if text.starts_with("error: ") {
+        note(text);
+    } else {
+        note(&format!("error: {text}"));
+    }
+}
+
+/// One line that replaces itself; on a terminal alone.
+pub(crate) struct Progress {
+    is_on: bool,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        Self { is_on: io::stderr().is_terminal() }
+    }
+
+    /// Shows this instead of what was shown before.
+    pub(crate) fn show(&self, text: &str) {
+        if self.is_on {
+            // Back to the first column, the text, and nothing behind it.
+            let _told = write!(io::stderr().lock(), "\r{text}\x1b[K").is_ok();
+        }
+    }
+
+    /// Takes the line away.
+    pub(crate) fn clear(&self) {
+        self.show("");
+        if self.is_on {
+            let _told = write!(io::stderr().lock(), "\r").is_ok();
+        }
+    }
+}
+
+/// A number with its thousands set off: `14,203`.
+pub(crate) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A share of a whole in percent, `99.17`; `–` of nothing.
+pub(crate) fn percent(part: u64, whole: u64) -> String {
+    let Some(hundredths) = (part * 20_000 + whole).checked_div(2 * whole) else { return "–".to_owned() };
+    format!("{}.{:02} %", hundredths / 100, hundredths % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        for (n, text) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (14_203, "14,203"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(grouped(n), text);
+        }
+        for (part, whole, text) in [(0, 0, "–"), (1, 3, "33.33 %"), (2, 3, "66.67 %"), (7, 7, "100.00 %")] {
+            assert_eq!(percent(part, whole), text);
+        }
+    }
+}

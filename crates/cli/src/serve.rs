@@ -1,0 +1,123 @@
+//! A gateway as the settings want it: for the commands that start one.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clearline::{Client, PoolKey};
+use clearline_gateway::{Gateway, LogTarget, Options, Readers};
+
+use crate::exit::Failure;
+use crate::settings::Settings;
+use crate::setup;
+
+/// What a command decides itself.
+pub(crate) struct Wanted {
+    /// Where calls come in.
+    pub(crate) listen: SocketAddr,
+    /// Where the admin pages are.
+    pub(crate) admin: Option<SocketAddr>,
+    /// The base URL of the API.
+    pub(crate) upstream: String,
+    /// The pool of keys.
+    pub(crate) keys: Vec<PoolKey>,
+    /// The unguessable first segment of every path.
+    pub(crate) prefix: Option<String>,
+    /// Where the log goes.
+    pub(crate) log: LogTarget,
+}
+
+/// Puts client and gateway together and listens.
+///
+/// # Errors
+///
+/// Everything that keeps a gateway from starting, in words.
+pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Gateway, Failure> {
+    let aliases = wanted.keys.iter().map(|k| k.alias.clone()).collect();
+    let readers = Readers::new(wanted.log.clone(), aliases);
+    let options = Options {
+        listen: wanted.listen,
+        admin: wanted.admin,
+        prefix: wanted.prefix,
+        tokens: setup::tokens(settings)?,
+        hosts: settings.list("gateway.hosts").to_vec(),
+        origins: settings.list("gateway.origins").to_vec(),
+        body_max: settings.number("gateway.body_max"),
+        drain: settings.time("gateway.drain"),
+        has_pool: !wanted.keys.is_empty(),
+        log: wanted.log,
+        ..Options::default()
+    };
+    let client = client(settings, &wanted.upstream, wanted.keys, Arc::clone(&readers))?;
+    Gateway::bind(options, client, readers).await.map_err(Failure::usage)
+}
+
+/// The client behind a gateway.
+///
+/// # Errors
+///
+/// A base URL, a proxy, a key or a CA file that cannot be used.
+fn client(
+    settings: &Settings,
+    upstream: &str,
+    keys: Vec<PoolKey>,
+    readers: Arc<Readers>,
+) -> Result<Client, Failure> {
+    let builder = Client::builder(upstream).environment(&setup::variable).map_err(|e| refused(&e))?;
+    builder
+        .keys(keys)
+        .policy(settings.policy())
+        .allow_insecure(settings.flag("network.allow_insecure"))
+        .observer(readers)
+        .seed(random()?)
+        .build()
+        .map_err(|e| refused(&e))
+}
+
+/// What a refused set-up is called, and what the refusal said.
+pub(crate) fn refused(error: &clearline::CallError) -> Failure {
+    let row = error.cause.row();
+    Failure::usage(format!("{}   {}\n  {}", row.title, row.id, error.detail.escaped()))
+}
+
+/// An address that was checked with the settings.
+///
+/// # Errors
+///
+/// A text that is no address.
+pub(crate) fn address(settings: &Settings, key: &str) -> Result<SocketAddr, Failure> {
+    let text = settings.text(key);
+    text.parse().map_err(|e| Failure::usage(format!("{key} = \"{text}\" is no address: {e}")))
+}
+
+/// Where the log goes, as the setting says it.
+pub(crate) fn log_target(text: &str) -> LogTarget {
+    match text {
+        "none" | "" => LogTarget::None,
+        "-" => LogTarget::Stderr,
+        path => LogTarget::File(PathBuf::from(path)),
+    }
+}
+
+/// Bits that nobody can guess.
+///
+/// # Errors
+///
+/// A system without its source of randomness.
+pub(crate) fn random() -> Result<u64, Failure> {
+    use std::io::Read as _;
+    let mut bytes = [0; 8];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|e| Failure::own(format!("cannot read /dev/urandom: {e}")))?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// A runtime for a command.
+///
+/// # Errors
+///
+/// A system that gives no threads.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::own)
+}

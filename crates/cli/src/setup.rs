@@ -1,0 +1,129 @@
+//! Where settings come from on this machine: the file, the environment, and the secrets that they refer to.
+
+use std::path::{Path, PathBuf};
+
+use clearline::PoolKey;
+use clearline_gateway::CallerToken;
+use clearline_model::{Secret, SettingError, SettingOrigin};
+
+use crate::exit::Failure;
+use crate::settings::{self, Given, Settings, Sources};
+
+/// The largest settings file, bytes.
+const FILE_MAX: u64 = 1 << 20;
+
+/// A variable of the environment; one that is not UTF-8 counts as not set.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The settings file: the flag, else `CLEARLINE_CONFIG`, else the user's own. A file in the working folder is never
+/// taken by itself: whoever wrote it could send the keys elsewhere.
+pub(crate) fn file(flag: Option<&Path>) -> Option<PathBuf> {
+    if let Some(path) = flag {
+        return Some(path.to_owned());
+    }
+    if let Some(path) = variable("CLEARLINE_CONFIG").filter(|v| !v.is_empty()) {
+        return Some(PathBuf::from(path));
+    }
+    Some(user_file()?).filter(|path| path.exists())
+}
+
+/// Where the user's own settings file is looked for.
+pub(crate) fn user_file() -> Option<PathBuf> {
+    let set = |name: &str| variable(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let base = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?;
+    Some(base.join("clearline").join("clearline.toml"))
+}
+
+/// Reads everything that says something about settings.
+///
+/// # Errors
+///
+/// A file that cannot be read, and every mistake of every source.
+pub(crate) fn load(flag: Option<&Path>, flags: &[Given]) -> Result<Settings, Failure> {
+    let path = file(flag);
+    let text = match &path {
+        Some(path) => Some((path.display().to_string(), read(path)?)),
+        None => None,
+    };
+    let sources = Sources {
+        file: text.as_ref().map(|(path, text)| (path.as_str(), text.as_str())),
+        lookup: &variable,
+        flags,
+    };
+    settings::resolve(&sources).map_err(|mistakes| Failure::usage(settings::describe(&mistakes)))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        Failure::usage(format!(
+            "cannot read the settings file {}: {why}\n  Choose another with --config.",
+            path.display()
+        ))
+    };
+    let length = std::fs::metadata(path).map_err(|e| wrong(&e))?.len();
+    if length > FILE_MAX {
+        return Err(wrong(&"it is larger than 1 MiB"));
+    }
+    std::fs::read_to_string(path).map_err(|e| wrong(&e))
+}
+
+/// The pool of keys: the settings, else `CLEARLINE_KEYS`, else (where `single` says so) `ANTHROPIC_API_KEY`.
+///
+/// # Errors
+///
+/// References that lead nowhere, all at once.
+pub(crate) fn keys(settings: &Settings, single: bool) -> Result<Vec<PoolKey>, Failure> {
+    let named = settings.table("keys");
+    if !named.is_empty() {
+        let secrets = secrets(named, &settings.origin("keys"))?;
+        return Ok(secrets.into_iter().map(|(alias, secret)| PoolKey { alias, secret }).collect());
+    }
+    let set = |name: &str| variable(name).filter(|v| !v.trim().is_empty());
+    let list = set("CLEARLINE_KEYS").or_else(|| if single { set("ANTHROPIC_API_KEY") } else { None });
+    let parts = list.iter().flat_map(|l| l.split(',')).map(str::trim).filter(|k| !k.is_empty());
+    let key = |(i, key): (usize, &str)| PoolKey {
+        alias: format!("key-{}", i + 1),
+        secret: Secret::new(key.as_bytes().to_vec()),
+    };
+    Ok(parts.enumerate().map(key).collect())
+}
+
+/// The tokens of the callers.
+///
+/// # Errors
+///
+/// As [`keys`].
+pub(crate) fn tokens(settings: &Settings) -> Result<Vec<CallerToken>, Failure> {
+    let secrets = secrets(settings.table("gateway.tokens"), &settings.origin("gateway.tokens"))?;
+    Ok(secrets.into_iter().map(|(alias, secret)| CallerToken { alias, secret }).collect())
+}
+
+fn secrets(named: &[(String, String)], origin: &SettingOrigin) -> Result<Vec<(String, Secret)>, Failure> {
+    let (mut found, mut mistakes) = (Vec::new(), Vec::new());
+    for (alias, reference) in named {
+        match secret(reference) {
+            Ok(secret) => found.push((alias.clone(), secret)),
+            Err(problem) => mistakes.push(SettingError {
+                origin: origin.clone(),
+                found: format!("{alias} = \"{reference}\""),
+                problem,
+            }),
+        }
+    }
+    if mistakes.is_empty() { Ok(found) } else { Err(Failure::usage(settings::describe(&mistakes))) }
+}
+
+/// What a reference leads to. Blanks and line ends around it are an editor's.
+fn secret(reference: &str) -> Result<Secret, String> {
+    let text = if let Some(name) = reference.strip_prefix("env:") {
+        variable(name.trim()).ok_or_else(|| format!("the variable {} is not set", name.trim()))?
+    } else if let Some(path) = reference.strip_prefix("file:") {
+        std::fs::read_to_string(path.trim()).map_err(|e| format!("the file cannot be read: {e}"))?
+    } else {
+        return Err("is neither env:VARIABLE nor file:PATH".to_owned());
+    };
+    let trimmed = text.trim();
+    if trimmed.is_empty() { Err("is empty".to_owned()) } else { Ok(Secret::new(trimmed.as_bytes().to_vec())) }
+}

@@ -1,0 +1,206 @@
+//! Each command with the real binary.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use crate::common::{Folder, Server, ask, clearline, message, run, skip};
+use serde_json::Value;
+
+const QUICK: &str = "[answer]\nfirst_byte = \"1ms\"\nchunk = \"1ms\"\n";
+
+#[test]
+fn help_names_every_command_and_mistakes_cost_a_2() {
+    let home = Folder::new();
+    let (code, out, _) = run(clearline(&home.0).arg("--help"));
+    assert_eq!(code, 0);
+    for command in ["demo", "gateway", "run", "sim", "config"] {
+        assert!(out.contains(&format!("\n  {command} ")), "{command}: {out}");
+    }
+    assert_eq!(run(clearline(&home.0).arg("no-such-command")).0, 2);
+    assert_eq!(run(clearline(&home.0).args(["sim", "no-such-scenario"])).0, 2);
+}
+
+#[test]
+fn config_shows_origins_and_reports_every_mistake_at_once() {
+    let home = Folder::new();
+    let good = home.write("good.toml", "[timeout]\nidle = \"5s\"\n\n[keys]\nbatch-1 = \"env:KEY_1\"\n");
+    let (code, out, err) =
+        run(clearline(&home.0).args(["config", "check", "--config"]).arg(&good).env("KEY_1", "sk-ant-fake"));
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.contains("1 key"), "{out}");
+    let (_, out, _) = run(clearline(&home.0)
+        .args(["config", "show", "--json", "--config"])
+        .arg(&good)
+        .env("CLEARLINE_POLICY_PATIENCE", "3s"));
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    let find =
+        |key: &str| shown["settings"].as_array().unwrap().iter().find(|s| s["key"] == key).unwrap().clone();
+    assert_eq!(find("policy.patience")["origin"], "variable CLEARLINE_POLICY_PATIENCE");
+    assert!(
+        find("timeout.idle")["origin"].as_str().unwrap().ends_with("good.toml, line 2, column 8"),
+        "{out}"
+    );
+    let bad = home.write("bad.toml", "[timeout]\nconnect = \"5\"\n\n[retry]\nmaybe_biled = 3\n");
+    let (code, out, err) = run(clearline(&home.0).args(["config", "check", "--config"]).arg(&bad));
+    assert_eq!((code, out.as_str()), (2, ""));
+    for part in [
+        "has 2 mistakes",
+        "line 2, column 11",
+        "a duration needs a unit: \"5s\"",
+        "line 5, column 1",
+        "retry.maybe_billed",
+    ] {
+        assert!(err.contains(part), "{part}: {err}");
+    }
+    let missing = run(clearline(&home.0).args(["config", "check", "--config", "/no/such/file.toml"]));
+    assert_eq!(missing.0, 2);
+    assert!(missing.2.contains("/no/such/file.toml"), "{}", missing.2);
+}
+
+#[test]
+fn a_gateway_serves_logs_and_ends_with_a_summary() {
+    let home = Folder::new();
+    let api = Server::sim(&home, &format!("{QUICK}[[fault]]\nname = \"x\"\nfirst = 1\nstatus = 529\n"));
+    let log = home.0.join("gateway.jsonl");
+    let gateway = Server::start(
+        clearline(&home.0)
+            .args([
+                "gateway",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin",
+                "127.0.0.1:0",
+                "--upstream",
+                &api.url,
+                "--log",
+            ])
+            .arg(&log),
+    );
+    let answer = message(gateway.addr(), "sk-ant-fake-own", "Hello");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let (code, out) = gateway.stop();
+    assert_eq!(code, 0);
+    assert!(
+        out.contains("1 calls, 1 succeeded, 1 of them after retries")
+            || out.contains("1 call, 1 succeeded, 1 of them after retries"),
+        "{out}"
+    );
+    assert!(out.contains("server.overloaded 1"), "{out}");
+    let line: Value =
+        serde_json::from_str(std::fs::read_to_string(&log).unwrap().lines().next().unwrap()).unwrap();
+    assert_eq!((&line["event"], &line["outcome"]), (&"call ended".into(), &"succeeded".into()));
+}
+
+#[test]
+fn a_port_in_use_and_an_upstream_in_clear_name_themselves() {
+    let home = Folder::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let (code, _, err) =
+        run(clearline(&home.0).args(["gateway", "--listen", &addr, "--upstream", "http://127.0.0.1:1"]));
+    assert_eq!(code, 2);
+    assert!(err.contains(&format!("{addr} is in use")) && err.contains("--listen"), "{err}");
+    let (code, _, err) = run(clearline(&home.0).args(["sim", "--listen", &addr]));
+    assert_eq!(code, 2);
+    assert!(err.contains(&addr), "{err}");
+    let (code, _, err) = run(clearline(&home.0).args([
+        "gateway",
+        "--listen",
+        "127.0.0.1:0",
+        "--upstream",
+        "http://192.0.2.1",
+    ]));
+    assert_eq!(code, 2);
+    assert!(err.contains("config.base-url-insecure"), "{err}");
+}
+
+#[test]
+fn a_simulator_answers_and_tells_its_events() {
+    let home = Folder::new();
+    let mut api = Server::start(clearline(&home.0).args(["sim", "healthy", "--admin", "127.0.0.1:0"]));
+    let mut line = String::new();
+    api.out.read_line(&mut line).unwrap();
+    let admin = line.trim().strip_prefix("admin on http://").unwrap().parse().unwrap();
+    assert!(message(api.addr(), "sk-ant-fake-own", "Hello").contains("\"type\":\"message\""));
+    let events = ask(admin, "GET", "/events?after=0&wait_ms=0", "", "");
+    assert!(events.contains("/v1/messages"), "{events}");
+    let wrong = ask(admin, "PUT", "/scenario", "", "nonsense = 1\n");
+    assert!(wrong.starts_with("HTTP/1.1 400") && wrong.contains("nonsense"), "{wrong}");
+    assert_eq!(api.stop().0, 0);
+}
+
+fn has_curl() -> bool {
+    let there = std::process::Command::new("curl").arg("--version").output().is_ok();
+    if !there {
+        skip("a program under run: curl is not installed");
+    }
+    there
+}
+
+#[test]
+fn a_program_under_run_reaches_the_api_and_its_summary_comes_last() {
+    if !has_curl() {
+        return;
+    }
+    let home = Folder::new();
+    let api = Server::sim(&home, &format!("{QUICK}[[fault]]\nname = \"x\"\nfirst = 1\nstatus = 500\n"));
+    let call = "curl -sS -o /dev/null -w '%{http_code}' \"$ANTHROPIC_BASE_URL/v1/models\" -H 'x-api-key: sk-ant-fake-own' -H 'anthropic-version: 2023-06-01'; exit 7";
+    // A proxy that is not there: the program must reach the private gateway all the same.
+    let (code, out, err) = run(clearline(&home.0)
+        .args(["run", "--upstream", &api.url, "--", "sh", "-c", call])
+        .env("http_proxy", "http://127.0.0.1:9")
+        .env("NO_PROXY", "127.0.0.1"));
+    assert_eq!((code, out.as_str()), (7, "200"), "{err}");
+    assert!(err.contains("clearline: 1 call, 1 succeeded, 1 of them after retries; 0 failed"), "{err}");
+    assert!(err.contains("server.error 1"), "{err}");
+    let logs = std::fs::read_dir(home.0.join(".local/state/clearline")).unwrap().count();
+    assert_eq!(logs, 1);
+}
+
+#[test]
+fn a_program_that_makes_no_call_is_told_why_that_may_be() {
+    let home = Folder::new();
+    let script = home.write("app.sh", "# client = Anthropic(base_url=\"https://gw.example\")\nexit 3\n");
+    let (code, _, err) = run(clearline(&home.0).args(["run", "--", "sh"]).arg(&script));
+    assert_eq!(code, 3);
+    assert!(err.contains("no call came through me"), "{err}");
+    assert!(err.contains("app.sh, line 1, sets its own base URL"), "{err}");
+    let (code, _, err) = run(clearline(&home.0).args(["run", "--", "/no/such/program"]));
+    assert_eq!(code, 2);
+    assert!(err.contains("cannot start /no/such/program"), "{err}");
+}
+
+#[test]
+fn signals_reach_the_program_and_its_end_is_the_exit_code() {
+    let home = Folder::new();
+    let script = "trap 'kill $!; exit 42' TERM; sleep 60 & echo ready; wait";
+    let mut child = clearline(&home.0)
+        .args(["run", "--", "sh", "-c", script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(42));
+    let (code, _, _) = run(clearline(&home.0).args(["run", "--", "sh", "-c", "kill -KILL $$"]));
+    assert_eq!(code, 128 + 9);
+}
+
+#[test]
+fn the_demo_makes_the_calls_succeed_that_can() {
+    let home = Folder::new();
+    let (code, out, err) = run(clearline(&home.0).args(["demo", "--json"]));
+    assert_eq!(code, 0, "{err}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    let n = |side: &str, what: &str| report[side][what].as_u64().unwrap();
+    assert_eq!(n("straight", "calls"), n("through", "calls"));
+    assert!(n("straight", "succeeded") * 100 <= n("straight", "calls") * 85, "a bad day is bad: {out}");
+    assert!(n("through", "succeeded") * 100 >= n("through", "recoverable") * 99, "{out}");
+    assert_eq!(n("through", "corrupt"), 0, "{out}");
+    assert!(report["story"].as_str().unwrap().contains("attempt 2"), "{out}");
+}

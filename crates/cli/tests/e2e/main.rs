@@ -1,0 +1,10 @@
+//! The real binary, end to end. What a test starts, it ends.
+
+#[cfg(test)]
+mod canary;
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod sdk;
