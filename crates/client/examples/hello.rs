@@ -3,7 +3,7 @@
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = clearline::Client::from_env(|name| std::env::var(name).ok())?;
-    let answer = client.messages("claude-sonnet-4-5", 64, "Hello").await?;
+    let answer = client.messages("claude-sonnet-5-5", 64, "Hello").await?;
     write_line(&answer.text)?;
     write_line(&format!("{} attempts, {} tokens out", answer.attempts, answer.usage.output))?;
     Ok(())

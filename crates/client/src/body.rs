@@ -29,6 +29,8 @@ pub struct ReplyBody {
     ready: VecDeque<Bytes>,
     driver: Option<Box<Driver>>,
     broken: Option<Broken>,
+    /// What was yielded last may still be in the server's buffer, which a failed body would drop.
+    unflushed: bool,
 }
 
 impl ReplyBody {
@@ -38,12 +40,13 @@ impl ReplyBody {
             ready: if bytes.is_empty() { VecDeque::new() } else { VecDeque::from([bytes]) },
             driver: None,
             broken: None,
+            unflushed: false,
         }
     }
 
     /// A body that goes on as the call does.
     pub(crate) const fn running(driver: Box<Driver>) -> Self {
-        Self { ready: VecDeque::new(), driver: Some(driver), broken: None }
+        Self { ready: VecDeque::new(), driver: Some(driver), broken: None, unflushed: false }
     }
 
     fn turn(&mut self, turn: Turn) {
@@ -79,7 +82,13 @@ impl http_body::Body for ReplyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         loop {
             if let Some(bytes) = self.ready.pop_front() {
+                self.unflushed = true;
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            if self.broken.is_some() && std::mem::take(&mut self.unflushed) {
+                // One turn for the server to write the honest end out before the transfer is aborted.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             if let Some(broken) = self.broken.take() {
                 return Poll::Ready(Some(Err(broken)));

@@ -7,7 +7,7 @@
 //! ```no_run
 //! # async fn example() -> Result<(), clearline::CallError> {
 //! let client = clearline::Client::from_env(|name| std::env::var(name).ok())?;
-//! let answer = client.messages("claude-sonnet-4-5", 64, "Hello").await?;
+//! let answer = client.messages("claude-sonnet-5-5", 64, "Hello").await?;
 //! println!("{} ({} tokens)", answer.text, answer.usage.output);
 //! # Ok(())
 //! # }

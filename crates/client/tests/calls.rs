@@ -70,7 +70,7 @@ mod calls {
 
     fn body(stream: bool) -> Value {
         json!({
-            "model": "claude-sonnet-4-5", "max_tokens": 32, "stream": stream,
+            "model": "claude-sonnet-5-5", "max_tokens": 32, "stream": stream,
             "messages": [{"role": "user", "content": "Hello there"}],
         })
     }
@@ -297,9 +297,9 @@ mod calls {
     #[tokio::test]
     async fn a_typed_call_gives_its_text_and_its_error() {
         let bench = Bench::new(QUICK, 1, |_| ()).await;
-        let answer = bench.client.messages("claude-sonnet-4-5", 32, "Hello there").await.unwrap();
+        let answer = bench.client.messages("claude-sonnet-5-5", 32, "Hello there").await.unwrap();
         let ask = json!({
-            "model": "claude-sonnet-4-5", "max_tokens": 32, "messages": [{"role": "user", "content": "Hello there"}],
+            "model": "claude-sonnet-5-5", "max_tokens": 32, "messages": [{"role": "user", "content": "Hello there"}],
         });
         assert_eq!(answer.text, expected_text(&ask));
         assert!(answer.usage.output > 0 && answer.request_id.is_some());

@@ -97,7 +97,7 @@ mod gateway {
     }
 
     const BODY: &str =
-        r#"{"model":"claude-sonnet-4-5","max_tokens":16,"messages":[{"role":"user","content":"Hello"}]}"#;
+        r#"{"model":"claude-sonnet-5-5","max_tokens":16,"messages":[{"role":"user","content":"Hello"}]}"#;
 
     fn post(body: &str, extra: &str) -> Vec<u8> {
         format!(
@@ -204,7 +204,7 @@ mod gateway {
         );
         assert_eq!(
             (&line["outcome"], &line["status"], &line["model"]),
-            (&"succeeded".into(), &200.into(), &"claude-sonnet-4-5".into())
+            (&"succeeded".into(), &200.into(), &"claude-sonnet-5-5".into())
         );
         assert_eq!(line["usage"]["output"], body["usage"]["output_tokens"]);
         let attempts = line["attempts"].as_array().unwrap();

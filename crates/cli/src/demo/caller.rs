@@ -37,7 +37,7 @@ pub(crate) struct Ended {
     pub(crate) well: bool,
     /// It looked like a success and was not the right answer.
     pub(crate) corrupt: bool,
-    /// Some of the answer's text had reached the caller.
+    /// Some of the answer's body had reached the caller.
     pub(crate) delivered: bool,
     /// In words, where it failed.
     pub(crate) why: String,
@@ -82,7 +82,7 @@ async fn one(addr: SocketAddr, call: &Planned, key: &str) -> Ended {
     Ended {
         well: result.is_ok() && right,
         corrupt: result.is_ok() && !right,
-        delivered: !seen.text.is_empty(),
+        delivered: seen.bytes > 0,
         why: result.err().unwrap_or_else(|| if right { String::new() } else { "the wrong text".to_owned() }),
         took: begun.elapsed().into(),
     }
@@ -92,6 +92,8 @@ async fn one(addr: SocketAddr, call: &Planned, key: &str) -> Ended {
 #[derive(Debug, Default)]
 struct Seen {
     text: String,
+    /// Bytes of the body of a success.
+    bytes: usize,
 }
 
 async fn exchange(addr: SocketAddr, call: &Planned, key: &str, seen: &mut Seen) -> Result<(), String> {
@@ -130,6 +132,7 @@ async fn read_message(mut body: Incoming, seen: &mut Seen) -> Result<(), String>
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.map_err(|e| e.to_string())?.into_data() {
+            seen.bytes += data.len();
             all.extend_from_slice(&data);
         }
     }
@@ -143,6 +146,7 @@ async fn read_events(mut body: Incoming, seen: &mut Seen) -> Result<(), String> 
     let (mut watch, mut parser, mut marks) = (Watch::new(), Parser::new(), Vec::new());
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|e| e.to_string())?.into_data() else { continue };
+        seen.bytes += data.len();
         watch.push(&data, &mut marks);
         parser
             .push(&data, |event| seen.text.push_str(&delta(event.data)))

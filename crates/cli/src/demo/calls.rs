@@ -29,7 +29,7 @@ pub(crate) fn plan(seed: u64) -> Vec<Planned> {
             let word =
                 WORDS.get(usize::try_from(dice >> 1).unwrap_or(0) % WORDS.len()).copied().unwrap_or_default();
             let body = serde_json::json!({
-                "model": "claude-sonnet-4-5",
+                "model": "claude-sonnet-5-5",
                 "max_tokens": 64,
                 "stream": stream,
                 "messages": [{"role": "user", "content": format!("Call {n}: tell me about {word}.")}],

@@ -43,7 +43,7 @@ pub(crate) fn text(r: &Report) -> String {
         ("", "straight".to_owned(), "through clearline".to_owned()),
         ("succeeded", share(a), share(b)),
         ("of those that could", could(a), could(b)),
-        ("broken after first text", grouped(a.after_text), grouped(b.after_text)),
+        ("broken after first output", grouped(a.after_output), grouped(b.after_output)),
         ("wrong but passed as right", grouped(a.corrupt), grouped(b.corrupt)),
         ("time of a success, p50", a.p50.to_string(), b.p50.to_string()),
         ("time of a success, p99", a.p99.to_string(), b.p99.to_string()),
@@ -72,7 +72,7 @@ pub(crate) fn text(r: &Report) -> String {
 pub(crate) fn json(r: &Report) -> serde_json::Value {
     let side = |t: &Tally| {
         serde_json::json!({
-            "calls": t.calls, "succeeded": t.well, "recoverable": t.recoverable(), "broken_after_text": t.after_text,
+            "calls": t.calls, "succeeded": t.well, "recoverable": t.recoverable(), "broken_after_output": t.after_output,
             "corrupt": t.corrupt, "p50_ms": t.p50.as_millis(), "p99_ms": t.p99.as_millis(), "attempts": t.attempts,
             "told": t.told,
         })

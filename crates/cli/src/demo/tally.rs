@@ -15,8 +15,8 @@ pub(crate) struct Tally {
     pub(crate) well: u64,
     /// … that looked like a success and were none.
     pub(crate) corrupt: u64,
-    /// Calls that failed after text had reached their caller: nobody could repeat those unseen.
-    pub(crate) after_text: u64,
+    /// Calls that failed after some of their answer had reached the caller: nobody could repeat those unseen.
+    pub(crate) after_output: u64,
     /// The median of the time of those that went well.
     pub(crate) p50: Dur,
     /// The 99th percentile of the same.
@@ -41,7 +41,7 @@ impl Tally {
             calls: number(ended.len()),
             well: number(took.len()),
             corrupt: number(ended.iter().filter(|e| e.corrupt).count()),
-            after_text: number(ended.iter().filter(|e| !e.well && e.delivered).count()),
+            after_output: number(ended.iter().filter(|e| !e.well && e.delivered).count()),
             p50: quantile(&took, 50),
             p99: quantile(&took, 99),
             attempts,
@@ -49,9 +49,9 @@ impl Tally {
         }
     }
 
-    /// Calls that could succeed without anybody seeing a repetition: all but those that broke after their first text.
+    /// Calls that could succeed without anybody seeing a repetition: all but those that broke after their first byte.
     pub(crate) const fn recoverable(&self) -> u64 {
-        self.calls - self.after_text
+        self.calls - self.after_output
     }
 
     /// Attempts for each success, in hundredths.
@@ -79,7 +79,7 @@ mod tests {
     fn successes_alone_have_a_latency_and_broken_answers_are_no_ones_fault() {
         let all: Vec<_> = (1..=100).map(|ms| ended(ms <= 98, ms == 99, ms)).collect();
         let tally = Tally::of(&all, 120);
-        assert_eq!((tally.calls, tally.well, tally.after_text, tally.recoverable()), (100, 98, 1, 99));
+        assert_eq!((tally.calls, tally.well, tally.after_output, tally.recoverable()), (100, 98, 1, 99));
         assert_eq!((tally.p50, tally.p99), (Dur::millis(49), Dur::millis(98)));
         assert_eq!(tally.attempts_each(), 122);
         assert_eq!(tally.told.get("status 529"), Some(&2));

@@ -109,7 +109,7 @@ pub(crate) fn message(addr: SocketAddr, key: &str, prompt: &str) -> String {
     let headers =
         format!("x-api-key: {key}\r\nanthropic-version: 2023-06-01\r\ncontent-type: application/json\r\n");
     let body = serde_json::json!({
-        "model": "claude-sonnet-4-5", "max_tokens": 16, "messages": [{"role": "user", "content": prompt}],
+        "model": "claude-sonnet-5-5", "max_tokens": 16, "messages": [{"role": "user", "content": prompt}],
     });
     ask(addr, "POST", "/v1/messages", &headers, &body.to_string())
 }

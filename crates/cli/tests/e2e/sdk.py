@@ -1,30 +1,23 @@
-"""Makes one call with a real client library and prints what its user would see, as one JSON object a line.
+"""Makes calls with real client libraries and prints what their user would see, as one JSON object a line.
 
-Usage: sdk.py BASE_URL KEY CASE…   where CASE is CLIENT:KIND[:MODEL]; CLIENT is anthropic or requests, KIND is message,
-stream, count, models, empty (no messages), or large (max_tokens as text).
+The calls come as lines of JSON on the standard input: {"url", "case"}, where a case is CLIENT:KIND[:MODEL]. CLIENT is
+anthropic or requests, KIND is message, stream, count, models or empty (no messages).
 """
 
 import json
 import sys
 
-PROMPT = "Hello there"
-MODEL = "claude-sonnet-4-5"
+import anthropic
+import requests
+
+KEY = "sk-ant-fake-caller"
+MODEL = "claude-sonnet-5-5"
+MESSAGES = [{"role": "user", "content": "Hello there"}]
 
 
-def body(model, stream):
-    return {
-        "model": model,
-        "max_tokens": 32,
-        "stream": stream,
-        "messages": [{"role": "user", "content": PROMPT}],
-    }
-
-
-def with_anthropic(base_url, key, kind, model):
-    import anthropic
-
-    client = anthropic.Anthropic(base_url=base_url, api_key=key, max_retries=0, timeout=20.0)
-    ask = {"model": model, "max_tokens": 32, "messages": [{"role": "user", "content": PROMPT}]}
+def with_anthropic(base_url, kind, model):
+    client = anthropic.Anthropic(base_url=base_url, api_key=KEY, max_retries=0, timeout=20.0)
+    ask = {"model": model, "max_tokens": 32, "messages": MESSAGES}
     try:
         if kind == "message":
             text = client.messages.create(**ask).content[0].text
@@ -33,7 +26,7 @@ def with_anthropic(base_url, key, kind, model):
                 text = "".join(stream.text_stream)
                 assert stream.get_final_message().stop_reason == "end_turn"
         elif kind == "count":
-            text = str(client.messages.count_tokens(model=model, messages=ask["messages"]).input_tokens)
+            text = str(client.messages.count_tokens(model=model, messages=MESSAGES).input_tokens)
         elif kind == "models":
             text = ",".join(m.id for m in client.models.list(limit=3).data)
         elif kind == "empty":
@@ -51,19 +44,16 @@ def with_anthropic(base_url, key, kind, model):
         }
 
 
-def with_requests(base_url, key, kind, model):
-    import requests
-
-    headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
-    answer = requests.post(
-        f"{base_url}/v1/messages", headers=headers, json=body(model, kind == "stream"), stream=kind == "stream", timeout=20
-    )
+def with_requests(base_url, kind, model):
+    headers = {"x-api-key": KEY, "anthropic-version": "2023-06-01"}
+    ask = {"model": model, "max_tokens": 32, "stream": kind == "stream", "messages": MESSAGES}
+    answer = requests.post(f"{base_url}/v1/messages", headers=headers, json=ask, stream=ask["stream"], timeout=20)
     if answer.status_code != 200:
         return {"ok": False, "status": answer.status_code, "message": answer.text}
     if kind == "message":
         return {"ok": True, "text": answer.json()["content"][0]["text"]}
     text, complete = "", False
-    for line in answer.iter_lines(decode_unicode=False):
+    for line in answer.iter_lines():
         if line.startswith(b"data: "):
             event = json.loads(line[6:])
             text += event.get("delta", {}).get("text", "")
@@ -72,11 +62,15 @@ def with_requests(base_url, key, kind, model):
 
 
 def main():
-    base_url, key = sys.argv[1], sys.argv[2]
-    for case in sys.argv[3:]:
-        client, kind, model = (case.split(":") + [MODEL])[:3]
-        call = with_anthropic if client == "anthropic" else with_requests
-        print(json.dumps({"case": case, **call(base_url, key, kind, model)}), flush=True)
+    for line in sys.stdin:
+        call = json.loads(line)
+        client, kind, model = (call["case"].split(":") + [MODEL])[:3]
+        make = with_anthropic if client == "anthropic" else with_requests
+        try:
+            seen = make(call["url"], kind, model)
+        except Exception as error:  # What the library does not wrap is a result as well.
+            seen = {"ok": False, "class": type(error).__name__, "message": str(error)}
+        print(json.dumps({**call, **seen}), flush=True)
 
 
 main()

@@ -1,7 +1,8 @@
 //! The official Python SDK, the real package: against the simulator alone, so that its errors are those of the real
 //! API, and through the gateway, so that its calls succeed where they can. `requests` and curl likewise, small.
 
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use crate::common::{Folder, Server, clearline, skip};
 use serde_json::{Value, json};
@@ -20,19 +21,25 @@ fn python() -> Option<String> {
     python
 }
 
-fn calls(python: &str, url: &str, cases: &[&str]) -> Vec<Value> {
+/// Makes the calls, a pair of URL and case each, in one process: starting Python takes longer than they do.
+fn calls(python: &str, asked: &[(&str, &str)]) -> Vec<Value> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/sdk.py");
-    let output = Command::new(python)
+    let mut child = Command::new(python)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())
-        .args([script, url, "sk-ant-fake-caller"])
-        .args(cases)
-        .output()
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
         .unwrap();
+    let lines: String =
+        asked.iter().map(|(url, case)| json!({"url": url, "case": case}).to_string() + "\n").collect();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let err = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{text}{err}");
-    text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    let seen: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(output.status.success() && seen.len() == asked.len(), "{text}");
+    seen
 }
 
 fn expected() -> String {
@@ -57,7 +64,7 @@ fn gateway(home: &Folder, api: &Server, pool: &str) -> Server {
 fn each_error_of_the_simulator_has_the_class_of_the_real_apis() {
     let Some(python) = python() else { return };
     let home = Folder::new();
-    for (fault, class, status) in [
+    let table = [
         ("status = 400", "BadRequestError", json!(400)),
         ("status = 401", "AuthenticationError", json!(401)),
         ("status = 403", "PermissionDeniedError", json!(403)),
@@ -70,22 +77,25 @@ fn each_error_of_the_simulator_has_the_class_of_the_real_apis() {
         ("status = 504", "GatewayTimeoutError", json!(504)),
         ("status = 529", "OverloadedError", json!(529)),
         ("reset = \"after_request\"", "APIConnectionError", Value::Null),
-    ] {
-        let api = Server::sim(&home, &format!("{QUICK}[[fault]]\nname = \"x\"\n{fault}\n"));
-        for case in ["anthropic:message", "anthropic:stream"] {
-            let seen = &calls(&python, &api.url, &[case])[0];
-            assert_eq!((&seen["class"], &seen["status"]), (&json!(class), &status), "{fault} {case}: {seen}");
-            if status != Value::Null {
+    ];
+    let scenario = |fault: &str| format!("{QUICK}[[fault]]\nname = \"x\"\n{fault}\n");
+    let apis: Vec<_> = table.iter().map(|(fault, ..)| Server::sim(&home, &scenario(fault))).collect();
+    let both =
+        |api: &'_ Server| [(api.url.clone(), "anthropic:message"), (api.url.clone(), "anthropic:stream")];
+    let asked: Vec<_> = apis.iter().flat_map(both).collect();
+    let asked: Vec<_> = asked.iter().map(|(url, case)| (url.as_str(), *case)).collect();
+    let seen = calls(&python, &asked);
+    for ((fault, class, status), pair) in table.iter().zip(seen.chunks(2)) {
+        for seen in pair {
+            assert_eq!((&seen["class"], &seen["status"]), (&json!(class), status), "{fault}: {seen}");
+            if *status != Value::Null {
                 assert!(seen["request_id"].as_str().unwrap().starts_with("req_"), "{seen}");
             }
         }
     }
     let api = Server::sim(&home, QUICK);
-    let seen = calls(
-        &python,
-        &api.url,
-        &["anthropic:message:no-such-model", "anthropic:empty", "anthropic:count", "anthropic:models"],
-    );
+    let cases = ["anthropic:message:no-such-model", "anthropic:empty", "anthropic:count", "anthropic:models"];
+    let seen = calls(&python, &cases.map(|case| (api.url.as_str(), case)));
     assert_eq!(seen[0]["class"], "NotFoundError", "{seen:?}");
     assert_eq!(seen[1]["class"], "BadRequestError", "{seen:?}");
     assert_eq!((&seen[2]["ok"], &seen[3]["ok"]), (&json!(true), &json!(true)), "{seen:?}");
@@ -100,7 +110,7 @@ fn through_the_gateway_the_calls_succeed_that_can() {
                    [[keys.change]]\nkey = \"sk-ant-fake-batch-1\"\nat = \"0s\"\nstate = \"revoked\"\n";
     let rule = |fault: &str| format!("[[fault]]\nname = \"x\"\nevery = 2\n{fault}\n");
     let error_event = "error_event = { at = 1, kind = \"overloaded_error\", message = \"Overloaded\" }";
-    for scenario in [
+    let scenarios = [
         String::new(),
         rule("status = 500"),
         rule("status = 529"),
@@ -111,22 +121,17 @@ fn through_the_gateway_the_calls_succeed_that_can() {
         rule("stall_at_event = 1"),
         rule(error_event),
         revoked.to_owned(),
-    ] {
-        let api = Server::sim(&home, &format!("{QUICK}{scenario}"));
-        let gateway = gateway(&home, &api, POOL);
-        let cases = [
-            "anthropic:message",
-            "anthropic:stream",
-            "requests:message",
-            "requests:stream",
-            "anthropic:stream",
-        ];
-        for seen in calls(&python, &gateway.url, &cases) {
-            assert_eq!(
-                (&seen["ok"], &seen["text"]),
-                (&json!(true), &json!(expected())),
-                "{scenario}: {seen}"
-            );
+    ];
+    let apis: Vec<_> = scenarios.iter().map(|s| Server::sim(&home, &format!("{QUICK}{s}"))).collect();
+    let gateways: Vec<_> = apis.iter().map(|api| gateway(&home, api, POOL)).collect();
+    let cases =
+        ["anthropic:message", "anthropic:stream", "requests:message", "requests:stream", "anthropic:stream"];
+    let asked: Vec<_> = gateways.iter().flat_map(|g| cases.map(|case| (g.url.as_str(), case))).collect();
+    let seen = calls(&python, &asked);
+    for (scenario, seen) in scenarios.iter().zip(seen.chunks(cases.len())) {
+        for seen in seen {
+            let expected = (&json!(true), &json!(expected()));
+            assert_eq!((&seen["ok"], &seen["text"]), expected, "{scenario}: {seen}");
         }
     }
 }
@@ -136,7 +141,7 @@ fn through_the_gateway_the_calls_succeed_that_can() {
 fn through_the_gateway_the_calls_that_must_fail_raise_the_sdks_own_errors() {
     let Some(python) = python() else { return };
     let home = Folder::new();
-    for (scenario, case, class, status) in [
+    let table = [
         ("", "anthropic:message:no-such-model", "NotFoundError", json!(404)),
         ("", "anthropic:empty", "BadRequestError", json!(400)),
         (
@@ -150,17 +155,17 @@ fn through_the_gateway_the_calls_that_must_fail_raise_the_sdks_own_errors() {
         // After the first text nobody can repeat it unseen: an error, never a short answer.
         ("[[fault]]\nname = \"x\"\ncut_at_event = 5\n", "anthropic:stream", "APIStatusError", json!(200)),
         ("[[fault]]\nname = \"x\"\nstall_at_event = 5\n", "anthropic:stream", "APIStatusError", json!(200)),
-    ] {
-        let api = Server::sim(&home, &format!("{QUICK}{scenario}"));
-        let gateway = gateway(&home, &api, "sk-ant-fake-batch-1");
-        let seen = &calls(&python, &gateway.url, &[case])[0];
-        assert_eq!((&seen["class"], &seen["status"]), (&json!(class), &status), "{scenario}: {seen}");
+        ("[keys]\nknown = [\"sk-ant-fake-other\"]\n", "anthropic:message", "AuthenticationError", json!(401)),
+    ];
+    let apis: Vec<_> = table.iter().map(|(s, ..)| Server::sim(&home, &format!("{QUICK}{s}"))).collect();
+    let gateways: Vec<_> = apis.iter().map(|api| gateway(&home, api, "sk-ant-fake-batch-1")).collect();
+    let asked: Vec<_> =
+        gateways.iter().zip(&table).map(|(g, (_, case, ..))| (g.url.as_str(), *case)).collect();
+    let seen = calls(&python, &asked);
+    for ((scenario, _, class, status), seen) in table.iter().zip(&seen) {
+        assert_eq!((&seen["class"], &seen["status"]), (&json!(class), status), "{scenario}: {seen}");
         assert!(seen["request_id"].as_str().is_some_and(|id| id.starts_with("req_")), "{seen}");
     }
-    let api = Server::sim(&home, &format!("{QUICK}[keys]\nknown = [\"sk-ant-fake-other\"]\n"));
-    let gateway = gateway(&home, &api, "sk-ant-fake-batch-1");
-    let seen = &calls(&python, &gateway.url, &["anthropic:message"])[0];
-    assert_eq!((&seen["class"], &seen["status"]), (&json!("AuthenticationError"), &json!(401)), "{seen}");
 }
 
 #[test]
@@ -173,7 +178,7 @@ fn curl_gets_the_same_bytes_with_and_without_the_gateway() {
     let gateway = gateway(&home, &api, "");
     for stream in [false, true] {
         let body = json!({
-            "model": "claude-sonnet-4-5", "max_tokens": 32, "stream": stream,
+            "model": "claude-sonnet-5-5", "max_tokens": 32, "stream": stream,
             "messages": [{"role": "user", "content": "Hello there"}],
         });
         let get = |url: &str| {
