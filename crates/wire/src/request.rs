@@ -177,9 +177,9 @@ mod tests {
     #[test]
     fn families() {
         for (model, family) in [
-            ("claude-sonnet-4-5-20250929", "claude-sonnet-4-5"),
+            ("claude-sonnet-5-5-20250929", "claude-sonnet-5-5"),
             ("claude-3-5-sonnet-latest", "claude-3-5-sonnet"),
-            ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"),
+            ("us.anthropic.claude-sonnet-5-5-20250929-v1:0", "claude-sonnet-5-5"),
             ("anthropic.claude-opus-4-6-v1", "claude-opus-4-6"),
             ("anthropic/claude-opus-4-6", "claude-opus-4-6"),
             ("arn:aws:bedrock:us-east-1:1:inference-profile/eu.anthropic.claude-x-20250101-v2:0", "claude-x"),
