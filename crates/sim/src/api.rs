@@ -9,8 +9,15 @@ use crate::scenario::KeyState;
 use crate::text;
 
 /// The models that exist.
-const MODELS: [&str; 4] =
-    ["claude-opus-4-5", "claude-sonnet-4-5", "claude-haiku-4-5", "claude-sonnet-4-5-20250929"];
+const MODELS: [&str; 7] = [
+    "claude-opus-4-6",
+    "claude-sonnet-4-6",
+    "claude-opus-4-5",
+    "claude-sonnet-5-5",
+    "claude-haiku-4-5",
+    "claude-opus-4-1",
+    "claude-sonnet-5-5-20250929",
+];
 /// The versions that exist (facts: the API's table of versions).
 const VERSIONS: [&str; 3] = ["2023-01-01", "2023-06-01", "2026-10-21"];
 
@@ -71,6 +78,7 @@ fn credential(request: &Request, context: &Context<'_>) -> Option<Answer> {
     let is_bearer = request.header("x-api-key").is_none();
     match context.key {
         _ if !is_known && is_bearer => refuse("Invalid bearer token"),
+        KeyState::Revoked if is_bearer => refuse("Invalid bearer token"),
         KeyState::Revoked => refuse("invalid x-api-key"),
         KeyState::Ok | KeyState::NoCredit | KeyState::Forbidden if !is_known => refuse("invalid x-api-key"),
         KeyState::NoCredit => Some(context.invalid(
@@ -99,10 +107,20 @@ fn version(request: &Request, context: &Context<'_>) -> Option<Answer> {
 
 fn models(request: &Request) -> Answer {
     let limit = request.query("limit").and_then(|n| n.parse::<usize>().ok()).unwrap_or(20).clamp(1, 1000);
-    let shown: Vec<Value> = MODELS.iter().take(limit).map(|id| describe(id)).collect();
+    let place = |id: &str| MODELS.iter().position(|m| *m == id);
+    let (from, has_more) = if let Some(after) = request.query("after_id").and_then(place) {
+        (after + 1, after + 1 + limit < MODELS.len())
+    } else if let Some(before) = request.query("before_id").and_then(place) {
+        (before.saturating_sub(limit), before > limit)
+    } else {
+        (0, limit < MODELS.len())
+    };
+    let until = request.query("before_id").and_then(place).unwrap_or(MODELS.len());
+    let some = MODELS.iter().take(until).skip(from).take(limit);
+    let shown: Vec<Value> = some.map(|id| describe(id)).collect();
     let id = |v: Option<&Value>| v.and_then(|v| v.get("id")).cloned().unwrap_or_default();
     let (first, last) = (id(shown.first()), id(shown.last()));
-    let page = json!({"data": shown, "has_more": limit < MODELS.len(), "first_id": first, "last_id": last});
+    let page = json!({"data": shown, "has_more": has_more, "first_id": first, "last_id": last});
     Answer::json(200, &page)
 }
 
@@ -174,11 +192,13 @@ fn validate(body: &Value, counts: bool, request: &Request, context: &Context<'_>
             return invalid(&format!("messages.{i}.content: Field required"));
         }
     }
-    // Facts, 1.1: what the version of October 2026 no longer takes.
+    if object.get("stream").is_some_and(|stream| !stream.is_boolean()) {
+        return invalid("stream: Input should be a valid boolean");
+    }
     if request.header("anthropic-version") == Some("2026-10-21")
-        && let Some(name) = ["temperature", "top_p", "top_k"].iter().find(|name| object.contains_key(**name))
+        && let Some(problem) = no_longer_taken(body)
     {
-        return invalid(&format!("{name}: Extra inputs are not permitted"));
+        return invalid(&problem);
     }
     let max = object.get("max_tokens").and_then(Value::as_u64).unwrap_or(0);
     if max > 64_000 {
@@ -195,6 +215,33 @@ fn validate(body: &Value, counts: bool, request: &Request, context: &Context<'_>
         return invalid(&format!("prompt is too long: {tokens} tokens > 200000 maximum"));
     }
     Ok(())
+}
+
+/// What the version of October 2026 no longer takes (facts, 1.1).
+fn no_longer_taken(body: &Value) -> Option<String> {
+    if let Some(name) = ["temperature", "top_p", "top_k"].iter().find(|name| body.get(**name).is_some()) {
+        return Some(format!("{name}: Extra inputs are not permitted"));
+    }
+    let messages = body.get("messages").and_then(Value::as_array)?;
+    for (i, message) in messages.iter().enumerate() {
+        let is_assistant = message.get("role").and_then(Value::as_str) == Some("assistant");
+        let blocks = message.get("content").and_then(Value::as_array);
+        for (j, block) in blocks.into_iter().flatten().enumerate() {
+            let is_document = block.get("type").and_then(Value::as_str) == Some("document");
+            if is_assistant && is_document {
+                return Some(format!(
+                    "messages.{i}.content.{j}: document blocks are not permitted in assistant messages"
+                ));
+            }
+            let cites = block.get("citations").and_then(Value::as_array).is_some_and(|c| !c.is_empty());
+            if !is_assistant && cites {
+                return Some(format!(
+                    "messages.{i}.content.{j}.text.citations: Extra inputs are not permitted"
+                ));
+            }
+        }
+    }
+    None
 }
 
 /// About a token for four characters.

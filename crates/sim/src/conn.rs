@@ -12,6 +12,8 @@ use tokio_rustls::server::TlsStream;
 pub const MAX_HEAD: usize = 64 << 10;
 /// The largest body of a request, bytes (facts: the API's limit for Messages).
 pub const MAX_BODY: usize = 32 << 20;
+/// How long the rest of a refused request is read.
+const LINGER: Duration = Duration::from_secs(2);
 /// The most headers of a request.
 const MAX_HEADERS: usize = 128;
 
@@ -215,8 +217,10 @@ impl<W: Wire> Conn<W> {
 
     /// Closes at once, without the end that a protocol above TCP would announce.
     pub(crate) fn close(self) {
-        // What was not read would turn the close into a reset: the sending side is shut first.
         let _shut = socket2::SockRef::from(self.wire.tcp()).shutdown(std::net::Shutdown::Write).is_ok();
+        // What was not read would turn the close into a reset.
+        let mut rest = [0; 4096];
+        while matches!(self.wire.tcp().try_read(&mut rest), Ok(n) if n > 0) {}
     }
 
     /// Sends no more and reads until the client closes.
@@ -227,9 +231,15 @@ impl<W: Wire> Conn<W> {
         }
     }
 
-    /// The orderly end.
+    /// The orderly end: what the client still sends is read for a while, as a reset would take the answer from it.
     pub(crate) async fn finish(mut self) {
         let _ended = self.wire.shutdown().await.is_ok();
+        let rest = async {
+            while self.fill().await {
+                self.buffer.clear();
+            }
+        };
+        let _left = tokio::time::timeout(LINGER, rest).await.is_ok();
     }
 }
 

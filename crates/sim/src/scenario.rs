@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::buckets::Limits;
-use crate::rules::{Action, Closing, ErrorEvent, Rule, Status, Which};
+use crate::rules::{Action, Closing, ErrorEvent, Point, Rule, Status, Which};
 
 /// A scenario that was read and checked.
 #[derive(Debug, Clone)]
@@ -276,6 +276,21 @@ fn rule(raw: RawRule) -> Result<Rule, String> {
             raw.name
         ));
     }
+    if raw.stall_for.is_some() && !matches!(action, Action::Stall { .. }) {
+        return Err(format!(
+            "the rule \"{}\" does not stall: stall_for needs stall or stall_at_event",
+            raw.name
+        ));
+    }
+    if action.needs_events() && stream == Some(false) {
+        return Err(format!("the rule \"{}\" is about events: it cannot have stream = false", raw.name));
+    }
+    if action.point() != Point::Request && (stream.is_some() || raw.model.is_some()) {
+        return Err(format!(
+            "the rule \"{}\" acts before the body is read: it cannot look at stream or model",
+            raw.name
+        ));
+    }
     if raw.rate.is_some_and(|r| !(0.0..=1.0).contains(&r)) {
         return Err(format!("the rate of the rule \"{}\" must be from 0 to 1", raw.name));
     }
@@ -357,6 +372,9 @@ mod tests {
             ("[[fault]]\nname = \"a\"\nhang = true\nkind = \"x\"\n", 1, 1, "has no status"),
             ("[[fault]]\nname = \"a\"\nstatus = 500\nrate = 0.5\nfirst = 1\n", 1, 1, "one of rate"),
             ("[[fault]]\nname = \"a\"\nstatus = 500\nrate = 2.0\n", 1, 1, "from 0 to 1"),
+            ("[[fault]]\nname = \"a\"\nhang = true\nstall_for = \"1s\"\n", 1, 1, "does not stall"),
+            ("[[fault]]\nname = \"a\"\ncut_at_event = 1\nstream = false\n", 1, 1, "about events"),
+            ("[[fault]]\nname = \"a\"\nreset = \"on_accept\"\nmodel = \"m\"\n", 1, 1, "before the body"),
             ("[[fault]]\nname = \"a\"\nreset = \"sometime\"\n", 3, 9, "before_request"),
         ] {
             let error = Scenario::parse(text).unwrap_err();

@@ -14,6 +14,7 @@ use crate::deliver::{How, Left, deliver, faster};
 use crate::event::SimEventKind;
 use crate::rules::{Action, Asked, Point, Rule, Status};
 use crate::state::{State, organization};
+use crate::text;
 
 /// The place of a connection.
 #[derive(Clone)]
@@ -65,7 +66,9 @@ pub(crate) async fn serve<W: Wire>(wire: W, place: Place) {
 async fn one<W: Wire>(mut conn: Conn<W>, place: &Place) -> Option<Conn<W>> {
     let mut request = match conn.head().await {
         Ok(request) => request,
-        Err(Broken::Malformed) => return refuse(conn, place, 400, "The request is not valid HTTP/1.1").await,
+        Err(Broken::Malformed) => {
+            return refuse(conn, place, 400, "The request is not valid HTTP/1.1", None).await;
+        }
         Err(Broken::Closed | Broken::Gone | Broken::TooLarge) => return None,
     };
     let (number, request_id) = place.state.requested(request.path());
@@ -88,8 +91,14 @@ async fn one<W: Wire>(mut conn: Conn<W>, place: &Place) -> Option<Conn<W>> {
     }
     match conn.body(&mut request).await {
         Ok(()) => {}
-        Err(Broken::TooLarge) => return refuse(conn, place, 413, "Request exceeds the maximum size").await,
-        Err(Broken::Malformed) => return refuse(conn, place, 400, "The request's body is not framed").await,
+        Err(Broken::TooLarge) => {
+            let id = Some((number, request_id.as_str()));
+            return refuse(conn, place, 413, "Request exceeds the maximum size", id).await;
+        }
+        Err(Broken::Malformed) => {
+            let id = Some((number, request_id.as_str()));
+            return refuse(conn, place, 400, "The request's body is not framed", id).await;
+        }
         Err(Broken::Closed | Broken::Gone) => {
             place.tell(Some(number), SimEventKind::ClientGone { during: "body".to_owned() });
             return None;
@@ -119,23 +128,31 @@ async fn one<W: Wire>(mut conn: Conn<W>, place: &Place) -> Option<Conn<W>> {
     exchange.run(conn, &request, &body).await
 }
 
-/// The last four characters of a credential.
+/// The last four characters of a credential; none of one that is short enough to be guessed from them.
 fn tail(key: &str) -> String {
-    let skip = key.chars().count().saturating_sub(4);
+    let length = key.chars().count();
+    let skip = if length < 12 { length } else { length - 4 };
     format!("…{}", key.chars().skip(skip).collect::<String>())
 }
 
 /// Answers what cannot be served, and closes.
-async fn refuse<W: Wire>(mut conn: Conn<W>, place: &Place, status: u16, message: &str) -> Option<Conn<W>> {
+async fn refuse<W: Wire>(
+    mut conn: Conn<W>,
+    place: &Place,
+    status: u16,
+    message: &str,
+    request: Option<(u64, &str)>,
+) -> Option<Conn<W>> {
     let (kind, _) = usual(status);
-    let body = crate::answer::error(kind, message, None).to_string();
+    let body = crate::answer::error(kind, message, request.map(|(_, id)| id)).to_string();
+    let id = request.map_or_else(String::new, |(_, id)| format!("request-id: {id}\r\n"));
     let head = format!(
-        "HTTP/1.1 {status} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {status} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{id}connection: close\r\n\r\n",
         crate::answer::reason(status),
         body.len()
     );
     place.state.answered(status);
-    place.tell(None, SimEventKind::Answered { status });
+    place.tell(request.map(|(number, _)| number), SimEventKind::Answered { status });
     // Whoever sends nonsense may be gone already.
     let _told = conn.write((head + &body).as_bytes()).await.is_ok();
     conn.finish().await;
@@ -145,6 +162,11 @@ async fn refuse<W: Wire>(mut conn: Conn<W>, place: &Place, status: u16, message:
 /// Ends a connection at once.
 fn end<W: Wire>(conn: Conn<W>, action: &Action) {
     if matches!(action, Action::Reset(_)) { conn.reset() } else { conn.close() }
+}
+
+/// Whether a body is a web page, which something in front of the API sends and not the API.
+fn is_page(body: &str) -> bool {
+    body.trim_start().starts_with('<')
 }
 
 /// A request that was read, and what happens to it.
@@ -224,15 +246,19 @@ impl Exchange<'_> {
             ),
             _ => self.healthy(request, body),
         };
-        let is_pages = matches!(self.rule.map(|r| &r.action), Some(Action::Html));
+        let is_from_api = match self.rule.map(|r| &r.action) {
+            Some(Action::Html) => false,
+            Some(Action::Status(status)) => !status.body.as_deref().is_some_and(is_page),
+            _ => true,
+        };
         let own: Vec<_> = match self.rule.map(|r| &r.action) {
             Some(Action::Status(status)) => status.headers.clone(),
             _ => Vec::new(),
         };
-        if !is_pages {
+        if is_from_api {
             answer.set("request-id", self.request_id.to_owned());
         }
-        if let Some(key) = self.key {
+        if let Some(key) = self.key.filter(|_| is_from_api) {
             answer.set("anthropic-organization-id", organization(key));
         }
         answer.set("date", crate::date::http(crate::date::unix_now()));
@@ -250,6 +276,7 @@ impl Exchange<'_> {
     fn status(&self, status: &Status) -> Answer {
         let (kind, message) = usual(status.status);
         let mut answer = match &status.body {
+            Some(body) if is_page(body) => Answer::page(status.status, "text/html; charset=utf-8", body),
             Some(body) => Answer::page(status.status, "application/json", body),
             None => {
                 let kind = status.kind.as_deref().unwrap_or(kind);
@@ -262,7 +289,7 @@ impl Exchange<'_> {
             }
         };
         if let Some(after) = status.retry_after {
-            answer.set("retry-after", after.to_string());
+            answer.set("retry-after", (after / self.place.state.factor).to_string());
         }
         answer
     }
@@ -282,7 +309,8 @@ impl Exchange<'_> {
         if answer.status != 200 || request.path() != "/v1/messages" {
             return answer;
         }
-        let output = body.get("max_tokens").and_then(Value::as_u64).unwrap_or(0);
+        // The API reserves max_tokens and gives back what was not used; here the outcome is known beforehand.
+        let output = u64::try_from(text::words(body).len()).unwrap_or(u64::MAX);
         let need = Need { input: api::input_tokens(body), output };
         let (headers, refusal) = state.take(self.key.unwrap_or_default(), need);
         if let Some(refusal) = refusal {

@@ -180,8 +180,8 @@ async fn accept(listener: TcpListener, state: Arc<State>, addr: usize, tls: Opti
     loop {
         while connections.try_join_next().is_some() {}
         let Ok((stream, peer)) = listener.accept().await else {
-            // Out of descriptors, mostly: the next ones may fare better.
-            tokio::task::yield_now().await;
+            // Out of descriptors, mostly: there may be some again a moment later.
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             continue;
         };
         let place = Place { state: Arc::clone(&state), number: state.connected(), addr };

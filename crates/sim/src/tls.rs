@@ -29,9 +29,10 @@ fn make(names: &[String]) -> Result<Identity, Box<dyn std::error::Error>> {
     let certificate = CertificateParams::new(names.to_vec())?.signed_by(&key, &issuer)?;
     let key = PrivateKeyDer::try_from(key.serialize_der())?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Identity { acceptor: TlsAcceptor::from(Arc::new(config)), ca_pem })
 }
