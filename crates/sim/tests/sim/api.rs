@@ -2,8 +2,9 @@
 
 use clearline_sim::{MAX_BODY, SimEventKind, expected_text};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
-use crate::common::{KEY, bare, connect, hi, message, request, sim};
+use crate::common::{Client, KEY, bare, connect, hi, message, request, sim};
 
 #[tokio::test]
 async fn a_message_has_the_expected_text_and_the_api_s_headers() {
@@ -70,107 +71,75 @@ async fn the_other_endpoints() {
     assert_eq!((one.status, &one.json()["id"]), (200, &json!("claude-haiku-4-5")));
 }
 
+const V: &str = "anthropic-version: 2023-06-01\r\n";
+const KNOWN: &str = "[keys]\nknown = [\"sk-ant-fake-key-0001\"]\n";
+
+fn with(name: &str, value: Value) -> String {
+    let mut body = hi(false);
+    body[name] = value;
+    body.to_string()
+}
+
+fn without(name: &str) -> String {
+    let mut body = hi(false);
+    body.as_object_mut().unwrap().remove(name);
+    body.to_string()
+}
+
+/// Posts a message and compares the refusal with the API's.
+async fn refused(client: &mut Client<TcpStream>, headers: &str, body: &str, expected: (u16, &str, &str)) {
+    let reply = client.ask(&bare("POST", "/v1/messages", headers, body)).await;
+    let json = reply.json();
+    let text = |v: &Value| v.as_str().unwrap().to_owned();
+    assert_eq!(json["type"], "error");
+    let got = (reply.status, text(&json["error"]["type"]), text(&json["error"]["message"]));
+    assert_eq!((got.0, got.1.as_str(), got.2.as_str()), expected);
+    assert_eq!(json["request_id"].as_str(), reply.header("request-id"), "{expected:?}");
+}
+
 #[tokio::test]
-async fn refusals_are_the_api_s() {
-    let sim = sim("[keys]\nknown = [\"sk-ant-fake-key-0001\"]\n").await;
+async fn credentials_and_versions_are_refused_in_the_api_s_words() {
+    let sim = sim(KNOWN).await;
     let mut client = connect(&sim).await;
-    let key = format!("x-api-key: {KEY}\r\n");
-    let v = "anthropic-version: 2023-06-01\r\n";
     let good = hi(false).to_string();
-    let without = |name: &str| {
-        let mut body = hi(false);
-        body.as_object_mut().unwrap().remove(name);
-        body.to_string()
-    };
-    let with = |name: &str, value: Value| {
-        let mut body = hi(false);
-        body[name] = value;
-        body.to_string()
-    };
-    let cases = [
-        (v.to_owned(), good.clone(), 401, "authentication_error", "x-api-key header is required"),
-        (
-            format!("{v}x-api-key: sk-ant-wrong\r\n"),
-            good.clone(),
-            401,
-            "authentication_error",
-            "invalid x-api-key",
-        ),
-        (
-            format!("{v}authorization: Bearer sk-ant-x\r\n"),
-            good.clone(),
-            401,
-            "authentication_error",
-            "Invalid bearer token",
-        ),
-        (key.clone(), good.clone(), 400, "invalid_request_error", "anthropic-version: header is required"),
-        (
-            format!("{key}{v}{v}"),
-            good.clone(),
-            400,
-            "invalid_request_error",
-            "anthropic-version: \"2023-06-01, 2023-06-01\" is not a valid version",
-        ),
-        (format!("{key}{v}"), without("model"), 400, "invalid_request_error", "model: Field required"),
-        (
-            format!("{key}{v}"),
-            without("max_tokens"),
-            400,
-            "invalid_request_error",
-            "max_tokens: Field required",
-        ),
-        (format!("{key}{v}"), without("messages"), 400, "invalid_request_error", "messages: Field required"),
-        (
-            format!("{key}{v}"),
-            with("messages", json!([])),
-            400,
-            "invalid_request_error",
-            "messages: at least one message is required",
-        ),
-        (
-            format!("{key}{v}"),
-            with("stream", json!("yes")),
-            400,
-            "invalid_request_error",
-            "stream: Input should be a valid boolean",
-        ),
-        (format!("{key}{v}"), with("model", json!("claude-0")), 404, "not_found_error", "model: claude-0"),
-        (
-            format!("{key}{v}"),
-            "no json".to_owned(),
-            400,
-            "invalid_request_error",
-            "The request body is not valid JSON: expected value at line 1 column 1",
-        ),
-        (
-            format!("{key}anthropic-version: 2026-10-21\r\n"),
-            with("top_p", json!(1)),
-            400,
-            "invalid_request_error",
-            "top_p: Extra inputs are not permitted",
-        ),
-    ];
-    for (headers, body, status, kind, text) in cases {
-        let reply = client.ask(&bare("POST", "/v1/messages", &headers, &body)).await;
-        let json = reply.json();
-        assert_eq!(
-            (reply.status, &json["type"], &json["error"]["type"]),
-            (status, &json!("error"), &json!(kind)),
-            "{text}"
-        );
-        assert_eq!(json["error"]["message"], text);
-        assert_eq!(json["request_id"].as_str(), reply.header("request-id"), "{text}");
+    let auth = "authentication_error";
+    let invalid = "invalid_request_error";
+    let twice = "anthropic-version: \"2023-06-01, 2023-06-01\" is not a valid version";
+    for (headers, expected) in [
+        (V.to_owned(), (401, auth, "x-api-key header is required")),
+        (format!("{V}x-api-key: sk-ant-wrong\r\n"), (401, auth, "invalid x-api-key")),
+        (format!("{V}authorization: Bearer sk-ant-x\r\n"), (401, auth, "Invalid bearer token")),
+        (format!("x-api-key: {KEY}\r\n"), (400, invalid, "anthropic-version: header is required")),
+        (format!("x-api-key: {KEY}\r\n{V}{V}"), (400, invalid, twice)),
+    ] {
+        refused(&mut client, &headers, &good, expected).await;
     }
-    // The older version still takes what the newer one refuses, and the key as a bearer.
-    let old = client
-        .ask(&bare(
-            "POST",
-            "/v1/messages",
-            &format!("authorization: Bearer {KEY}\r\n{v}"),
-            &with("top_p", json!(1)),
-        ))
-        .await;
-    assert_eq!(old.status, 200);
+    // The key as a bearer, and the older version, which takes what the newer one refuses.
+    let bearer = format!("authorization: Bearer {KEY}\r\n{V}");
+    let reply = client.ask(&bare("POST", "/v1/messages", &bearer, &with("top_p", json!(1)))).await;
+    assert_eq!(reply.status, 200);
+    let newer = format!("x-api-key: {KEY}\r\nanthropic-version: 2026-10-21\r\n");
+    let expected = (400, invalid, "top_p: Extra inputs are not permitted");
+    refused(&mut client, &newer, &with("top_p", json!(1)), expected).await;
+}
+
+#[tokio::test]
+async fn bodies_and_paths_are_refused_in_the_api_s_words() {
+    let sim = sim(KNOWN).await;
+    let mut client = connect(&sim).await;
+    let headers = format!("x-api-key: {KEY}\r\n{V}");
+    for (body, text) in [
+        (without("model"), "model: Field required"),
+        (without("max_tokens"), "max_tokens: Field required"),
+        (without("messages"), "messages: Field required"),
+        (with("messages", json!([])), "messages: at least one message is required"),
+        (with("stream", json!("yes")), "stream: Input should be a valid boolean"),
+        ("no json".to_owned(), "The request body is not valid JSON: expected value at line 1 column 1"),
+    ] {
+        refused(&mut client, &headers, &body, (400, "invalid_request_error", text)).await;
+    }
+    let expected = (404, "not_found_error", "model: claude-0");
+    refused(&mut client, &headers, &with("model", json!("claude-0")), expected).await;
     for (method, path, status) in [
         ("GET", "/v1/messages", 405),
         ("GET", "/", 404),
