@@ -1,2 +1,49 @@
-//! To be written.
-fn main() {}
+//! The project's own tasks. They need nothing but a Rust toolchain; what the tests need beyond, `setup` installs.
+
+mod bench;
+mod docs;
+mod load;
+mod purity;
+mod setup;
+mod sh;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test            runs every check and every test, as CI does
+  setup           installs what the tests need: packages (as root) and Python libraries (into target/python)
+  purity          checks that the pure crates depend on nothing that does I/O
+  docs --check    checks that what the documents name exists
+  bench gateway   compares the gateway with a plain nginx proxy: CPU of a call, and time that it adds
+                    --quick   one short run of each, to see that it works
+                    --json    prints one JSON object
+
+In CI (CLEARLINE_CI=1) a test that is skipped fails the run.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["test"] => test::run(),
+        ["setup"] => setup::run(),
+        ["purity"] => purity::run(),
+        ["docs"] | ["docs", "--check"] => docs::run(),
+        ["bench", "gateway", flags @ ..] => bench::run(flags),
+        [] | ["help" | "--help" | "-h"] => {
+            sh::say(HELP.trim_end());
+            Ok(())
+        }
+        other => Err(format!("there is no task \"{}\"\n\n{HELP}", other.join(" "))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            sh::say(&format!("error: {}", why.trim_end()));
+            ExitCode::FAILURE
+        }
+    }
+}

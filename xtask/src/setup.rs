@@ -1,0 +1,93 @@
+//! What the tests need besides Rust: a few packages of the distribution, and Python libraries in a folder of their own.
+
+use std::path::PathBuf;
+
+use crate::sh::{self, command, has, say};
+
+/// A program, and the package of Debian that has it.
+const PROGRAMS: [(&str, &str); 6] = [
+    ("curl", "curl"),
+    ("python3", "python3"),
+    ("nginx", "nginx"),
+    ("wrk", "wrk"),
+    ("ip", "iproute2"),
+    ("unshare", "util-linux"),
+];
+
+/// Where the Python libraries are.
+pub(crate) fn python() -> PathBuf {
+    sh::target().join("python").join("bin").join("python")
+}
+
+/// Installs what is missing. What cannot be installed is said, and its tests are skipped aloud.
+///
+/// # Errors
+/// As root: a package that cannot be installed.
+pub(crate) fn run() -> Result<(), String> {
+    let mut missing: Vec<&str> =
+        PROGRAMS.iter().filter(|(program, _)| !has(program)).map(|(_, p)| *p).collect();
+    if !python().exists() && !has_venv() {
+        missing.push("python3-venv");
+    }
+    if !missing.is_empty() {
+        packages(&missing)?;
+    }
+    libraries()
+}
+
+/// Whether Python can make a virtual environment; Debian packs a part of it apart.
+fn has_venv() -> bool {
+    let mut python = command("python3", &["-c", "import venv, ensurepip"]);
+    python.output().is_ok_and(|o| o.status.success())
+}
+
+fn packages(missing: &[&str]) -> Result<(), String> {
+    let install = [&["install", "-y", "-q", "--no-install-recommends"], missing].concat();
+    if !sh::is_root() || !has("apt-get") {
+        say(&format!("missing: {}", missing.join(", ")));
+        say(&format!("  install them with: sudo apt-get install {}", missing.join(" ")));
+        return Ok(());
+    }
+    say(&format!("installing {}", missing.join(", ")));
+    let apt = |arguments: &[&str]| {
+        let mut apt = command("apt-get", arguments);
+        apt.env("DEBIAN_FRONTEND", "noninteractive");
+        sh::run(apt, &format!("apt-get {}", arguments.join(" ")))
+    };
+    apt(&["update", "-q"])?;
+    apt(&install)
+}
+
+/// The Python libraries of `xtask/python.txt`, once for each version of that file.
+fn libraries() -> Result<(), String> {
+    let list = sh::root().join("xtask").join("python.txt");
+    let wanted = std::fs::read_to_string(&list).map_err(|e| format!("{}: {e}", list.display()))?;
+    let folder = sh::target().join("python");
+    let stamp = folder.join("installed.txt");
+    if std::fs::read_to_string(&stamp).is_ok_and(|has| has == wanted) {
+        return Ok(());
+    }
+    if !has("python3") {
+        say("missing: python3; the tests of the Python SDK will be skipped");
+        return Ok(());
+    }
+    say(&format!("installing the Python libraries of xtask/python.txt into {}", folder.display()));
+    let (folder_text, list_text) = (folder.display().to_string(), list.display().to_string());
+    let made = sh::run(command("python3", &["-m", "venv", &folder_text]), "python3 -m venv").and_then(|()| {
+        let pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", &list_text];
+        sh::run(command(python(), &pip), "pip install")
+    });
+    match made {
+        Ok(()) => std::fs::write(&stamp, wanted).map_err(|e| format!("{}: {e}", stamp.display())),
+        Err(why) if is_ci() => Err(why),
+        Err(why) => {
+            say(&format!("{why}; the tests of the Python SDK will be skipped"));
+            Ok(())
+        }
+    }
+}
+
+/// Whether nothing may be skipped.
+pub(crate) fn is_ci() -> bool {
+    std::env::var("CLEARLINE_CI").is_ok_and(|v| v == "1")
+}
