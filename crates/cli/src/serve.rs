@@ -113,11 +113,21 @@ pub(crate) fn random() -> Result<u64, Failure> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
-/// A runtime for a command.
+/// A runtime for a gateway: one thread, on which a call crosses no other. It serves tens of thousands of calls a
+/// second, and each costs less than where workers wake one another.
+///
+/// # Errors
+///
+/// A system that gives no event queue.
+pub(crate) fn one_thread() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::own)
+}
+
+/// A runtime for a command that does much at once.
 ///
 /// # Errors
 ///
 /// A system that gives no threads.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(crate) fn many_threads() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::own)
 }

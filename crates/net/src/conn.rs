@@ -375,6 +375,11 @@ impl Conn {
         !self.tx.is_closed() && !self.wire.is_eof() && is_quiet(&self.tcp)
     }
 
+    /// Whether it may be kept: as far as is known without asking the kernel.
+    pub(crate) fn is_open(&self) -> bool {
+        self.reusable && !self.tx.is_closed() && !self.wire.is_eof()
+    }
+
     /// Whether another request may go over it.
     #[must_use]
     pub fn is_usable(&self) -> bool {

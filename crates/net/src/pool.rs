@@ -46,7 +46,8 @@ impl Pool {
         Self { idle: Arc::default(), max_idle, idle_limit: idle_limit.into() }
     }
 
-    /// Takes a connection that still works, the one that idled longest first; the dead ones are closed on the way.
+    /// Takes a connection that looks alive, the one that idled longest first; those before it that are dead are closed
+    /// on the way. Whether it still works is asked of the kernel only when a request is sent, once.
     #[must_use]
     pub fn take(&self, key: &str, want: &Want<'_>) -> Option<Conn> {
         if want.fresh {
@@ -54,24 +55,36 @@ impl Pool {
         }
         let mut all = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = all.get_mut(key)?;
-        queue.retain(|conn| conn.is_usable() && conn.last_used().elapsed() < self.idle_limit);
         let fits = |conn: &Conn| !want.avoid.contains(&conn.addr());
-        let best = queue.iter().position(|conn| fits(conn) && want.prefer.contains(&conn.addr()));
-        let at = best.or_else(|| queue.iter().position(fits));
-        let taken = at.and_then(|at| queue.remove(at));
-        if queue.is_empty() {
-            all.remove(key);
-        }
+        let mut dead = Vec::new();
+        let taken = loop {
+            let best = if want.prefer.is_empty() {
+                None
+            } else {
+                queue.iter().position(|conn| fits(conn) && want.prefer.contains(&conn.addr()))
+            };
+            let Some(at) = best.or_else(|| queue.iter().position(fits)) else { break None };
+            match queue.remove(at) {
+                Some(conn) if conn.is_open() && conn.last_used().elapsed() < self.idle_limit => {
+                    break Some(conn);
+                }
+                other => dead.extend(other),
+            }
+        };
+        drop(all);
         taken
     }
 
     /// Keeps a connection for later; over the limit the oldest one is closed.
     pub fn put(&self, conn: Conn) {
-        if !conn.is_usable() || self.max_idle == 0 {
+        if !conn.is_open() || self.max_idle == 0 {
             return;
         }
         let mut all = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = all.entry(conn.key().to_owned()).or_default();
+        if !all.contains_key(conn.key()) {
+            all.insert(conn.key().to_owned(), VecDeque::new());
+        }
+        let Some(queue) = all.get_mut(conn.key()) else { return };
         while queue.len() >= self.max_idle {
             drop(queue.pop_front());
         }

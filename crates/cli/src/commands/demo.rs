@@ -41,7 +41,7 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn run(self) -> Result<u8, Failure> {
-        serve::runtime()?.block_on(self.play())
+        serve::many_threads()?.block_on(self.play())
     }
 
     async fn play(self) -> Result<u8, Failure> {

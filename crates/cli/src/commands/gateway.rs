@@ -49,7 +49,7 @@ impl Gateway {
             log: serve::log_target(settings.text("gateway.log")),
         };
         let (upstream, pool, log) = (wanted.upstream.clone(), wanted.keys.len(), wanted.log.clone());
-        serve::runtime()?.block_on(async {
+        serve::one_thread()?.block_on(async {
             let stop = signals::stop()?;
             let gateway = serve::gateway(&settings, wanted).await?;
             out::say(&format!("listening on http://{}", gateway.addr()))?;

@@ -51,7 +51,7 @@ impl Run {
             prefix: Some(prefix.clone()),
             log,
         };
-        let (code, summary) = serve::runtime()?.block_on(async {
+        let (code, summary) = serve::one_thread()?.block_on(async {
             let gateway = serve::gateway(&settings, wanted).await?;
             let base_url = format!("http://{}/{prefix}", gateway.addr());
             let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

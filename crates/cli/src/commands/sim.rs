@@ -60,7 +60,7 @@ impl Sim {
             time_factor: self.time_factor,
             extra_addrs: self.also,
         };
-        serve::runtime()?.block_on(async {
+        serve::many_threads()?.block_on(async {
             let stop = signals::stop()?;
             let sim = clearline_sim::Sim::start(scenario, options).await.map_err(Failure::usage)?;
             if let (Some(path), Some(pem)) = (&self.tls, sim.ca_pem()) {
