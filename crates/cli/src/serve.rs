@@ -43,13 +43,21 @@ pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Gatew
         hosts: settings.list("gateway.hosts").to_vec(),
         origins: settings.list("gateway.origins").to_vec(),
         body_max: settings.number("gateway.body_max"),
+        header_max: usize_of(settings.number("gateway.header_max")),
+        headers_max: usize_of(settings.number("gateway.headers_max")),
+        header_timeout: settings.time("gateway.header_timeout"),
+        body_timeout: settings.time("gateway.body_timeout"),
+        connections_max: usize_of(settings.number("gateway.connections_max")),
         drain: settings.time("gateway.drain"),
         has_pool: !wanted.keys.is_empty(),
         log: wanted.log,
-        ..Options::default()
     };
     let client = client(settings, &wanted.upstream, wanted.keys, Arc::clone(&readers))?;
     Gateway::bind(options, client, readers).await.map_err(Failure::usage)
+}
+
+fn usize_of(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 /// The client behind a gateway.

@@ -30,6 +30,17 @@ pub struct PoolKey {
     pub secret: Secret,
 }
 
+impl PoolKey {
+    /// A key that stands in a file of its own; blanks and line ends around it are an editor's.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn from_file(alias: &str, path: &std::path::Path) -> std::io::Result<Self> {
+        let text = std::fs::read_to_string(path)?;
+        Ok(Self { alias: alias.to_owned(), secret: Secret::new(text.trim().as_bytes().to_vec()) })
+    }
+}
+
 /// What a client is made of. Every part has a default but the base URL.
 pub struct Builder {
     base_url: String,

@@ -2,7 +2,6 @@
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::HeaderMap;
 
@@ -62,24 +61,12 @@ fn is_traceparent(text: &str) -> bool {
 
 /// Milliseconds since 1970, and the same as `2026-01-31T23:59:59.999Z`.
 pub(crate) fn now() -> (u64, String) {
-    let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
-    let ms = u64::try_from(ms).unwrap_or(0);
-    (ms, iso(ms))
+    let now = jiff::Timestamp::now();
+    (u64::try_from(now.as_millisecond()).unwrap_or(0), iso(now))
 }
 
-/// Days to a date by the method of "chrono-compatible low-level date algorithms" (H. Hinnant).
-fn iso(ms: u64) -> String {
-    let (secs, days) = (ms / 1_000, ms / 86_400_000);
-    let z = days + 719_468;
-    let era = z / 146_097;
-    let doe = z % 146_097;
-    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
-    let year = yoe + era * 400 + u64::from(month <= 2);
-    let (h, m, s) = (secs / 3_600 % 24, secs / 60 % 60, secs % 60);
-    format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{:03}Z", ms % 1_000)
+fn iso(moment: jiff::Timestamp) -> String {
+    format!("{moment:.3}")
 }
 
 #[cfg(test)]
@@ -88,6 +75,7 @@ mod tests {
 
     #[test]
     fn moments_are_written_as_iso_8601() {
+        let iso = |ms| iso(jiff::Timestamp::from_millisecond(ms).unwrap());
         assert_eq!(iso(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(iso(951_782_400_001), "2000-02-29T00:00:00.001Z");
         assert_eq!(iso(1_767_225_599_999), "2025-12-31T23:59:59.999Z");

@@ -346,4 +346,47 @@ mod gateway {
         let error = Gateway::bind(options, client(), readers()).await.unwrap_err();
         assert!(error.to_string().contains("no caller token is set"), "{error}");
     }
+
+    /// An upstream whose stream never ends; says how much of it was taken once nobody takes any more.
+    async fn endless() -> (SocketAddr, JoinHandle<usize>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 4096];
+            let _got = stream.read(&mut head).await.unwrap();
+            let start = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n\
+                event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\"}}\n\n";
+            stream.write_all(start.as_bytes()).await.unwrap();
+            let text = "x".repeat(16 << 10);
+            let event = format!(
+                "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\
+                 \"delta\":{{\"type\":\"text_delta\",\"text\":\"{text}\"}}}}\n\n"
+            );
+            let mut taken = 0;
+            // That nothing more is taken can only be seen by its absence.
+            let limit = std::time::Duration::from_millis(500);
+            while taken < 64 << 20 {
+                match tokio::time::timeout(limit, stream.write_all(event.as_bytes())).await {
+                    Ok(Ok(())) => taken += event.len(),
+                    Ok(Err(_)) | Err(_) => break,
+                }
+            }
+            taken
+        });
+        (addr, task)
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_never_reads_costs_bounded_memory() {
+        let (upstream, task) = endless().await;
+        let served = serve(&format!("http://{upstream}"), &[], |_| ()).await;
+        let mut stream = TcpStream::connect(served.addr).await.unwrap();
+        let body = BODY.replace("\"max_tokens\"", "\"stream\":true,\"max_tokens\"");
+        stream.write_all(&keyed(&body)).await.unwrap();
+        let taken = task.await.unwrap();
+        // What the sockets of the system hold on both sides, and no more.
+        assert!(taken < 32 << 20, "{taken} bytes were taken for a caller that reads none");
+        drop(stream);
+    }
 }

@@ -57,8 +57,7 @@ impl Bucket {
 
     fn headers(&self, what: &str, factor: f64, out: &mut Vec<(String, String)>) {
         let reset = self.wait(self.full).div_f64(factor).as_secs_f64().ceil();
-        let reset = Duration::try_from_secs_f64(reset).map_or(0, |d| d.as_secs());
-        let reset = date::rfc3339(date::unix_now().saturating_add(reset));
+        let reset = date::after(Duration::try_from_secs_f64(reset).unwrap_or(Duration::ZERO));
         let name = |part: &str| format!("anthropic-ratelimit-{what}-{part}");
         out.push((name("limit"), format!("{:.0}", self.per_minute)));
         out.push((name("remaining"), format!("{:.0}", self.left.max(0.0).floor())));

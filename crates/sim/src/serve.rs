@@ -261,7 +261,7 @@ impl Exchange<'_> {
         if let Some(key) = self.key.filter(|_| is_from_api) {
             answer.set("anthropic-organization-id", organization(key));
         }
-        answer.set("date", crate::date::http(crate::date::unix_now()));
+        answer.set("date", crate::date::now());
         for (name, value) in own {
             // An empty value takes a header away.
             if value.is_empty() {

@@ -138,25 +138,37 @@ impl Settings {
 
     /// The numbers of the engine.
     pub(crate) fn policy(&self) -> clearline_policy::Settings {
-        let own = clearline_policy::Settings::default();
-        let first_byte = self.time("timeout.first_byte");
-        let is_set = self.origin("timeout.first_byte") != SettingOrigin::Default;
+        let limit = u32::try_from(self.number("policy.in_flight_max")).unwrap_or(u32::MAX);
         clearline_policy::Settings {
             patience: self.time("policy.patience"),
             patience_max: self.time("policy.patience_max"),
             attempts_max: u16::try_from(self.number("policy.attempts")).unwrap_or(u16::MAX),
+            in_flight_max: (limit > 0).then_some(limit),
+            backoff_base: self.time("backoff.base"),
+            backoff_overload: self.time("backoff.overload"),
+            backoff_max: self.time("backoff.max"),
+            budget_start_milli: self.number("budget.start"),
+            budget_max_milli: self.number("budget.max"),
+            budget_per_success_milli: self.number("budget.per_success"),
+            budget_per_second_milli: self.number("budget.per_second"),
+            key_quarantine: self.time("key.quarantine"),
+            key_cool: self.time("key.cool"),
+            address_avoid: self.time("address.avoid"),
+            address_avoid_max: self.time("address.avoid_max"),
             maybe_billed: self.flag("retry.maybe_billed"),
             commit_hold: self.time("commit.hold"),
-            first_byte_stream: if is_set { first_byte } else { own.first_byte_stream },
+            first_byte_stream: self.time("timeout.first_byte_stream"),
             timeouts: clearline_policy::Timeouts {
+                resolve: self.time("timeout.resolve"),
                 connect: self.time("timeout.connect"),
                 tunnel: self.time("timeout.tunnel"),
                 handshake: self.time("timeout.handshake"),
-                first_byte,
+                send: self.time("timeout.send"),
+                first_byte: self.time("timeout.first_byte"),
                 idle: self.time("timeout.idle"),
-                ..own.timeouts
             },
-            ..own
+            hedge: None,
+            resume: false,
         }
     }
 }

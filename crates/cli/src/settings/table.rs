@@ -5,6 +5,10 @@ use clearline_model::{Kind, Setting};
 const HOUR: u64 = 3600;
 const TIME: Kind = Kind::Duration { max_secs: HOUR };
 
+const COUNT: Kind = Kind::Count { min: 1, max: 1_000_000 };
+const COUNT_OR_NONE: Kind = Kind::Count { min: 0, max: 1_000_000 };
+const BUDGET: Kind = Kind::Count { min: 0, max: 1_000_000_000 };
+
 const fn row(key: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Setting {
     Setting { key, kind, default, doc }
 }
@@ -17,6 +21,11 @@ pub(crate) const ROWS: &[Setting] = &[
     row("gateway.hosts", Kind::List, "", "Names besides loopback that a Host header may say"),
     row("gateway.origins", Kind::List, "", "Origins of web pages that may call"),
     row("gateway.body_max", Kind::Size { max: 1 << 30 }, "32MiB", "The largest request body"),
+    row("gateway.header_max", Kind::Size { max: 1 << 20 }, "64KiB", "The largest request head"),
+    row("gateway.headers_max", Kind::Count { min: 16, max: 1000 }, "100", "The most headers of a request"),
+    row("gateway.header_timeout", TIME, "10s", "How long the head of a request may take"),
+    row("gateway.body_timeout", TIME, "60s", "The longest silence within a request's body"),
+    row("gateway.connections_max", COUNT, "4096", "The most connections of callers at once; more wait"),
     row("gateway.drain", TIME, "30s", "How long running calls may finish after SIGTERM"),
     row("gateway.log", Kind::Text, "-", "File of the JSON log; `-`: standard error, `none`: no log"),
     row("gateway.tokens", Kind::Table, "", "Callers: an alias each, and where its token is (env: or file:)"),
@@ -34,12 +43,32 @@ pub(crate) const ROWS: &[Setting] = &[
     ),
     row("policy.patience_max", TIME, "120s", "The longest deadline of a caller that is believed"),
     row("policy.attempts", Kind::Count { min: 1, max: 1000 }, "50", "The most attempts of one call"),
+    row(
+        "policy.in_flight_max",
+        COUNT_OR_NONE,
+        "0",
+        "The most attempts at once of a model family; 0: no limit",
+    ),
+    row("backoff.base", TIME, "200ms", "First step of the backoff"),
+    row("backoff.overload", TIME, "1s", "First step of the backoff where the server is overloaded"),
+    row("backoff.max", TIME, "8s", "Longest step of the backoff"),
+    row("budget.start", BUDGET, "10000", "The retry budget at start, thousandths of a retry"),
+    row("budget.max", BUDGET, "20000", "The most the retry budget holds, thousandths of a retry"),
+    row("budget.per_success", BUDGET, "200", "What a success adds to the budget, thousandths of a retry"),
+    row("budget.per_second", BUDGET, "500", "What a second adds to the budget, thousandths of a retry"),
+    row("key.quarantine", TIME, "300s", "How long a refused key rests before it is tried again"),
+    row("key.cool", TIME, "2s", "How long a limited key rests where the server gave no hint"),
+    row("address.avoid", TIME, "5s", "How long a failed address is avoided first; doubles each time"),
+    row("address.avoid_max", TIME, "60s", "The longest avoidance of an address"),
     row("retry.maybe_billed", Kind::Flag, "true", "Repeat a billed call whose answer was lost"),
     row("commit.hold", TIME, "2s", "How long a stream is held before its first content"),
+    row("timeout.resolve", TIME, "10s", "Looking up a name"),
     row("timeout.connect", TIME, "3s", "Opening one connection"),
     row("timeout.tunnel", TIME, "10s", "A proxy's answer"),
     row("timeout.handshake", TIME, "10s", "TLS"),
+    row("timeout.send", TIME, "60s", "Sending the request"),
     row("timeout.first_byte", TIME, "600s", "From the end of the request to the head of its answer"),
+    row("timeout.first_byte_stream", TIME, "120s", "The same where a stream was asked for"),
     row("timeout.idle", TIME, "60s", "Silence in an answer; pings count as life"),
     row(
         "network.allow_insecure",

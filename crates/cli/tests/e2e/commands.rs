@@ -115,6 +115,59 @@ fn a_port_in_use_and_an_upstream_in_clear_name_themselves() {
 }
 
 #[test]
+fn the_environment_decides_about_roots_and_proxies() {
+    let home = Folder::new();
+    let ca = home.0.join("ca.pem");
+    let api = Server::start(clearline(&home.0).args(["sim", "healthy", "--tls"]).arg(&ca));
+    let ask = |change: &dyn Fn(&mut std::process::Command)| {
+        let mut command = clearline(&home.0);
+        command.args(["gateway", "--listen", "127.0.0.1:0", "--log", "none", "--upstream", &api.url]);
+        command.env("CLEARLINE_POLICY_PATIENCE", "100ms").env("SSL_CERT_FILE", &ca);
+        change(&mut command);
+        message(Server::start(&mut command).addr(), "sk-ant-fake-own", "Hello")
+    };
+    let trusted = ask(&|_| ());
+    assert!(trusted.starts_with("HTTP/1.1 200"), "{trusted}");
+    let foreign = ask(&|c| {
+        c.env_remove("SSL_CERT_FILE");
+    });
+    assert!(foreign.contains("\r\nclearline-cause: tls.untrusted-root\r\n"), "{foreign}");
+    let added = ask(&|c| {
+        c.env_remove("SSL_CERT_FILE").env("NODE_EXTRA_CA_CERTS", &ca);
+    });
+    assert!(added.starts_with("HTTP/1.1 200"), "{added}");
+    let proxied = ask(&|c| {
+        c.env("HTTPS_PROXY", "http://127.0.0.1:9");
+    });
+    assert!(proxied.contains("\r\nclearline-cause: proxy.unreachable\r\n"), "{proxied}");
+    let around = ask(&|c| {
+        c.env("HTTPS_PROXY", "http://127.0.0.1:9").env("NO_PROXY", "127.0.0.1");
+    });
+    assert!(around.starts_with("HTTP/1.1 200"), "{around}");
+}
+
+#[test]
+fn keys_and_tokens_come_from_files_and_variables() {
+    let home = Folder::new();
+    let api = Server::sim(&home, &format!("{QUICK}[keys]\nknown = [\"sk-ant-fake-batch-1\"]\n"));
+    let key = home.write("key", "sk-ant-fake-batch-1\n");
+    let file =
+        format!("[keys]\nmain = \"file:{}\"\n[gateway.tokens]\nci = \"env:CI_TOKEN\"\n", key.display());
+    let config = home.write("clearline.toml", &file);
+    let mut command = clearline(&home.0);
+    command.args(["gateway", "--listen", "127.0.0.1:0", "--log", "none", "--upstream", &api.url, "--config"]);
+    let gateway = Server::start(command.arg(&config).env("CI_TOKEN", "token-1"));
+    assert!(message(gateway.addr(), "token-1", "Hello").starts_with("HTTP/1.1 200"));
+    assert!(message(gateway.addr(), "token-2", "Hello").starts_with("HTTP/1.1 401"));
+    let (code, _, err) = run(clearline(&home.0).args(["config", "check", "--config"]).arg(&config));
+    assert_eq!(code, 2);
+    assert!(
+        err.contains("ci = \"env:CI_TOKEN\"") && err.contains("the variable CI_TOKEN is not set"),
+        "{err}"
+    );
+}
+
+#[test]
 fn a_simulator_answers_and_tells_its_events() {
     let home = Folder::new();
     let mut api = Server::start(clearline(&home.0).args(["sim", "healthy", "--admin", "127.0.0.1:0"]));
