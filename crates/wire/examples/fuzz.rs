@@ -92,11 +92,14 @@ fn corpus(name: &str) -> std::io::Result<Vec<Vec<u8>>> {
     Ok(corpus)
 }
 
+/// A name, which is that of its corpus, and a fuzz body.
+type Target = (&'static str, fn(&[u8]));
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let executions: u64 = arguments.next().as_deref().unwrap_or("1000000").parse()?;
     let seed: u64 = arguments.next().as_deref().unwrap_or("1").parse()?;
-    let targets: [(&str, fn(&[u8])); 2] = [("sse", fuzz::sse), ("error", fuzz::error_body)];
+    let targets: [Target; 2] = [("sse", fuzz::sse), ("error", fuzz::error_body)];
     for (name, target) in targets {
         let corpus = corpus(name)?;
         let mut dice = Dice(seed);
