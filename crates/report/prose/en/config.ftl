@@ -32,7 +32,7 @@ config-base-url-insecure = The base URL uses http:// where the service needs htt
 
 config-base-url-dead = Nothing listens where the base URL points
     .title = The base URL points at { $host }:{ $port }, and nothing listens there
-    .means = The base URL names a gateway, and nothing accepts connections at its address and port. Mostly a local gateway is not running, or the variable is left over from an earlier setup. The API itself is reachable from here.
+    .means = The base URL names a gateway, and nothing accepts connections at its address and port. Mostly a local gateway is not running, or the variable is left over from an earlier setup. The API itself has no part in it.
     .fix-1 = Start the gateway, or correct its host and port in ANTHROPIC_BASE_URL.
     .run-2 = unset ANTHROPIC_BASE_URL
     .why-2 = Sends the calls of this shell straight to api.anthropic.com, if no gateway is wanted.

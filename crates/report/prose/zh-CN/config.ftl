@@ -32,7 +32,7 @@ config-base-url-insecure = base URL 用了 http://，而服务要求 https://
 
 config-base-url-dead = base URL 指向的地方没有程序在监听
     .title = base URL 指向 { $host }:{ $port }，但那里没有程序在监听
-    .means = base URL 指向一个网关，但它的地址和端口不接受任何连接。多半是本地网关没有启动，或这个变量是以前的配置留下的。从这里可以正常访问 API 本身。
+    .means = base URL 指向一个网关，但它的地址和端口不接受任何连接。多半是本地网关没有启动，或这个变量是以前的配置留下的。与 API 本身无关。
     .fix-1 = 启动网关，或更正 ANTHROPIC_BASE_URL 中的主机和端口。
     .run-2 = unset ANTHROPIC_BASE_URL
     .why-2 = 不需要网关时，让当前 shell 的调用直接发往 api.anthropic.com。
@@ -116,7 +116,7 @@ config-fd-limit = 进程的文件描述符已用尽
     .why-3 = 显示程序从当前 shell 继承的上限。
 
 config-ports-exhausted = 没有空闲的本地端口可供新连接使用
-    .means = 每个出站连接都需要一个本地端口，而端口已全部占用，因此连接在本机就失败，报 Cannot assign requested address。多半是每次调用都新建连接，没有复用。对端根本没有见到这次尝试。
+    .means = 每个出站连接都需要一个本地端口，而端口已全部占用，因此连接在本机就失败，报“Cannot assign requested address”。多半是每次调用都新建连接，没有复用。对端根本没有见到这次尝试。
     .fix-1 = 整个程序只创建一个客户端，让它保持连接，并关闭每个响应和每个流。
     .run-2 = ss -s
     .why-2 = 按状态统计套接字；timewait 有数千个，说明连接没有复用。
