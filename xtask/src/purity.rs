@@ -5,8 +5,13 @@ use std::path::Path;
 use crate::sh::{self, command, say};
 
 /// The pure crates and their folders.
-const PURE: [(&str, &str); 3] =
-    [("clearline-model", "model"), ("clearline-wire", "wire"), ("clearline-policy", "policy")];
+const PURE: [(&str, &str); 5] = [
+    ("clearline-model", "model"),
+    ("clearline-wire", "wire"),
+    ("clearline-policy", "policy"),
+    ("clearline-logs", "logs"),
+    ("clearline-report", "report"),
+];
 
 /// Crates that do I/O, read a clock, draw chance or run tasks.
 const IMPURE: [&str; 20] = [

@@ -34,8 +34,9 @@ pub(crate) fn run() -> Result<(), String> {
     Ok(())
 }
 
-/// Everything that the tests start, so that nothing has to be fetched or built once the network is gone.
+/// What users build, and everything that the tests start, so that nothing has to be fetched or built once the network is gone.
 fn build() -> Result<(), String> {
+    cargo(&["build", "--release", "--locked"])?;
     cargo(&["build", "--workspace", "--all-targets", "--locked"])?;
     cargo(&["test", "--workspace", "--locked", "--no-run"])
 }

@@ -307,60 +307,11 @@ mod tests {
 
     use super::*;
 
-    /// One failure of each kind that is told apart below.
+    /// The failures of the steps; statuses have a table of their own.
     fn failures() -> Vec<Failure> {
-        let mut all =
-            vec![Failure::Refused, Failure::Reset, Failure::Eof, Failure::NoAddress, Failure::NotTls];
-        let limits = [
-            Limit::Resolve,
-            Limit::Connect,
-            Limit::Tunnel,
-            Limit::Handshake,
-            Limit::Send,
-            Limit::FirstByte,
-            Limit::Idle,
-            Limit::Deadline,
-        ];
-        all.extend(limits.map(Failure::TimedOut));
-        all.extend([Icmp::NoRoute, Icmp::Network, Icmp::Host, Icmp::Prohibited].map(Failure::Unreachable));
-        all.extend([1, 24, 99, 100, 101, 104, 110, 111, 113].map(Failure::Os));
-        all.extend([0, 2, 3, 5].map(|code| Failure::Rcode(code, None)));
-        all.extend([40, 70, 116, 120].map(Failure::Alert));
-        let faults = [
-            CertFault::Expired,
-            CertFault::NotYetValid,
-            CertFault::WrongHost,
-            CertFault::SelfSigned,
-            CertFault::UnknownIssuer,
-            CertFault::Weak,
-            CertFault::Other,
-        ];
-        all.extend(faults.map(Failure::Cert));
-        all.extend([0, 200, 403, 407, 502].map(Failure::Tunnel));
-        all.extend([1, 2, 7, 0xFE, 0xFF].map(Failure::Socks));
-        let framings = [
-            Framing::Short,
-            Framing::Malformed,
-            Framing::Encoding,
-            Framing::NotMessage,
-            Framing::Empty,
-            Framing::WrongContentType,
-            Framing::Event,
-            Framing::TooLarge,
-            Framing::Redirect,
-            Framing::H2,
-        ];
-        all.extend(framings.map(Failure::Framing));
-        let ends = [
-            StreamEnd::Early,
-            StreamEnd::Cut,
-            StreamEnd::Reset,
-            StreamEnd::Error(ErrorKind::None),
-            StreamEnd::Error(ErrorKind::Overloaded),
-            StreamEnd::Error(ErrorKind::InvalidRequest),
-        ];
-        all.extend(ends.map(Failure::Ended));
-        all
+        let is_step =
+            |f: &Failure| !matches!(f, Failure::Status(..) | Failure::Config(_) | Failure::Local(_));
+        Failure::samples().into_iter().filter(is_step).collect()
     }
 
     const fn usual_sent(stage: Stage) -> Sent {

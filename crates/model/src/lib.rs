@@ -11,6 +11,7 @@ mod fact;
 mod failure;
 mod id;
 mod record;
+mod samples;
 mod secret;
 mod setting;
 mod time;

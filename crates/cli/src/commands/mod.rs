@@ -1,7 +1,9 @@
 //! The commands, one file each.
 
+mod causes;
 mod config;
 mod demo;
+mod explain;
 mod gateway;
 mod run;
 mod sim;
@@ -26,6 +28,9 @@ pub(crate) struct Line {
     /// The settings file [default: ~/.config/clearline/clearline.toml where it exists]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Language of the output: en or zh-CN [default: that of the locale]
+    #[arg(long, global = true, value_name = "TAG", value_parser = ["auto", "en", "zh-CN"])]
+    lang: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -33,6 +38,8 @@ pub(crate) struct Line {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Explain(explain::Explain),
+    Causes(causes::Causes),
     Gateway(gateway::Gateway),
     Run(run::Run),
     Sim(sim::Sim),
@@ -45,9 +52,11 @@ enum Command {
 ///
 /// Whatever kept it from doing its work.
 pub(crate) fn run(line: Line) -> Result<u8, Failure> {
-    let config = line.config.as_deref();
+    let (config, lang) = (line.config.as_deref(), line.lang.as_deref());
     match line.command {
         Command::Demo(demo) => demo.run(),
+        Command::Explain(explain) => explain.run(lang, config),
+        Command::Causes(causes) => causes.run(lang, config),
         Command::Gateway(gateway) => gateway.run(config),
         Command::Run(run) => run.run(config),
         Command::Sim(sim) => sim.run(),

@@ -257,3 +257,50 @@ fn the_demo_makes_the_calls_succeed_that_can() {
     assert_eq!(n("through", "corrupt"), 0, "{out}");
     assert!(report["story"].as_str().unwrap().contains("attempt 2"), "{out}");
 }
+
+#[test]
+fn an_error_text_is_explained_for_people_and_programs() {
+    let home = Folder::new();
+    let text = "APIConnectionError: Connection error.\n  cause: Error: connect ECONNREFUSED 10.0.0.1:443";
+    let (code, out, _) = run(clearline(&home.0).args(["explain", text]));
+    assert_eq!(code, 0);
+    assert!(out.contains("tcp.refused") && out.contains("Whose move") && !out.contains('\u{1b}'), "{out}");
+    let (_, out, _) = run(clearline(&home.0).args(["explain", "--lang", "zh-CN", text]));
+    assert!(out.contains("谁来处理") && out.contains("tcp.refused"), "{out}");
+    let (_, out, _) = run(clearline(&home.0).args(["explain", "--json", text]));
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(report["schema"], "clearline.explanation/1");
+    assert_eq!(report["causes"][0]["id"], "tcp.refused");
+    let corpus = home
+        .write("corpus.jsonl", "{\"id\":\"a\",\"text\":\"getaddrinfo ENOTFOUND api.example\"}\nnonsense\n");
+    let (code, out, err) = run(clearline(&home.0).arg("explain").arg("--jsonl").arg(&corpus));
+    assert_eq!(code, 2);
+    let line: Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
+    assert_eq!((&line["id"], &line["causes"][0]["id"]), (&"a".into(), &"dns.name-not-found".into()));
+    assert!(err.contains("line 2"), "{err}");
+    let binary = home.0.join("binary");
+    std::fs::write(&binary, b"\x7fELF\0\0").unwrap();
+    let (code, _, err) = run(clearline(&home.0).arg("explain").arg(&binary));
+    assert_eq!(code, 2);
+    assert!(err.contains("is binary"), "{err}");
+}
+
+#[test]
+fn causes_are_listed_explained_and_said_by_whom() {
+    let home = Folder::new();
+    let (code, out, _) = run(clearline(&home.0).args(["causes", "--json"]));
+    assert_eq!(code, 0);
+    let all: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(all["causes"].as_array().unwrap().len(), 185);
+    let (_, out, _) = run(clearline(&home.0).args(["causes", "tls.expired"]));
+    assert!(out.contains("tls.expired") && out.contains("Fix"), "{out}");
+    let (code, _, err) = run(clearline(&home.0).args(["causes", "expired"]));
+    assert_eq!(code, 2);
+    assert!(err.contains("tls.expired") && err.contains("auth.expired"), "{err}");
+    let (_, out, _) = run(clearline(&home.0).args(["causes", "--emitters", "--json"]));
+    let emitters: Value = serde_json::from_str(&out).unwrap();
+    let rows = emitters["causes"].as_array().unwrap();
+    let silent = rows.iter().filter(|r| r["emitters"].as_array().unwrap().is_empty()).count();
+    // A list that may only shrink.
+    assert!(silent <= 36, "{silent} causes that nothing can name");
+}

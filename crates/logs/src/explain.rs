@@ -1,0 +1,201 @@
+//! From a text to ranked causes.
+
+use clearline_model::{Cause, Confidence, ErrorKind, Failure, Sent, Stage, classify};
+
+use crate::found::{Found, SHARED, SPECIFIC, STATUS, TYPED, WEAK};
+use crate::http::{self, Answer};
+use crate::masked;
+use crate::normal::normal;
+use crate::patterns::TABLES;
+
+/// A cause and how sure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ranked {
+    /// The cause.
+    pub cause: Cause,
+    /// How sure.
+    pub confidence: Confidence,
+}
+
+/// What a text says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Explanation {
+    /// The causes, the best first; empty where nothing is known.
+    pub causes: Vec<Ranked>,
+    /// The text is one of those behind which anything may stand.
+    pub masked: bool,
+}
+
+/// The most causes that are named.
+const CAUSES_MAX: usize = 5;
+
+/// Explains a text: an error, an exception chain, a dump, a line of a log.
+#[must_use]
+pub fn explain(text: &str) -> Explanation {
+    let normal = normal(text);
+    let mut found = Found::default();
+    let answer = http::read(text, &normal);
+    typed(&answer, &mut found);
+    for pattern in TABLES.iter().flat_map(|t| t.iter()).filter(|p| p.holds(&normal)) {
+        found.note(pattern.causes, pattern.strength);
+    }
+    weigh(&normal, &mut found);
+    let masked = masked::hides(&normal);
+    if masked {
+        let said = found.ranked().first().map_or(0, |(cause, _)| found.strength(*cause));
+        found.note(&[Cause::ClientMasked], if said == 0 { SPECIFIC } else { WEAK });
+    }
+    let causes = found.ranked().into_iter().take(CAUSES_MAX);
+    let causes = causes.map(|(cause, confidence)| Ranked { cause, confidence }).collect();
+    Explanation { causes, masked }
+}
+
+/// What the status and the body of an answer say.
+fn typed(answer: &Answer, found: &mut Found) {
+    let status = answer.status.unwrap_or(0);
+    if let Some((kind, origin)) = answer.kind {
+        let cause = classify(Stage::Head, &Failure::Status(status, kind, origin), Sent::Yes);
+        let is_vague = matches!(
+            kind,
+            ErrorKind::InvalidRequest | ErrorKind::Api | ErrorKind::RateLimit | ErrorKind::NotFound
+        );
+        let strength = match (answer.is_typed, is_vague) {
+            (true, false) => TYPED,
+            (true, true) | (false, false) => SPECIFIC - 50,
+            (false, true) => SHARED,
+        };
+        found.note(&[cause], strength);
+    }
+    let by_status: &[Cause] = match status {
+        400 | 422 => &[Cause::RequestInvalid],
+        401 => &[Cause::AuthInvalid, Cause::AuthExpired],
+        402 => &[Cause::QuotaBilling],
+        403 => &[Cause::AuthForbidden, Cause::EdgeRegionBlocked, Cause::EdgeWafBlocked],
+        404 => &[Cause::RequestModelNotFound, Cause::ConfigBaseUrlPath],
+        407 => &[Cause::ProxyAuthRequired],
+        408 => &[Cause::ServerTimeout],
+        413 => &[Cause::RequestTooLarge, Cause::GatewayBodyLimit],
+        429 => &[Cause::QuotaThrottled, Cause::QuotaRequests, Cause::QuotaInputTokens],
+        500 => &[Cause::ServerError],
+        502 => &[Cause::GatewayBadGateway, Cause::ServerUnavailable],
+        503 => &[Cause::ServerUnavailable, Cause::GatewayMeshUnavailable],
+        504 | 524 => &[Cause::ServerTimeout, Cause::GatewayBadGateway],
+        529 => &[Cause::ServerOverloaded],
+        520..=599 => &[Cause::ServerUnavailable, Cause::GatewayBadGateway],
+        _ => &[],
+    };
+    found.note(by_status, STATUS);
+}
+
+/// Where one thing that was found makes another unlikely.
+fn weigh(normal: &str, found: &mut Found) {
+    // A cause that another one explains is its symptom.
+    let is_region = found.strength(Cause::EdgeRegionBlocked) >= SPECIFIC;
+    let is_challenge = found.strength(Cause::EdgeBotChallenge) >= SPECIFIC;
+    if is_region || is_challenge {
+        found.drop(Cause::AuthForbidden);
+    }
+    // A reset that came in the handshake says more than a reset.
+    let in_stream = ["chunk", "stream", "body"].iter().any(|w| normal.contains(w));
+    if in_stream && found.strength(Cause::TcpReset) > 0 && found.strength(Cause::StreamReset) == 0 {
+        found.note(&[Cause::StreamReset], SHARED - 40);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first(text: &str) -> (&'static str, Confidence) {
+        let explained = explain(text);
+        let best = explained.causes.first().unwrap_or_else(|| panic!("nothing in {text}"));
+        (best.cause.id(), best.confidence)
+    }
+
+    #[test]
+    fn typed_things_come_before_words() {
+        for (text, cause) in [
+            (
+                r#"429 {"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed the rate limit for your organization (o) of 50 requests per minute."}}"#,
+                "quota.requests",
+            ),
+            (
+                r#"Error code: 401 - {'type': 'error', 'error': {'type': 'authentication_error', 'message': 'x-api-key header is required'}}"#,
+                "auth.missing",
+            ),
+            (r#"403 {"error":{"type":"forbidden","message":"Request not allowed"}}"#, "edge.region-blocked"),
+            (
+                "HTTP/1.1 529\nrequest-id: req_1\n\n{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}",
+                "server.overloaded",
+            ),
+            ("status code 503", "server.unavailable"),
+        ] {
+            assert_eq!(first(text).0, cause, "{text}");
+        }
+    }
+
+    #[test]
+    fn each_runtime_has_its_own_words_for_the_same_failure() {
+        for (cause, texts) in [
+            (
+                "tcp.refused",
+                &[
+                    "connect ECONNREFUSED 10.0.0.1:443",
+                    "dial tcp 10.0.0.1:443: connect: connection refused",
+                    "[Errno 111] Connection refused",
+                    "No connection could be made because the target machine actively refused it. (10.0.0.1:443)",
+                    "tcp connect error: Connection refused (os error 111)",
+                ][..],
+            ),
+            (
+                "dns.name-not-found",
+                &[
+                    "getaddrinfo ENOTFOUND api.example",
+                    "lookup api.example on 10.0.0.2:53: no such host",
+                    "socket.gaierror: [Errno -2] Name or service not known",
+                    "java.net.UnknownHostException: api.example",
+                    "curl: (6) Could not resolve host: api.example",
+                ],
+            ),
+            (
+                "proxy.auth-required",
+                &[
+                    "Unable to tunnel through proxy. Proxy returns \"HTTP/1.1 407 Proxy Authentication Required\"",
+                    "Tunnel connection failed: 407 Proxy Authentication Required",
+                    "tunneling socket could not be established, statusCode=407",
+                ],
+            ),
+        ] {
+            for text in texts {
+                assert_eq!(first(text).0, cause, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sentence_that_hides_its_cause_is_named_as_such_unless_more_is_said() {
+        let alone = explain("APIConnectionError: Connection error.");
+        assert!(alone.masked);
+        assert_eq!(alone.causes.first().map(|r| r.cause), Some(Cause::ClientMasked));
+        let more = explain(
+            "APIConnectionError: Connection error.\n  cause: Error: connect ECONNREFUSED 10.0.0.1:443",
+        );
+        assert!(more.masked);
+        assert_eq!(more.causes.first().map(|r| r.cause), Some(Cause::TcpRefused));
+    }
+
+    #[test]
+    fn what_says_nothing_is_not_explained() {
+        for text in ["", "all is well", "Traceback (most recent call last):", "\u{0}\u{1}\u{2}"] {
+            assert_eq!(explain(text), Explanation::default(), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_breaks_it(text in ".{0,200}") {
+            let explained = explain(&text);
+            proptest::prop_assert!(explained.causes.len() <= CAUSES_MAX);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+# Words of the reports.
+whose-move = Whose move
+move-caller = yours
+move-account = the account owner's
+move-site = whoever runs the network, proxy or gateway in between
+move-provider = the provider's
+means = Means
+fix = Fix
+proof = Proof
+also = Also possible
+next = Decides it
+certain = certain
+likely = likely
+possible = possible
+masked = This text hides its cause: the client prints it for many different failures.
+nothing = Nothing in this text is a known failure of an API call.
+nothing-hint = Give more of it: the lines above, the exception's causes, the HTTP status and body.
+retry-never = Repeating the same call does not help.
+retry-later = Repeating the call later can help.

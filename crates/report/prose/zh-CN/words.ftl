@@ -1,0 +1,19 @@
+# 报告用词
+whose-move = 谁来处理
+move-caller = 您自己
+move-account = 账户所有者
+move-site = 网络、代理或网关的运维方
+move-provider = 服务提供方
+means = 含义
+fix = 解决
+proof = 依据
+also = 其他可能
+next = 如何判定
+certain = 确定
+likely = 很可能
+possible = 可能
+masked = 这段文字掩盖了原因：客户端在许多不同的故障下都会打印它。
+nothing = 这段文字中没有已知的 API 调用故障。
+nothing-hint = 请提供更多内容：上面几行、异常链、HTTP 状态码与响应体。
+retry-never = 重复同样的调用无济于事。
+retry-later = 稍后重试可能有用。

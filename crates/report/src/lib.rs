@@ -1,0 +1,14 @@
+//! What people read: the prose of the causes in two languages, and how it is laid out for each medium.
+//!
+//! [`Prose`] has the words (Fluent files, one per layer and language); [`terminal`] and [`json`] make reports of them.
+//! Text that others wrote comes in as `Foreign` and leaves escaped for its medium.
+
+pub mod escape;
+pub mod json;
+mod lang;
+pub mod layout;
+mod prose;
+pub mod terminal;
+
+pub use lang::Lang;
+pub use prose::{Args, Explained, Fix, Prose};

@@ -1,0 +1,219 @@
+//! The words of the causes.
+
+use std::collections::BTreeMap;
+
+use clearline_model::{Cause, Foreign};
+use fluent_bundle::{FluentArgs, FluentBundle, FluentMessage, FluentResource};
+use fluent_syntax::ast::{Expression, InlineExpression, Pattern, PatternElement};
+
+use crate::lang::Lang;
+
+macro_rules! files {
+    ($lang:literal) => {
+        [
+            include_str!(concat!("../prose/", $lang, "/words.ftl")),
+            include_str!(concat!("../prose/", $lang, "/auth.ftl")),
+            include_str!(concat!("../prose/", $lang, "/client.ftl")),
+            include_str!(concat!("../prose/", $lang, "/clock.ftl")),
+            include_str!(concat!("../prose/", $lang, "/cloud.ftl")),
+            include_str!(concat!("../prose/", $lang, "/config.ftl")),
+            include_str!(concat!("../prose/", $lang, "/dns.ftl")),
+            include_str!(concat!("../prose/", $lang, "/edge.ftl")),
+            include_str!(concat!("../prose/", $lang, "/gateway.ftl")),
+            include_str!(concat!("../prose/", $lang, "/http.ftl")),
+            include_str!(concat!("../prose/", $lang, "/net.ftl")),
+            include_str!(concat!("../prose/", $lang, "/proxy.ftl")),
+            include_str!(concat!("../prose/", $lang, "/quota.ftl")),
+            include_str!(concat!("../prose/", $lang, "/request.ftl")),
+            include_str!(concat!("../prose/", $lang, "/server.ftl")),
+            include_str!(concat!("../prose/", $lang, "/stream.ftl")),
+            include_str!(concat!("../prose/", $lang, "/tcp.ftl")),
+            include_str!(concat!("../prose/", $lang, "/tls.ftl")),
+        ]
+    };
+}
+
+/// The files of a language: the words, and one per layer.
+pub(crate) const fn files(lang: Lang) -> [&'static str; 18] {
+    match lang {
+        Lang::En => files!("en"),
+        Lang::Zh => files!("zh-CN"),
+    }
+}
+
+/// What is known of a case: names as in the prose (`host`, `proxy`, `file` …), and what they are here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Args(BTreeMap<&'static str, Foreign>);
+
+impl Args {
+    /// Adds a value.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: Foreign) -> Self {
+        self.0.insert(name, value);
+        self
+    }
+}
+
+/// A step of the way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fix {
+    /// A sentence.
+    Text(String),
+    /// A command, and what it does.
+    Command {
+        /// Ready to copy.
+        command: String,
+        /// One sentence.
+        why: String,
+    },
+}
+
+/// A cause in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// One line.
+    pub title: String,
+    /// Two or three sentences.
+    pub means: String,
+    /// The steps, in their order.
+    pub fix: Vec<Fix>,
+}
+
+/// The prose of one language.
+pub struct Prose {
+    bundle: FluentBundle<FluentResource>,
+    lang: Lang,
+}
+
+impl std::fmt::Debug for Prose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prose").field("lang", &self.lang).finish_non_exhaustive()
+    }
+}
+
+impl Prose {
+    /// Reads the files that are built in. What of them cannot be read is left out; a test keeps them readable.
+    #[must_use]
+    pub fn load(lang: Lang) -> Self {
+        let locale = lang.tag().parse().unwrap_or_default();
+        let mut bundle = FluentBundle::new(vec![locale]);
+        // The marks that isolate arguments would be copied along with commands and addresses.
+        bundle.set_use_isolating(false);
+        for text in files(lang) {
+            let resource = match FluentResource::try_new(text.to_owned()) {
+                Ok(resource) | Err((resource, _)) => resource,
+            };
+            bundle.add_resource_overriding(resource);
+        }
+        Self { bundle, lang }
+    }
+
+    /// The language.
+    #[must_use]
+    pub const fn lang(&self) -> Lang {
+        self.lang
+    }
+
+    /// A word of the reports; its name where there is none.
+    #[must_use]
+    pub fn word(&self, name: &str) -> String {
+        let pattern = self.bundle.get_message(name).and_then(|m| m.value());
+        pattern.map_or_else(|| name.to_owned(), |p| self.format(p, &Args::default()))
+    }
+
+    /// A cause in words. The title has the arguments in it where all that it names are known.
+    #[must_use]
+    pub fn explain(&self, cause: Cause, args: &Args) -> Explained {
+        let row = cause.row();
+        let Some(message) = self.bundle.get_message(&row.id.replacen('.', "-", 1)) else {
+            return Explained { title: row.title.to_owned(), means: String::new(), fix: Vec::new() };
+        };
+        let attribute = |name: &str| message.get_attribute(name).map(|a| a.value());
+        let concrete = attribute("title").filter(|p| variables(p).iter().all(|v| args.0.contains_key(*v)));
+        let title = concrete.or_else(|| message.value());
+        Explained {
+            title: title.map_or_else(|| row.title.to_owned(), |p| self.format(p, args)),
+            means: attribute("means").map(|p| self.format(p, args)).unwrap_or_default(),
+            fix: self.steps(&message, args),
+        }
+    }
+
+    fn steps(&self, message: &FluentMessage<'_>, args: &Args) -> Vec<Fix> {
+        let get = |kind: &str, n: u32| {
+            let pattern = message.get_attribute(&format!("{kind}-{n}"))?.value();
+            // A sentence whose arguments are not known would be one with holes.
+            variables(pattern).iter().all(|v| args.0.contains_key(*v)).then(|| self.format(pattern, args))
+        };
+        let has = |kind: &str, n: u32| message.get_attribute(&format!("{kind}-{n}")).is_some();
+        (1..)
+            .take_while(|n| has("fix", *n) || has("run", *n))
+            .filter_map(|n| match get("run", n) {
+                Some(command) => Some(Fix::Command { command, why: get("why", n).unwrap_or_default() }),
+                None => get("fix", n).map(Fix::Text),
+            })
+            .collect()
+    }
+
+    fn format(&self, pattern: &Pattern<&str>, args: &Args) -> String {
+        let mut values = FluentArgs::new();
+        for (name, value) in &args.0 {
+            values.set(*name, value.escaped());
+        }
+        // An argument that is missing shows as its name; callers look before.
+        let mut errors = Vec::new();
+        joined(&self.bundle.format_pattern(pattern, Some(&values), &mut errors))
+    }
+}
+
+/// The lines of a value as one: with a blank between them, but for lines that Han characters end and begin.
+fn joined(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines().map(str::trim) {
+        let is_wide = |c: Option<char>| c.is_some_and(|c| c >= '\u{2E80}');
+        let tight = is_wide(out.chars().next_back()) && is_wide(line.chars().next());
+        if !out.is_empty() && !line.is_empty() && !tight {
+            out.push(' ');
+        }
+        out.push_str(line);
+    }
+    out
+}
+
+/// The arguments that a pattern names.
+pub(crate) fn variables<'a>(pattern: &Pattern<&'a str>) -> Vec<&'a str> {
+    let named = |element: &PatternElement<&'a str>| match element {
+        PatternElement::Placeable {
+            expression: Expression::Inline(InlineExpression::VariableReference { id }),
+        } => Some(id.name),
+        PatternElement::Placeable { .. } | PatternElement::TextElement { .. } => None,
+    };
+    pattern.elements.iter().filter_map(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_can_be_read() {
+        for lang in Lang::ALL {
+            for text in files(lang) {
+                if let Err((_, errors)) = FluentResource::try_new(text.to_owned()) {
+                    panic!("{lang:?} {}: {errors:?}", text.lines().next().unwrap_or_default());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_in_both_languages() {
+        let names = |lang| {
+            let [words, ..] = files(lang);
+            let names = words.lines().filter_map(|l| l.split_once(" = ")).map(|(name, _)| name.to_owned());
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(names(Lang::En), names(Lang::Zh));
+        assert_eq!(Prose::load(Lang::Zh).word("fix"), "解决");
+        assert_eq!(Prose::load(Lang::En).word("no-such-word"), "no-such-word");
+    }
+}

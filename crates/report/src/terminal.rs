@@ -1,0 +1,165 @@
+//! Reports for people: plain text in columns. Colour only repeats what the words say.
+
+use clearline_model::{Blame, Cause, Confidence};
+
+use crate::lang::Lang;
+use crate::layout::{pad, width, wrap};
+use crate::prose::{Args, Fix, Prose};
+
+/// How a report is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// The columns that there are.
+    pub columns: usize,
+    /// Whether colours are shown.
+    pub colour: bool,
+    /// Whether only ASCII signs are shown.
+    pub ascii: bool,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self { columns: 80, colour: false, ascii: false }
+    }
+}
+
+impl Style {
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    /// The sign of a failure.
+    #[must_use]
+    pub fn cross(self) -> String {
+        self.paint("31", if self.ascii { "x" } else { "✖" })
+    }
+
+    fn dash(self) -> &'static str {
+        if self.ascii { "-" } else { "–" }
+    }
+}
+
+/// Where the text of a section begins.
+const INDENT: usize = 17;
+/// The narrowest column of text.
+const NARROW: usize = 24;
+
+/// Sections with their names in the first column.
+struct Page<'a> {
+    prose: &'a Prose,
+    style: Style,
+    lines: Vec<String>,
+}
+
+impl Page<'_> {
+    fn section(&mut self, name: &str, text: &str) {
+        let columns = self.style.columns.saturating_sub(INDENT).max(NARROW);
+        for (i, line) in wrap(text, columns).into_iter().enumerate() {
+            let label = if i == 0 { self.prose.word(name) } else { String::new() };
+            self.lines.push(format!("  {}{line}", pad(&label, INDENT - 2)).trim_end().to_owned());
+        }
+    }
+
+    fn steps(&mut self, fix: &[Fix]) {
+        let columns = self.style.columns.saturating_sub(INDENT).max(NARROW);
+        let mut label = self.prose.word("fix");
+        for step in fix {
+            let (text, command) = match step {
+                Fix::Text(text) => (text, None),
+                Fix::Command { command, why } => (why, Some(command)),
+            };
+            for line in wrap(text, columns) {
+                self.lines.push(format!("  {}{line}", pad(&label, INDENT - 2)).trim_end().to_owned());
+                label.clear();
+            }
+            if let Some(command) = command {
+                // Alone on its line and never wrapped: it is there to be copied.
+                let shown = self.style.paint("1", command);
+                self.lines.push(format!("{}{shown}", " ".repeat(INDENT + 2)));
+            }
+        }
+    }
+
+    fn finish(self) -> String {
+        self.lines.join("\n")
+    }
+}
+
+fn move_of(blame: Blame) -> &'static str {
+    match blame {
+        Blame::Caller => "move-caller",
+        Blame::Account => "move-account",
+        Blame::Site => "move-site",
+        Blame::Provider => "move-provider",
+    }
+}
+
+/// The word of a confidence.
+#[must_use]
+pub fn confidence(prose: &Prose, confidence: Confidence) -> String {
+    prose.word(match confidence {
+        Confidence::Certain => "certain",
+        Confidence::Likely => "likely",
+        Confidence::Possible => "possible",
+    })
+}
+
+/// One cause, whole: the answer first.
+#[must_use]
+pub fn cause(prose: &Prose, style: Style, cause: Cause, args: &Args) -> String {
+    let (row, words) = (cause.row(), prose.explain(cause, args));
+    let stop = if prose.lang() == Lang::Zh { "。" } else { "." };
+    let title = format!("{} {}{stop}   {}", style.cross(), words.title, row.id);
+    let mut page = Page { prose, style, lines: vec![title, String::new()] };
+    page.section("whose-move", &prose.word(move_of(row.blame)));
+    if !words.means.is_empty() {
+        page.section("means", &words.means);
+    }
+    page.steps(&words.fix);
+    page.finish()
+}
+
+/// What a text means: the first cause whole, the others in a line each.
+#[must_use]
+pub fn explanation(
+    prose: &Prose,
+    style: Style,
+    causes: &[(Cause, Confidence)],
+    masked: bool,
+    next: &[String],
+) -> String {
+    let Some(((first, sure), others)) = causes.split_first() else {
+        return format!("{} {}\n  {}", style.dash(), prose.word("nothing"), prose.word("nothing-hint"));
+    };
+    let mut parts = Vec::new();
+    if masked && *first != Cause::ClientMasked {
+        parts.push(format!("{} {}", style.dash(), prose.word("masked")));
+    }
+    let own = cause(prose, style, *first, &Args::default());
+    let (title, rest) = own.split_once('\n').unwrap_or((&own, ""));
+    parts.push(format!("{title}   {}\n{rest}", confidence(prose, *sure)));
+    if !others.is_empty() {
+        let titles: Vec<_> =
+            others.iter().map(|(c, sure)| (prose.explain(*c, &Args::default()).title, c, sure)).collect();
+        let wide = titles.iter().map(|(t, ..)| width(t)).max().unwrap_or(0).min(56);
+        let lines = titles.iter().enumerate().map(|(i, (title, cause, sure))| {
+            let label = if i == 0 { prose.word("also") } else { String::new() };
+            format!(
+                "  {}{} {}   {}",
+                pad(&label, INDENT - 2),
+                pad(title, wide),
+                pad(&confidence(prose, **sure), 8),
+                cause.id()
+            )
+        });
+        parts.push(lines.collect::<Vec<_>>().join("\n"));
+    }
+    if !next.is_empty() {
+        let lines = next.iter().enumerate().map(|(i, command)| {
+            let label = if i == 0 { prose.word("next") } else { String::new() };
+            format!("  {}{}", pad(&label, INDENT - 2), style.paint("1", command))
+        });
+        parts.push(lines.collect::<Vec<_>>().join("\n"));
+    }
+    parts.join("\n")
+}
