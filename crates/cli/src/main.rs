@@ -3,6 +3,7 @@
 mod commands;
 mod demo;
 mod exit;
+mod lines;
 mod look;
 mod out;
 mod serve;

@@ -7,9 +7,14 @@
 mod explain;
 mod found;
 mod http;
+mod line;
 mod masked;
 mod normal;
 mod patterns;
+mod summary;
+mod time;
 
 pub use explain::{Explanation, Ranked, explain};
+pub use line::{Call, Entry, Kind, read};
 pub use patterns::emitted;
+pub use summary::{Row, Summary};

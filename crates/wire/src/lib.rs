@@ -13,6 +13,7 @@ pub mod sse;
 pub mod stream;
 mod text;
 
+pub use date::rfc3339;
 pub use error::{
     ApiError, error_body, error_event, is_api_shape, parse_error, parse_error_event, type_for_status,
 };

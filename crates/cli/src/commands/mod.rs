@@ -5,8 +5,10 @@ mod config;
 mod demo;
 mod explain;
 mod gateway;
+mod logs;
 mod run;
 mod sim;
+mod trace;
 
 use std::path::PathBuf;
 
@@ -39,6 +41,8 @@ pub(crate) struct Line {
 enum Command {
     Demo(demo::Demo),
     Explain(explain::Explain),
+    Logs(logs::Logs),
+    Trace(trace::Trace),
     Causes(causes::Causes),
     Gateway(gateway::Gateway),
     Run(run::Run),
@@ -56,6 +60,8 @@ pub(crate) fn run(line: Line) -> Result<u8, Failure> {
     match line.command {
         Command::Demo(demo) => demo.run(),
         Command::Explain(explain) => explain.run(lang, config),
+        Command::Logs(logs) => logs.run(lang, config),
+        Command::Trace(trace) => trace.run(),
         Command::Causes(causes) => causes.run(lang, config),
         Command::Gateway(gateway) => gateway.run(config),
         Command::Run(run) => run.run(config),

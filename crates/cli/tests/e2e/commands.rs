@@ -304,3 +304,60 @@ fn causes_are_listed_explained_and_said_by_whom() {
     // A list that may only shrink.
     assert!(silent <= 36, "{silent} causes that nothing can name");
 }
+
+#[test]
+fn logs_of_all_kinds_are_grouped_by_cause() {
+    let home = Folder::new();
+    let api = Server::sim(&home, &format!("{QUICK}[keys]\nknown = [\"sk-ant-fake-other\"]\n"));
+    let log = home.0.join("gateway.jsonl");
+    let mut command = clearline(&home.0);
+    command.args(["gateway", "--listen", "127.0.0.1:0", "--upstream", &api.url, "--log"]);
+    let gateway = Server::start(command.arg(&log));
+    for _ in 0..3 {
+        assert!(message(gateway.addr(), "sk-ant-fake-own", "Hello").starts_with("HTTP/1.1 401"));
+    }
+    assert_eq!(gateway.stop().0, 0);
+    let plain = "2026-11-24 10:00:00 ERROR connect ECONNREFUSED 10.0.0.1:443\nall is well\n";
+    let other = home.write("app.log", plain);
+    let binary = home.0.join("binary");
+    std::fs::write(&binary, b"\0\0").unwrap();
+    let (code, out, err) = run(clearline(&home.0).arg("logs").arg(&log).arg(&other).arg(&binary));
+    assert_eq!(code, 0);
+    assert!(out.starts_with("3 calls, 0 succeeded (0.00 %), 4 failed"), "{out}");
+    assert!(out.contains("auth.invalid") && out.contains("tcp.refused") && out.contains("First: "), "{out}");
+    assert!(err.contains("binary: left out"), "{err}");
+    let (code, out, _) = run(clearline(&home.0).args(["logs", "--json", "--fail-on", "99"]).arg(&log));
+    assert_eq!(code, 1);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (&report["schema"], &report["causes"][0]["id"]),
+        (&"clearline.logs/1".into(), &"auth.invalid".into())
+    );
+    assert_eq!(run(clearline(&home.0).args(["logs", "/no/such/file"])).0, 2);
+}
+
+#[test]
+fn a_call_is_traced_over_files_by_any_of_its_ids() {
+    let home = Folder::new();
+    let own = r#"{"event":"call ended","ts":1795514401000,"outcome":"succeeded","method":"POST","path":"/v1/messages","x_request_id":"mine-7","request_ids":["req_1","req_2"],"attempts":[{"n":1,"cause":"server.error","status":500,"request_id":"req_1"},{"n":2,"status":200,"request_id":"req_2"}],"took_ms":412}"#;
+    let gateway = home.write("gateway.jsonl", &format!("{{\"event\":\"call ended\"}}\n{own}\n"));
+    let app = home.write(
+        "app.log",
+        "2026-11-24 10:00:00 asking, x-request-id mine-7\n2026-11-24 10:00:02 got req_2\nelse\n",
+    );
+    for id in ["mine-7", "req_2", "req_1"] {
+        let (code, out, _) =
+            run(clearline(&home.0).args(["trace", id]).arg(&gateway).arg(&app).env("TZ", "UTC"));
+        assert_eq!(code, 0);
+        let order: Vec<_> =
+            ["asking", "attempt 1", "attempt 2", "got req_2"].iter().map(|w| out.find(w)).collect();
+        assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{id}: {out}");
+        assert!(out.starts_with("3 lines of 2 files"), "{out}");
+    }
+    let (_, out, _) = run(clearline(&home.0).args(["trace", "--json", "req_1"]).arg(&gateway));
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(report["lines"][0]["record"]["x_request_id"], "mine-7");
+    let (code, out, _) = run(clearline(&home.0).args(["trace", "req_none"]).arg(&gateway));
+    assert_eq!(code, 0);
+    assert!(out.contains("No line of 1 files names req_none."), "{out}");
+}

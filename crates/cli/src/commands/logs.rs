@@ -1,0 +1,175 @@
+//! `clearline logs`: failures grouped by cause.
+
+use std::path::Path;
+
+use clap::Args;
+use clearline_logs::{Row, Summary};
+use clearline_model::{Cause, Wall};
+use clearline_report::{Fix, Prose, json, layout};
+
+use crate::exit::{self, Failure};
+use crate::out::{Progress, grouped, percent};
+use crate::{lines, look, out};
+
+/// Groups the failures of log files by cause: when, how often, whose move, and what to do first
+///
+/// Reads clearline's own log, JSON lines and plain text of any client. - is the standard input.
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The files
+    #[arg(required = true)]
+    files: Vec<String>,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Ends with 1 where fewer than this many percent of the calls succeeded
+    #[arg(long, value_name = "PERCENT")]
+    fail_on: Option<f64>,
+}
+
+/// How wide the course of time is drawn.
+const COURSE: usize = 8;
+
+impl Logs {
+    pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
+        let mut summary = Summary::default();
+        let progress = Progress::new();
+        let read = lines::each(&self.files, |_, n, line| {
+            if n.is_multiple_of(100_000) {
+                progress.show(&format!("{} lines", grouped(n)));
+            }
+            summary.add(&clearline_logs::read(line), line);
+        });
+        progress.clear();
+        if read == 0 {
+            return Err(Failure::usage("none of the files could be read"));
+        }
+        let prose = look::prose(lang, config);
+        if self.json {
+            out::say(&to_json(&prose, &summary).to_string())?;
+        } else {
+            out::say(&to_text(&prose, &summary))?;
+        }
+        Ok(self.judge(&summary))
+    }
+
+    /// Whether enough of the calls succeeded. Where no line tells of successes, any failure is one too many.
+    #[expect(clippy::cast_precision_loss, reason = "counts of lines are far below 2^53")]
+    fn judge(&self, summary: &Summary) -> u8 {
+        let Some(wanted) = self.fail_on else { return exit::WELL };
+        let judged = summary.calls.saturating_sub(summary.left).max(summary.succeeded + summary.failed);
+        let rate = if judged == 0 { 100.0 } else { summary.succeeded as f64 * 100.0 / judged as f64 };
+        if rate < wanted { exit::PROBLEM } else { exit::WELL }
+    }
+}
+
+/// A moment in local time, to the minute.
+fn local(at: Wall, format: &str) -> String {
+    let zone = jiff::tz::TimeZone::system();
+    jiff::Timestamp::from_microsecond(at.0)
+        .map(|t| t.to_zoned_datetime(zone).strftime(format).to_string())
+        .unwrap_or_default()
+}
+
+/// From when to when.
+fn span(first: Option<Wall>, last: Option<Wall>) -> String {
+    let (Some(first), Some(last)) = (first, last) else { return String::new() };
+    let (from, to) = (local(first, "%H:%M"), local(last, "%H:%M"));
+    if from == to { from } else { format!("{from} – {to}") }
+}
+
+/// Numbers as bars.
+fn bars(course: &[u32]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = course.iter().copied().max().unwrap_or(0).max(1);
+    let bar = |n: &u32| BARS.get(usize::try_from(n * 7 / most).unwrap_or(0)).copied().unwrap_or('█');
+    course.iter().map(bar).collect()
+}
+
+fn to_text(prose: &Prose, s: &Summary) -> String {
+    let mut out = Vec::new();
+    let when = match (s.first, s.last) {
+        (Some(first), Some(_)) => format!("   {} {}", local(first, "%Y-%m-%d"), span(s.first, s.last)),
+        _ => String::new(),
+    };
+    if s.calls > 0 {
+        let rate = percent(s.succeeded, s.calls.saturating_sub(s.left));
+        let (calls, well, failed) = (grouped(s.calls), grouped(s.succeeded), grouped(s.failed));
+        out.push(format!("{calls} calls, {well} succeeded ({rate}), {failed} failed{when}"));
+    } else {
+        out.push(format!("{} lines, {} of them tell of failures{when}", grouped(s.lines), grouped(s.failed)));
+    }
+    let ranked = s.ranked();
+    if !ranked.is_empty() {
+        out.push(head());
+        out.extend(ranked.iter().map(|(cause, row)| row_text(s, *cause, row)));
+        out.extend(first_move(prose, &ranked));
+    }
+    if s.unknown > 0 {
+        out.push(format!(
+            "  {} more lines look like failures and are not known, for example:",
+            grouped(s.unknown)
+        ));
+        out.extend(
+            s.samples
+                .iter()
+                .map(|line| format!("    {}", line.escaped().chars().take(100).collect::<String>())),
+        );
+    }
+    out.join("\n")
+}
+
+fn head() -> String {
+    format!(
+        "  {} {:>7} {:>9}  {}  when",
+        layout::pad("cause", 30),
+        "calls",
+        "attempts",
+        layout::pad("whose move", 10)
+    )
+}
+
+fn row_text(s: &Summary, cause: Cause, row: &Row) -> String {
+    let blame = json::blame(cause.row().blame);
+    let id = row.last_id.as_ref().map(|id| format!("  {}", id.escaped())).unwrap_or_default();
+    format!(
+        "  {} {:>7} {:>9}  {}  {}  {}{id}",
+        layout::pad(cause.id(), 30),
+        grouped(row.calls),
+        grouped(row.attempts),
+        layout::pad(blame, 10),
+        bars(&s.course(row, COURSE)),
+        span(row.first, row.last),
+    )
+}
+
+/// What to do first: the first step against the cause of the most failed calls.
+fn first_move(prose: &Prose, ranked: &[(Cause, &Row)]) -> Option<String> {
+    let (cause, _) = ranked.iter().find(|(_, row)| row.calls > 0)?;
+    let words = prose.explain(*cause, &clearline_report::Args::default());
+    let step = match words.fix.first()? {
+        Fix::Text(text) => text.clone(),
+        Fix::Command { command, why } => format!("{command}   ({why})"),
+    };
+    Some(format!("  First: {}. {step}", words.title))
+}
+
+fn to_json(prose: &Prose, s: &Summary) -> serde_json::Value {
+    let args = clearline_report::Args::default();
+    let time = |at: Option<Wall>| {
+        at.and_then(|at| jiff::Timestamp::from_microsecond(at.0).ok()).map(|t| t.to_string())
+    };
+    let causes = s.ranked().into_iter().map(|(cause, row)| {
+        serde_json::json!({
+            "id": cause.id(), "title": prose.explain(cause, &args).title,
+            "blame": json::blame(cause.row().blame), "calls": row.calls, "attempts": row.attempts,
+            "first": time(row.first), "last": time(row.last), "last_request_id": row.last_id,
+            "minutes": row.minutes.iter().map(|(m, n)| [m * 60, i64::from(*n)]).collect::<Vec<_>>(),
+        })
+    });
+    serde_json::json!({
+        "schema": "clearline.logs/1", "lines": s.lines, "calls": s.calls, "succeeded": s.succeeded, "left": s.left,
+        "failed": s.failed, "first": time(s.first), "last": time(s.last), "causes": causes.collect::<Vec<_>>(),
+        "unknown": s.unknown, "samples": s.samples,
+    })
+}

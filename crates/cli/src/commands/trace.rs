@@ -1,0 +1,154 @@
+//! `clearline trace`: one call's life over several files.
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+use clearline_model::{Foreign, Wall};
+use serde_json::Value;
+
+use crate::exit::{self, Failure};
+use crate::{lines, out};
+
+/// Shows one call's life over several files, by any of its ids
+///
+/// The id may be the API's request id, an x-request-id, or a traceparent. What clearline's own log says of the call links
+/// its ids, so that the lines of other programs are found by each of them.
+#[derive(Debug, Args)]
+pub(crate) struct Trace {
+    /// An id of the call
+    id: String,
+    /// The files; each is read twice
+    #[arg(required = true)]
+    files: Vec<String>,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A line of the call.
+struct Seen {
+    file: usize,
+    line: u64,
+    at: Option<Wall>,
+    text: String,
+}
+
+/// The most lines that are shown.
+const LINES_MAX: usize = 1000;
+
+impl Trace {
+    pub(crate) fn run(self) -> Result<u8, Failure> {
+        if self.files.iter().any(|f| f == "-") {
+            return Err(Failure::usage("files are read twice, so the standard input cannot be one of them"));
+        }
+        let ids = self.linked();
+        let mut seen = Vec::new();
+        let read = lines::each(&self.files, |file, line, text| {
+            if seen.len() < LINES_MAX && ids.iter().any(|id| text.contains(id.as_str())) {
+                seen.push(Seen { file, line, at: clearline_logs::read(text).at, text: text.to_owned() });
+            }
+        });
+        if read == 0 {
+            return Err(Failure::usage("none of the files could be read"));
+        }
+        // Lines without a time stay where their file has them: behind the last one that has a time.
+        let mut last = None;
+        for line in &mut seen {
+            line.at = line.at.or(last);
+            last = line.at;
+        }
+        seen.sort_by_key(|s| (s.at, s.file, s.line));
+        if seen.is_empty() {
+            out::say(&format!("No line of {} files names {}.", read, Foreign::new(&self.id).escaped()))?;
+            return Ok(exit::WELL);
+        }
+        if self.json {
+            out::say(&self.to_json(&ids, &seen).to_string())?;
+        } else {
+            out::say(&self.to_text(&ids, &seen))?;
+        }
+        Ok(exit::WELL)
+    }
+
+    /// The id, and those that our own log names beside it.
+    fn linked(&self) -> BTreeSet<String> {
+        let mut ids = BTreeSet::from([self.id.clone()]);
+        lines::each(&self.files, |_, _, text| {
+            let is_own = text.contains("\"call ended\"") || text.contains("\"request refused\"");
+            if is_own && text.contains(self.id.as_str()) {
+                ids.extend(clearline_logs::read(text).ids);
+            }
+        });
+        ids
+    }
+
+    fn to_text(&self, ids: &BTreeSet<String>, seen: &[Seen]) -> String {
+        let shown = ids.iter().map(|id| Foreign::new(id).escaped()).collect::<Vec<_>>().join(" · ");
+        let mut text = vec![format!("{} lines of {} files   {shown}", seen.len(), self.files.len())];
+        for line in seen {
+            let at = line.at.map(clock).unwrap_or_default();
+            let place = format!("{}:{}", self.files.get(line.file).map_or("", String::as_str), line.line);
+            let story = serde_json::from_str::<Value>(&line.text).ok().and_then(|value| story(&value));
+            text.push(format!("{at}  {place}"));
+            text.extend(story.unwrap_or_else(|| {
+                let foreign = Foreign::new(&line.text).escaped();
+                vec![format!("  {}", foreign.chars().take(200).collect::<String>())]
+            }));
+        }
+        text.join("\n")
+    }
+
+    fn to_json(&self, ids: &BTreeSet<String>, seen: &[Seen]) -> Value {
+        let line = |s: &Seen| {
+            let at = s.at.and_then(|at| jiff::Timestamp::from_microsecond(at.0).ok()).map(|t| t.to_string());
+            let record = serde_json::from_str::<Value>(&s.text).ok();
+            let text = if record.is_some() { None } else { Some(Foreign::new(&s.text)) };
+            serde_json::json!({ "file": self.files.get(s.file), "line": s.line, "at": at, "record": record, "text": text })
+        };
+        serde_json::json!({
+            "schema": "clearline.trace/1", "id": self.id, "ids": ids,
+            "lines": seen.iter().map(line).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// A moment in local time, to the millisecond.
+fn clock(at: Wall) -> String {
+    let zone = jiff::tz::TimeZone::system();
+    let zoned = jiff::Timestamp::from_microsecond(at.0).map(|t| t.to_zoned_datetime(zone));
+    zoned.map(|z| z.strftime("%H:%M:%S%.3f").to_string()).unwrap_or_default()
+}
+
+/// A call of our own log, an attempt a line.
+fn story(value: &Value) -> Option<Vec<String>> {
+    if value.get("event")?.as_str()? != "call ended" {
+        return None;
+    }
+    let text = |v: &Value, name: &str| v.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let ms = |v: &Value, name: &str| {
+        let ms = v.get(name).and_then(Value::as_f64).unwrap_or(0.0);
+        if ms >= 1000.0 { format!("{:.1} s", ms / 1000.0) } else { format!("{ms:.0} ms") }
+    };
+    let mut lines = Vec::new();
+    let model = text(value, "model");
+    lines.push(format!("  {} {}   {model}", text(value, "method"), text(value, "path")));
+    for a in value.get("attempts")?.as_array()? {
+        let cause = text(a, "cause");
+        let how = if cause.is_empty() { "succeeded".to_owned() } else { format!("failed   {cause}") };
+        let status =
+            a.get("status").and_then(Value::as_u64).map_or_else(|| "no answer".to_owned(), |s| s.to_string());
+        lines.push(format!(
+            "  {:>8}  attempt {}   {}   {status} after {}   {how}   {}",
+            ms(a, "started_ms"),
+            a.get("n").and_then(Value::as_u64).unwrap_or(0),
+            text(a, "key"),
+            ms(a, "took_ms"),
+            text(a, "request_id"),
+        ));
+    }
+    let cause = text(value, "cause");
+    let cause = if cause.is_empty() { String::new() } else { format!("   {cause}") };
+    lines.push(format!("  {:>8}  {}{cause}", ms(value, "took_ms"), text(value, "outcome")));
+    // Everything of it may come from a file that others wrote.
+    Some(lines.into_iter().map(|l| Foreign::new(&l).escaped()).collect())
+}

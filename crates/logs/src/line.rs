@@ -1,0 +1,211 @@
+//! One line of a log: ours, JSON of anybody, or plain text.
+
+use clearline_model::{Cause, Confidence, Wall};
+use serde_json::Value;
+
+use crate::explain::explain;
+use crate::time;
+
+/// What a line says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// When, where it says so.
+    pub at: Option<Wall>,
+    /// What.
+    pub kind: Kind,
+    /// The ids that it names: the API's request ids, the callers' own, traces.
+    pub ids: Vec<String>,
+}
+
+/// The kinds of lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A call of our own log.
+    Call(Call),
+    /// A line that tells of a failure.
+    Failure(Cause),
+    /// A line that is understood and tells of none.
+    Fine,
+    /// It looks like a failure, and nothing is known of it.
+    Unknown,
+}
+
+/// A call of our own log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// `succeeded`, `failed`, `refused`, `broken` or `left`.
+    pub outcome: String,
+    /// Why it did not succeed.
+    pub cause: Option<Cause>,
+    /// The causes of its attempts that failed.
+    pub failed: Vec<Cause>,
+    /// How many attempts.
+    pub attempts: u32,
+}
+
+/// Words that announce a failure in a line that is otherwise not understood.
+const ALARMS: [&str; 8] =
+    ["error", "exception", "failed", "failure", "fatal", "timeout", "refused", "traceback"];
+
+/// Reads a line.
+#[must_use]
+pub fn read(line: &str) -> Entry {
+    let trimmed = line.trim();
+    if trimmed.starts_with('{')
+        && let Ok(Value::Object(object)) = serde_json::from_str::<Value>(trimmed)
+    {
+        return json(&Value::Object(object), trimmed);
+    }
+    Entry { at: time::leading(trimmed), kind: text(trimmed), ids: ids_in(trimmed) }
+}
+
+fn json(value: &Value, line: &str) -> Entry {
+    let at = time::of_json(value);
+    let event = value.get("event").and_then(Value::as_str);
+    if event == Some("call ended")
+        && let Some(outcome) = value.get("outcome").and_then(Value::as_str)
+    {
+        return Entry { at, kind: Kind::Call(call(value, outcome)), ids: own_ids(value) };
+    }
+    if event == Some("request refused") {
+        let kind = cause(value.get("cause")).map_or(Kind::Unknown, Kind::Failure);
+        return Entry { at, kind, ids: own_ids(value) };
+    }
+    Entry { at, kind: foreign(value, line), ids: ids_in(line) }
+}
+
+fn call(value: &Value, outcome: &str) -> Call {
+    let attempts = value.get("attempts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    Call {
+        outcome: outcome.to_owned(),
+        cause: cause(value.get("cause")),
+        failed: attempts.iter().filter_map(|a| cause(a.get("cause"))).collect(),
+        attempts: u32::try_from(attempts.len()).unwrap_or(u32::MAX),
+    }
+}
+
+fn cause(value: Option<&Value>) -> Option<Cause> {
+    value?.as_str()?.parse().ok()
+}
+
+fn own_ids(value: &Value) -> Vec<String> {
+    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let list = value.get("request_ids").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let own = ["x_request_id", "traceparent"].into_iter().filter_map(text);
+    own.chain(list.iter().filter_map(|id| id.as_str().map(str::to_owned))).collect()
+}
+
+/// JSON of others: what its message and error say, with its status.
+fn foreign(value: &Value, line: &str) -> Kind {
+    const LEVELS: [&str; 3] = ["level", "severity", "levelname"];
+    const QUIET: [&str; 5] = ["debug", "info", "trace", "notice", "warning"];
+    let level = LEVELS.iter().find_map(|name| value.get(name)?.as_str()).map(str::to_ascii_lowercase);
+    let status =
+        ["status", "status_code", "statusCode", "http_status"].iter().find_map(|n| value.get(n)?.as_u64());
+    let is_quiet = level.as_deref().is_some_and(|l| QUIET.contains(&l));
+    match (status, is_quiet) {
+        (Some(status), _) if status < 400 => return Kind::Fine,
+        (None, true) if !alarms(line) => return Kind::Fine,
+        _ => {}
+    }
+    let mut words = String::new();
+    for name in ["error", "err", "exception", "message", "msg", "detail", "body", "cause", "stack"] {
+        match value.get(name) {
+            Some(Value::String(text)) => words.push_str(&format!("{text}\n")),
+            Some(other @ Value::Object(_)) => words.push_str(&format!("{other}\n")),
+            Some(_) | None => {}
+        }
+    }
+    let said = status.map_or_else(|| words.clone(), |status| format!("status code {status} {words}"));
+    judged(&said, status.is_some() || alarms(line))
+}
+
+fn text(line: &str) -> Kind {
+    judged(line, alarms(line))
+}
+
+/// The cause that a text most likely tells of; a mere possibility does not make a failure of a line.
+fn judged(text: &str, is_alarming: bool) -> Kind {
+    let explained = explain(text);
+    match explained.causes.first() {
+        Some(best) if best.confidence >= Confidence::Likely && is_alarming => Kind::Failure(best.cause),
+        Some(best) if best.confidence == Confidence::Certain => Kind::Failure(best.cause),
+        Some(best) if is_alarming => Kind::Failure(best.cause),
+        Some(_) | None if is_alarming => Kind::Unknown,
+        Some(_) | None => Kind::Fine,
+    }
+}
+
+fn alarms(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    ALARMS.iter().any(|word| lower.contains(word))
+        || lower.contains(" 429")
+        || lower.contains(" 529")
+        || lower.contains(" 50")
+}
+
+/// The API's request ids in a text, and the parts of a traceparent.
+fn ids_in(text: &str) -> Vec<String> {
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let words = text.split(|c: char| !word(c)).filter(|w| w.len() >= 8 && w.len() <= 128);
+    words
+        .filter(|w| w.starts_with("req_") || w.starts_with("msg_") || is_trace(w))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn is_trace(word: &str) -> bool {
+    word.len() == 55 && word.split('-').map(str::len).eq([2, 32, 16, 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_every_kind() {
+        for (line, kind) in [
+            (
+                r#"{"event":"call ended","ts":1,"outcome":"failed","cause":"quota.requests","attempts":[{"cause":"server.error"},{"cause":"quota.requests"}]}"#,
+                Kind::Call(Call {
+                    outcome: "failed".to_owned(),
+                    cause: Some(Cause::QuotaRequests),
+                    failed: vec![Cause::ServerError, Cause::QuotaRequests],
+                    attempts: 2,
+                }),
+            ),
+            (
+                r#"{"event":"request refused","cause":"auth.invalid","status":401}"#,
+                Kind::Failure(Cause::AuthInvalid),
+            ),
+            (r#"{"level":"info","msg":"listening"}"#, Kind::Fine),
+            (
+                r#"{"level":"error","msg":"upstream: connect ECONNREFUSED 10.0.0.1:443"}"#,
+                Kind::Failure(Cause::TcpRefused),
+            ),
+            (r#"{"status":200,"msg":"ok, no error"}"#, Kind::Fine),
+            (r#"{"status":529,"msg":"overloaded"}"#, Kind::Failure(Cause::ServerOverloaded)),
+            (
+                "2026-11-24 10:00:00 ERROR getaddrinfo ENOTFOUND api.example",
+                Kind::Failure(Cause::DnsNameNotFound),
+            ),
+            ("2026-11-24 10:00:00 INFO started in 4 ms", Kind::Fine),
+            ("ERROR the flux compensator is out of flux", Kind::Unknown),
+            ("", Kind::Fine),
+            ("{ half a line", Kind::Fine),
+        ] {
+            assert_eq!(read(line).kind, kind, "{line}");
+        }
+    }
+
+    #[test]
+    fn ids_are_found_in_any_form() {
+        let own = read(
+            r#"{"event":"call ended","outcome":"succeeded","x_request_id":"mine","request_ids":["req_1","req_2"]}"#,
+        );
+        assert_eq!(own.ids, ["mine", "req_1", "req_2"]);
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let text = format!("ERROR (Request-ID: req_011CabcDEF) trace={trace}");
+        assert_eq!(read(&text).ids, ["req_011CabcDEF", trace]);
+    }
+}
