@@ -10,13 +10,13 @@ use crate::text;
 
 /// The models that exist.
 const MODELS: [&str; 7] = [
+    "claude-opus-5-5",
+    "claude-sonnet-5-5",
+    "claude-haiku-5-5",
     "claude-opus-4-6",
     "claude-sonnet-4-6",
-    "claude-opus-4-5",
-    "claude-sonnet-5-5",
     "claude-haiku-4-5",
-    "claude-opus-4-1",
-    "claude-sonnet-5-5-20250929",
+    "claude-sonnet-4-5-20250929",
 ];
 /// The versions that exist (facts: the API's table of versions).
 const VERSIONS: [&str; 3] = ["2023-01-01", "2023-06-01", "2026-10-21"];

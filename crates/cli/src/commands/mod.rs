@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod call;
 mod causes;
 mod config;
 mod demo;
@@ -41,6 +42,7 @@ pub(crate) struct Line {
 enum Command {
     Demo(demo::Demo),
     Explain(explain::Explain),
+    Call(call::Call),
     Logs(logs::Logs),
     Trace(trace::Trace),
     Causes(causes::Causes),
@@ -60,6 +62,7 @@ pub(crate) fn run(line: Line) -> Result<u8, Failure> {
     match line.command {
         Command::Demo(demo) => demo.run(),
         Command::Explain(explain) => explain.run(lang, config),
+        Command::Call(call) => call.run(lang, config),
         Command::Logs(logs) => logs.run(lang, config),
         Command::Trace(trace) => trace.run(),
         Command::Causes(causes) => causes.run(lang, config),

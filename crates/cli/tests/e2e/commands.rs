@@ -361,3 +361,40 @@ fn a_call_is_traced_over_files_by_any_of_its_ids() {
     assert_eq!(code, 0);
     assert!(out.contains("No line of 1 files names req_none."), "{out}");
 }
+
+#[test]
+fn one_call_is_verified_and_timed_or_its_cause_is_shown() {
+    let home = Folder::new();
+    let call = |url: &str, more: &[&str]| {
+        let mut command = clearline(&home.0);
+        command
+            .args(["call", "Hello"])
+            .args(more)
+            .env("ANTHROPIC_BASE_URL", url)
+            .env("ANTHROPIC_API_KEY", "sk-ant-fake-own");
+        run(&mut command)
+    };
+    let api = Server::sim(&home, QUICK);
+    let (code, out, err) = call(&api.url, &[]);
+    assert_eq!(code, 0, "{out}{err}");
+    for part in ["connect", "head", "200", "first token", "message_stop", "request-id: req_"] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    let (code, out, _) = call(&api.url, &["--json", "--model", "no-such-model"]);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["cause"]["id"]), (1, &"request.model-not-found".into()));
+    assert!(report["request_id"].as_str().unwrap().starts_with("req_"));
+    let broken = Server::sim(&home, &format!("{QUICK}[[fault]]\nname = \"x\"\nend_early_at_event = 5\n"));
+    let (code, out, _) = call(&broken.url, &["--json"]);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (code, &report["ok"], &report["cause"]["id"]),
+        (1, &false.into(), &"stream.ended-early".into())
+    );
+    let (code, out, _) = call("http://127.0.0.1:9", &[]);
+    assert_eq!(code, 1);
+    assert!(out.contains("tcp.refused"), "{out}");
+    let (code, _, err) = run(clearline(&home.0).arg("call"));
+    assert_eq!(code, 2);
+    assert!(err.contains("ANTHROPIC_API_KEY"), "{err}");
+}

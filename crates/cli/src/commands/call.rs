@@ -1,0 +1,237 @@
+//! `clearline call`: one verified call, with the time of each phase.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::Args;
+use clearline::{Client, Observer, Reply};
+use clearline_model::{CallRecord, Cause, Dur, Event, Foreign, Usage};
+use clearline_report::{json, terminal};
+use clearline_wire::{Mark, Parser, Watch};
+use http_body_util::BodyExt as _;
+use tokio::time::Instant;
+
+use crate::exit::{self, Failure};
+use crate::{look, out, serve, setup};
+
+/// Makes one call and shows the answer, the time of each phase and the headers that matter, or the cause
+///
+/// It goes where an official SDK would go: ANTHROPIC_BASE_URL, ANTHROPIC_API_KEY, the proxy and CA variables. One attempt is
+/// made, and the answer counts only when it is complete.
+#[derive(Debug, Args)]
+pub(crate) struct Call {
+    /// What to ask
+    #[arg(default_value = "Say hello in five words.")]
+    prompt: String,
+    /// The model
+    #[arg(long, default_value = "claude-haiku-5-5")]
+    model: String,
+    /// The most tokens of the answer
+    #[arg(long, default_value_t = 64)]
+    max_tokens: u32,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Keeps the record of the call.
+#[derive(Default)]
+struct Keep(Mutex<Option<CallRecord>>);
+
+impl Observer for Keep {
+    fn event(&self, _event: &Event) {}
+
+    fn ended(&self, record: &CallRecord) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(record.clone());
+    }
+}
+
+/// What came back.
+#[derive(Default)]
+struct Seen {
+    text: String,
+    status: u16,
+    cause: Option<Cause>,
+    detail: Foreign,
+    request_id: Option<Foreign>,
+    headers: Vec<(String, Foreign)>,
+    first_token: Option<Dur>,
+    longest_gap: Dur,
+    took: Dur,
+    stop: Option<Foreign>,
+    usage: Usage,
+}
+
+/// Headers that are shown: ids, limits, and who answered.
+fn matters(name: &str) -> bool {
+    const NAMES: [&str; 7] = [
+        "request-id",
+        "anthropic-organization-id",
+        "retry-after",
+        "x-should-retry",
+        "server",
+        "cf-ray",
+        "via",
+    ];
+    NAMES.contains(&name) || name.starts_with("anthropic-ratelimit-") || name == "clearline-cause"
+}
+
+impl Call {
+    pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
+        let keep = Arc::new(Keep::default());
+        let client = client(Arc::<Keep>::clone(&keep))?;
+        let seen = serve::one_thread()?.block_on(self.make(&client));
+        let record = keep.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let prose = look::prose(lang, config);
+        if self.json {
+            out::say(&to_json(&prose, &seen, record.as_ref()).to_string())?;
+        } else {
+            out::say(&to_text(&prose, &seen, record.as_ref()))?;
+        }
+        Ok(if seen.cause.is_none() { exit::WELL } else { exit::PROBLEM })
+    }
+
+    async fn make(&self, client: &Client) -> Seen {
+        let body = serde_json::json!({
+            "model": self.model, "max_tokens": self.max_tokens, "stream": true,
+            "messages": [{"role": "user", "content": self.prompt}],
+        });
+        let begun = Instant::now();
+        let mut seen = match client.post_json("/v1/messages", &body).await {
+            Ok(reply) => read(reply, begun).await,
+            Err(error) => Seen {
+                cause: Some(error.cause),
+                detail: error.detail,
+                request_id: error.request_id,
+                ..Seen::default()
+            },
+        };
+        seen.took = begun.elapsed().into();
+        seen
+    }
+}
+
+/// A client as the environment sets it up, for one attempt.
+fn client(observer: Arc<dyn Observer>) -> Result<Client, Failure> {
+    let set = |name: &str| setup::variable(name).filter(|v| !v.trim().is_empty());
+    let base_url = set("ANTHROPIC_BASE_URL").unwrap_or_else(|| clearline::DEFAULT_BASE_URL.to_owned());
+    let key = set("ANTHROPIC_API_KEY").or_else(|| set("ANTHROPIC_AUTH_TOKEN"));
+    let Some(key) = key else {
+        let text = "no credential is set\n  Set ANTHROPIC_API_KEY, or run: clearline causes auth.missing";
+        return Err(Failure::usage(text));
+    };
+    let key = clearline::PoolKey {
+        alias: "key-1".to_owned(),
+        secret: clearline_model::Secret::new(key.trim().as_bytes().to_vec()),
+    };
+    let policy = clearline_policy::Settings { attempts_max: 1, ..clearline_policy::Settings::default() };
+    let builder = Client::builder(&base_url).environment(&setup::variable).map_err(|e| serve::refused(&e))?;
+    builder.keys(vec![key]).policy(policy).observer(observer).build().map_err(|e| serve::refused(&e))
+}
+
+async fn read(reply: Reply, begun: Instant) -> Seen {
+    let value = |v: &http::HeaderValue| Foreign::from_bytes(v.as_bytes());
+    let shown = reply.headers.iter().filter(|(name, _)| matters(name.as_str()));
+    let mut seen = Seen {
+        status: reply.status.as_u16(),
+        cause: reply.cause,
+        request_id: clearline_wire::request_id(&reply.headers),
+        headers: shown.map(|(name, v)| (name.as_str().to_owned(), value(v))).collect(),
+        ..Seen::default()
+    };
+    let (mut body, mut all) = (reply.body, Vec::new());
+    let (mut watch, mut parser, mut last) = (Watch::new(), Parser::new(), Instant::now());
+    while let Some(frame) = body.frame().await {
+        let bytes = match frame {
+            Ok(frame) => frame.into_data().unwrap_or_default(),
+            Err(broken) => {
+                seen.cause = Some(broken.0);
+                break;
+            }
+        };
+        seen.longest_gap = seen.longest_gap.max(last.elapsed().into());
+        last = Instant::now();
+        if seen.cause.is_some() {
+            all.extend_from_slice(&bytes);
+            continue;
+        }
+        let mut marks = Vec::new();
+        watch.push(&bytes, &mut marks);
+        if marks.contains(&Mark::Content) && seen.first_token.is_none() {
+            seen.first_token = Some(begun.elapsed().into());
+        }
+        // An event that is too long is one mark more, and the stream is judged by the client.
+        let _whole = parser.push(&bytes, |event| seen.text.push_str(&delta(event.data))).is_ok();
+    }
+    if seen.cause.is_some() && !all.is_empty() {
+        seen.detail = clearline_wire::parse_error(seen.status, &http::HeaderMap::new(), &all).message;
+    }
+    seen.stop = watch.stop_reason().cloned();
+    seen.usage = watch.usage();
+    seen
+}
+
+/// The text that an event adds.
+fn delta(data: &[u8]) -> String {
+    let value: serde_json::Value = serde_json::from_slice(data).unwrap_or_default();
+    let text = value.get("delta").and_then(|d| d.get("text")).and_then(|t| t.as_str());
+    text.unwrap_or_default().to_owned()
+}
+
+fn stages(record: Option<&CallRecord>) -> Vec<(&'static str, Dur)> {
+    let attempt = record.and_then(|r| r.attempts.last());
+    attempt.map(|a| a.stages.iter().map(|(stage, took)| (stage.word(), *took)).collect()).unwrap_or_default()
+}
+
+fn to_text(prose: &clearline_report::Prose, seen: &Seen, record: Option<&CallRecord>) -> String {
+    let mut lines = Vec::new();
+    if let Some(cause) = seen.cause {
+        lines.push(terminal::cause(prose, look::style(), cause, &clearline_report::Args::default()));
+        if !seen.detail.raw().is_empty() {
+            lines.push(format!("\n  \"{}\"", seen.detail.escaped()));
+        }
+    } else {
+        lines.push(Foreign::new(&seen.text).escaped());
+    }
+    lines.push(String::new());
+    for (stage, took) in stages(record) {
+        let status = if stage == "head" { format!("   {}", seen.status) } else { String::new() };
+        lines.push(format!("  {stage:10}{:>8}{status}", took.to_string()));
+    }
+    if let Some(first) = seen.first_token {
+        let end = if seen.cause.is_none() { " · message_stop" } else { "" };
+        lines.push(format!(
+            "  first token {first} · longest gap {} · end {}{end}",
+            seen.longest_gap, seen.took
+        ));
+        lines.push(format!("  tokens      {} in, {} out", seen.usage.input, seen.usage.output));
+    }
+    for (name, value) in &seen.headers {
+        lines.push(format!("  {name}: {}", value.escaped()));
+    }
+    lines.join("\n")
+}
+
+fn to_json(prose: &clearline_report::Prose, seen: &Seen, record: Option<&CallRecord>) -> serde_json::Value {
+    let args = clearline_report::Args::default();
+    let stages: serde_json::Map<_, _> =
+        stages(record).into_iter().map(|(name, took)| (name.to_owned(), took.as_millis().into())).collect();
+    let headers: serde_json::Map<_, _> =
+        seen.headers.iter().map(|(name, v)| (name.clone(), serde_json::json!(v))).collect();
+    serde_json::json!({
+        "schema": "clearline.call/1",
+        "ok": seen.cause.is_none(),
+        "text": if seen.cause.is_none() { Some(&seen.text) } else { None },
+        "status": seen.status,
+        "cause": seen.cause.map(|cause| json::cause(prose, cause, &args)),
+        "detail": seen.detail,
+        "request_id": seen.request_id,
+        "stop_reason": seen.stop,
+        "usage": seen.usage,
+        "stages_ms": stages,
+        "first_token_ms": seen.first_token.map(Dur::as_millis),
+        "longest_gap_ms": seen.longest_gap.as_millis(),
+        "took_ms": seen.took.as_millis(),
+        "headers": headers,
+    })
+}
