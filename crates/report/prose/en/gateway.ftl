@@ -1,7 +1,7 @@
 # The causes of the layer gateway.
 gateway-bad-gateway = Your own gateway cannot reach its upstream
     .title = Your gateway { $host } cannot reach its upstream
-    .means = The gateway in ANTHROPIC_BASE_URL answers, but what it should pass the call on to does not, so it sends a 502, 503 or 504 of its own. There is no request-id and no cf-ray: the call never reached Anthropic. Whoever runs the gateway has to act.
+    .means = The gateway in ANTHROPIC_BASE_URL answers, but what it should pass the call on to does not, so it sends a 502, 503 or 504 of its own. The answer has no request-id of the API, because it was not made there. Whoever runs the gateway has to act.
     .fix-1 = Ask the gateway's operator to look into its error log at the time of the failure; it names the upstream and the reason (name, connection, TLS or timeout).
     .run-2 = curl -sS -i https://api.anthropic.com/v1/messages
     .why-2 = Run on the gateway's own machine: a 405 shows that the API is reachable from there and that the gateway's settings are at fault.

@@ -1,7 +1,7 @@
 # gateway 层的各种原因。
 gateway-bad-gateway = 您的网关连不上它的上游
     .title = 您的网关 { $host } 连不上它的上游
-    .means = ANTHROPIC_BASE_URL 中的网关有应答，但它要转发到的上游没有，于是它自己返回了 502、503 或 504。应答中既没有 request-id 也没有 cf-ray：调用根本没有到达 Anthropic。要处理的是网关的运维方。
+    .means = ANTHROPIC_BASE_URL 中的网关有应答，但它要转发到的上游没有，于是它自己返回了 502、503 或 504。应答中没有 API 的 request-id，因为它不是 API 生成的。要处理的是网关的运维方。
     .fix-1 = 请网关的运维方查看故障时刻的错误日志；其中写明了上游是谁，以及原因（域名、连接、TLS 或超时）。
     .run-2 = curl -sS -i https://api.anthropic.com/v1/messages
     .why-2 = 在网关所在的机器上运行：返回 405 说明那里能访问 API，问题出在网关的配置。
