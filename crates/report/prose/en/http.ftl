@@ -25,7 +25,7 @@ http-closed-before-response = The connection was closed after the request was se
 
 http-truncated = The answer's body is shorter than announced
     .title = The answer of { $host } ends before its announced length
-    .means = The header announced more bytes than arrived before the connection ended, so the answer is incomplete and must not be used. A proxy, gateway or inspecting device on the way mostly cuts it. The model did answer, and the call is billed.
+    .means = The header announced more bytes than arrived before the connection ended, so the answer is incomplete and must not be used. A proxy, gateway or inspecting device on the way mostly cuts it. The call may have been billed all the same.
     .fix-1 = Repeat the call once; chance cuts do not hit the same call again.
     .fix-2 = Ask for the answer as a stream with "stream": true, so that what arrived before a cut is not lost.
     .fix-3 = Ask whoever runs the proxy or gateway for its limits on the size and duration of answers if the cut always falls in the same place.
