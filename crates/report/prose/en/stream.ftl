@@ -34,8 +34,6 @@ stream-size-cut = A device on the way cuts every answer at the same size
     .means = Short answers arrive whole, and long ones always break off after the same number of bytes. A proxy, gateway or inspecting device has a limit on the size of answers. Repeating runs into the same limit and pays again.
     .fix-1 = Ask the operator of the proxy or gateway to lift the limit on answers for api.anthropic.com, or to exempt it from inspection; give them the number of bytes.
     .fix-2 = Lower max_tokens until then, and fetch long texts in several calls.
-    .run-3 = clearline doctor --deep
-    .why-3 = Repeats answers of several sizes, and shows the size at which they break.
 
 stream-error-event = The API reported an error inside a stream that had begun
     .title = { $host } reported an error inside a stream that had begun
