@@ -5,10 +5,11 @@ use std::path::Path;
 use crate::sh::{self, command, say};
 
 /// The pure crates and their folders.
-const PURE: [(&str, &str); 5] = [
+const PURE: [(&str, &str); 6] = [
     ("clearline-model", "model"),
     ("clearline-wire", "wire"),
     ("clearline-policy", "policy"),
+    ("clearline-diagnose", "diagnose"),
     ("clearline-logs", "logs"),
     ("clearline-report", "report"),
 ];

@@ -10,6 +10,8 @@ pub(crate) const PROBLEM: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// clearline itself failed.
 pub(crate) const OWN: u8 = 3;
+/// It is not certain yet.
+pub(crate) const INCONCLUSIVE: u8 = 4;
 
 /// Why a command did not do its work. Its text says what to do next.
 #[derive(Debug)]

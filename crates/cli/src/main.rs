@@ -2,6 +2,7 @@
 
 mod commands;
 mod demo;
+mod doctor;
 mod exit;
 mod lines;
 mod look;

@@ -1,6 +1,8 @@
 //! Reports for programs.
 
-use clearline_model::{Blame, Cause, Confidence, Retry};
+use clearline_model::{
+    Blame, Cause, Confidence, Dur, Fact, Failure, Path, Proof, Retry, Route, Seen, Status, Trust, Verdict,
+};
 use serde_json::{Value, json};
 
 use crate::prose::{Args, Fix, Prose};
@@ -67,5 +69,99 @@ pub fn explanation(prose: &Prose, causes: &[(Cause, Confidence)], masked: bool, 
         "causes": causes.collect::<Vec<_>>(),
         "masked": masked,
         "next": next,
+    })
+}
+
+/// The word of a status.
+#[must_use]
+pub const fn status(status: Status) -> &'static str {
+    match status {
+        Status::Healthy => "healthy",
+        Status::Degraded => "degraded",
+        Status::Failing => "failing",
+        Status::Inconclusive => "inconclusive",
+    }
+}
+
+/// A verdict: `clearline.verdict/1`.
+#[must_use]
+pub fn verdict(prose: &Prose, verdict: &Verdict, facts: &[Fact], elapsed: Dur) -> Value {
+    let causes = verdict.findings.iter().map(|finding| {
+        let mut value = cause(prose, finding.cause, &Args::default());
+        if let Some(map) = value.as_object_mut() {
+            map.insert("role".to_owned(), json!(finding.role));
+            map.insert("confidence".to_owned(), json!(finding.confidence));
+            map.insert("proof".to_owned(), finding.proof.iter().map(proof).collect());
+        }
+        value
+    });
+    json!({
+        "schema": "clearline.verdict/1",
+        "status": status(verdict.status),
+        "causes": causes.collect::<Vec<_>>(),
+        "open": verdict.open.iter().map(|c| c.id()).collect::<Vec<_>>(),
+        "facts": facts.iter().map(fact).collect::<Vec<_>>(),
+        "elapsed_ms": elapsed.as_millis(),
+    })
+}
+
+fn proof(proof: &Proof) -> Value {
+    match proof {
+        Proof::Flip(failed, well, axis) => {
+            json!({ "kind": "flip", "failed": failed, "well": well, "axis": format!("{axis:?}").to_lowercase() })
+        }
+        Proof::One(fact) => json!({ "kind": "fact", "fact": fact }),
+        Proof::Rate(fact, n, of) => json!({ "kind": "rate", "fact": fact, "n": n, "of": of }),
+    }
+}
+
+fn fact(fact: &Fact) -> Value {
+    let (ok, saw) = match &fact.saw {
+        Ok(seen) => (true, self::seen(seen)),
+        Err(failure) => (false, self::failure(*failure)),
+    };
+    json!({
+        "id": fact.id, "stage": fact.stage, "ok": ok, "saw": saw, "path": path(&fact.path), "sent": fact.sent,
+        "at_ms": fact.at.0 / 1_000, "took_ms": fact.took.as_millis(),
+    })
+}
+
+/// What went well, in a few words.
+#[must_use]
+pub fn seen(seen: &Seen) -> String {
+    match seen {
+        Seen::Addresses(addrs) => addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        Seen::Connected => "connected".to_owned(),
+        Seen::Tunnelled(status) => format!("tunnel ({status})"),
+        Seen::Handshake { .. } => "handshake".to_owned(),
+        Seen::Head { status, .. } => format!("answered ({status})"),
+        Seen::Complete => "complete".to_owned(),
+        Seen::State(name, value) => format!("{name} {}", value.escaped()),
+    }
+}
+
+/// What failed, in a few words.
+#[must_use]
+pub fn failure(failure: Failure) -> String {
+    if let Failure::Status(status, ..) = failure {
+        return format!("status {status}");
+    }
+    format!("{failure:?}").to_lowercase()
+}
+
+/// The circumstances that were chosen.
+fn path(path: &Path) -> Value {
+    let route = path.route.as_ref().map(|route| match route {
+        Route::Direct => "direct".to_owned(),
+        Route::Proxy(proxy) => proxy.clone(),
+    });
+    let trust = path.trust.as_ref().map(|trust| match trust {
+        Trust::System => "system".to_owned(),
+        Trust::Public => "public".to_owned(),
+        Trust::File(file) => file.clone(),
+    });
+    json!({
+        "host": path.host, "route": route, "trust": trust, "family": path.family, "address": path.address,
+        "credential": path.credential, "client": path.client,
     })
 }

@@ -3,6 +3,8 @@
 //! [`Prose`] has the words (Fluent files, one per layer and language); [`terminal`] and [`json`] make reports of them.
 //! Text that others wrote comes in as `Foreign` and leaves escaped for its medium.
 
+#[cfg(test)]
+mod checks;
 pub mod escape;
 pub mod json;
 mod lang;

@@ -1,7 +1,10 @@
 //! Reports for people: plain text in columns. Colour only repeats what the words say.
 
-use clearline_model::{Blame, Cause, Confidence};
+use clearline_model::{
+    Blame, Cause, Confidence, Dur, Fact, FactId, Path, Proof, Role, Route, Status, Trust, Verdict,
+};
 
+use crate::json;
 use crate::lang::Lang;
 use crate::layout::{pad, width, wrap};
 use crate::prose::{Args, Fix, Prose};
@@ -162,4 +165,86 @@ pub fn explanation(
         parts.push(lines.collect::<Vec<_>>().join("\n"));
     }
     parts.join("\n")
+}
+
+/// A verdict: the answer first, then the proof and the fix; `-v` shows every fact.
+#[must_use]
+pub fn verdict(prose: &Prose, style: Style, verdict: &Verdict, facts: &[Fact], how: (Dur, bool)) -> String {
+    let (elapsed, verbose) = how;
+    let mut parts = Vec::new();
+    let tick = style.paint("32", if style.ascii { "+" } else { "✔" });
+    let host = facts.iter().find(|f| !f.path.host.is_empty()).map_or("", |f| f.path.host.as_str());
+    match verdict.status {
+        Status::Healthy => parts.push(format!("{tick} {}   {host}", prose.word("verdict-healthy"))),
+        Status::Degraded => parts.push(format!("! {}   {host}", prose.word("verdict-degraded"))),
+        Status::Inconclusive => parts.push(format!("? {}", prose.word("verdict-inconclusive"))),
+        Status::Failing => {}
+    }
+    for finding in &verdict.findings {
+        if finding.role == Role::Information {
+            let title = prose.explain(finding.cause, &Args::default()).title;
+            parts.push(format!("  {} {}   {}", style.dash(), title, finding.cause.id()));
+            continue;
+        }
+        let whole = cause(prose, style, finding.cause, &Args::default());
+        let (head, rest) = whole.split_once('\n').unwrap_or((&whole, ""));
+        let mut page = Page { prose, style, lines: Vec::new() };
+        for (i, line) in proof_lines(facts, &finding.proof).into_iter().enumerate() {
+            let label = if i == 0 { prose.word("proof") } else { String::new() };
+            page.lines.push(format!("  {}{line}", pad(&label, INDENT - 2)));
+        }
+        let sure = confidence(prose, finding.confidence);
+        parts.push(format!("{head}   {sure}\n{rest}\n{}", page.finish()).trim_end().to_owned());
+    }
+    if verbose {
+        parts.push(facts.iter().map(fact_line).collect::<Vec<_>>().join("\n"));
+    }
+    let count = facts.len();
+    parts.push(format!("  {elapsed} · {count} {}", prose.word("facts")));
+    parts.join("\n\n")
+}
+
+fn proof_lines(facts: &[Fact], proof: &[Proof]) -> Vec<String> {
+    let line = |id: FactId| facts.iter().find(|f| f.id == id).map(fact_words);
+    let lines = proof.iter().flat_map(|proof| match proof {
+        Proof::Flip(failed, well, _) => vec![line(*failed), line(*well)],
+        Proof::One(fact) => vec![line(*fact)],
+        Proof::Rate(fact, n, of) => vec![line(*fact).map(|l| format!("{l}   {n} / {of}"))],
+    });
+    lines.flatten().collect()
+}
+
+/// One fact: the way, and what was seen on it.
+fn fact_words(fact: &Fact) -> String {
+    let saw = match &fact.saw {
+        Ok(seen) => json::seen(seen),
+        Err(failure) => json::failure(*failure),
+    };
+    let way = way(&fact.path);
+    let way = if way.is_empty() { String::new() } else { format!("{}  ", pad(&way, 30)) };
+    let took = if fact.took == Dur::ZERO { String::new() } else { format!("   {}", fact.took) };
+    format!("{way}{}: {saw}{took}", fact.stage)
+}
+
+fn fact_line(fact: &Fact) -> String {
+    format!("  {:>3}  {}", fact.id.0, fact_words(fact))
+}
+
+fn way(path: &Path) -> String {
+    let mut parts = Vec::new();
+    if !path.host.is_empty() {
+        parts.push(path.host.clone());
+    }
+    if let Some(Route::Proxy(proxy)) = &path.route {
+        parts.push(proxy.clone());
+    }
+    match &path.trust {
+        Some(Trust::File(file)) => parts.push(file.clone()),
+        Some(Trust::Public) => parts.push("public roots".to_owned()),
+        Some(Trust::System) | None => {}
+    }
+    parts.extend(path.address.map(|a| a.to_string()));
+    parts.extend(path.client.as_deref().filter(|c| *c != "reference").map(str::to_owned));
+    // Names and paths come from this machine, and some of them from others.
+    clearline_model::Foreign::new(&parts.join(" ")).escaped()
 }

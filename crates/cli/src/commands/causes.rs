@@ -17,7 +17,7 @@ pub(crate) struct Causes {
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
-    /// Says what can name each cause: a cell of the classifier, or a pattern of texts
+    /// Says what can name each cause: a cell of the classifier, a rule of the doctor, or a pattern of texts
     #[arg(long)]
     emitters: bool,
 }
@@ -71,11 +71,15 @@ impl Causes {
     }
 
     fn show_emitters(&self, chosen: &[Cause]) -> Result<u8, Refused> {
-        let (classified, read) = (classified(), clearline_logs::emitted());
+        let (classified, read, judged) =
+            (classified(), clearline_logs::emitted(), clearline_diagnose::emitted());
         let emitters = |cause: Cause| {
             let mut all = Vec::new();
             if classified.contains(&cause) {
                 all.push("classifier");
+            }
+            if judged.contains(&cause) {
+                all.push("rule");
             }
             if read.contains(&cause) {
                 all.push("pattern");

@@ -137,21 +137,21 @@ fn next(explanation: &Explanation) -> Vec<String> {
 /// The command that shows whether it is this one.
 fn decides(cause: Cause) -> &'static str {
     match cause.row().layer {
-        Layer::Dns => "getent ahosts api.anthropic.com",
-        Layer::Net | Layer::Tcp => {
-            "curl -sS -o /dev/null -w '%{http_code} %{remote_ip}\\n' https://api.anthropic.com/v1/messages"
-        }
-        Layer::Tls | Layer::Clock => {
-            "openssl s_client -connect api.anthropic.com:443 -servername api.anthropic.com </dev/null"
-        }
-        Layer::Proxy => "env | grep -i _proxy | sed 's#//[^@]*@#//…@#'",
-        Layer::Config => "clearline config show",
-        Layer::Edge | Layer::Gateway => "curl -sS -i https://api.anthropic.com/v1/messages",
         Layer::Client if cause == Cause::ClientMasked => {
             "ANTHROPIC_LOG=debug python app.py 2>&1 | clearline explain"
         }
         Layer::Http | Layer::Stream => "clearline run -- python app.py",
-        Layer::Auth | Layer::Request | Layer::Quota | Layer::Server | Layer::Cloud | Layer::Client => "",
+        Layer::Dns
+        | Layer::Net
+        | Layer::Tcp
+        | Layer::Tls
+        | Layer::Clock
+        | Layer::Proxy
+        | Layer::Config
+        | Layer::Edge
+        | Layer::Gateway
+        | Layer::Auth => "clearline doctor",
+        Layer::Request | Layer::Quota | Layer::Server | Layer::Cloud | Layer::Client => "",
     }
 }
 

@@ -4,6 +4,7 @@ mod call;
 mod causes;
 mod config;
 mod demo;
+mod doctor;
 mod explain;
 mod gateway;
 mod logs;
@@ -25,7 +26,7 @@ use crate::exit::Failure;
     max_term_width = 100,
     after_help = "\
 Begin with `clearline demo`: everything at once, without a key and without a network.
-Exit codes: 0 well, 1 a problem was found, 2 usage or settings, 3 clearline's own failure; `run` returns its program's."
+Exit codes: 0 well, 1 a problem was found, 2 usage or settings, 3 clearline's own failure,\n4 not certain yet; `run` returns its program's."
 )]
 pub(crate) struct Line {
     /// The settings file [default: ~/.config/clearline/clearline.toml where it exists]
@@ -41,6 +42,7 @@ pub(crate) struct Line {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Doctor(doctor::Doctor),
     Explain(explain::Explain),
     Call(call::Call),
     Logs(logs::Logs),
@@ -61,6 +63,7 @@ pub(crate) fn run(line: Line) -> Result<u8, Failure> {
     let (config, lang) = (line.config.as_deref(), line.lang.as_deref());
     match line.command {
         Command::Demo(demo) => demo.run(),
+        Command::Doctor(doctor) => doctor.run(lang, config),
         Command::Explain(explain) => explain.run(lang, config),
         Command::Call(call) => call.run(lang, config),
         Command::Logs(logs) => logs.run(lang, config),

@@ -7,4 +7,6 @@ mod commands;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod sdk;

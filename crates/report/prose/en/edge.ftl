@@ -27,7 +27,7 @@ edge-bot-challenge = The edge of the service takes this client for a bot and cha
 
 edge-region-blocked = The API is not offered from this country or network
     .title = { $host } refuses calls from this country or network
-    .means = The edge answers 403 "Request not allowed" before any key is read: the address that the calls come from lies in a region where the API is not offered. The connection itself works, so "check your internet connection" leads astray. Another key changes nothing.
+    .means = The edge answers 403 "Request not allowed" before any key is read: the address that the calls come from lies in a region where the API is not offered. The connection itself works, so looking for a fault in it leads astray. Another key changes nothing.
     .fix-1 = Compare the country of your network's exit with Anthropic's list of supported countries.
     .fix-2 = Ask your administrator for an exit in your own country if you are in a supported one and the company's proxy or VPN leaves the network elsewhere.
     .fix-3 = Use Claude through Amazon Bedrock or Google Vertex AI where your contract and their regions permit it.

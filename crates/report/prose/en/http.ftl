@@ -12,7 +12,7 @@ http-reset-before-response = The connection was reset after the request was sent
     .title = { $host } reset the connection after the request was sent
     .means = The request left, and instead of an answer came a reset (ECONNRESET). A single one is chance: a restart on the other side, or a device in between that lost the connection. The call may have been carried out, because nobody can see where the reset fell.
     .fix-1 = Repeat the call on a new connection; the official SDKs do that twice by themselves.
-    .run-2 = clearline doctor --deep
+    .run-2 = clearline doctor -v
     .why-2 = Compares sizes, pauses and new connections if the resets come back, and names the one that matters.
     .fix-3 = Ask the network's administrator which firewall, VPN or proxy sends the resets if they occur on this network only.
 

@@ -169,7 +169,7 @@ proxy-required = Only a proxy leads out of this network, and this client uses no
         (macOS: scutil --proxy, Windows: netsh winhttp show proxy).
     .fix-2 = Set NODE_USE_ENV_PROXY=1 as well for Node, whose fetch ignores HTTPS_PROXY otherwise.
     .fix-3 = Add the setting where the program really starts: the service's unit, the container, or env in ~/.claude/settings.json for Claude Code.
-    .run-4 = clearline doctor --verify
+    .run-4 = clearline doctor
     .why-4 = Tries the call again with the new setting.
 
 proxy-no-proxy-too-broad = NO_PROXY takes the API past the proxy, which is the only way out
@@ -189,7 +189,7 @@ proxy-no-proxy-missing = An internal gateway is sent to the proxy
     .fix-1 = Add the gateway's host name or its domain to NO_PROXY, for example NO_PROXY=localhost,127.0.0.1,.corp.example, and the same to no_proxy.
     .run-2 = export NO_PROXY="$NO_PROXY,$no_proxy,localhost,127.0.0.1"; export no_proxy="$NO_PROXY"
     .why-2 = Does that in this shell for a gateway on this machine.
-    .run-3 = clearline doctor --verify
+    .run-3 = clearline doctor
     .why-3 = Tries the call again with the new setting.
 
 proxy-no-proxy-syntax = NO_PROXY is written in a form that this client does not understand

@@ -18,7 +18,7 @@ stream-cut = The connection closed in the middle of the stream
     .means = The stream broke off in the middle of its framing: somebody closed the connection before the answer was complete. If it always happens after the same time, a proxy or load balancer with a limit is at work (60 s is the default of nginx and of AWS load balancers). SDKs do not repeat a stream that has begun.
     .fix-1 = Repeat the call if no output was used yet; otherwise send it again with the partial text and ask for its continuation.
     .fix-2 = Ask the operator of the proxy or gateway to raise its limit for quiet connections to 300 s or more; in nginx proxy_read_timeout, on AWS the load balancer's idle timeout.
-    .run-3 = clearline doctor --deep
+    .run-3 = clearline doctor -v
     .why-3 = Holds a long stream, and shows after how many seconds it breaks and on which way.
 
 stream-reset = The connection was reset in the middle of the stream
@@ -26,7 +26,7 @@ stream-reset = The connection was reset in the middle of the stream
     .means = A reset ended the connection while the answer was arriving (ECONNRESET). Mostly a VPN, router or firewall between forgot the connection, or the network changed, by sleep or a new Wi-Fi. The text so far is genuine, but incomplete.
     .fix-1 = Repeat the call if no output was used yet; otherwise send it again with the partial text and ask for its continuation.
     .fix-2 = Compare with and without VPN, on another network, and tell the administrator where the resets occur.
-    .run-3 = clearline doctor --deep
+    .run-3 = clearline doctor -v
     .why-3 = Shows whether the resets follow a pause, a size or nothing, and so which device to look for.
 
 stream-size-cut = A device on the way cuts every answer at the same size

@@ -17,3 +17,7 @@ nothing = Nothing in this text is a known failure of an API call.
 nothing-hint = Give more of it: the lines above, the exception's causes, the HTTP status and body.
 retry-never = Repeating the same call does not help.
 retry-later = Repeating the call later can help.
+verdict-healthy = Calls work from here.
+verdict-degraded = Calls work from here, but something is wrong on the way.
+verdict-inconclusive = Not certain yet.
+facts = facts

@@ -12,7 +12,7 @@ http-reset-before-response = 请求发出后，连接被重置
     .title = 请求发出后，{ $host } 的连接被重置
     .means = 请求已经发出，等来的不是应答而是重置（ECONNRESET）。只出现一次多属偶然：对端重启，或途中的设备丢失了连接。没有人能看出重置发生在哪一刻，所以调用可能已经执行。
     .fix-1 = 在新连接上重试；官方 SDK 会自动重试两次。
-    .run-2 = clearline doctor --deep
+    .run-2 = clearline doctor -v
     .why-2 = 如果重置反复出现，它会比较大小、间隔和新连接，指出起作用的是哪一项。
     .fix-3 = 如果只在这个网络中出现，请网络管理员查明是哪台防火墙、VPN 或代理发出了重置。
 

@@ -167,7 +167,7 @@ proxy-required = 这个网络只有经代理才能出去，而这个客户端没
         （macOS：scutil --proxy，Windows：netsh winhttp show proxy）。
     .fix-2 = 对 Node 另设 NODE_USE_ENV_PROXY=1，否则它的 fetch 不理会 HTTPS_PROXY。
     .fix-3 = 把设置加在程序真正启动的地方：服务的 unit 文件、容器，Claude Code 则是 ~/.claude/settings.json 的 env。
-    .run-4 = clearline doctor --verify
+    .run-4 = clearline doctor
     .why-4 = 用新的设置再试一次调用。
 
 proxy-no-proxy-too-broad = NO_PROXY 让 API 绕过了代理，而代理是唯一的出口
@@ -187,7 +187,7 @@ proxy-no-proxy-missing = 对内部网关的调用被送到了代理
     .fix-1 = 把网关的主机名或其域名加进 NO_PROXY，例如 NO_PROXY=localhost,127.0.0.1,.corp.example，no_proxy 也一样。
     .run-2 = export NO_PROXY="$NO_PROXY,$no_proxy,localhost,127.0.0.1"; export no_proxy="$NO_PROXY"
     .why-2 = 网关在本机时，在当前 shell 中这样设置。
-    .run-3 = clearline doctor --verify
+    .run-3 = clearline doctor
     .why-3 = 用新的设置再试一次调用。
 
 proxy-no-proxy-syntax = NO_PROXY 的写法，这个客户端不认识

@@ -18,7 +18,7 @@ stream-cut = 流传到一半，连接被关闭
     .means = 流没有正常收尾就断了：回答完成之前，有一方关闭了连接。如果总在相同的时长之后发生，就是某个代理或负载均衡的时限在起作用（nginx 和 AWS 负载均衡的默认值都是 60 秒）。流一旦开始，SDK 就不会再自动重试。
     .fix-1 = 如果还没有使用任何输出，重试；否则带上已收到的文本重新发送，让模型接着写。
     .fix-2 = 请代理或网关的运维方把空闲连接的时限提高到 300 秒或更长；nginx 中是 proxy_read_timeout，AWS 上是负载均衡的 idle timeout。
-    .run-3 = clearline doctor --deep
+    .run-3 = clearline doctor -v
     .why-3 = 保持一个长时间的流，显示多少秒后断开、在哪条路径上断开。
 
 stream-reset = 流传到一半，连接被重置
@@ -26,7 +26,7 @@ stream-reset = 流传到一半，连接被重置
     .means = 应答还在到达时，连接被重置（ECONNRESET）。多半是途中的 VPN、路由器或防火墙丢掉了这条连接，或者网络变了：电脑休眠过，或换了 Wi-Fi。已收到的文本是真实的，但不完整。
     .fix-1 = 如果还没有使用任何输出，重试；否则带上已收到的文本重新发送，让模型接着写。
     .fix-2 = 比较开与不开 VPN、换一个网络的结果，把发生重置的位置告诉管理员。
-    .run-3 = clearline doctor --deep
+    .run-3 = clearline doctor -v
     .why-3 = 显示重置与停顿、大小有关，还是毫无规律，由此知道该找哪台设备。
 
 stream-size-cut = 途中的设备总在同一大小处截断应答

@@ -17,3 +17,7 @@ nothing = 这段文字中没有已知的 API 调用故障。
 nothing-hint = 请提供更多内容：上面几行、异常链、HTTP 状态码与响应体。
 retry-never = 重复同样的调用无济于事。
 retry-later = 稍后重试可能有用。
+verdict-healthy = 从这里发出的调用正常。
+verdict-degraded = 从这里发出的调用能够成功，但途中有问题。
+verdict-inconclusive = 尚不能确定。
+facts = 项事实

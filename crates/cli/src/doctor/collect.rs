@@ -1,0 +1,172 @@
+//! What this machine itself says: variables, files, the shape of the credential. Nothing is sent.
+
+use std::path::PathBuf;
+
+use clearline_model::{Dur, Fact, FactId, Foreign, Mono, Path, Secret, Seen, Sent, Source, Stage};
+use clearline_net::{Proxy, ProxyEnv, Target};
+
+/// Where an official SDK would go, and how.
+pub(crate) struct Goal {
+    pub(crate) target: Target,
+    pub(crate) is_default: bool,
+    pub(crate) proxies: ProxyEnv,
+    pub(crate) credential: Option<Secret>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) extra_ca: Option<PathBuf>,
+    pub(crate) public_roots: Option<PathBuf>,
+}
+
+impl Goal {
+    /// The proxy on the way.
+    pub(crate) fn proxy(&self) -> Option<&Proxy> {
+        self.proxies.for_url(self.target.scheme.word(), &self.target.host, self.target.port)
+    }
+}
+
+/// Variables that send a known client to another cloud.
+const ROUTES: [&str; 3] = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"];
+/// What the keys of other providers begin with.
+const OTHERS: [&str; 9] =
+    ["sk-proj-", "sk-or-", "sk-svcacct-", "gsk_", "AIza", "AKIA", "xai-", "hf_", "pplx-"];
+
+/// A fact about this machine.
+fn state(name: &str, value: &str) -> Fact {
+    Fact {
+        id: FactId(0),
+        from: Source::Host,
+        path: Path::default(),
+        stage: Stage::Config,
+        saw: Ok(Seen::State(name.to_owned(), Foreign::new(value))),
+        sent: Sent::No,
+        at: Mono(0),
+        took: Dur::ZERO,
+    }
+}
+
+/// Looks at the environment, and makes the goal of it; the fault where it allows none.
+pub(crate) fn collect(
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> (Vec<Fact>, Result<Goal, clearline_net::Fault>) {
+    let set = |name: &str| lookup(name).filter(|v| !v.is_empty());
+    let mut facts = Vec::new();
+    let configured = set("ANTHROPIC_BASE_URL");
+    let url = configured.clone().unwrap_or_else(|| clearline::DEFAULT_BASE_URL.to_owned());
+    let target = match Target::parse(&url) {
+        Ok(target) => target,
+        Err(fault) => return (facts, Err(fault)),
+    };
+    if configured.is_some() {
+        facts.push(state("base-url", &target.host));
+        facts.extend(target.is_loopback().then(|| state("base-url.loopback", &target.host)));
+        facts.extend(target.base_path.ends_with("/v1").then(|| state("base-url.v1", &target.base_path)));
+        let clear = target.is_plain() && !target.is_loopback();
+        facts.extend(clear.then(|| state("base-url.insecure", &target.host)));
+    }
+    let credential = credential(&set, configured.is_none(), &mut facts);
+    for name in ROUTES.iter().filter(|name| set(name).is_some_and(|v| v != "0")) {
+        facts.push(state("route-switch", name));
+    }
+    proxy_facts(&set, &mut facts);
+    files(&target.host, &mut facts);
+    let proxies = match ProxyEnv::from_lookup(lookup) {
+        Ok(proxies) => proxies,
+        Err(fault) => return (facts, Err(fault)),
+    };
+    let path = |name: &str| set(name).map(PathBuf::from);
+    let goal = Goal {
+        target,
+        is_default: configured.is_none(),
+        proxies,
+        credential,
+        ca_file: path("SSL_CERT_FILE"),
+        extra_ca: path("NODE_EXTRA_CA_CERTS"),
+        public_roots: path("CLEARLINE_PUBLIC_ROOTS"),
+    };
+    (facts, Ok(goal))
+}
+
+/// The credential that an SDK would send, and what its shape says.
+fn credential(
+    set: &dyn Fn(&str) -> Option<String>,
+    is_default: bool,
+    facts: &mut Vec<Fact>,
+) -> Option<Secret> {
+    let (key, token) = (set("ANTHROPIC_API_KEY"), set("ANTHROPIC_AUTH_TOKEN"));
+    if key.is_some() && token.is_some() {
+        facts.push(state("credential.second", "ANTHROPIC_AUTH_TOKEN"));
+    }
+    let Some(value) = key.or(token) else {
+        facts.push(state("credential", "missing"));
+        return None;
+    };
+    let shape = shape(&value, is_default);
+    facts.push(state("credential", shape));
+    (shape == "well").then(|| Secret::new(value.into_bytes()))
+}
+
+/// The shape of a credential, in a word.
+fn shape(value: &str, is_default: bool) -> &'static str {
+    let is_clean =
+        value.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'$' | b'<' | b'>'));
+    let is_placeholder =
+        ["your-api-key", "your_api_key", "xxx"].iter().any(|p| value.to_ascii_lowercase().contains(p));
+    if !is_clean || is_placeholder {
+        "malformed"
+    } else if is_default && OTHERS.iter().any(|prefix| value.starts_with(prefix)) {
+        "other-provider"
+    } else {
+        "well"
+    }
+}
+
+fn proxy_facts(set: &dyn Fn(&str) -> Option<String>, facts: &mut Vec<Fact>) {
+    for name in ["https_proxy", "http_proxy", "all_proxy", "no_proxy"] {
+        let (lower, upper) = (set(name), set(&name.to_ascii_uppercase()));
+        if let (Some(lower), Some(upper)) = (&lower, &upper)
+            && lower != upper
+        {
+            facts.push(state("proxy.both-cases", name));
+        }
+        let has_user = |v: &Option<String>| v.as_deref().is_some_and(|v| v.contains('@'));
+        if name != "no_proxy" && (has_user(&lower) || has_user(&upper)) {
+            facts.push(state("proxy.credentials", name));
+        }
+    }
+}
+
+/// What the system's files say about the name. A file that cannot be read says nothing.
+fn files(host: &str, facts: &mut Vec<Fact>) {
+    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let line = hosts.lines().map(|l| l.split('#').next().unwrap_or_default()).find(|l| {
+        let mut words = l.split_whitespace();
+        words.next().is_some() && words.any(|name| name.eq_ignore_ascii_case(host))
+    });
+    if let Some(line) = line.filter(|_| host != "localhost") {
+        facts.push(state("hosts", line.split_whitespace().next().unwrap_or_default()));
+    }
+    if let Ok(text) = std::fs::read_to_string("/etc/resolv.conf") {
+        let servers: Vec<&str> =
+            text.lines().filter_map(|l| l.trim().strip_prefix("nameserver")).map(str::trim).collect();
+        facts.push(state("resolvers", &servers.join(" ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shape_of_a_credential_is_told_without_it() {
+        for (value, is_default, expected) in [
+            ("sk-ant-fake-1", true, "well"),
+            ("sk-ant-fake-1\n", true, "malformed"),
+            ("\"sk-ant-fake-1\"", true, "malformed"),
+            ("$ANTHROPIC_API_KEY", true, "malformed"),
+            ("<your key>", true, "malformed"),
+            ("sk-proj-fake", true, "other-provider"),
+            ("sk-proj-fake", false, "well"),
+        ] {
+            assert_eq!(shape(value, is_default), expected, "{value:?}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The verdict: what the rules found, what that hides, and in which order it is to be fixed.
+
+use std::collections::BTreeSet;
+
+use clearline_model::{Cause, Confidence, Finding, Layer, Proof, Role, Status, Verdict, classify};
+
+use crate::evidence::Evidence;
+use crate::rules;
+
+/// Judges the evidence.
+#[must_use]
+pub fn judge(evidence: &Evidence) -> Verdict {
+    let mut findings = rules::findings(evidence);
+    if let Some((fact, failure)) = evidence.end() {
+        // What no rule understands keeps its weakest true cause.
+        let cause = classify(fact.stage, &failure, fact.sent);
+        if !findings.iter().any(|f| f.cause == cause && f.role == Role::Root) {
+            let proof = vec![Proof::One(fact.id)];
+            findings.push(Finding { cause, role: Role::Root, confidence: Confidence::Certain, proof });
+        }
+    }
+    suppress(&mut findings);
+    findings.sort_by_key(|f| (f.role, order(f.cause.row().layer), std::cmp::Reverse(f.confidence)));
+    let has = |role: Role| findings.iter().any(|f| f.role == role);
+    let status = match (evidence.end(), evidence.reference().next()) {
+        (None, None) if !has(Role::Root) => Status::Inconclusive,
+        (Some(_), _) => Status::Failing,
+        (None, _) if has(Role::Root) => Status::Failing,
+        (None, _) if has(Role::Contributing) => Status::Degraded,
+        (None, _) => Status::Healthy,
+    };
+    Verdict { status, findings, open: Vec::new() }
+}
+
+/// Removes what others explain. A settings fault that stops the call before anything is sent hides nothing else.
+fn suppress(findings: &mut Vec<Finding>) {
+    let roots: Vec<Cause> = findings.iter().filter(|f| f.role == Role::Root).map(|f| f.cause).collect();
+    let hidden: BTreeSet<Cause> = roots.iter().flat_map(|root| explained(*root)).collect();
+    findings.retain(|f| !hidden.contains(&f.cause));
+    // Two names for the end of one call: the rule's is the stronger one.
+    let ends: Vec<Cause> = findings.iter().filter(|f| f.role == Role::Root).map(|f| f.cause).collect();
+    if ends.contains(&Cause::AuthMissing) || ends.contains(&Cause::AuthMalformedKey) {
+        findings.retain(|f| f.cause != Cause::AuthInvalid);
+    }
+}
+
+/// Everything that a cause explains, and what that explains in turn.
+fn explained(cause: Cause) -> BTreeSet<Cause> {
+    let (mut seen, mut open) = (BTreeSet::new(), vec![cause]);
+    while let Some(next) = open.pop() {
+        for cause in next.row().explains {
+            if seen.insert(*cause) {
+                open.push(*cause);
+            }
+        }
+    }
+    seen.remove(&cause);
+    seen
+}
+
+/// The order in which causes have to be fixed: a call passes the layers one after the other.
+const fn order(layer: Layer) -> u8 {
+    match layer {
+        Layer::Config => 0,
+        Layer::Clock => 1,
+        Layer::Dns => 2,
+        Layer::Net => 3,
+        Layer::Tcp => 4,
+        Layer::Proxy => 5,
+        Layer::Tls => 6,
+        Layer::Http => 7,
+        Layer::Gateway => 8,
+        Layer::Edge => 9,
+        Layer::Auth | Layer::Cloud => 10,
+        Layer::Request => 11,
+        Layer::Quota => 12,
+        Layer::Server => 13,
+        Layer::Stream => 14,
+        Layer::Client => 15,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clearline_model::{
+        Axis, CertFault, Dur, Fact, FactId, Failure, Foreign, Limit, Mono, Path, ProbeId, Route, Seen, Sent,
+        Source, Stage, Trust,
+    };
+
+    use super::*;
+    use crate::evidence::REFERENCE;
+
+    fn path(host: &str) -> Path {
+        Path { host: host.to_owned(), route: Some(Route::Direct), ..Path::default() }
+    }
+
+    fn fact(stage: Stage, path: Path, saw: Result<Seen, Failure>) -> Fact {
+        let from = Source::Probe(ProbeId(0));
+        Fact { id: FactId(0), from, path, stage, saw, sent: Sent::No, at: Mono(0), took: Dur(0) }
+    }
+
+    fn reference(stage: Stage, p: Path, saw: Result<Seen, Failure>) -> Fact {
+        fact(stage, Path { client: Some(REFERENCE.to_owned()), ..p }, saw)
+    }
+
+    fn state(name: &str, value: &str) -> Fact {
+        let saw = Ok(Seen::State(name.to_owned(), Foreign::new(value)));
+        Fact { from: Source::Host, ..fact(Stage::Config, Path::default(), saw) }
+    }
+
+    fn verdict(facts: Vec<Fact>) -> (Status, Vec<(Cause, Role)>) {
+        let verdict = judge(&Evidence::new(facts));
+        (verdict.status, verdict.findings.iter().map(|f| (f.cause, f.role)).collect())
+    }
+
+    const API: &str = "api.anthropic.com";
+
+    #[test]
+    fn a_stronger_cause_hides_the_weak_one_and_is_proved_by_a_flip() {
+        let file = Path { trust: Some(Trust::File("/ca.pem".into())), ..path(API) };
+        let system = Path { trust: Some(Trust::System), ..path(API) };
+        let unknown = Err(Failure::Cert(CertFault::UnknownIssuer));
+        let well = Ok(Seen::Handshake { version: 13, alpn: None, issuer: Foreign::new("Example Corp") });
+        let facts = vec![
+            reference(Stage::Handshake, file.clone(), unknown.clone()),
+            fact(Stage::Handshake, system.clone(), well),
+        ];
+        let judged = judge(&Evidence::new(facts));
+        assert_eq!(judged.status, Status::Failing);
+        let [only] = judged.findings.as_slice() else { panic!("{:?}", judged.findings) };
+        assert_eq!(only.cause, Cause::ConfigCaFileReplacesRoots);
+        assert_eq!(only.proof, [Proof::Flip(FactId(0), FactId(1), Axis::Trust)]);
+        // The near miss: no store verifies it, so the file is not the reason.
+        let facts =
+            vec![reference(Stage::Handshake, file, unknown.clone()), fact(Stage::Handshake, system, unknown)];
+        assert_eq!(verdict(facts).1, [(Cause::TlsUntrustedRoot, Role::Root)]);
+    }
+
+    #[test]
+    fn rules_fire_and_near_misses_stay_silent() {
+        let refused = Err(Failure::Refused);
+        let gone = Err(Failure::Rcode(3, None));
+        let addresses = |a: &str| Ok(Seen::Addresses(vec![a.parse().unwrap()]));
+        let own = "gw.example";
+        for (facts, expected) in [
+            (
+                vec![state("base-url", own), reference(Stage::Connect, path(own), refused.clone())],
+                Cause::ConfigBaseUrlDead,
+            ),
+            (vec![reference(Stage::Connect, path(API), refused.clone())], Cause::TcpRefused),
+            (
+                vec![
+                    reference(Stage::Resolve, path(own), gone.clone()),
+                    fact(Stage::Resolve, path(API), addresses("192.0.2.1")),
+                ],
+                Cause::ConfigBaseUrlUnknownHost,
+            ),
+            (vec![reference(Stage::Resolve, path(own), gone)], Cause::DnsNameNotFound),
+            (
+                vec![
+                    reference(Stage::Resolve, path(API), addresses("0.0.0.0")),
+                    reference(Stage::Connect, path(API), refused.clone()),
+                ],
+                Cause::DnsSinkhole,
+            ),
+            (
+                vec![
+                    state("hosts", "127.0.0.1"),
+                    reference(Stage::Resolve, path(API), addresses("127.0.0.1")),
+                    reference(Stage::Connect, path(API), refused),
+                ],
+                Cause::ConfigHostsOverride,
+            ),
+            (
+                vec![state("credential", "malformed"), reference(Stage::Head, path(API), Ok(Seen::Complete))],
+                Cause::AuthMalformedKey,
+            ),
+        ] {
+            let (status, causes) = verdict(facts);
+            assert_eq!((status, causes.as_slice()), (Status::Failing, &[(expected, Role::Root)][..]));
+        }
+    }
+
+    #[test]
+    fn a_broken_family_degrades_and_a_family_without_a_route_does_not() {
+        let v4 = Path { family: Some(4), ..path(API) };
+        let v6 = Path { family: Some(6), ..path(API) };
+        let well = || reference(Stage::Stream, path(API), Ok(Seen::Complete));
+        let connected = || fact(Stage::Connect, v4.clone(), Ok(Seen::Connected));
+        let late = fact(Stage::Connect, v6.clone(), Err(Failure::TimedOut(Limit::Connect)));
+        assert_eq!(
+            verdict(vec![well(), connected(), late]),
+            (Status::Degraded, vec![(Cause::TcpIpv6Broken, Role::Contributing)])
+        );
+        let none = fact(Stage::Connect, v6, Err(Failure::Unreachable(clearline_model::Icmp::NoRoute)));
+        assert_eq!(verdict(vec![well(), connected(), none]), (Status::Healthy, vec![]));
+    }
+
+    #[test]
+    fn nothing_seen_is_inconclusive() {
+        assert_eq!(verdict(vec![]).0, Status::Inconclusive);
+    }
+
+    proptest::proptest! {
+        /// The order of control facts, and facts of other hosts, change nothing.
+        #[test]
+        fn irrelevant_and_shuffled_facts_change_nothing(swap in proptest::bool::ANY, noise in 0_usize..4) {
+            let file = Path { trust: Some(Trust::File("/ca.pem".into())), ..path(API) };
+            let well = Ok(Seen::Handshake { version: 13, alpn: None, issuer: Foreign::default() });
+            let mut controls = vec![
+                fact(Stage::Handshake, Path { trust: Some(Trust::System), ..path(API) }, well),
+                state("unrelated", "x"),
+            ];
+            controls.extend((0..noise).map(|_| fact(Stage::Resolve, path("control.example"), Err(Failure::NoAddress))));
+            if swap {
+                controls.reverse();
+            }
+            let mut facts = vec![reference(Stage::Handshake, file, Err(Failure::Cert(CertFault::UnknownIssuer)))];
+            facts.extend(controls);
+            proptest::prop_assert_eq!(verdict(facts).1, vec![(Cause::ConfigCaFileReplacesRoots, Role::Root)]);
+        }
+    }
+}
