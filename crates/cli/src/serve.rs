@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clearline::{Client, PoolKey};
-use clearline_gateway::{Gateway, LogTarget, Options, Readers};
+use clearline_gateway::{AlertRules, Gateway, LogTarget, Options, Readers};
 
 use crate::exit::Failure;
 use crate::settings::Settings;
@@ -34,7 +34,16 @@ pub(crate) struct Wanted {
 /// Everything that keeps a gateway from starting, in words.
 pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Gateway, Failure> {
     let aliases = wanted.keys.iter().map(|k| k.alias.clone()).collect();
-    let readers = Readers::new(wanted.log.clone(), aliases);
+    let rules = AlertRules {
+        target_milli: u32::try_from(settings.number("alert.target")).unwrap_or(1000),
+        window: settings.time("alert.window"),
+        ..AlertRules::default()
+    };
+    let readers = Readers::with_alerts(wanted.log.clone(), aliases, rules);
+    let command = settings.text("alert.command").to_owned();
+    if !command.is_empty() {
+        readers.on_alert(Box::new(move |line| hand_over(&command, line)));
+    }
     let options = Options {
         listen: wanted.listen,
         admin: wanted.admin,
@@ -54,6 +63,22 @@ pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Gatew
     };
     let client = client(settings, &wanted.upstream, wanted.keys, Arc::clone(&readers))?;
     Gateway::bind(options, client, readers).await.map_err(Failure::usage)
+}
+
+/// Runs the command of the alerts, beside everything else; one that hangs holds up nothing.
+fn hand_over(command: &str, line: &str) {
+    use std::io::Write as _;
+    let child =
+        std::process::Command::new("sh").args(["-c", command]).stdin(std::process::Stdio::piped()).spawn();
+    let line = format!("{line}\n");
+    match child {
+        Ok(mut child) => drop(std::thread::spawn(move || {
+            // A command that reads nothing has its reasons.
+            let _read = child.stdin.take().is_some_and(|mut stdin| stdin.write_all(line.as_bytes()).is_ok());
+            let _ended = child.wait().is_ok();
+        })),
+        Err(e) => crate::out::note(&format!("clearline: the command of the alerts cannot be run: {e}")),
+    }
 }
 
 fn usize_of(n: u64) -> usize {

@@ -63,7 +63,6 @@ enum State {
 struct Reading {
     body: clearline_net::Body,
     reader: Reader,
-    head: Option<(StatusCode, HeaderMap)>,
     idle: Pin<Box<Sleep>>,
     complete: bool,
 }
@@ -218,11 +217,10 @@ impl Attempt {
         };
         self.events = reader.is_events();
         self.steps.push_back(Step::Head(status.as_u16(), limits));
-        self.head = Some((status, parts.headers.clone()));
+        self.head = Some((status, parts.headers));
         self.state = State::Reading(Box::new(Reading {
             body,
             reader,
-            head: Some((status, parts.headers)),
             idle: Box::pin(tokio::time::sleep(self.idle.into())),
             complete: false,
         }));
@@ -295,11 +293,13 @@ impl Attempt {
     fn ended(&mut self) {
         let State::Reading(reading) = std::mem::replace(&mut self.state, State::Over) else { return };
         if matches!(reading.reader, Reader::Error) {
-            return self.answered(&reading);
+            return self.answered();
         }
         let whole =
             if matches!(reading.reader, Reader::Whole { .. }) { self.collect() } else { Bytes::new() };
-        match reading.reader.end(&whole) {
+        let none = HeaderMap::new();
+        let headers = self.head.as_ref().map_or(&none, |(_, headers)| headers);
+        match reading.reader.end(&whole, headers) {
             Ok(usage) => self.finish(usage),
             Err(failure) => {
                 self.fail_as(
@@ -335,8 +335,8 @@ impl Attempt {
     }
 
     /// An error answer is complete, or as complete as it will be.
-    fn answered(&mut self, reading: &Reading) {
-        let Some((status, mut headers)) = reading.head.clone() else { return };
+    fn answered(&mut self) {
+        let Some((status, mut headers)) = self.head.take() else { return };
         let body = self.collect();
         let api = clearline_wire::parse_error(status.as_u16(), &headers, &body);
         let failure = Failure::Status(status.as_u16(), api.kind, api.origin);

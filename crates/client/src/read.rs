@@ -10,7 +10,7 @@ pub(crate) enum Reader {
     /// A stream of events: judged by `message_stop`.
     Events { watch: Box<Watch>, content: bool, error: bool },
     /// A success that is complete before it is passed on, unless it is larger than [`WHOLE_MAX`].
-    Whole { path: String, status: StatusCode, headers: HeaderMap },
+    Whole { path: String, status: StatusCode },
     /// A success that is passed on as it comes: what clearline does not know, and what grew too large to be held.
     Passing { seen: bool },
     /// An error answer, kept in case it is the one that the caller gets.
@@ -60,7 +60,7 @@ impl Reader {
             .get(header::CONTENT_TYPE)
             .is_some_and(|v| v.as_bytes().to_ascii_lowercase().starts_with(b"application/json"));
         if is_messages || json {
-            Ok(Self::Whole { path: path.to_owned(), status, headers: headers.clone() })
+            Ok(Self::Whole { path: path.to_owned(), status })
         } else {
             Ok(Self::Passing { seen: false })
         }
@@ -112,13 +112,13 @@ impl Reader {
     }
 
     /// The body ended cleanly; `held` is all of it where it is read as a whole.
-    pub(crate) fn end(&self, held: &[u8]) -> Result<Usage, Failure> {
+    pub(crate) fn end(&self, held: &[u8], headers: &HeaderMap) -> Result<Usage, Failure> {
         match self {
             Self::Events { watch, .. } => match watch.end(true) {
                 None => Ok(watch.usage()),
                 Some(end) => Err(Failure::Ended(end)),
             },
-            Self::Whole { path, status, headers } => {
+            Self::Whole { path, status } => {
                 match clearline_wire::message::judge(path, status.as_u16(), headers, held) {
                     Ok(reply) => Ok(reply.map(|r| r.usage).unwrap_or_default()),
                     Err(framing) => Err(Failure::Framing(framing)),

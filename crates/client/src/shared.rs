@@ -149,14 +149,19 @@ const fn concerns(output: &Output) -> Option<CallId> {
     }
 }
 
+/// The longest sleep of the timer.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Wakes the engine when it asked for it. Ends with the client.
 async fn tick(brain: Weak<Brain>) {
     loop {
         let Some(strong) = brain.upgrade() else { return };
         let (rearm, until) = strong.arm();
         drop(strong);
-        // Without a wish there is nothing to wait for; look now and then whether the client still lives.
-        let at = until.unwrap_or_else(|| Instant::now() + std::time::Duration::from_secs(60));
+        // Also without a wish of the engine it looks now and then: whether the client still lives, and because the
+        // timers of attempts, which lie further ahead, then do not wake the runtime's driver when they are set.
+        let soon = Instant::now() + LOOK;
+        let at = until.map_or(soon, |until| until.min(soon));
         tokio::select! {
             () = tokio::time::sleep_until(at) => {}
             () = rearm.notified() => continue,

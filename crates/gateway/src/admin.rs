@@ -82,6 +82,7 @@ async fn status(State(shown): State<Shown>) -> impl IntoResponse {
         "listen": shown.gateway.to_string(),
         "state": if shown.draining.load(Ordering::Acquire) { "draining" } else { "ready" },
         "log": log,
+        "alert": shown.readers.alert(),
         "in_flight": shown.readers.metrics.in_flight.load(Ordering::Relaxed),
         "connections": shown.readers.metrics.connections.load(Ordering::Relaxed),
         "calls": summary.calls,

@@ -5,6 +5,7 @@
 //! have the API's error shape and carry `clearline-cause` (`answer`). Log, metrics and summary are [`Readers`].
 
 mod admin;
+mod alerts;
 mod answer;
 mod guard;
 mod ids;
@@ -17,6 +18,7 @@ mod server;
 mod service;
 mod wrap;
 
+pub use alerts::{Alert, AlertRules};
 pub use options::{BindError, CallerToken, LogTarget, Options};
-pub use readers::{Readers, Summary};
+pub use readers::{Readers, Summary, Tell};
 pub use server::Gateway;

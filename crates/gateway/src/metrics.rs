@@ -100,7 +100,7 @@ impl Metrics {
     }
 
     /// Everything in the text format of Prometheus.
-    pub(crate) fn text(&self, losses: &Losses) -> String {
+    pub(crate) fn text(&self, losses: &Losses, alert: Option<Cause>) -> String {
         let mut out = String::with_capacity(4096);
         head(&mut out, "clearline_calls_total", "counter", "Calls that are over.");
         for (row, column, n) in self.calls.seen() {
@@ -119,6 +119,15 @@ impl Metrics {
             put(&mut out, "clearline_refused_total", &format!("cause=\"{}\"", cause_at(column)), n);
         }
         self.histogram(&mut out);
+        head(
+            &mut out,
+            "clearline_alert",
+            "gauge",
+            "1 while the success rate is below its target, by the cause.",
+        );
+        if let Some(cause) = alert {
+            put(&mut out, "clearline_alert", &format!("cause=\"{cause}\""), 1);
+        }
         for (name, kind, help, n) in [
             ("clearline_calls_in_flight", "gauge", "Requests being served.", gauge(&self.in_flight)),
             ("clearline_connections", "gauge", "Connections of callers.", gauge(&self.connections)),

@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context as Task, Poll};
 
 use clearline::Observer;
 use clearline_model::{CallId, CallRecord, Cause, Dur, Event, EventKind, Outcome};
 
+use crate::alerts::{Alert, AlertRules, Alerts};
 use crate::line::{self, Context};
 use crate::log::Log;
 use crate::metrics::Metrics;
@@ -101,25 +102,57 @@ thread_local! {
     static STARTING: RefCell<Option<Arc<Context>>> = const { RefCell::new(None) };
 }
 
+/// Takes a line of JSON.
+pub type Tell = Box<dyn Fn(&str) + Send + Sync>;
+
 /// Log, metrics and summary of all calls of a client. Made before the client, and given to it as its observer.
 pub struct Readers {
     pub(crate) log: Log,
     pub(crate) metrics: Metrics,
     summary: Mutex<Summary>,
     pending: Mutex<BTreeMap<CallId, Pending>>,
+    alerts: Mutex<Alerts>,
+    on_alert: OnceLock<Tell>,
 }
 
 impl Readers {
     /// Opens the log. `aliases` are the names of the pool's keys, in their order.
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "the caller has no use for the target afterwards")]
     pub fn new(target: LogTarget, aliases: Vec<String>) -> Arc<Self> {
+        Self::with_alerts(target, aliases, AlertRules::default())
+    }
+
+    /// The same with other rules for alerts.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "the caller has no use for the target afterwards")]
+    pub fn with_alerts(target: LogTarget, aliases: Vec<String>, rules: AlertRules) -> Arc<Self> {
         Arc::new(Self {
             log: Log::open(&target),
             metrics: Metrics::new(aliases),
             summary: Mutex::default(),
             pending: Mutex::default(),
+            alerts: Mutex::new(Alerts::new(rules)),
+            on_alert: OnceLock::new(),
         })
+    }
+
+    /// Tells every alert, as one line of JSON, to this function as well. Only the first one that is given counts; it must
+    /// not block.
+    pub fn on_alert(&self, tell: Tell) {
+        let _first = self.on_alert.set(tell).is_ok();
+    }
+
+    /// The cause of the alert that runs.
+    pub(crate) fn alert(&self) -> Option<Cause> {
+        self.alerts.lock().unwrap_or_else(PoisonError::into_inner).running().map(|(cause, _)| cause)
+    }
+
+    fn tell(&self, alert: &Alert, now: clearline_model::Mono) {
+        let line = line::alert(alert, now);
+        if let Some(tell) = self.on_alert.get() {
+            tell(&line);
+        }
+        self.log.line(line);
     }
 
     /// What all calls so far came to.
@@ -133,7 +166,7 @@ impl Readers {
     /// The metrics in the text format of Prometheus.
     #[must_use]
     pub fn metrics(&self) -> String {
-        self.metrics.text(&self.log.losses)
+        self.metrics.text(&self.log.losses, self.alert())
     }
 
     /// Returns when all log lines so far are written.
@@ -185,6 +218,10 @@ impl Observer for Readers {
     fn ended(&self, record: &CallRecord) {
         self.metrics.ended(record);
         self.summary.lock().unwrap_or_else(PoisonError::into_inner).add(record);
+        let alert = self.alerts.lock().unwrap_or_else(PoisonError::into_inner).add(record);
+        if let Some(alert) = alert {
+            self.tell(&alert, record.ended);
+        }
         if self.log.is_on() {
             self.change(record.call, |p| p.record = Some(record.clone()));
         }

@@ -95,6 +95,10 @@ pub fn body_hint(body: &[u8]) -> Option<Dur> {
 /// cannot be read, it is one minute, the length of these windows.
 #[must_use]
 pub fn limits(headers: &HeaderMap) -> Limits {
+    let organization = headers.get("anthropic-organization-id").map_or(0, |v| fnv1a(v.as_bytes()));
+    if !headers.keys().any(|name| name.as_str().starts_with("anthropic-ratelimit-")) {
+        return Limits { organization, ..Limits::default() };
+    }
     let date = own_date(headers);
     let window = |kind: &str| {
         let get = |part: &str| text(headers, &format!("anthropic-ratelimit-{kind}-{part}")).map(str::trim);
@@ -109,7 +113,7 @@ pub fn limits(headers: &HeaderMap) -> Limits {
         tokens: window("tokens"),
         input_tokens: window("input-tokens"),
         output_tokens: window("output-tokens"),
-        organization: headers.get("anthropic-organization-id").map_or(0, |v| fnv1a(v.as_bytes())),
+        organization,
     }
 }
 

@@ -103,6 +103,7 @@ impl Settings {
     }
 
     fn value(&self, key: &str) -> Option<&Value> {
+        debug_assert!(table::find(key).is_some(), "there is no setting {key}");
         self.0.get(key).map(|e| &e.value)
     }
 

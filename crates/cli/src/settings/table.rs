@@ -71,6 +71,20 @@ pub(crate) const ROWS: &[Setting] = &[
     row("timeout.first_byte_stream", TIME, "120s", "The same where a stream was asked for"),
     row("timeout.idle", TIME, "60s", "Silence in an answer; pings count as life"),
     row(
+        "alert.target",
+        Kind::Count { min: 0, max: 1000 },
+        "990",
+        "Success rate below which there is an alert, thousandths; 0: none",
+    ),
+    row("alert.window", TIME, "300s", "Over which time the success rate is taken"),
+    row("alert.command", Kind::Text, "", "Shell command that gets every alert as JSON on its standard input"),
+    row(
+        "lang",
+        Kind::Word(&["auto", "en", "zh-CN"]),
+        "auto",
+        "Language of the output; auto follows the locale",
+    ),
+    row(
         "network.allow_insecure",
         Kind::Flag,
         "false",

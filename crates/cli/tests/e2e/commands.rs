@@ -398,3 +398,50 @@ fn one_call_is_verified_and_timed_or_its_cause_is_shown() {
     assert_eq!(code, 2);
     assert!(err.contains("ANTHROPIC_API_KEY"), "{err}");
 }
+
+#[test]
+fn an_alert_names_the_cause_in_the_log_the_metrics_and_to_a_command() {
+    let home = Folder::new();
+    let api = Server::sim(
+        &home,
+        &format!(
+            "{QUICK}[[fault]]\nname = \"x\"\nstatus = 529\nheaders = {{ x-should-retry = \"false\" }}\n"
+        ),
+    );
+    let (log, told) = (home.0.join("gateway.jsonl"), home.0.join("told.jsonl"));
+    let mut command = clearline(&home.0);
+    command.args([
+        "gateway",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+        "--upstream",
+        &api.url,
+        "--log",
+    ]);
+    command.arg(&log).env("CLEARLINE_ALERT_COMMAND", format!("cat >> {}", told.display()));
+    let mut gateway = Server::start(&mut command);
+    let mut line = String::new();
+    gateway.out.read_line(&mut line).unwrap();
+    let admin = line.trim().strip_prefix("admin on http://").unwrap().parse().unwrap();
+    for _ in 0..25 {
+        message(gateway.addr(), "sk-ant-fake-own", "Hello");
+    }
+    let metrics = ask(admin, "GET", "/metrics", "", "");
+    assert!(metrics.contains("clearline_alert{cause=\"server.overloaded\"} 1"), "{metrics}");
+    assert_eq!(gateway.stop().0, 0);
+    let text = std::fs::read_to_string(&log).unwrap();
+    let alerts: Vec<Value> = text
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .filter(|l: &Value| l["event"] == "alert")
+        .collect();
+    let [alert] = alerts.as_slice() else { panic!("{alerts:?}") };
+    assert_eq!((&alert["cause"], &alert["blame"]), (&"server.overloaded".into(), &"provider".into()));
+    // The command runs beside the gateway; its file is there when it has ended.
+    while std::fs::read_to_string(&told).is_ok_and(|t| t.is_empty()) || !told.exists() {
+        std::thread::yield_now();
+    }
+    assert!(std::fs::read_to_string(&told).unwrap().contains("server.overloaded"));
+}
