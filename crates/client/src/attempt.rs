@@ -355,7 +355,7 @@ impl Attempt {
         self.held.clear();
         if self.bytes > 0 {
             // A body that broke off is shorter than its head says; a HEAD's has none at all.
-            headers.remove(http::header::CONTENT_LENGTH);
+            clearline_wire::headers::retain(&mut headers, |name| name != http::header::CONTENT_LENGTH);
         }
         let saved = Some(Saved { status, headers, body, cause });
         self.steps.push_back(Step::Failed(Box::new(Failed { miss, saved, detail: api.message })));

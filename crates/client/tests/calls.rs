@@ -198,6 +198,26 @@ mod calls {
     }
 
     #[tokio::test]
+    async fn a_subscriptions_token_is_never_replaced() {
+        let token = "sk-ant-oat01-fake-tokn";
+        let scenario = format!("{QUICK}[keys]\nknown = [\"{}\", \"{token}\"]\n", KEYS[0]);
+        let bench = Bench::new(&scenario, 1, |_| ()).await;
+        let keys = || -> Vec<String> {
+            let key = |e: &clearline_sim::SimEvent| {
+                if let SimEventKind::Request { key, .. } = &e.kind { key.clone() } else { None }
+            };
+            bench.sim.events().iter().filter_map(key).collect()
+        };
+        let mut ask = request("/v1/messages", &body(false));
+        ask.headers.remove("x-api-key");
+        for (bearer, seen) in [(token, "tokn"), ("sk-ant-fake-own", "ch-1")] {
+            ask.headers.insert("authorization", format!("Bearer {bearer}").parse().unwrap());
+            assert_eq!(whole(bench.client.call(ask.clone()).await.unwrap()).await.0, 200);
+            assert!(keys().last().unwrap().ends_with(seen), "{:?}", keys());
+        }
+    }
+
+    #[tokio::test]
     async fn a_single_refused_key_is_passed_on_after_one_attempt() {
         let scenario = format!("{QUICK}[keys]\nknown = [\"sk-ant-fake-other\"]\n");
         let bench = Bench::new(&scenario, 1, |_| ()).await;

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use clearline_model::{Cause, Secret};
+use clearline_wire::headers::retain;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode, Uri};
@@ -141,7 +142,7 @@ impl Guard {
         if !self.is_ours(host.host()) {
             return Err(FOREIGN_HOST);
         }
-        headers.remove(HOST);
+        retain(headers, |name| name != HOST);
         Ok(())
     }
 
@@ -159,7 +160,7 @@ impl Guard {
     fn check_origin(&self, headers: &mut HeaderMap) -> Result<(), Refusal> {
         let known = |v: &http::HeaderValue| self.origins.iter().any(|o| o.as_bytes() == v.as_bytes());
         if headers.get_all(ORIGIN).iter().all(known) {
-            headers.remove(ORIGIN);
+            retain(headers, |name| name != ORIGIN);
             Ok(())
         } else {
             Err(FOREIGN_ORIGIN)
@@ -199,10 +200,10 @@ impl Guard {
         let by_bearer = bearer.and_then(find);
         let any = headers.contains_key("x-api-key") || headers.contains_key(AUTHORIZATION);
         if by_key.is_some() {
-            headers.remove("x-api-key");
+            retain(headers, |name| name != "x-api-key");
         }
         if by_bearer.is_some() {
-            headers.remove(AUTHORIZATION);
+            retain(headers, |name| name != AUTHORIZATION);
         }
         by_key.or(by_bearer).map(Some).ok_or(if any { WRONG_TOKEN } else { NO_TOKEN })
     }

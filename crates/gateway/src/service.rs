@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use clearline::{Client, Reply, ReplyBody};
 use clearline_model::{CallerId, Cause, Foreign};
+use clearline_wire::headers::retain;
 use clearline_wire::strip_hop_by_hop;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, EXPECT, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -124,7 +125,7 @@ impl Service {
         let mut headers = parts.headers;
         strip_hop_by_hop(&mut headers);
         // The gateway has answered it already.
-        headers.remove(EXPECT);
+        retain(&mut headers, |name| name != EXPECT);
         if self.readers.log.is_on() {
             context.model = clearline_wire::peek(&body).model.as_deref().map(Foreign::new);
         }
@@ -191,9 +192,7 @@ fn reshaped(
     let (head, content) = answer::shaped(status, cause, &message).into_parts();
     let mut answer = pass(status, headers, content);
     let out = answer.headers_mut();
-    for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, ETAG] {
-        out.remove(name);
-    }
+    retain(out, |name| ![CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, ETAG].contains(name));
     out.extend(head.headers);
     answer
 }

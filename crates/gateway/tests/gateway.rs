@@ -180,6 +180,67 @@ mod gateway {
     }
 
     #[tokio::test]
+    async fn headers_keep_their_order_and_values_both_ways() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let upstream = listener.local_addr().unwrap();
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (mut head, mut byte) = (Vec::new(), [0]);
+            while !head.ends_with(b"\r\n\r\n") {
+                stream.read_exact(&mut byte).await.unwrap();
+                head.push(byte[0]);
+            }
+            let answer = "HTTP/1.1 404 Not Found\r\nx-b: 1\r\nrequest-id: req_1\r\nconnection: x-hop, close\r\nx-a: 2\r\nx-hop: 3\r\n\
+                x-b: 4\r\nretry-after: 7\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8(head).unwrap()
+        });
+        let served = serve(&format!("http://{upstream}"), &[], |_| ()).await;
+        let request = "GET /v1/any?q=1 HTTP/1.1\r\nX-First: 1\r\nhost: localhost\r\nx-api-key: sk-ant-fake-own\r\n\
+            Connection: close, x-gone\r\nAnthropic-Beta: a, b\r\nx-gone: 2\r\nx-zeta: 3\r\nproxy-authorization: 4\r\n\
+            x-alpha: 5\r\nanthropic-beta: c\r\n\r\n";
+        let answer = raw(served.addr, request.as_bytes()).await;
+        let names = |head: &str| {
+            let lines = head.lines().skip(1).take_while(|l| !l.is_empty());
+            lines.map(|l| l.to_ascii_lowercase()).collect::<Vec<_>>()
+        };
+        let sent = names(&asked.await.unwrap());
+        let host = format!("host: {upstream}");
+        assert_eq!(
+            sent,
+            [
+                host.as_str(),
+                "x-first: 1",
+                "x-api-key: sk-ant-fake-own",
+                "anthropic-beta: a, b",
+                "anthropic-beta: c",
+                "x-zeta: 3",
+                "x-alpha: 5"
+            ]
+        );
+        let got = names(&answer);
+        let upstreams: Vec<_> = got
+            .iter()
+            .filter(|l| {
+                !l.starts_with("x-request-id") && !l.starts_with("traceparent") && !l.starts_with("date")
+            })
+            .collect();
+        assert_eq!(
+            upstreams,
+            [
+                "x-b: 1",
+                "x-b: 4",
+                "request-id: req_1",
+                "x-a: 2",
+                "retry-after: 7",
+                "content-type: application/json",
+                "connection: close",
+                "content-length: 2"
+            ]
+        );
+    }
+
+    #[tokio::test]
     async fn ids_are_taken_or_made_and_the_log_holds_the_whole_record() {
         let api = sim(&format!("{QUICK}[[fault]]\nname = \"x\"\nfirst = 1\nstatus = 500\n")).await;
         let served = serve(&api.base_url(), &["sk-ant-fake-pool"], |_| ()).await;

@@ -139,11 +139,23 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
 /// Removes what is only for the next hop, with what `Connection` names. Everything else stays as it is.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let named = headers.get_all(header::CONNECTION).iter().filter_map(|v| v.to_str().ok());
-    let mut gone: Vec<HeaderName> =
+    let named: Vec<HeaderName> =
         named.flat_map(|v| v.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
-    gone.extend(headers.keys().filter(|name| is_hop_by_hop(name)).cloned());
-    for name in gone {
-        headers.remove(name);
+    retain(headers, |name| !is_hop_by_hop(name) && !named.contains(name));
+}
+
+/// Keeps the headers whose names are wanted, in their order; [`HeaderMap::remove`] would move the last one into the gap.
+pub fn retain(headers: &mut HeaderMap, mut keep: impl FnMut(&HeaderName) -> bool) {
+    if headers.keys().all(&mut keep) {
+        return;
+    }
+    let mut last = None;
+    for (name, value) in std::mem::take(headers) {
+        // Only the first of several values of a name comes with it.
+        last = name.or(last);
+        if let Some(name) = last.as_ref().filter(|name| keep(name)) {
+            headers.append(name.clone(), value);
+        }
     }
 }
 
@@ -159,6 +171,23 @@ mod tests {
             map.append(*name, value.parse().unwrap());
         }
         map
+    }
+
+    #[test]
+    fn what_is_kept_keeps_its_order() {
+        let mut headers = map(&[
+            ("a", "1"),
+            ("connection", "close, x-hop"),
+            ("b", "2"),
+            ("x-hop", "3"),
+            ("c", "4"),
+            ("b", "5"),
+            ("proxy-authorization", "6"),
+            ("d", "7"),
+        ]);
+        strip_hop_by_hop(&mut headers);
+        let left: Vec<_> = headers.iter().map(|(n, v)| format!("{n}{}", v.to_str().unwrap())).collect();
+        assert_eq!(left, ["a1", "b2", "b5", "c4", "d7"]);
     }
 
     #[test]

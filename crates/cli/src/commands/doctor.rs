@@ -25,6 +25,9 @@ pub(crate) struct Doctor {
     /// Stops before the call that spends a token
     #[arg(long)]
     no_call: bool,
+    /// The model of that call
+    #[arg(long, value_name = "NAME", default_value = "claude-haiku-5-5")]
+    model: String,
     /// Contacts nobody but the target and its proxy
     #[arg(long)]
     only_target: bool,
@@ -50,7 +53,12 @@ impl Doctor {
             Ok(goal) => {
                 let fence =
                     Fence::parse(setup::variable("CLEARLINE_FENCE").as_deref()).map_err(Failure::usage)?;
-                let limits = Limits { only_target: self.only_target, no_call: self.no_call, step: STEP };
+                let limits = Limits {
+                    only_target: self.only_target,
+                    no_call: self.no_call,
+                    step: STEP,
+                    model: &self.model,
+                };
                 let progress = out::Progress::new();
                 let on = |what: &str| progress.show(&format!("{what} … {}", Dur::from(begun.elapsed())));
                 let seen = serve::one_thread()?.block_on(async {

@@ -31,17 +31,24 @@ const ADDRESSES_MAX: usize = 6;
 
 /// What the doctor may do.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub(crate) struct Limits<'a> {
     /// Nobody but the target is contacted.
     pub(crate) only_target: bool,
     /// No call that spends tokens.
     pub(crate) no_call: bool,
     /// The longest wait for a connection, a handshake and a head.
     pub(crate) step: Dur,
+    /// The model that is called.
+    pub(crate) model: &'a str,
 }
 
 /// Runs the probes and appends what they saw. `on` hears what is being done.
-pub(crate) async fn run(goal: &Goal, fence: &Fence, limits: Limits, on: &(dyn Fn(&str) + Sync)) -> Vec<Fact> {
+pub(crate) async fn run(
+    goal: &Goal,
+    fence: &Fence,
+    limits: Limits<'_>,
+    on: &(dyn Fn(&str) + Sync),
+) -> Vec<Fact> {
     let mut doctor = Doctor { goal, fence, limits, begun: Instant::now(), facts: Vec::new(), probe: 0 };
     doctor.examine(on).await;
     doctor.facts
@@ -50,7 +57,7 @@ pub(crate) async fn run(goal: &Goal, fence: &Fence, limits: Limits, on: &(dyn Fn
 struct Doctor<'a> {
     goal: &'a Goal,
     fence: &'a Fence,
-    limits: Limits,
+    limits: Limits<'a>,
     begun: Instant,
     facts: Vec<Fact>,
     probe: u32,
@@ -320,7 +327,7 @@ impl<'a> Doctor<'a> {
     /// One token, streamed: complete only with `message_stop`.
     async fn call(&mut self, way: &Way<'a>) {
         let body = serde_json::json!({
-            "model": "claude-haiku-5-5", "max_tokens": 1, "stream": true,
+            "model": self.limits.model, "max_tokens": 1, "stream": true,
             "messages": [{"role": "user", "content": "Hi"}],
         });
         let Some(request) = self.request(Method::POST, "/v1/messages", true, &body.to_string()) else {

@@ -108,10 +108,13 @@ fn compose(
     let mut message = http::Request::new(Full::new(request.body.clone()));
     *message.method_mut() = request.method.clone();
     *message.uri_mut() = uri;
-    let mut headers = request.headers.clone();
-    // The body is here already: there is nothing to wait for.
-    headers.remove(EXPECT);
+    let mut headers = HeaderMap::with_capacity(request.headers.len() + 2);
     headers.insert(HOST, inner.host_header.clone());
+    // The body is here already, so there is nothing to expect.
+    let passed = request.headers.iter().filter(|(name, _)| **name != EXPECT && **name != HOST);
+    for (name, value) in passed {
+        headers.append(name.clone(), value.clone());
+    }
     if let Some(secret) = key.and_then(|k| inner.keys.get(usize::try_from(k.0).ok()?)) {
         replace_credential(&mut headers, secret.secret.expose()).map_err(|e| wrong(&e))?;
     }
@@ -132,7 +135,7 @@ fn replace_credential(headers: &mut HeaderMap, key: &[u8]) -> Result<(), http::h
     if is_bearer {
         headers.insert(AUTHORIZATION, value);
     } else {
-        headers.remove(AUTHORIZATION);
+        clearline_wire::headers::retain(headers, |name| name != AUTHORIZATION);
         headers.insert(KEY, value);
     }
     Ok(())
