@@ -14,6 +14,11 @@ const PROGRAMS: [(&str, &str); 6] = [
     ("unshare", "util-linux"),
 ];
 
+/// Where the entry of the TypeScript SDK is.
+pub(crate) fn node() -> PathBuf {
+    sh::target().join("node").join("node_modules").join("@anthropic-ai").join("sdk").join("index.mjs")
+}
+
 /// Where the Python libraries are.
 pub(crate) fn python() -> PathBuf {
     sh::target().join("python").join("bin").join("python")
@@ -29,10 +34,62 @@ pub(crate) fn run() -> Result<(), String> {
     if !python().exists() && !has_venv() {
         missing.push("python3-venv");
     }
+    if !has("node") {
+        missing.push("nodejs");
+    }
+    if !has("npm") {
+        missing.push("npm");
+    }
     if !missing.is_empty() {
         packages(&missing)?;
     }
-    libraries()
+    libraries()?;
+    modules()
+}
+
+/// The modules of `xtask/node.txt`.
+fn modules() -> Result<(), String> {
+    let folder = sh::target().join("node");
+    let Some(wanted) = wanted("node.txt", &folder)? else { return Ok(()) };
+    if !has("npm") {
+        say("missing: npm; the tests of the TypeScript SDK will be skipped");
+        return Ok(());
+    }
+    say(&format!("installing the modules of xtask/node.txt into {}", folder.display()));
+    let prefix = folder.display().to_string();
+    let modules = wanted.lines().filter(|l| !l.starts_with('#') && !l.trim().is_empty()).map(str::trim);
+    let fixed = ["install", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix", &prefix];
+    let arguments: Vec<&str> = fixed.into_iter().chain(modules).collect();
+    let made = std::fs::create_dir_all(&folder)
+        .map_err(|e| format!("{}: {e}", folder.display()))
+        .and_then(|()| sh::run(command("npm", &arguments), "npm install"));
+    installed(&folder, &wanted, made, "the TypeScript SDK")
+}
+
+/// A list of libraries, unless just this one is installed already.
+fn wanted(list: &str, folder: &std::path::Path) -> Result<Option<String>, String> {
+    let list = sh::root().join("xtask").join(list);
+    let wanted = std::fs::read_to_string(&list).map_err(|e| format!("{}: {e}", list.display()))?;
+    let is_there = std::fs::read_to_string(folder.join("installed.txt")).is_ok_and(|has| has == wanted);
+    Ok((!is_there).then_some(wanted))
+}
+
+/// Remembers what was installed; in CI nothing may be missing.
+fn installed(
+    folder: &std::path::Path,
+    wanted: &str,
+    made: Result<(), String>,
+    what: &str,
+) -> Result<(), String> {
+    let stamp = folder.join("installed.txt");
+    match made {
+        Ok(()) => std::fs::write(&stamp, wanted).map_err(|e| format!("{}: {e}", stamp.display())),
+        Err(why) if is_ci() => Err(why),
+        Err(why) => {
+            say(&format!("{why}; the tests of {what} will be skipped"));
+            Ok(())
+        }
+    }
 }
 
 /// Whether Python can make a virtual environment; Debian packs a part of it apart.
@@ -60,31 +117,20 @@ fn packages(missing: &[&str]) -> Result<(), String> {
 
 /// The Python libraries of `xtask/python.txt`, once for each version of that file.
 fn libraries() -> Result<(), String> {
-    let list = sh::root().join("xtask").join("python.txt");
-    let wanted = std::fs::read_to_string(&list).map_err(|e| format!("{}: {e}", list.display()))?;
     let folder = sh::target().join("python");
-    let stamp = folder.join("installed.txt");
-    if std::fs::read_to_string(&stamp).is_ok_and(|has| has == wanted) {
-        return Ok(());
-    }
+    let Some(wanted) = wanted("python.txt", &folder)? else { return Ok(()) };
     if !has("python3") {
         say("missing: python3; the tests of the Python SDK will be skipped");
         return Ok(());
     }
     say(&format!("installing the Python libraries of xtask/python.txt into {}", folder.display()));
-    let (folder_text, list_text) = (folder.display().to_string(), list.display().to_string());
-    let made = sh::run(command("python3", &["-m", "venv", &folder_text]), "python3 -m venv").and_then(|()| {
-        let pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", &list_text];
+    let list = sh::root().join("xtask").join("python.txt").display().to_string();
+    let venv = folder.display().to_string();
+    let made = sh::run(command("python3", &["-m", "venv", &venv]), "python3 -m venv").and_then(|()| {
+        let pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", &list];
         sh::run(command(python(), &pip), "pip install")
     });
-    match made {
-        Ok(()) => std::fs::write(&stamp, wanted).map_err(|e| format!("{}: {e}", stamp.display())),
-        Err(why) if is_ci() => Err(why),
-        Err(why) => {
-            say(&format!("{why}; the tests of the Python SDK will be skipped"));
-            Ok(())
-        }
-    }
+    installed(&folder, &wanted, made, "the Python SDK")
 }
 
 /// Whether nothing may be skipped.

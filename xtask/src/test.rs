@@ -60,6 +60,10 @@ fn tests() -> Result<(), String> {
     if python.exists() {
         tests.env("CLEARLINE_TEST_PYTHON", python);
     }
+    let node = setup::node();
+    if node.exists() {
+        tests.env("CLEARLINE_TEST_NODE_SDK", node);
+    }
     let skipped = watched(tests)?;
     if skipped.is_empty() {
         return Ok(());

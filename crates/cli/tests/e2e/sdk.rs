@@ -23,11 +23,28 @@ fn python() -> Option<String> {
 
 /// Makes the calls, a pair of URL and case each, in one process: starting Python takes longer than they do.
 fn calls(python: &str, asked: &[(&str, &str)]) -> Vec<Value> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/sdk.py");
-    let mut child = Command::new(python)
+    let mut command = Command::new(python);
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/sdk.py"));
+    answers(command, asked)
+}
+
+/// The same with the TypeScript SDK; nothing, said aloud, where it is not installed.
+fn node_calls(asked: &[(&str, &str)]) -> Option<Vec<Value>> {
+    let Some(sdk) = std::env::var("CLEARLINE_TEST_NODE_SDK").ok().filter(|p| !p.is_empty()) else {
+        skip(
+            "the TypeScript SDK: CLEARLINE_TEST_NODE_SDK does not name the entry of the module of xtask/node.txt",
+        );
+        return None;
+    };
+    let mut command = Command::new("node");
+    command.args([concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/sdk.mjs"), &sdk]);
+    Some(answers(command, asked))
+}
+
+fn answers(mut command: Command, asked: &[(&str, &str)]) -> Vec<Value> {
+    let mut child = command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())
-        .arg(script)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -134,6 +151,50 @@ fn through_the_gateway_the_calls_succeed_that_can() {
             assert_eq!((&seen["ok"], &seen["text"]), expected, "{scenario}: {seen}");
         }
     }
+}
+
+/// The TypeScript SDK likewise: its calls succeed where they can, and fail with its own classes where they must.
+#[test]
+fn the_typescript_sdk_sees_through_the_gateway_what_it_would_see_of_the_api() {
+    let home = Folder::new();
+    let rule = |fault: &str| format!("[[fault]]\nname = \"x\"\n{fault}\n");
+    let error_event =
+        "every = 2\nerror_event = { at = 1, kind = \"overloaded_error\", message = \"Overloaded\" }";
+    let table = [
+        (String::new(), "message", Value::Null, Value::Null),
+        (String::new(), "stream", Value::Null, Value::Null),
+        (rule("every = 2\nstatus = 529"), "stream", Value::Null, Value::Null),
+        (rule("every = 2\nreset = \"after_request\""), "message", Value::Null, Value::Null),
+        (rule(error_event), "stream", Value::Null, Value::Null),
+        (String::new(), "message:no-such-model", json!("NotFoundError"), json!(404)),
+        (rule("status = 429\nretry_after = 3600"), "message", json!("RateLimitError"), json!(429)),
+        (rule("status = 529"), "stream", json!("OverloadedError"), json!(529)),
+    ];
+    let apis: Vec<_> = table.iter().map(|(s, ..)| Server::sim(&home, &format!("{QUICK}{s}"))).collect();
+    let gateways: Vec<_> = apis.iter().map(|api| gateway(&home, api, POOL)).collect();
+    // Twice each, so that a rule for every second request meets both.
+    let asked: Vec<_> =
+        gateways.iter().zip(&table).flat_map(|(g, (_, case, ..))| [(g.url.as_str(), *case); 2]).collect();
+    let Some(seen) = node_calls(&asked) else { return };
+    for ((scenario, case, class, status), pair) in table.iter().zip(seen.chunks(2)) {
+        for seen in pair {
+            if *class == Value::Null {
+                assert_eq!(
+                    (&seen["ok"], &seen["text"]),
+                    (&json!(true), &json!(expected())),
+                    "{scenario} {case}: {seen}"
+                );
+            } else {
+                assert_eq!((&seen["class"], &seen["status"]), (class, status), "{scenario} {case}: {seen}");
+            }
+        }
+    }
+    // A stream that breaks after its first text is an error, never a short answer.
+    let api = Server::sim(&home, &format!("{QUICK}{}", rule("cut_at_event = 5")));
+    let gateway = gateway(&home, &api, POOL);
+    let seen = node_calls(&[(gateway.url.as_str(), "stream")]).unwrap();
+    assert_eq!(seen[0]["ok"], false, "{seen:?}");
+    assert!(seen[0]["message"].as_str().unwrap().contains("stream.cut"), "{seen:?}");
 }
 
 /// Where a call must fail, the SDK raises its own class, with the upstream's id.
