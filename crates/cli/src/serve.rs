@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clearline::{Client, PoolKey};
 use clearline_gateway::{AlertRules, Gateway, LogTarget, Options, Readers};
+use clearline_model::Dur;
 
 use crate::exit::Failure;
 use crate::settings::Settings;
@@ -25,6 +26,8 @@ pub(crate) struct Wanted {
     pub(crate) prefix: Option<String>,
     /// Where the log goes.
     pub(crate) log: LogTarget,
+    /// How long running calls may take after the stop; `None` leaves it to the settings.
+    pub(crate) drain: Option<Dur>,
 }
 
 /// Puts client and gateway together and listens.
@@ -57,7 +60,7 @@ pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Gatew
         header_timeout: settings.time("gateway.header_timeout"),
         body_timeout: settings.time("gateway.body_timeout"),
         connections_max: usize_of(settings.number("gateway.connections_max")),
-        drain: settings.time("gateway.drain"),
+        drain: wanted.drain.unwrap_or_else(|| settings.time("gateway.drain")),
         has_pool: !wanted.keys.is_empty(),
         log: wanted.log,
     };

@@ -47,6 +47,7 @@ impl Gateway {
             keys: setup::keys(&settings, true)?,
             prefix: None,
             log: serve::log_target(settings.text("gateway.log")),
+            drain: None,
         };
         let (upstream, pool, log) = (wanted.upstream.clone(), wanted.keys.len(), wanted.log.clone());
         serve::one_thread()?.block_on(async {

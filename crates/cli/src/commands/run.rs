@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clearline_gateway::LogTarget;
-use clearline_model::SettingOrigin;
+use clearline_model::{Dur, SettingOrigin};
 
 use crate::exit::Failure;
 use crate::serve::{self, Wanted};
@@ -50,6 +50,8 @@ impl Run {
             keys,
             prefix: Some(prefix.clone()),
             log,
+            // The program has ended; whatever it left behind does not hold its exit up for long.
+            drain: Some(Dur::secs(2)),
         };
         let (code, summary) = serve::one_thread()?.block_on(async {
             let gateway = serve::gateway(&settings, wanted).await?;
