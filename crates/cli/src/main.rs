@@ -2,11 +2,11 @@
 
 mod commands;
 mod demo;
-mod doctor;
 mod exit;
 mod lines;
 mod look;
 mod out;
+mod saved;
 mod serve;
 mod settings;
 mod setup;

@@ -1,5 +1,7 @@
 //! The facts of one diagnosis, and the questions that rules ask of them.
 
+use std::net::IpAddr;
+
 use clearline_model::{Axis, Fact, FactId, Failure, Foreign, Path, Seen, Source, Stage};
 
 /// The name of the client whose call is judged.
@@ -39,7 +41,14 @@ impl Evidence {
 
     /// Where its call ends.
     pub(crate) fn end(&self) -> Option<(&Fact, Failure)> {
-        self.reference().find_map(|f| Some((f, f.saw.as_ref().err().copied()?)))
+        let ended = self.reference().find(|f| f.saw.is_err() && !self.is_passed_by(f))?;
+        Some((ended, ended.saw.as_ref().err().copied()?))
+    }
+
+    /// Whether the reference client went on to another address after this failure.
+    fn is_passed_by(&self, failed: &Fact) -> bool {
+        let is_later = |f: &&Fact| f.id > failed.id && f.stage == Stage::Connect && f.saw.is_ok();
+        failed.stage == Stage::Connect && self.reference().any(|f| is_later(&f))
     }
 
     /// The first fact that fits.
@@ -55,12 +64,37 @@ impl Evidence {
         })
     }
 
+    /// Everything that was said under this name, wherever it was seen.
+    pub(crate) fn said<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a Fact, &'a Foreign)> {
+        self.facts.iter().filter_map(move |f| match &f.saw {
+            Ok(Seen::State(own, value)) if own == name => Some((f, value)),
+            Ok(_) | Err(_) => None,
+        })
+    }
+
+    /// What was seen at a stage, by probes and the reference client alike.
+    pub(crate) fn at(&self, stage: Stage) -> impl Iterator<Item = &Fact> {
+        self.facts.iter().filter(move |f| f.stage == stage)
+    }
+
+    /// The addresses that the reference client was given.
+    pub(crate) fn addresses(&self) -> &[IpAddr] {
+        let found = self.reference().find_map(|f| match &f.saw {
+            Ok(Seen::Addresses(all)) => Some(all.as_slice()),
+            Ok(_) | Err(_) => None,
+        });
+        found.unwrap_or_default()
+    }
+
     /// The control experiment: a fact of the same stage whose path differs in this axis alone, and which went well.
     pub(crate) fn flip(&self, fact: &Fact, axis: Axis) -> Option<&Fact> {
         let bare = |path: &Path| Path { client: None, ..path.clone() };
         let own = bare(&fact.path);
         self.facts.iter().find(|other| {
-            other.stage == fact.stage && other.saw.is_ok() && bare(&other.path).differs(&own) == [axis]
+            // A handshake that took any certificate says nothing of a store.
+            let is_judged = axis != Axis::Trust || other.path.trust.is_some();
+            let is_well = other.stage == fact.stage && other.saw.is_ok();
+            is_well && is_judged && bare(&other.path).differs(&own) == [axis]
         })
     }
 

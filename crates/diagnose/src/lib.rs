@@ -6,10 +6,12 @@
 
 mod evidence;
 mod judge;
+mod plan;
 mod rules;
 
 pub use evidence::{Evidence, REFERENCE};
 pub use judge::judge;
+pub use plan::{Goal, PATIENCE, Probe, Step, What, family, next};
 
 /// The cases of the rules, for whoever lists what can name a cause.
 #[must_use]

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use crate::failure::{Failure, Sent, Stage};
 use crate::id::{CallId, FactId, ProbeId};
 use crate::secret::Foreign;
-use crate::time::{Dur, Mono};
+use crate::time::{Dur, Mono, Wall};
 
 /// Who saw it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Source {
     /// A probe of the doctor.
     Probe(ProbeId),
@@ -31,7 +32,8 @@ pub enum Source {
 }
 
 /// How the way led out.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Route {
     /// Without a proxy.
     Direct,
@@ -40,7 +42,8 @@ pub enum Route {
 }
 
 /// Against which roots a certificate was judged.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Trust {
     /// The operating system's store.
     System,
@@ -50,48 +53,87 @@ pub enum Trust {
     File(String),
 }
 
+/// What a DNS message travelled over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// A datagram (RFC 1035 section 4.2.1).
+    Udp,
+    /// A connection (RFC 7766).
+    Tcp,
+}
+
 /// The circumstances under which something was seen. `None` means: does not apply, or was left as it is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Path {
     /// The host that was meant.
     pub host: String,
+    /// The port, where it is not the target's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// The resolver that was asked; `None` is the system's way.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resolver: Option<IpAddr>,
+    /// What the question travelled over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
     /// 4 or 6.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub family: Option<u8>,
     /// The address.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
     /// The way out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<Route>,
     /// The server name of the handshake; `Some("")` sends none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server_name: Option<String>,
     /// What was offered as ALPN.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub alpn: Option<String>,
     /// Size of the ClientHello, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hello: Option<u16>,
     /// The trust store.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub trust: Option<Trust>,
     /// The maximum segment size that was asked for, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mss: Option<u16>,
     /// 11 or 20.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<u8>,
     /// Size of the request's body, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<u64>,
     /// The connection had been used before.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reused: Option<bool>,
+    /// How long the connection was left silent before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Dur>,
     /// Which credential, by alias; `Some("")` sends none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
     /// The client whose behaviour was followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
 }
 
 /// The axes of a [`Path`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Axis {
     /// The host.
     Host,
+    /// The port.
+    Port,
     /// The resolver.
     Resolver,
+    /// What the question travelled over.
+    Transport,
     /// The address family.
     Family,
     /// The address.
@@ -114,6 +156,8 @@ pub enum Axis {
     Body,
     /// Reuse.
     Reused,
+    /// The silence before.
+    Idle,
     /// The credential.
     Credential,
     /// The client.
@@ -126,7 +170,9 @@ impl Path {
     pub fn differs(&self, other: &Self) -> Vec<Axis> {
         let pairs = [
             (Axis::Host, self.host != other.host),
+            (Axis::Port, self.port != other.port),
             (Axis::Resolver, self.resolver != other.resolver),
+            (Axis::Transport, self.transport != other.transport),
             (Axis::Family, self.family != other.family),
             (Axis::Address, self.address != other.address),
             (Axis::Route, self.route != other.route),
@@ -138,6 +184,7 @@ impl Path {
             (Axis::Http, self.http != other.http),
             (Axis::Body, self.body != other.body),
             (Axis::Reused, self.reused != other.reused),
+            (Axis::Idle, self.idle != other.idle),
             (Axis::Credential, self.credential != other.credential),
             (Axis::Client, self.client != other.client),
         ];
@@ -145,8 +192,47 @@ impl Path {
     }
 }
 
+/// A certificate as it was shown, whether it is trusted or not.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Certificate {
+    /// Whose it is.
+    pub subject: Foreign,
+    /// Who signed it.
+    pub issuer: Foreign,
+    /// Its serial number, in hexadecimal digits.
+    pub serial: Foreign,
+    /// The names that it is for.
+    pub names: Vec<Foreign>,
+    /// Its first moment.
+    pub from: Wall,
+    /// Its last moment.
+    pub until: Wall,
+    /// Size of its public key, bits; of the modulus for RSA, of the field for elliptic curves.
+    pub key_bits: u32,
+    /// Where its issuer can be fetched (RFC 5280 section 4.2.2.1).
+    pub issuers_at: Vec<Foreign>,
+    /// How many certificates were shown with it.
+    pub chain: u8,
+}
+
+/// How the events of a stream came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Pace {
+    /// How many events came.
+    pub events: u32,
+    /// From the request to the first.
+    pub first: Dur,
+    /// From the request to the last.
+    pub last: Dur,
+    /// The longest silence between two reads, with the one before an end that was not well.
+    pub gap: Dur,
+    /// Whether the length was announced, which a stream that is passed on as it comes cannot do.
+    pub sized: bool,
+}
+
 /// What was seen when a stage went well.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Seen {
     /// Addresses, in the order of the answer.
     Addresses(Vec<IpAddr>),
@@ -163,6 +249,8 @@ pub enum Seen {
         /// Issuer of the leaf.
         issuer: Foreign,
     },
+    /// The certificate of a handshake that was stopped, or judged elsewhere.
+    Shown(Box<Certificate>),
     /// An answer's head.
     Head {
         /// The status.
@@ -172,12 +260,14 @@ pub enum Seen {
     },
     /// A complete answer.
     Complete,
+    /// How a stream's events came.
+    Paced(Pace),
     /// A setting, file or other state of this machine: its name and what it says.
     State(String, Foreign),
 }
 
 /// One observation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Fact {
     /// Its place in the evidence.
     pub id: FactId,

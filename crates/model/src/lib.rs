@@ -21,7 +21,7 @@ pub use ask::{Ask, Hint, Limits, Repeat, Usage, Window};
 pub use cause::{Blame, Cause, CauseRow, Charge, Layer, Retry, UnknownCause};
 pub use classify::classify;
 pub use event::{Event, EventKind, HeadSeen, KeyState, Outcome};
-pub use fact::{Axis, Fact, Path, Route, Seen, Source, Trust};
+pub use fact::{Axis, Certificate, Fact, Pace, Path, Route, Seen, Source, Transport, Trust};
 pub use failure::{
     CertFault, ConfigFault, ErrorKind, Failure, Framing, Icmp, Limit, LocalFault, Origin, Sent, Stage,
     StreamEnd,

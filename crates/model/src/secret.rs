@@ -105,6 +105,14 @@ impl serde::Serialize for Foreign {
     }
 }
 
+/// What was saved is read back in its escaped form.
+impl<'de> serde::Deserialize<'de> for Foreign {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+        Ok(Self::new(&text))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -130,7 +130,70 @@ pub async fn open(
     limits: &Limits,
     on: &mut (dyn FnMut(Stage, Dur) + Send),
 ) -> Result<Conn, Fault> {
-    let (tcp, addr) = reach(fence, &route, addrs, (limits, on)).await?;
+    let laid = lay(fence, &route, addrs, (limits, &mut *on)).await?;
+    let Laid { mut stream, tcp, addr, reply, absolute } = laid;
+    let at = |fault: Fault| if fault.addr.is_none() { fault.at(addr) } else { fault };
+    if route.target.scheme == Scheme::Https {
+        let begun = Instant::now();
+        let tls = Arc::clone(&route.tls);
+        stream = Box::new(handshake(stream, &route.target.host, tls, limits.handshake).await.map_err(at)?);
+        on(Stage::Handshake, begun.elapsed().into());
+    }
+    let proxy_auth = absolute.as_ref().and(route.proxy).and_then(Proxy::basic).as_ref().and_then(sensitive);
+    let mut conn = speak(stream, tcp, (route.key(), addr)).await?;
+    conn.absolute = absolute;
+    conn.proxy_auth = proxy_auth;
+    conn.tunnel = reply;
+    Ok(conn)
+}
+
+/// A way that bytes can go: connected, and through the proxy where there is one.
+pub struct Laid {
+    pub(crate) stream: Stream,
+    tcp: Arc<TcpStream>,
+    addr: SocketAddr,
+    reply: Option<TunnelReply>,
+    absolute: Option<String>,
+}
+
+impl Laid {
+    /// A connection without a proxy.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, where the connection is gone already.
+    pub fn direct(tcp: TcpStream) -> Result<Self, Fault> {
+        let addr = tcp.peer_addr().map_err(|e| Fault::io(Stage::Connect, &e))?;
+        let tcp = Arc::new(tcp);
+        Ok(Self { stream: Box::new(Tcp(Arc::clone(&tcp))), tcp, addr, reply: None, absolute: None })
+    }
+
+    /// The address at the other end: the proxy's where there is one.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// What the proxy answered to CONNECT.
+    #[must_use]
+    pub const fn reply(&self) -> Option<&TunnelReply> {
+        self.reply.as_ref()
+    }
+}
+
+/// Everything before TLS: resolve, connect and tunnel, as [`open`] does them.
+///
+/// # Errors
+///
+/// The fault of the step that failed.
+pub async fn lay(
+    fence: &Fence,
+    route: &Route<'_>,
+    addrs: &[SocketAddr],
+    how: (&Limits, &mut (dyn FnMut(Stage, Dur) + Send)),
+) -> Result<Laid, Fault> {
+    let (limits, on) = how;
+    let (tcp, addr) = reach(fence, route, addrs, (limits, &mut *on)).await?;
     let tcp = Arc::new(tcp);
     let at = |fault: Fault| if fault.addr.is_none() { fault.at(addr) } else { fault };
     let mut stream: Stream = Box::new(Tcp(Arc::clone(&tcp)));
@@ -146,24 +209,13 @@ pub async fn open(
         if forwards {
             absolute = Some(format!("http://{}", route.target.authority()));
         } else {
-            let host = tunnel_host(fence, &route, limits.resolve).await?;
+            let host = tunnel_host(fence, route, limits.resolve).await?;
             let place = (host.as_str(), route.target.port);
             reply = tunnel::ask(&mut stream, proxy, place, limits.tunnel).await.map_err(at)?;
         }
         on(Stage::Tunnel, begun.elapsed().into());
     }
-    if route.target.scheme == Scheme::Https {
-        let begun = Instant::now();
-        let tls = Arc::clone(&route.tls);
-        stream = Box::new(handshake(stream, &route.target.host, tls, limits.handshake).await.map_err(at)?);
-        on(Stage::Handshake, begun.elapsed().into());
-    }
-    let proxy_auth = absolute.as_ref().and(route.proxy).and_then(Proxy::basic).as_ref().and_then(sensitive);
-    let mut conn = speak(stream, tcp, (route.key(), addr)).await?;
-    conn.absolute = absolute;
-    conn.proxy_auth = proxy_auth;
-    conn.tunnel = reply;
-    Ok(conn)
+    Ok(Laid { stream, tcp, addr, reply, absolute })
 }
 
 fn sensitive(secret: &Secret) -> Option<HeaderValue> {

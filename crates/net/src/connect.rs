@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clearline_model::{Dur, Failure, Icmp, Limit, LocalFault, Stage};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -37,7 +37,7 @@ pub async fn connect(fence: &Fence, addrs: &[SocketAddr], limit: Dur) -> Attempt
             match fence.check(Egress::Addr(addr)) {
                 Ok(pass) => {
                     tried.push(addr);
-                    drop(running.spawn(dial(pass, addr)));
+                    drop(running.spawn(dial_to(pass, addr, None)));
                 }
                 Err(fault) => {
                     worst = telling(worst, fault);
@@ -71,7 +71,20 @@ pub(crate) fn moment_after(limit: Dur) -> Instant {
     Instant::now() + Duration::from(limit).min(FAR)
 }
 
-async fn dial(_pass: Pass, addr: SocketAddr) -> Attempt {
+/// Connects to one address. `mss` asks for segments of at most so many bytes, both ways (RFC 9293 section 3.7.1).
+///
+/// # Errors
+///
+/// A fault of [`Stage::Connect`] with the address.
+pub async fn dial(fence: &Fence, addr: SocketAddr, mss: Option<u16>, limit: Dur) -> Result<TcpStream, Fault> {
+    let pass = fence.check(Egress::Addr(addr))?;
+    match tokio::time::timeout(limit.into(), dial_to(pass, addr, mss)).await {
+        Ok(attempt) => attempt.map(|(stream, _)| stream),
+        Err(_late) => Err(Fault::new(Stage::Connect, Failure::TimedOut(Limit::Connect)).at(addr)),
+    }
+}
+
+async fn dial_to(_pass: Pass, addr: SocketAddr, mss: Option<u16>) -> Attempt {
     let failed = |error: io::Error| {
         let mut fault = Fault::io(Stage::Connect, &error).at(addr);
         if addr.is_ipv6() && fault.failure == Failure::Local(LocalFault::Ports) {
@@ -80,7 +93,11 @@ async fn dial(_pass: Pass, addr: SocketAddr) -> Attempt {
         }
         fault
     };
-    let stream = TcpStream::connect(addr).await.map_err(failed)?;
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
+    if let Some(mss) = mss {
+        SockRef::from(&socket).set_tcp_mss(mss.into()).map_err(failed)?;
+    }
+    let stream = socket.connect(addr).await.map_err(failed)?;
     // Neither option decides whether the call can succeed.
     drop(stream.set_nodelay(true));
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE.into()).with_interval(KEEPALIVE.into());

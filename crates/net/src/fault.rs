@@ -34,6 +34,12 @@ impl Fault {
         classify(self.stage, &self.failure, self.sent)
     }
 
+    /// What an error of the operating system means at a stage.
+    #[must_use]
+    pub fn of_io(stage: Stage, error: &io::Error) -> Self {
+        Self::io(stage, error)
+    }
+
     pub(crate) fn detailed(mut self, text: &str) -> Self {
         self.detail = Foreign::new(text);
         self

@@ -7,6 +7,8 @@ mod conn;
 mod connect;
 mod fault;
 mod fence;
+mod hello;
+mod peek;
 mod pool;
 mod proxy;
 mod resolve;
@@ -16,18 +18,21 @@ mod tunnel;
 mod wire;
 
 pub use body::Body;
-pub use conn::{Conn, Limits, MAX_HEAD_BYTES, MAX_HEADERS, ReqBody, Route, SendLimits, open};
-pub use connect::{HEAD_START, KEEPALIVE, connect};
+pub use conn::{Conn, Laid, Limits, MAX_HEAD_BYTES, MAX_HEADERS, ReqBody, Route, SendLimits, lay, open};
+pub use connect::{HEAD_START, KEEPALIVE, connect, dial};
 pub use fault::Fault;
 pub use fence::{Egress, Fence, FenceError, Pass};
+pub use hello::{Hello, Reply, hello};
 pub use hyper::body::Incoming;
+pub use peek::{Offer, Peek, peek};
 pub use pool::{IDLE_LIMIT, MAX_IDLE, Pool, Want};
 pub use proxy::{Proxy, ProxyEnv, parse_proxy};
 pub use resolve::resolve;
 pub use rustls::ClientConfig;
 pub use target::{Scheme, Target};
-pub use tls::{TrustSettings, handshake, tls_config};
+pub use tls::{TrustSettings, handshake, tls_config, verify};
 pub use tunnel::{MAX_TUNNEL_HEAD, TunnelReply};
+pub use wire::{Io, Stream};
 
 #[cfg(test)]
 mod tests;

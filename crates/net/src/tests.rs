@@ -63,7 +63,7 @@ fn reset(stream: TcpStream) {
 }
 
 fn trust(extra: &[PathBuf], public: Option<PathBuf>) -> TrustSettings {
-    TrustSettings { only: None, extra: extra.to_vec(), public_roots: public, system: false }
+    TrustSettings { only: None, extra: extra.to_vec(), public_roots: public, system: false, fallback: true }
 }
 
 async fn open_to(url: &str, proxy: Option<&Proxy>, tls: Arc<ClientConfig>) -> Result<Conn, Fault> {

@@ -5,9 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clearline_model::{CertFault, ConfigFault, Dur, Failure, Limit, Stage};
+use clearline_model::{CertFault, ConfigFault, Dur, Failure, Limit, Stage, Wall};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
     SignatureScheme,
@@ -31,11 +32,13 @@ pub struct TrustSettings {
     pub public_roots: Option<PathBuf>,
     /// Whether the system's store comes first.
     pub system: bool,
+    /// Whether the public roots stand in for an empty system store.
+    pub fallback: bool,
 }
 
 impl Default for TrustSettings {
     fn default() -> Self {
-        Self { only: None, extra: Vec::new(), public_roots: None, system: true }
+        Self { only: None, extra: Vec::new(), public_roots: None, system: true, fallback: true }
     }
 }
 
@@ -45,6 +48,34 @@ impl Default for TrustSettings {
 ///
 /// `Config(CaFile)` where a file is missing or unreadable, `Config(NoRoots)` where no root is left.
 pub fn tls_config(trust: &TrustSettings) -> Result<Arc<ClientConfig>, Fault> {
+    config_with(Arc::new(Verifier(verifier(trust)?)))
+}
+
+/// A configuration around a verifier.
+pub(crate) fn config_with(verifier: Arc<dyn ServerCertVerifier>) -> Result<Arc<ClientConfig>, Fault> {
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|e| Fault::new(Stage::Config, Failure::Os(5)).detailed(&e.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// rustls's own verifier over the roots that are trusted.
+fn verifier(trust: &TrustSettings) -> Result<Arc<WebPkiServerVerifier>, Fault> {
+    let roots = Arc::new(roots(trust)?);
+    WebPkiServerVerifier::builder_with_provider(roots, provider()).build().map_err(|e| {
+        Fault::new(Stage::Config, Failure::Config(ConfigFault::NoRoots)).detailed(&e.to_string())
+    })
+}
+
+fn roots(trust: &TrustSettings) -> Result<RootCertStore, Fault> {
     let mut roots = RootCertStore::empty();
     match &trust.only {
         Some(file) => add_file(&mut roots, file)?,
@@ -52,7 +83,7 @@ pub fn tls_config(trust: &TrustSettings) -> Result<Arc<ClientConfig>, Fault> {
             if trust.system {
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             }
-            if roots.is_empty() {
+            if roots.is_empty() && trust.fallback {
                 match &trust.public_roots {
                     Some(file) => add_file(&mut roots, file)?,
                     None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
@@ -66,19 +97,32 @@ pub fn tls_config(trust: &TrustSettings) -> Result<Arc<ClientConfig>, Fault> {
     if roots.is_empty() {
         return Err(Fault::new(Stage::Config, Failure::Config(ConfigFault::NoRoots)));
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let strict =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build().map_err(
-            |e| Fault::new(Stage::Config, Failure::Config(ConfigFault::NoRoots)).detailed(&e.to_string()),
-        )?;
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| Fault::new(Stage::Config, Failure::Os(5)).detailed(&e.to_string()))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Verifier(strict)))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(roots)
+}
+
+/// Judges a chain that was shown, as a handshake at this moment would.
+///
+/// # Errors
+///
+/// The settings' fault where the roots cannot be read, else `Cert` at [`Stage::Handshake`].
+pub fn verify(chain: &[Vec<u8>], host: &str, trust: &TrustSettings, at: Wall) -> Result<(), Fault> {
+    let refused = |why: CertFault| Fault::new(Stage::Handshake, Failure::Cert(why));
+    let name = server_name(host)?;
+    let certs: Vec<CertificateDer<'_>> =
+        chain.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+    let (leaf, rest) = certs.split_first().ok_or_else(|| refused(CertFault::Other))?;
+    let seconds = u64::try_from(at.0 / 1_000_000).unwrap_or_default();
+    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+    let judged = Verifier(verifier(trust)?).verify_server_cert(leaf, rest, &name, &[], now);
+    judged
+        .map(drop)
+        .map_err(|error| Fault::new(Stage::Handshake, of_rustls(&error)).detailed(&error.to_string()))
+}
+
+pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, Fault> {
+    ServerName::try_from(host.to_owned()).map_err(|e| {
+        Fault::new(Stage::Config, Failure::Config(ConfigFault::BaseUrl)).detailed(&e.to_string())
+    })
 }
 
 fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), Fault> {
@@ -109,9 +153,7 @@ pub async fn handshake<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let name = ServerName::try_from(host.to_owned()).map_err(|e| {
-        Fault::new(Stage::Config, Failure::Config(ConfigFault::BaseUrl)).detailed(&e.to_string())
-    })?;
+    let name = server_name(host)?;
     match tokio::time::timeout(limit.into(), TlsConnector::from(config).connect(name, stream)).await {
         Err(_late) => Err(Fault::new(Stage::Handshake, Failure::TimedOut(Limit::Handshake))),
         Ok(Err(error)) => Err(Fault::new(Stage::Handshake, failed(&error)).detailed(&error.to_string())),
@@ -119,7 +161,7 @@ where
     }
 }
 
-fn failed(error: &io::Error) -> Failure {
+pub(crate) fn failed(error: &io::Error) -> Failure {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     inner.map_or_else(|| of_io(error, Stage::Handshake), of_rustls)
 }

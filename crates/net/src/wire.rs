@@ -17,12 +17,12 @@ use tokio::sync::Notify;
 use crate::fault::of_io;
 
 /// Any stream that bytes go over.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// A stream whose layers are forgotten.
-pub(crate) type Stream = Box<dyn Io>;
+pub type Stream = Box<dyn Io>;
 
 /// What is known of a connection's bytes. One request runs at a time.
 #[derive(Debug, Default)]

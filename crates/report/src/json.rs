@@ -135,7 +135,11 @@ pub fn seen(seen: &Seen) -> String {
         Seen::Tunnelled(status) => format!("tunnel ({status})"),
         Seen::Handshake { .. } => "handshake".to_owned(),
         Seen::Head { status, .. } => format!("answered ({status})"),
+        Seen::Shown(cert) => format!("certificate of {}", cert.issuer.escaped()),
         Seen::Complete => "complete".to_owned(),
+        Seen::Paced(pace) => {
+            format!("{} events, the first after {}, the last after {}", pace.events, pace.first, pace.last)
+        }
         Seen::State(name, value) => format!("{name} {}", value.escaped()),
     }
 }
@@ -161,7 +165,10 @@ fn path(path: &Path) -> Value {
         Trust::File(file) => file.clone(),
     });
     json!({
-        "host": path.host, "route": route, "trust": trust, "family": path.family, "address": path.address,
+        "host": path.host, "port": path.port, "resolver": path.resolver, "transport": path.transport,
+        "family": path.family, "address": path.address, "route": route, "server_name": path.server_name,
+        "alpn": path.alpn, "hello": path.hello, "trust": trust, "mss": path.mss, "http": path.http,
+        "body": path.body, "reused": path.reused, "idle_ms": path.idle.map(Dur::as_millis),
         "credential": path.credential, "client": path.client,
     })
 }

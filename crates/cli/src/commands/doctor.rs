@@ -1,17 +1,17 @@
 //! `clearline doctor`: why calls fail, with the proof and the fix.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearline_diagnose::{Evidence, judge};
+use clearline_diagnose::{Evidence, Goal, judge};
+use clearline_doctor::{Options, World, collect, examine};
 use clearline_model::{Dur, Fact, FactId, Mono, Sent, Source, Stage, Status, Verdict};
 use clearline_net::{Fault, Fence};
 use clearline_report::{json, terminal};
 use tokio::time::Instant;
 
-use crate::doctor::{self, Limits};
 use crate::exit::{self, Failure};
-use crate::{look, out, serve, setup};
+use crate::{look, out, saved, serve, setup};
 
 /// Finds out why calls fail: the cause, the proof, the fix
 ///
@@ -28,9 +28,18 @@ pub(crate) struct Doctor {
     /// The model of that call
     #[arg(long, value_name = "NAME", default_value = "claude-haiku-5-5")]
     model: String,
-    /// Contacts nobody but the target and its proxy
+    /// Makes the slow tests too: minutes instead of seconds
+    #[arg(long)]
+    deep: bool,
+    /// Contacts nobody but the target, its proxy and this machine's resolvers
     #[arg(long)]
     only_target: bool,
+    /// Keeps what was seen in this file, to be judged again elsewhere with --from
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// Judges what --save kept, and contacts nobody
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["save", "plan"])]
+    from: Option<PathBuf>,
     /// Lists whom it would contact, and does nothing
     #[arg(long)]
     plan: bool,
@@ -39,38 +48,54 @@ pub(crate) struct Doctor {
     verbose: bool,
 }
 
-/// The longest wait for one step.
-const STEP: Dur = Dur::secs(5);
-/// The longest diagnosis.
-const WHOLE: Dur = Dur::secs(20);
-
 impl Doctor {
-    pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
-        let begun = Instant::now();
-        let (mut facts, goal) = doctor::collect(&setup::variable);
-        match goal {
-            Ok(goal) if self.plan => return plan(&goal, self.only_target),
-            Ok(goal) => {
+    fn options(&self) -> Options {
+        Options {
+            only_target: self.only_target,
+            no_call: self.no_call,
+            deep: self.deep,
+            model: self.model.clone(),
+            body: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// Looks and probes.
+    fn see(&self, begun: Instant) -> Result<Seen, Failure> {
+        let (mut facts, settings) = collect(&setup::variable);
+        match settings {
+            Ok(settings) => {
                 let fence =
                     Fence::parse(setup::variable("CLEARLINE_FENCE").as_deref()).map_err(Failure::usage)?;
-                let limits = Limits {
-                    only_target: self.only_target,
-                    no_call: self.no_call,
-                    step: STEP,
-                    model: &self.model,
-                };
+                let world = World::new(settings, self.options(), fence);
+                if self.plan {
+                    return Ok(Seen::Plan(Box::new(world.goal)));
+                }
                 let progress = out::Progress::new();
                 let on = |what: &str| progress.show(&format!("{what} … {}", Dur::from(begun.elapsed())));
-                let seen = serve::one_thread()?.block_on(async {
-                    tokio::time::timeout(WHOLE.into(), Box::pin(doctor::run(&goal, &fence, limits, &on)))
-                        .await
-                });
+                let evidence = serve::one_thread()?.block_on(Box::pin(examine(&world, facts, &on)));
                 progress.clear();
-                facts.extend(seen.unwrap_or_default());
+                Ok(Seen::Evidence(evidence))
             }
-            Err(fault) => facts.push(settings_fact(&fault)),
+            Err(fault) => {
+                facts.push(settings_fact(&fault));
+                Ok(Seen::Evidence(Evidence::new(facts)))
+            }
         }
-        let evidence = Evidence::new(facts);
+    }
+
+    pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
+        let begun = Instant::now();
+        let evidence = match &self.from {
+            Some(file) => Evidence::new(saved::read(file)?),
+            None => match self.see(begun)? {
+                Seen::Evidence(evidence) => evidence,
+                Seen::Plan(goal) => return plan(&goal),
+            },
+        };
+        if let Some(file) = &self.save {
+            saved::write(file, evidence.facts())?;
+        }
         let verdict = judge(&evidence);
         let elapsed = Dur::from(begun.elapsed());
         let prose = look::prose(lang, config);
@@ -87,6 +112,13 @@ impl Doctor {
         }
         Ok(code(&verdict))
     }
+}
+
+/// What came of looking.
+enum Seen {
+    Evidence(Evidence),
+    /// Whom it would contact was asked for, and no more.
+    Plan(Box<Goal>),
 }
 
 const fn code(verdict: &Verdict) -> u8 {
@@ -115,14 +147,17 @@ fn settings_fact(fault: &Fault) -> Fact {
     }
 }
 
-fn plan(goal: &doctor::Goal, only_target: bool) -> Result<u8, Failure> {
-    out::say(&format!("the target   {}", goal.target.host_port()))?;
-    if let Some(proxy) = goal.proxy() {
-        out::say(&format!("its proxy    {}:{}", proxy.host(), proxy.port()))?;
+fn plan(goal: &Goal) -> Result<u8, Failure> {
+    out::say(&format!("the target   {}:{}", goal.host, goal.port))?;
+    if let Some(proxy) = &goal.proxy {
+        out::say(&format!("its proxy    {proxy}"))?;
     }
-    out::say("the system's resolver, for the names of both")?;
-    if !only_target && !goal.is_default {
-        out::say("the system's resolver, for api.anthropic.com, if the target's name is not found")?;
+    let list = |all: &[std::net::IpAddr]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    out::say(&format!("resolvers    {}, for the names of both", list(&goal.resolvers)))?;
+    if !goal.only_target {
+        out::say("and only where the call fails, to tell its fault from those of the network:")?;
+        out::say(&format!("resolvers    {}", list(&goal.public_resolvers)))?;
+        out::say(&format!("hosts        {}", goal.controls.join(", ")))?;
     }
     Ok(exit::WELL)
 }

@@ -163,5 +163,5 @@ fn a_proxy_that_is_not_there_is_told_from_a_target_that_is_not() {
     assert!(out.contains("proxy.unreachable") && out.contains("依据"), "{out}");
     let (code, out, _) = run(clearline(&home.0).args(["doctor", "--plan"]).envs(environment));
     assert_eq!(code, 0);
-    assert!(out.contains("its proxy    127.0.0.1:9"), "{out}");
+    assert!(out.contains("its proxy    http://127.0.0.1:9"), "{out}");
 }

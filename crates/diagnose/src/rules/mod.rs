@@ -1,14 +1,46 @@
 //! The rules, one file a layer. A rule looks at facts and names one cause, or keeps silent.
 
-mod access;
-mod names;
-mod paths;
-mod settings;
-mod trust;
+mod config;
+mod dns;
+mod edge;
+mod proxy;
+mod tcp;
+mod tls;
 
-use clearline_model::{Cause, Confidence, Fact, Finding, Proof, Role};
+use clearline_model::{Cause, Confidence, Dur, Fact, Finding, Path, Proof, Role};
 
 use crate::evidence::Evidence;
+use crate::plan::{Goal, Probe, What};
+
+/// Says which probes a layer wants next.
+pub(crate) type Planner = fn(&Goal, &Evidence) -> Vec<Probe>;
+
+/// The first step, and then a planner for each layer.
+pub(crate) const fn planners() -> &'static [Planner] {
+    &[first, dns::plan, proxy::plan, tls::plan]
+}
+
+/// How often every address is tried on a path that works: enough to see one fault in five.
+const TRIES: u8 = 6;
+
+/// The reference client's call; beside it, what costs nothing while it runs: every resolver, every address.
+fn first(goal: &Goal, _: &Evidence) -> Vec<Probe> {
+    const LIMIT: Dur = Dur::secs(5);
+    let mut all = vec![Probe::new(What::Reference, goal.path(), LIMIT, &[])];
+    all.push(Probe::new(What::Host, Path::default(), LIMIT, &[]).background());
+    let is_name = goal.host.parse::<std::net::IpAddr>().is_err() && !goal.is_loopback;
+    if goal.proxy.is_some() {
+        return all;
+    }
+    all.push(Probe::new(What::Addresses, goal.direct(), LIMIT, &[]).times(TRIES).background());
+    for resolver in goal.resolvers.iter().filter(|_| is_name) {
+        for family in [4, 6] {
+            let path = Path { resolver: Some(*resolver), family: Some(family), ..goal.direct() };
+            all.push(Probe::new(What::Lookup, path, LIMIT, &[]).times(2).background());
+        }
+    }
+    all
+}
 
 /// One rule.
 pub(crate) struct Rule {
@@ -61,7 +93,7 @@ impl Found {
 
 /// All rules, in the order in which their findings would have to be fixed.
 pub(crate) fn all() -> impl Iterator<Item = &'static Rule> {
-    [settings::RULES, names::RULES, paths::RULES, trust::RULES, access::RULES].into_iter().flatten()
+    [config::RULES, dns::RULES, tcp::RULES, proxy::RULES, tls::RULES, edge::RULES].into_iter().flatten()
 }
 
 /// What the rules find.

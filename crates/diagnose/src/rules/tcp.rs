@@ -1,4 +1,4 @@
-//! Connections, families, addresses and proxies.
+//! Connections: families and addresses.
 
 use clearline_model::{Axis, Cause, Fact, Failure, Stage};
 
@@ -7,12 +7,9 @@ use crate::evidence::Evidence;
 
 pub(crate) const RULES: &[Rule] = &[
     Rule { cause: Cause::ConfigBaseUrlDead, judge: base_url_dead },
-    Rule { cause: Cause::ProxyUnreachable, judge: |e| tunnel(e, &[Failure::Refused]) },
-    Rule { cause: Cause::ProxyAuthRejected, judge: rejected },
     Rule { cause: Cause::TcpIpv6Broken, judge: |e| family(e, 6) },
     Rule { cause: Cause::TcpIpv4Broken, judge: |e| family(e, 4) },
     Rule { cause: Cause::DnsBadAddressInSet, judge: bad_address },
-    Rule { cause: Cause::ProxyUnintended, judge: unintended },
 ];
 
 fn is_default(fact: &Fact) -> bool {
@@ -29,25 +26,6 @@ fn base_url_dead(evidence: &Evidence) -> Option<Found> {
     }
     let found = Found::root(fact);
     Some(if is_local || failure == Failure::Refused { found } else { found.likely() })
-}
-
-/// The proxy does not let the call through; without it the same stage is passed.
-fn tunnel(evidence: &Evidence, failures: &[Failure]) -> Option<Found> {
-    let (fact, failure) = evidence.end().filter(|(f, _)| f.stage == Stage::Tunnel)?;
-    if !failures.contains(&failure) {
-        return None;
-    }
-    let direct = evidence.find(|f| {
-        f.stage == Stage::Head && f.path.route == Some(clearline_model::Route::Direct) && f.saw.is_ok()
-    });
-    Some(Found::root(fact).flipped(direct, Axis::Route))
-}
-
-/// The proxy wants credentials, and those that are set are not the right ones.
-fn rejected(evidence: &Evidence) -> Option<Found> {
-    let (fact, failure) = evidence.end()?;
-    let (_, _) = evidence.state("proxy.credentials")?;
-    (failure == Failure::Tunnel(407)).then(|| Found::root(fact))
 }
 
 /// One family is set up and does not work, the other does.
@@ -78,11 +56,4 @@ fn bad_address(evidence: &Evidence) -> Option<Found> {
     })?;
     let well = connects().find(|o| o.path.family == failed.path.family && o.saw.is_ok())?;
     Some(Found::contributing(failed).flipped(Some(well), Axis::Address))
-}
-
-/// A call to this machine itself goes through a proxy, which cannot know it.
-fn unintended(evidence: &Evidence) -> Option<Found> {
-    let (fact, _) = evidence.end().filter(|(f, _)| matches!(f.stage, Stage::Tunnel | Stage::Head))?;
-    let through_proxy = matches!(fact.path.route, Some(clearline_model::Route::Proxy(_)));
-    (through_proxy && evidence.state("base-url.loopback").is_some()).then(|| Found::root(fact))
 }

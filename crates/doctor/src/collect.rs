@@ -1,22 +1,36 @@
 //! What this machine itself says: variables, files, the shape of the credential. Nothing is sent.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use clearline_model::{Dur, Fact, FactId, Foreign, Mono, Path, Secret, Seen, Sent, Source, Stage};
 use clearline_net::{Proxy, ProxyEnv, Target};
 
 /// Where an official SDK would go, and how.
-pub(crate) struct Goal {
+#[derive(Debug)]
+pub struct Settings {
     pub(crate) target: Target,
     pub(crate) is_default: bool,
     pub(crate) proxies: ProxyEnv,
     pub(crate) credential: Option<Secret>,
     pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) extra_ca: Option<PathBuf>,
+    /// The files of clients whose own settings are present, by client.
+    pub(crate) client_files: Vec<(&'static str, PathBuf)>,
     pub(crate) public_roots: Option<PathBuf>,
+    pub(crate) resolvers: Vec<IpAddr>,
+    pub(crate) public_resolvers: Vec<IpAddr>,
+    pub(crate) controls: Vec<String>,
 }
 
-impl Goal {
+/// Where the official SDKs go by default.
+const DEFAULT: &str = "https://api.anthropic.com";
+/// Resolvers that anybody may ask, of two operators.
+const PUBLIC_RESOLVERS: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1)), IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8))];
+/// Names that have nothing to do with the API.
+const CONTROLS: [&str; 2] = ["example.com", "www.google.com"];
+
+impl Settings {
     /// The proxy on the way.
     pub(crate) fn proxy(&self) -> Option<&Proxy> {
         self.proxies.for_url(self.target.scheme.word(), &self.target.host, self.target.port)
@@ -25,6 +39,9 @@ impl Goal {
 
 /// Variables that send a known client to another cloud.
 const ROUTES: [&str; 3] = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"];
+/// Variables that name a CA file for one client: Node adds it to its own roots, the others take nothing else.
+const CLIENT_FILES: [(&str, &str); 3] =
+    [("NODE_EXTRA_CA_CERTS", "node"), ("REQUESTS_CA_BUNDLE", "requests"), ("CURL_CA_BUNDLE", "curl")];
 /// What the keys of other providers begin with.
 const OTHERS: [&str; 9] =
     ["sk-proj-", "sk-or-", "sk-svcacct-", "gsk_", "AIza", "AKIA", "xai-", "hf_", "pplx-"];
@@ -43,14 +60,18 @@ fn state(name: &str, value: &str) -> Fact {
     }
 }
 
-/// Looks at the environment, and makes the goal of it; the fault where it allows none.
-pub(crate) fn collect(
+/// Looks at the environment and the files; the fault where the settings allow no call at all.
+///
+/// # Errors
+///
+/// The inner result is the settings' fault.
+pub fn collect(
     lookup: &dyn Fn(&str) -> Option<String>,
-) -> (Vec<Fact>, Result<Goal, clearline_net::Fault>) {
+) -> (Vec<Fact>, Result<Settings, clearline_net::Fault>) {
     let set = |name: &str| lookup(name).filter(|v| !v.is_empty());
     let mut facts = Vec::new();
     let configured = set("ANTHROPIC_BASE_URL");
-    let url = configured.clone().unwrap_or_else(|| clearline::DEFAULT_BASE_URL.to_owned());
+    let url = configured.clone().unwrap_or_else(|| DEFAULT.to_owned());
     let target = match Target::parse(&url) {
         Ok(target) => target,
         Err(fault) => return (facts, Err(fault)),
@@ -67,22 +88,25 @@ pub(crate) fn collect(
         facts.push(state("route-switch", name));
     }
     proxy_facts(&set, &mut facts);
-    files(&target.host, &mut facts);
+    let resolvers = files(&target.host, &mut facts);
     let proxies = match ProxyEnv::from_lookup(lookup) {
         Ok(proxies) => proxies,
         Err(fault) => return (facts, Err(fault)),
     };
     let path = |name: &str| set(name).map(PathBuf::from);
-    let goal = Goal {
+    let settings = Settings {
         target,
         is_default: configured.is_none(),
         proxies,
         credential,
         ca_file: path("SSL_CERT_FILE"),
-        extra_ca: path("NODE_EXTRA_CA_CERTS"),
+        client_files: CLIENT_FILES.iter().filter_map(|(name, client)| Some((*client, path(name)?))).collect(),
         public_roots: path("CLEARLINE_PUBLIC_ROOTS"),
+        resolvers,
+        public_resolvers: PUBLIC_RESOLVERS.to_vec(),
+        controls: CONTROLS.map(str::to_owned).to_vec(),
     };
-    (facts, Ok(goal))
+    (facts, Ok(settings))
 }
 
 /// The credential that an SDK would send, and what its shape says.
@@ -135,7 +159,7 @@ fn proxy_facts(set: &dyn Fn(&str) -> Option<String>, facts: &mut Vec<Fact>) {
 }
 
 /// What the system's files say about the name. A file that cannot be read says nothing.
-fn files(host: &str, facts: &mut Vec<Fact>) {
+fn files(host: &str, facts: &mut Vec<Fact>) -> Vec<IpAddr> {
     let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
     let line = hosts.lines().map(|l| l.split('#').next().unwrap_or_default()).find(|l| {
         let mut words = l.split_whitespace();
@@ -148,7 +172,9 @@ fn files(host: &str, facts: &mut Vec<Fact>) {
         let servers: Vec<&str> =
             text.lines().filter_map(|l| l.trim().strip_prefix("nameserver")).map(str::trim).collect();
         facts.push(state("resolvers", &servers.join(" ")));
+        return servers.iter().filter_map(|s| s.parse().ok()).collect();
     }
+    Vec::new()
 }
 
 #[cfg(test)]

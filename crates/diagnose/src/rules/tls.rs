@@ -1,9 +1,10 @@
 //! Certificates and the stores that judge them.
 
-use clearline_model::{Axis, Cause, CertFault, Fact, Failure, Stage, Trust};
+use clearline_model::{Axis, Cause, CertFault, Dur, Fact, Failure, Path, Stage, Trust};
 
 use super::{Found, Rule};
 use crate::evidence::Evidence;
+use crate::plan::{Goal, Probe, What};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule { cause: Cause::ConfigCaFileReplacesRoots, judge: file_replaces_roots },
@@ -11,6 +12,20 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { cause: Cause::TlsIntercepted, judge: intercepted },
     Rule { cause: Cause::TlsTrustStoreMismatch, judge: mismatch },
 ];
+
+/// Where the handshake does not end well: what is shown there, and what every store says to it.
+pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
+    let Some((fact, _)) = evidence.end().filter(|(f, _)| f.stage == Stage::Handshake) else {
+        return Vec::new();
+    };
+    let path = Path { family: fact.path.family, address: fact.path.address, ..goal.path() };
+    vec![Probe::new(
+        What::Handshake,
+        path,
+        Dur::secs(3),
+        &[Cause::TlsIntercepted, Cause::TlsTrustStoreMismatch],
+    )]
+}
 
 /// Certificate faults that a store decides about.
 fn is_unknown(failure: Failure) -> bool {

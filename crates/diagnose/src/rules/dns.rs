@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use clearline_model::{Axis, Cause, Fact, Failure, Seen, Stage};
+use clearline_model::{Axis, Cause, Dur, Fact, Failure, Path, Seen, Stage};
 
 use super::{Found, Rule};
 use crate::evidence::Evidence;
+use crate::plan::{Goal, Probe, What};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule { cause: Cause::ConfigBaseUrlUnknownHost, judge: unknown_host },
@@ -14,8 +15,21 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { cause: Cause::DnsSinkhole, judge: sinkhole },
 ];
 
+/// Where a configured name is not found: whether the API's own name is.
+pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
+    let ended = evidence.end().map(|(fact, _)| fact.stage);
+    if goal.only_target || goal.is_default || ended != Some(Stage::Resolve) {
+        return Vec::new();
+    }
+    let path = Path { host: API.to_owned(), ..goal.path() };
+    vec![Probe::new(What::Lookup, path, Dur::secs(3), &[Cause::ConfigBaseUrlUnknownHost])]
+}
+
+/// The host of the API.
+pub(crate) const API: &str = "api.anthropic.com";
+
 fn is_default(fact: &Fact) -> bool {
-    fact.path.host == "api.anthropic.com"
+    fact.path.host == API
 }
 
 /// The configured name does not exist, and the default one does.

@@ -1,0 +1,12 @@
+//! The doctor's hands. [`collect`] reads what this machine says, [`examine`] makes the probes that the plan asks for; both
+//! write facts and judge nothing. What facts mean is judged by `clearline_diagnose`, without any I/O.
+
+mod certificate;
+mod collect;
+mod examine;
+mod probe;
+mod world;
+
+pub use collect::{Settings, collect};
+pub use examine::examine;
+pub use world::{Options, World};

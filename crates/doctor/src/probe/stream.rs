@@ -1,0 +1,152 @@
+//! The streaming call, watched event by event.
+
+use bytes::Bytes;
+use clearline_model::{Dur, Fact, Failure, Framing, Limit, Pace, Path, Seen, Sent, Stage, StreamEnd};
+use clearline_net::{Conn, SendLimits};
+use clearline_wire::Watch;
+use http::{HeaderMap, Method};
+use http_body_util::BodyExt as _;
+use tokio::time::Instant;
+
+use super::http::{Answer, BODY_MAX, answered, clock, head, request};
+use crate::world::World;
+
+/// What came, and how.
+struct Read {
+    body: Vec<u8>,
+    end: Result<bool, Failure>,
+    pace: Pace,
+    watch: Watch,
+}
+
+/// One token, streamed, or the user's own body: complete only with `message_stop`.
+pub(super) async fn call(world: &World, path: &Path, mut conn: Conn, limit: Dur) -> Vec<Fact> {
+    let own = world.options.body.clone();
+    let body = own.unwrap_or_else(|| smallest(&world.options.model));
+    let Some(request) = request(world, Method::POST, "/v1/messages", true, Some(Bytes::from(body))) else {
+        return Vec::new();
+    };
+    let begun = Instant::now();
+    let limits = SendLimits { send: limit, first_byte: limit.scale(2, 1) };
+    let response = match conn.send(request, &limits).await {
+        Ok(response) => response,
+        Err(fault) => return vec![world.fault(path, &fault, begun.elapsed().into())],
+    };
+    let (parts, incoming) = response.into_parts();
+    let mut body = clearline_net::Body::new(incoming, conn, None);
+    let read = read(&mut body, (begun, limit), parts.headers.contains_key("content-length")).await;
+    let took = Dur::from(begun.elapsed());
+    let (stage, saw) = judged(parts.status.as_u16(), &parts.headers, &read);
+    let failed = saw.is_err();
+    let mut facts = vec![world.fact(path, stage, saw, (Sent::Yes, took))];
+    let bare = Path { client: None, ..path.clone() };
+    if failed {
+        let shown = head(parts.status.as_u16(), &parts.headers);
+        facts.push(world.fact(&bare, Stage::Body, Ok(shown), (Sent::Yes, took)));
+    }
+    if read.pace.events > 0 {
+        facts.push(world.fact(&bare, Stage::Stream, Ok(Seen::Paced(read.pace)), (Sent::Yes, took)));
+    }
+    facts.extend(clock(world, &parts.headers));
+    facts
+}
+
+fn smallest(model: &str) -> Vec<u8> {
+    serde_json::json!({
+        "model": model, "max_tokens": 1, "stream": true, "messages": [{"role": "user", "content": "Hi"}],
+    })
+    .to_string()
+    .into_bytes()
+}
+
+/// Reads to the end, `message_stop`, or a silence that is longer than the limit.
+async fn read(body: &mut clearline_net::Body, how: (Instant, Dur), sized: bool) -> Read {
+    let (begun, limit) = how;
+    let mut read = Read {
+        body: Vec::new(),
+        end: Ok(false),
+        pace: Pace { events: 0, first: Dur::ZERO, last: Dur::ZERO, gap: Dur::ZERO, sized },
+        watch: Watch::new(),
+    };
+    let mut marks = Vec::new();
+    let mut before: Option<Instant> = None;
+    loop {
+        let silence = limit.scale(2, 1);
+        let next = tokio::time::timeout(silence.into(), body.frame()).await;
+        let gap = before.map_or(Dur::ZERO, |b| b.elapsed().into());
+        read.pace.gap = read.pace.gap.max(gap);
+        let data = match next {
+            Err(_silent) => {
+                read.end = Err(Failure::TimedOut(Limit::Idle));
+                return read;
+            }
+            Ok(None) => return read,
+            Ok(Some(Err(fault))) => {
+                read.end = Err(fault.failure);
+                return read;
+            }
+            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+        };
+        before = Some(Instant::now());
+        marks.clear();
+        read.watch.push(&data, &mut marks);
+        let events = u32::try_from(marks.len()).unwrap_or(u32::MAX);
+        if events > 0 && read.pace.events == 0 {
+            read.pace.first = begun.elapsed().into();
+        }
+        read.pace.events = read.pace.events.saturating_add(events);
+        read.pace.last = begun.elapsed().into();
+        if read.body.len() < BODY_MAX {
+            read.body.extend_from_slice(&data);
+        }
+        if read.watch.complete() {
+            read.end = Ok(true);
+            return read;
+        }
+    }
+}
+
+/// What became of the stream.
+fn judged(status: u16, headers: &HeaderMap, read: &Read) -> (Stage, Result<Seen, Failure>) {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let is_stream = text("content-type").to_ascii_lowercase().starts_with("text/event-stream");
+    if status >= 400 {
+        let answer = Answer { status, headers: headers.clone(), body: read.body.clone(), broke: None };
+        return (Stage::Head, Err(answered(&answer)));
+    }
+    if (300..400).contains(&status) {
+        return (Stage::Head, Err(Failure::Framing(Framing::Redirect)));
+    }
+    if !is_stream && read.pace.events == 0 {
+        return (Stage::Body, whole(read));
+    }
+    if !is_stream && read.end == Ok(true) {
+        return (Stage::Stream, Err(Failure::Framing(Framing::WrongContentType)));
+    }
+    let saw = match read.end {
+        Err(Failure::TimedOut(_)) => Err(Failure::TimedOut(Limit::Idle)),
+        Err(Failure::Reset) => Err(Failure::Ended(StreamEnd::Reset)),
+        Err(_) => Err(Failure::Ended(StreamEnd::Cut)),
+        Ok(_) => match read.watch.end(true) {
+            None => Ok(Seen::Complete),
+            Some(end) => Err(Failure::Ended(end)),
+        },
+    };
+    (Stage::Stream, saw)
+}
+
+/// An answer that is no stream: a whole message is well where the body did not ask for a stream.
+fn whole(read: &Read) -> Result<Seen, Failure> {
+    if let Err(failure) = read.end {
+        return Err(if failure == Failure::Reset { failure } else { Failure::Framing(Framing::Short) });
+    }
+    let message = serde_json::from_slice::<serde_json::Value>(&read.body).ok();
+    let is_message = message.is_some_and(|m| m.get("type").and_then(|t| t.as_str()) == Some("message"));
+    if is_message {
+        Ok(Seen::Complete)
+    } else if read.body.is_empty() {
+        Err(Failure::Framing(Framing::Empty))
+    } else {
+        Err(Failure::Framing(Framing::NotMessage))
+    }
+}

@@ -1,0 +1,75 @@
+//! Connections: does something answer, and what does it do by itself?
+
+use clearline_diagnose::{Probe, What};
+use clearline_model::{Fact, Failure, Path, Seen, Sent, Stage};
+use clearline_net::Fault;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::world::World;
+
+/// The most addresses that are tried each for itself.
+const ADDRESSES_MAX: usize = 6;
+
+/// A connection to the path's address. A name is looked up the system's way first.
+pub(super) async fn dial(world: &World, probe: &Probe) -> Result<(TcpStream, Path), Fault> {
+    let mut path = probe.path.clone();
+    let addr = match world.address_of(&path) {
+        Some(addr) => addr,
+        None => {
+            let target = world.target_of(&path);
+            let found = clearline_net::resolve(&world.fence, &target.host, target.port, probe.limit).await?;
+            let wanted = |a: &&std::net::SocketAddr| {
+                path.family.is_none_or(|f| f == clearline_diagnose::family(a.ip()))
+            };
+            let none = || Fault::new(Stage::Resolve, Failure::NoAddress);
+            let addr = found.iter().find(wanted).copied().ok_or_else(none)?;
+            path = crate::world::at(&path, addr.ip());
+            addr
+        }
+    };
+    let stream = clearline_net::dial(&world.fence, addr, path.mss, probe.limit).await?;
+    Ok((stream, path))
+}
+
+/// Every address for itself, so often: what is dead or different hides behind the others.
+pub(super) async fn addresses(world: &World, probe: &Probe) -> Vec<Fact> {
+    let target = world.target_of(&probe.path);
+    let found = clearline_net::resolve(&world.fence, &target.host, target.port, probe.limit).await;
+    // That the name is not found is told by the reference client.
+    let found = found.unwrap_or_default();
+    let each = found.iter().take(ADDRESSES_MAX).map(|addr| async {
+        let path = crate::world::at(&probe.path, addr.ip());
+        let what = if target.is_plain() { What::Connect } else { What::Handshake };
+        super::run(world, &Probe { what, path, ..probe.clone() }).await
+    });
+    futures_util::future::join_all(each).await.into_iter().flatten().collect()
+}
+
+pub(super) async fn connect(world: &World, probe: &Probe) -> Vec<Fact> {
+    let begun = Instant::now();
+    match dial(world, probe).await {
+        Ok((_stream, path)) => {
+            vec![world.fact(&path, Stage::Connect, Ok(Seen::Connected), (Sent::No, begun.elapsed().into()))]
+        }
+        Err(fault) => vec![world.fault(&probe.path, &fault, begun.elapsed().into())],
+    }
+}
+
+/// Sends nothing. A server waits for the hello; what closes by itself is no server.
+pub(super) async fn silence(world: &World, probe: &Probe) -> Vec<Fact> {
+    let begun = Instant::now();
+    let (mut stream, path) = match dial(world, probe).await {
+        Ok(dialled) => dialled,
+        Err(fault) => return vec![world.fault(&probe.path, &fault, begun.elapsed().into())],
+    };
+    let mut byte = [0_u8];
+    let word = match tokio::time::timeout(probe.limit.into(), stream.read(&mut byte)).await {
+        Err(_quiet) => "quiet",
+        Ok(Ok(0)) => "closed",
+        Ok(Ok(_)) => "spoke",
+        Ok(Err(_)) => "reset",
+    };
+    vec![world.said(&path, Stage::Connect, "silence", word)]
+}
