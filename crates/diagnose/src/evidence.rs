@@ -34,8 +34,14 @@ impl Evidence {
         self.facts.get(usize::try_from(id.0).ok()?)
     }
 
-    /// What the reference client met, in the order of the stages.
+    /// What the reference client met on its last attempt, in the order of the stages.
     pub(crate) fn reference(&self) -> impl Iterator<Item = &Fact> {
+        let last = self.attempts().map(attempt).max().unwrap_or_default();
+        self.attempts().filter(move |f| attempt(f) == last)
+    }
+
+    /// What it met on all its attempts: it tries again where a connection is lost, as the official SDKs do.
+    pub(crate) fn attempts(&self) -> impl Iterator<Item = &Fact> {
         self.facts.iter().filter(|f| f.path.client.as_deref() == Some(REFERENCE))
     }
 
@@ -102,6 +108,11 @@ impl Evidence {
     pub(crate) fn passed(&self, stage: Stage) -> Option<&Fact> {
         self.reference().find(|f| f.stage == stage && f.saw.is_ok())
     }
+}
+
+/// The number of the attempt that a fact belongs to; 0 where there is only one.
+const fn attempt(fact: &Fact) -> u16 {
+    if let Source::Attempt(_, n) = fact.from { n } else { 0 }
 }
 
 #[cfg(test)]

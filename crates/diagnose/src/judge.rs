@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_stronger_cause_hides_the_weak_one_and_is_proved_by_a_flip() {
         let file = Path { trust: Some(Trust::File("/ca.pem".into())), ..path(API) };
-        let system = Path { trust: Some(Trust::System), ..path(API) };
+        let system = Path { trust: Some(Trust::Public), ..path(API) };
         let unknown = Err(Failure::Cert(CertFault::UnknownIssuer));
         let well = Ok(Seen::Handshake { version: 13, alpn: None, issuer: Foreign::new("Example Corp") });
         let facts = vec![
@@ -183,8 +183,8 @@ mod tests {
 
     #[test]
     fn a_broken_family_degrades_and_a_family_without_a_route_does_not() {
-        let v4 = Path { family: Some(4), ..path(API) };
-        let v6 = Path { family: Some(6), ..path(API) };
+        let v4 = Path { family: Some(4), address: Some("192.0.2.1".parse().unwrap()), ..path(API) };
+        let v6 = Path { family: Some(6), address: Some("2001:db8::1".parse().unwrap()), ..path(API) };
         let well = || reference(Stage::Stream, path(API), Ok(Seen::Complete));
         let connected = || fact(Stage::Connect, v4.clone(), Ok(Seen::Connected));
         let late = fact(Stage::Connect, v6.clone(), Err(Failure::TimedOut(Limit::Connect)));
@@ -208,7 +208,7 @@ mod tests {
             let file = Path { trust: Some(Trust::File("/ca.pem".into())), ..path(API) };
             let well = Ok(Seen::Handshake { version: 13, alpn: None, issuer: Foreign::default() });
             let mut controls = vec![
-                fact(Stage::Handshake, Path { trust: Some(Trust::System), ..path(API) }, well),
+                fact(Stage::Handshake, Path { trust: Some(Trust::Public), ..path(API) }, well),
                 state("unrelated", "x"),
             ];
             controls.extend((0..noise).map(|_| fact(Stage::Resolve, path("control.example"), Err(Failure::NoAddress))));

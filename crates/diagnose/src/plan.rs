@@ -82,6 +82,9 @@ pub enum What {
     /// A look-up the system's way, and then a handshake with every address; a connection where the target is spoken to in
     /// clear.
     Addresses,
+    /// Handshakes with one address, one after the other rather than all at once; connections where the target is spoken to
+    /// in clear.
+    Series,
     /// A connection over which nothing is sent: does the other side close it by itself?
     Silence,
     /// A handshake that takes any certificate; each store judges what was shown.

@@ -83,6 +83,7 @@ pub fn collect(
         let clear = target.is_plain() && !target.is_loopback();
         facts.extend(clear.then(|| state("base-url.insecure", &target.host)));
     }
+    facts.extend(crate::clients::present(&set).into_iter().map(|name| state("client", name)));
     let credential = credential(&set, configured.is_none(), &mut facts);
     for name in ROUTES.iter().filter(|name| set(name).is_some_and(|v| v != "0")) {
         facts.push(state("route-switch", name));

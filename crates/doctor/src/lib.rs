@@ -2,6 +2,7 @@
 //! write facts and judge nothing. What facts mean is judged by `clearline_diagnose`, without any I/O.
 
 mod certificate;
+mod clients;
 mod collect;
 mod examine;
 mod probe;

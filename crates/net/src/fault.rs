@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use crate::tls::of_rustls;
 use clearline_model::{Cause, Failure, Foreign, Icmp, Limit, LocalFault, Sent, Stage, classify};
 
 /// A step's failure, with everything that the policy and the doctor need to judge it.
@@ -91,6 +92,10 @@ pub(crate) fn of_io(error: &io::Error, stage: Stage) -> Failure {
         (io::ErrorKind::HostUnreachable, Failure::Unreachable(Icmp::Host)),
         (io::ErrorKind::AddrNotAvailable, Failure::Local(LocalFault::Ports)),
     ];
+    // What TLS refuses after the handshake comes as an error of the stream: with TLS 1.3 a demand for a certificate, say.
+    if let Some(refused) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return of_rustls(refused);
+    }
     if error.raw_os_error().is_some_and(|n| DESCRIPTORS.contains(&n)) {
         return Failure::Local(LocalFault::Descriptors);
     }

@@ -162,13 +162,12 @@ where
 }
 
 pub(crate) fn failed(error: &io::Error) -> Failure {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    inner.map_or_else(|| of_io(error, Stage::Handshake), of_rustls)
+    of_io(error, Stage::Handshake)
 }
 
 /// What rustls refused. Alerts that we would have sent stand for what the peer did.
 #[expect(clippy::wildcard_enum_match_arm, reason = "rustls may add errors; the rest is a failed handshake")]
-fn of_rustls(error: &rustls::Error) -> Failure {
+pub(crate) fn of_rustls(error: &rustls::Error) -> Failure {
     match error {
         rustls::Error::AlertReceived(alert) => Failure::Alert(u8::from(*alert)),
         rustls::Error::InvalidCertificate(wrong) => Failure::Cert(of_certificate(wrong)),

@@ -17,7 +17,7 @@ pub(crate) type Planner = fn(&Goal, &Evidence) -> Vec<Probe>;
 
 /// The first step, and then a planner for each layer.
 pub(crate) const fn planners() -> &'static [Planner] {
-    &[first, dns::plan, proxy::plan, tls::plan]
+    &[first, dns::plan, tcp::plan, proxy::plan, tls::plan, tls::large_plan]
 }
 
 /// How often every address is tried on a path that works: enough to see one fault in five.
@@ -33,6 +33,9 @@ fn first(goal: &Goal, _: &Evidence) -> Vec<Probe> {
         return all;
     }
     all.push(Probe::new(What::Addresses, goal.direct(), LIMIT, &[]).times(TRIES).background());
+    if !goal.is_plain {
+        all.extend(tls::background(goal));
+    }
     for resolver in goal.resolvers.iter().filter(|_| is_name) {
         for family in [4, 6] {
             let path = Path { resolver: Some(*resolver), family: Some(family), ..goal.direct() };
@@ -77,6 +80,15 @@ impl Found {
     pub(crate) fn flipped(mut self, with: Option<&Fact>, axis: clearline_model::Axis) -> Self {
         if let (Some(Proof::One(own)), Some(other)) = (self.proof.first().cloned(), with) {
             self.proof = vec![Proof::Flip(own, other.id, axis)];
+        }
+        self
+    }
+
+    /// So many of so many.
+    pub(crate) fn rate(mut self, n: usize, of: usize) -> Self {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        if let Some(Proof::One(own)) = self.proof.first().cloned() {
+            self.proof = vec![Proof::Rate(own, number(n), number(of))];
         }
         self
     }

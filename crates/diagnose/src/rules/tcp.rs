@@ -1,19 +1,148 @@
-//! Connections: families and addresses.
+//! Connections: addresses, families, ports, what drops them and what closes them.
 
-use clearline_model::{Axis, Cause, Fact, Failure, Stage};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use clearline_model::{Axis, Cause, Dur, Fact, Failure, Icmp, Path, Route, Stage};
 
 use super::{Found, Rule};
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, REFERENCE};
+use crate::plan::{Goal, Probe, What, family};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule { cause: Cause::ConfigBaseUrlDead, judge: base_url_dead },
-    Rule { cause: Cause::TcpIpv6Broken, judge: |e| family(e, 6) },
-    Rule { cause: Cause::TcpIpv4Broken, judge: |e| family(e, 4) },
+    Rule { cause: Cause::TcpPortBlocked, judge: port_blocked },
+    Rule { cause: Cause::TcpFiltered, judge: filtered },
+    Rule { cause: Cause::TcpRejected, judge: rejected },
+    Rule { cause: Cause::TcpProhibited, judge: prohibited },
+    Rule { cause: Cause::TcpIpv6Broken, judge: |e| broken_family(e, 6) },
+    Rule { cause: Cause::TcpIpv4Broken, judge: |e| broken_family(e, 4) },
     Rule { cause: Cause::DnsBadAddressInSet, judge: bad_address },
+    Rule { cause: Cause::TcpAcceptsThenCloses, judge: accepts_then_closes },
+    Rule { cause: Cause::TcpMtuBlackhole, judge: mtu },
+    Rule { cause: Cause::TcpConnectionLimit, judge: connection_limit },
+    Rule { cause: Cause::TcpIntermittentReset, judge: intermittent },
+    Rule { cause: Cause::TcpPacketLoss, judge: packet_loss },
 ];
 
+/// The longest wait of a control experiment.
+const LIMIT: Dur = Dur::secs(3);
+/// How often one address is tried, one connection after the other, where its faults come and go.
+const SERIES: u8 = 12;
+
+/// What tells the layers above apart from a path that comes and goes.
+pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
+    let mut probes = Vec::new();
+    let is_direct = goal.proxy.is_none();
+    let ended = evidence.end().filter(|_| is_direct);
+    match ended {
+        Some((fact, _)) if fact.stage == Stage::Connect => probes.extend(controls(goal, evidence)),
+        Some((fact, _)) if fact.stage == Stage::Handshake => {
+            if let Some(address) = fact.path.address {
+                probes.push(Probe::new(
+                    What::Silence,
+                    goal.at(address),
+                    Dur::millis(700),
+                    &[Cause::TcpAcceptsThenCloses],
+                ));
+                let small = Path { mss: Some(536), ..goal.at(address) };
+                probes.push(Probe::new(What::Handshake, small, LIMIT, &[Cause::TcpMtuBlackhole]));
+            }
+        }
+        Some(_) | None => {}
+    }
+    // An address that nobody waited for, and one that failed beside others that did not.
+    if is_direct
+        && (evidence.said("unfinished").any(|(f, _)| f.stage == Stage::Connect) || comes_and_goes(evidence))
+    {
+        let what = if goal.is_plain { What::Connect } else { What::Handshake };
+        for address in evidence.addresses().iter().take(6) {
+            probes.push(Probe::new(what, goal.at(*address), LIMIT, &[Cause::TcpIpv6Broken]).times(2));
+        }
+    }
+    if is_direct && comes_and_goes(evidence) {
+        let address = evidence.end().and_then(|(f, _)| f.path.address).or_else(|| unsteady(evidence).next());
+        let series = |address| {
+            Probe::new(What::Series, goal.at(address), LIMIT, &[Cause::TcpIntermittentReset]).times(SERIES)
+        };
+        probes.extend(address.map(series));
+    }
+    probes
+}
+
+/// The same address on another port, and hosts that have nothing to do with the target.
+fn controls(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
+    const WHY: &[Cause] = &[Cause::TcpFiltered, Cause::TcpPortBlocked, Cause::NetEgressBlocked];
+    let mut probes = Vec::new();
+    if goal.is_loopback {
+        return probes;
+    }
+    for address in evidence.addresses().iter().take(4) {
+        probes.push(Probe::new(What::Connect, goal.at(*address), LIMIT, WHY));
+        let other = Path { port: Some(80), ..goal.at(*address) };
+        probes.push(Probe::new(What::Connect, other, LIMIT, WHY));
+    }
+    if goal.only_target {
+        return probes;
+    }
+    for port in [443, 80] {
+        let port = Some(port);
+        for host in &goal.controls {
+            let path = Path { host: host.clone(), port, route: Some(Route::Direct), ..Path::default() };
+            probes.push(Probe::new(What::Connect, path, LIMIT, WHY));
+        }
+        for ip in &goal.public_resolvers {
+            let path =
+                Path { host: ip.to_string(), family: Some(family(*ip)), address: Some(*ip), ..goal.direct() };
+            probes.push(Probe::new(What::Connect, Path { port, ..path }, LIMIT, WHY));
+        }
+    }
+    probes
+}
+
+/// Addresses at which connections and handshakes ended both ways.
+fn unsteady(evidence: &Evidence) -> impl Iterator<Item = IpAddr> {
+    let of = |is_well: bool| -> BTreeSet<IpAddr> {
+        plain_tries(evidence).filter(|f| f.saw.is_ok() == is_well).filter_map(|f| f.path.address).collect()
+    };
+    let (well, failed) = (of(true), of(false));
+    well.into_iter().filter(move |ip| failed.contains(ip))
+}
+
+fn comes_and_goes(evidence: &Evidence) -> bool {
+    unsteady(evidence).next().is_some()
+}
+
+/// Connections and handshakes with the target as anybody makes them: nothing about them was chosen, and no certificate decides.
+fn plain_tries(evidence: &Evidence) -> impl Iterator<Item = &Fact> {
+    let fits = |f: &&Fact| {
+        let path = &f.path;
+        let is_own = path.trust.is_none() || path.client.as_deref() == Some(REFERENCE);
+        let is_chosen = path.server_name.is_some()
+            || path.alpn.is_some()
+            || path.hello.is_some()
+            || path.mss.is_some()
+            || path.port.is_some()
+            || path.idle.is_some();
+        let is_judged = matches!(f.saw, Err(Failure::Cert(_) | Failure::Local(_) | Failure::Config(_)));
+        let is_stage = matches!(f.stage, Stage::Connect | Stage::Handshake);
+        let is_direct = path.route == Some(Route::Direct) && path.address.is_some();
+        is_stage && is_direct && is_own && !is_chosen && !is_judged && !is_said(f) && is_target(evidence, f)
+    };
+    evidence.facts().iter().filter(fits)
+}
+
+fn is_said(fact: &Fact) -> bool {
+    matches!(fact.saw, Ok(clearline_model::Seen::State(..) | clearline_model::Seen::Shown(_)))
+}
+
+/// Whether a fact is about the target's own host.
+fn is_target(evidence: &Evidence, fact: &Fact) -> bool {
+    evidence.reference().next().is_some_and(|own| own.path.host == fact.path.host)
+}
+
 fn is_default(fact: &Fact) -> bool {
-    fact.path.host == "api.anthropic.com"
+    fact.path.host == super::dns::API
 }
 
 /// Nothing listens where the base URL leads, and the host is reached or is this machine.
@@ -28,32 +157,221 @@ fn base_url_dead(evidence: &Evidence) -> Option<Found> {
     Some(if is_local || failure == Failure::Refused { found } else { found.likely() })
 }
 
-/// One family is set up and does not work, the other does.
-fn family(evidence: &Evidence, broken: u8) -> Option<Found> {
-    let of = |f: &&Fact, family: u8| {
-        f.stage == Stage::Connect && f.path.family == Some(family) && f.path.client.is_none()
+/// Connections to hosts that have nothing to do with the target, on a port.
+fn control(evidence: &Evidence, port: u16) -> impl Iterator<Item = &Fact> {
+    let is_control = move |f: &&Fact| {
+        f.stage == Stage::Connect
+            && f.path.port == Some(port)
+            && f.path.client.is_none()
+            && !is_target(evidence, f)
     };
-    let connects: Vec<&Fact> = evidence.facts().iter().filter(|f| f.stage == Stage::Connect).collect();
-    let mut own = connects.iter().filter(|f| of(f, broken));
-    let failed = own.clone().find(|f| f.saw.is_err())?;
-    if own.any(|f| f.saw.is_ok()) {
+    evidence.facts().iter().filter(is_control)
+}
+
+/// Whether a host was reached: it accepted, or it refused by itself.
+const fn is_reached(fact: &Fact) -> bool {
+    matches!(fact.saw, Ok(_) | Err(Failure::Refused))
+}
+
+/// Nothing comes back from the address, and other hosts are reached on the same port.
+fn filtered(evidence: &Evidence) -> Option<Found> {
+    let (fact, failure) = evidence.end().filter(|(f, _)| f.stage == Stage::Connect)?;
+    let is_silent = matches!(failure, Failure::TimedOut(_));
+    let reached = control(evidence, 443).find(|f| is_reached(f))?;
+    (is_silent && evidence.state("base-url").is_none())
+        .then(|| Found::root(fact).flipped(Some(reached), Axis::Host))
+}
+
+/// Nobody is reached on port 443, and others are on port 80.
+fn port_blocked(evidence: &Evidence) -> Option<Found> {
+    let (fact, failure) = evidence.end().filter(|(f, _)| f.stage == Stage::Connect)?;
+    let is_blocked = matches!(failure, Failure::TimedOut(_) | Failure::Unreachable(_) | Failure::Refused);
+    let same = |f: &Fact| f.saw.as_ref().err().is_some_and(|own| same_kind(*own, failure));
+    let (mut tried, mut open) = (0, false);
+    for other in control(evidence, 443) {
+        tried += 1;
+        open |= !same(other);
+    }
+    let own_other_port = evidence.find(|f| {
+        f.stage == Stage::Connect && f.path.port == Some(80) && is_target(evidence, f) && f.saw.is_ok()
+    });
+    let elsewhere = control(evidence, 80).find(|f| f.saw.is_ok() || same_host_refuses(evidence, f));
+    let reached = own_other_port.or(elsewhere)?;
+    (is_blocked && tried > 0 && !open).then(|| Found::root(fact).flipped(Some(reached), Axis::Port))
+}
+
+/// A refusal on port 80 says that packets come back; where 443 is refused too, it says nothing about the port.
+fn same_host_refuses(evidence: &Evidence, fact: &Fact) -> bool {
+    fact.saw == Err(Failure::Refused)
+        && evidence.end().is_some_and(|(_, failure)| failure != Failure::Refused)
+}
+
+fn same_kind(a: Failure, b: Failure) -> bool {
+    std::mem::discriminant(&a) == std::mem::discriminant(&b)
+}
+
+/// The refusal came from nearer than the address: the same address, or others, take much longer to answer.
+fn rejected(evidence: &Evidence) -> Option<Found> {
+    /// Below this two times are not told apart.
+    const CLEAR: Dur = Dur::millis(5);
+    let (fact, failure) = evidence.end().filter(|(f, _)| f.stage == Stage::Connect)?;
+    if failure != Failure::Refused || evidence.state("base-url.loopback").is_some() {
         return None;
     }
+    let quickest = evidence
+        .at(Stage::Connect)
+        .filter(|f| f.saw == Err(Failure::Refused) && is_target(evidence, f) && f.path.port.is_none())
+        .map(|f| f.took)
+        .min()?;
+    let own = evidence.find(|f| {
+        f.stage == Stage::Connect
+            && f.path.address == fact.path.address
+            && f.path.port == Some(80)
+            && f.saw.is_ok()
+    })?;
+    let is_nearer = own.took > CLEAR && quickest.0.saturating_mul(3) < own.took.0;
+    is_nearer.then(|| Found::root(fact).flipped(Some(own), Axis::Port))
+}
+
+/// An ICMP message says that it is forbidden; the connection's own error does not tell that from a host that is gone.
+fn prohibited(evidence: &Evidence) -> Option<Found> {
+    let (fact, failure) = evidence.end().filter(|(f, _)| f.stage == Stage::Connect)?;
+    let said = evidence.find(|f| {
+        f.stage == Stage::Connect
+            && is_target(evidence, f)
+            && f.saw == Err(Failure::Unreachable(Icmp::Prohibited))
+    })?;
+    let is_unreachable = matches!(failure, Failure::Unreachable(_) | Failure::TimedOut(_));
+    is_unreachable.then(|| {
+        let mut found = Found::root(fact);
+        found.proof = vec![clearline_model::Proof::One(said.id)];
+        found
+    })
+}
+
+/// Whether every try in a family failed at an address, and how.
+fn dead_in(evidence: &Evidence, of: u8) -> Option<&Fact> {
+    let tries = || plain_tries(evidence).filter(|f| f.path.family == Some(of));
+    let failed = tries().find(|f| f.saw.is_err())?;
+    let is_alive = |address: Option<IpAddr>| {
+        let own = || tries().filter(|f| f.path.address == address);
+        let deepest = own().map(|f| f.stage).max();
+        own().any(|f| f.saw.is_ok() && Some(f.stage) == deepest)
+    };
+    let addresses: BTreeSet<Option<IpAddr>> = tries().map(|f| f.path.address).collect();
+    (!addresses.iter().any(|a| is_alive(*a))).then_some(failed)
+}
+
+/// One family is set up and does not work, the other does.
+fn broken_family(evidence: &Evidence, broken: u8) -> Option<Found> {
+    let failed = dead_in(evidence, broken)?;
+    let stage = failed.stage;
     // A family without a route is not set up here, and so no fault.
-    let no_route = matches!(failed.saw, Err(Failure::Unreachable(_) | Failure::NoAddress));
-    let other = connects.iter().find(|f| of(f, 10 - broken) && f.saw.is_ok())?;
-    (!no_route).then(|| Found::contributing(failed).flipped(Some(other), Axis::Family))
+    if matches!(
+        failed.saw,
+        Err(Failure::Unreachable(Icmp::NoRoute) | Failure::NoAddress | Failure::Cert(_) | Failure::Local(_))
+    ) {
+        return None;
+    }
+    let other = plain_tries(evidence)
+        .find(|f| f.path.family == Some(10 - broken) && f.saw.is_ok() && f.stage >= stage)?;
+    let ends_there =
+        evidence.end().is_some_and(|(f, _)| f.path.family == Some(broken) && f.stage <= Stage::Handshake);
+    let found = if ends_there { Found::root(failed) } else { Found::contributing(failed) };
+    Some(found.flipped(Some(other), Axis::Family))
 }
 
 /// Of several addresses of one family, some do not answer.
 fn bad_address(evidence: &Evidence) -> Option<Found> {
-    let connects =
-        || evidence.facts().iter().filter(|f| f.stage == Stage::Connect && f.path.client.is_none());
-    let failed = connects().find(|f| {
-        f.saw.is_err()
-            && connects()
-                .any(|o| o.path.family == f.path.family && o.saw.is_ok() && o.path.address != f.path.address)
+    let tries = || plain_tries(evidence).filter(|f| f.path.address.is_some());
+    let is_well = |f: &&Fact| f.saw.is_ok();
+    let failed = tries().find(|failed| {
+        let (address, family) = (failed.path.address, failed.path.family);
+        let own = || tries().filter(move |f| f.path.address == address && f.stage >= failed.stage);
+        let counts = !matches!(failed.saw, Err(Failure::Unreachable(Icmp::NoRoute)));
+        let siblings = || tries().filter(move |f| f.path.family == family && f.path.address != address);
+        failed.saw.is_err()
+            && counts
+            && own().all(|f| f.saw.is_err())
+            && siblings().any(|f| is_well(&f) && f.stage >= failed.stage)
     })?;
-    let well = connects().find(|o| o.path.family == failed.path.family && o.saw.is_ok())?;
-    Some(Found::contributing(failed).flipped(Some(well), Axis::Address))
+    let well =
+        tries().find(|f| is_well(f) && f.path.family == failed.path.family && f.stage >= failed.stage)?;
+    let ends_there = evidence.end().is_some_and(|(f, _)| f.path.address == failed.path.address);
+    let found = if ends_there { Found::root(failed) } else { Found::contributing(failed) };
+    Some(found.flipped(Some(well), Axis::Address))
+}
+
+/// It closes before a byte was sent: whoever accepts is no server, or serves nobody.
+fn accepts_then_closes(evidence: &Evidence) -> Option<Found> {
+    let (fact, failure) = evidence.end().filter(|(f, _)| f.stage == Stage::Handshake)?;
+    let (said, _) = evidence
+        .said("silence")
+        .find(|(f, word)| f.path.address == fact.path.address && matches!(word.raw(), "closed" | "reset"))?;
+    matches!(failure, Failure::Reset | Failure::Eof).then(|| {
+        let mut found = Found::root(fact);
+        found.proof.push(clearline_model::Proof::One(said.id));
+        found
+    })
+}
+
+/// What does not pass in large segments passes in small ones.
+fn mtu(evidence: &Evidence) -> Option<Found> {
+    let small = evidence
+        .find(|f| f.path.mss.is_some() && f.saw.is_ok() && f.stage == Stage::Handshake && !is_said(f))?;
+    let large = evidence.find(|f| {
+        let path = Path { mss: None, ..small.path.clone() };
+        let is_same = f.path.address == path.address && f.path.mss.is_none() && f.path.hello == path.hello;
+        f.stage == small.stage && is_same && matches!(f.saw, Err(Failure::TimedOut(_)))
+    })?;
+    let ends_there = evidence.end().is_some_and(|(f, _)| f.stage >= Stage::Handshake);
+    let found = if ends_there { Found::root(large) } else { Found::contributing(large) };
+    Some(found.flipped(Some(small), Axis::Mss))
+}
+
+/// Tries of one address, one after the other.
+fn series(evidence: &Evidence) -> Vec<&Fact> {
+    evidence.facts().iter().filter(|f| f.path.reused == Some(false) && !is_said(f)).collect()
+}
+
+/// One after the other all go well; several at once do not.
+fn connection_limit(evidence: &Evidence) -> Option<Found> {
+    let one_by_one = series(evidence);
+    let address = one_by_one.first()?.path.address;
+    let at_once = || plain_tries(evidence).filter(|f| f.path.reused.is_none() && f.path.address == address);
+    let lost = at_once().filter(|f| is_lost(f)).count();
+    if lost == 0 || one_by_one.len() < usize::from(SERIES) || one_by_one.iter().any(|f| f.saw.is_err()) {
+        return None;
+    }
+    let first = at_once().find(|f| is_lost(f))?;
+    Some(Found::contributing(first).rate(lost, at_once().count()))
+}
+
+/// Whether a connection was lost, whatever else is wrong with the other side.
+const fn is_lost(fact: &Fact) -> bool {
+    matches!(fact.saw, Err(Failure::Reset | Failure::Eof | Failure::Refused | Failure::TimedOut(_)))
+}
+
+/// Of many connections to one address some are reset, and the others are not.
+fn intermittent(evidence: &Evidence) -> Option<Found> {
+    let one_by_one = series(evidence);
+    let lost = one_by_one.iter().filter(|f| matches!(f.saw, Err(Failure::Reset | Failure::Eof))).count();
+    let first = one_by_one.iter().find(|f| matches!(f.saw, Err(Failure::Reset | Failure::Eof)))?;
+    (lost < one_by_one.len()).then(|| Found::contributing(first).rate(lost, one_by_one.len()))
+}
+
+/// The first packet of a connection is sent again after a second (RFC 6298): where that happens to one connection in four and
+/// not to the others, packets are lost.
+fn packet_loss(evidence: &Evidence) -> Option<Found> {
+    const AGAIN: Dur = Dur::millis(950);
+    let one_by_one = series(evidence);
+    let is_slow = |f: &&&Fact| f.took >= AGAIN;
+    let slow = one_by_one.iter().filter(is_slow).count();
+    let first = one_by_one.iter().find(is_slow)?;
+    let resets = one_by_one
+        .iter()
+        .filter(|f| matches!(f.saw, Err(Failure::Reset | Failure::Eof | Failure::Refused)))
+        .count();
+    let is_part = slow * 4 >= one_by_one.len() && slow < one_by_one.len();
+    (is_part && resets == 0).then(|| Found::contributing(first).rate(slow, one_by_one.len()))
 }

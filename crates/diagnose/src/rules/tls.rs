@@ -1,89 +1,380 @@
-//! Certificates and the stores that judge them.
+//! Handshakes: what a path lets through, which certificates are shown, and which stores trust them.
 
-use clearline_model::{Axis, Cause, CertFault, Dur, Fact, Failure, Path, Stage, Trust};
+use std::collections::BTreeSet;
+
+use clearline_model::{
+    Axis, Cause, CertFault, Certificate, Dur, Fact, Failure, Path, Proof, Route, Seen, Stage, Trust,
+};
 
 use super::{Found, Rule};
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, REFERENCE};
 use crate::plan::{Goal, Probe, What};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule { cause: Cause::ConfigCaFileReplacesRoots, judge: file_replaces_roots },
-    Rule { cause: Cause::ConfigCaStoreEmpty, judge: store_lacks_the_public_roots },
-    Rule { cause: Cause::TlsIntercepted, judge: intercepted },
+    Rule { cause: Cause::ConfigCaStoreEmpty, judge: store_empty },
     Rule { cause: Cause::TlsTrustStoreMismatch, judge: mismatch },
+    Rule { cause: Cause::TlsIntercepted, judge: intercepted },
+    Rule { cause: Cause::TlsIncompleteChain, judge: incomplete },
+    Rule { cause: Cause::TlsMixedBackends, judge: mixed },
+    Rule { cause: Cause::TlsWeakKey, judge: weak_key },
+    Rule { cause: Cause::TlsSniBlocked, judge: name_blocked },
+    Rule { cause: Cause::TlsFingerprintBlocked, judge: fingerprint },
+    Rule { cause: Cause::TlsLargeHelloDropped, judge: large_hello },
+    Rule { cause: Cause::TlsH2Broken, judge: h2_broken },
 ];
 
-/// Where the handshake does not end well: what is shown there, and what every store says to it.
+/// The longest wait of a control experiment.
+const LIMIT: Dur = Dur::millis(2_500);
+/// More than one segment of 1,460 bytes: what a hello with a post-quantum key share is.
+const LARGE: u16 = 1_700;
+/// A name that has nothing to do with the target.
+const OTHER_NAME: &str = "example.com";
+
+/// On every path the hello of other clients; where the handshake fails, one flip for each way in which a path tells hellos apart.
 pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
-    let Some((fact, _)) = evidence.end().filter(|(f, _)| f.stage == Stage::Handshake) else {
+    if goal.is_plain {
+        return Vec::new();
+    }
+    let Some((fact, failure)) = evidence.end().filter(|(f, _)| f.stage == Stage::Handshake) else {
         return Vec::new();
     };
-    let path = Path { family: fact.path.family, address: fact.path.address, ..goal.path() };
-    vec![Probe::new(
-        What::Handshake,
-        path,
-        Dur::secs(3),
-        &[Cause::TlsIntercepted, Cause::TlsTrustStoreMismatch],
-    )]
+    let own = match fact.path.address {
+        Some(address) if goal.proxy.is_none() => goal.at(address),
+        Some(_) | None => goal.path(),
+    };
+    let mut probes = Vec::new();
+    if let Failure::Cert(why) = failure {
+        const WHY: &[Cause] =
+            &[Cause::TlsIntercepted, Cause::TlsTrustStoreMismatch, Cause::TlsIncompleteChain];
+        probes.push(Probe::new(What::Handshake, own.clone(), LIMIT, WHY));
+        if is_unknown_root(why) {
+            probes.push(Probe::new(What::Issuer, own.clone(), LIMIT, WHY));
+            let control = goal.controls.first().filter(|_| !goal.only_target && !goal.is_loopback);
+            let at = |host: &String| Path {
+                host: host.clone(),
+                family: None,
+                address: None,
+                port: Some(443),
+                ..own.clone()
+            };
+            probes.extend(control.map(|host| Probe::new(What::Handshake, at(host), LIMIT, WHY)));
+        }
+        return probes;
+    }
+    if goal.proxy.is_some() {
+        let other = Path { server_name: Some(OTHER_NAME.to_owned()), ..own };
+        return vec![Probe::new(What::Handshake, other, LIMIT, &[Cause::ProxyClosesTunnel])];
+    }
+    const WHY: &[Cause] = &[Cause::TlsSniBlocked, Cause::TlsFingerprintBlocked, Cause::TlsHandshakeStalled];
+    let name = |name: &str| Path { server_name: Some(name.to_owned()), ..own.clone() };
+    probes.push(Probe::new(What::Hello, own.clone(), LIMIT, WHY).times(2));
+    probes.push(Probe::new(What::Hello, name(OTHER_NAME), LIMIT, WHY));
+    probes.push(Probe::new(What::Hello, name(""), LIMIT, WHY));
+    let alpn = |alpn: &str| Path { alpn: Some(alpn.to_owned()), ..own.clone() };
+    probes.push(Probe::new(What::Hello, alpn("h2,http/1.1"), LIMIT, WHY));
+    probes.push(Probe::new(What::Hello, alpn(""), LIMIT, WHY));
+    probes
+}
+
+/// The hello of clients that offer a post-quantum key share, and HTTP/2: in the background of every call.
+pub(crate) fn background(goal: &Goal) -> Vec<Probe> {
+    let large = Path { hello: Some(LARGE), ..goal.direct() };
+    let h2 = Path { alpn: Some("h2,http/1.1".to_owned()), ..goal.direct() };
+    vec![
+        Probe::new(What::Hello, large, LIMIT, &[Cause::TlsLargeHelloDropped]).background(),
+        Probe::new(What::Http2, h2, LIMIT, &[Cause::TlsH2Broken]).background(),
+    ]
+}
+
+/// Where a large hello was lost: the same once more, an ordinary one beside it, and a large one in small segments.
+pub(crate) fn large_plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
+    let is_lost = |f: &&Fact| f.path.hello == Some(LARGE) && (f.saw.is_err() || is_unfinished(f));
+    let Some(lost) = evidence.at(Stage::Handshake).find(is_lost) else { return Vec::new() };
+    let Some(address) = lost.path.address.or_else(|| evidence.addresses().first().copied()) else {
+        return Vec::new();
+    };
+    const WHY: &[Cause] = &[Cause::TlsLargeHelloDropped, Cause::TcpMtuBlackhole];
+    let own = goal.at(address);
+    let large = Path { hello: Some(LARGE), ..own.clone() };
+    let small = Path { mss: Some(536), ..large.clone() };
+    [own, large, small].map(|path| Probe::new(What::Hello, path, LIMIT, WHY)).into()
+}
+
+fn is_unfinished(fact: &Fact) -> bool {
+    matches!(&fact.saw, Ok(Seen::State(name, _)) if name == "unfinished")
+}
+
+const fn is_unknown_root(why: CertFault) -> bool {
+    matches!(why, CertFault::UnknownIssuer | CertFault::SelfSigned | CertFault::Other)
 }
 
 /// Certificate faults that a store decides about.
-fn is_unknown(failure: Failure) -> bool {
-    matches!(failure, Failure::Cert(CertFault::UnknownIssuer | CertFault::SelfSigned | CertFault::Other))
+const fn is_unknown(failure: Failure) -> bool {
+    if let Failure::Cert(why) = failure { is_unknown_root(why) } else { false }
 }
 
-fn handshake(evidence: &Evidence, trust: &Trust, well: bool) -> Option<Fact> {
-    let fits = |f: &Fact| {
-        f.stage == Stage::Handshake && f.path.trust.as_ref() == Some(trust) && f.saw.is_ok() == well
-    };
-    evidence.find(fits).cloned()
-}
-
-/// `SSL_CERT_FILE` stands in the place of the roots, and the certificate's root is not in it.
-fn file_replaces_roots(evidence: &Evidence) -> Option<Found> {
+/// The reference call ended at a certificate that its store does not trust.
+fn untrusted(evidence: &Evidence) -> Option<&Fact> {
     let (fact, failure) = evidence.end()?;
+    (fact.stage == Stage::Handshake && is_unknown(failure)).then_some(fact)
+}
+
+/// What a store said to the target's chain.
+fn judged<'a>(evidence: &'a Evidence, trust: &Trust) -> Option<&'a Fact> {
+    let host = evidence.reference().next()?.path.host.as_str();
+    evidence.at(Stage::Handshake).find(|f| {
+        f.path.trust.as_ref() == Some(trust)
+            && f.path.client.is_none()
+            && f.path.host == host
+            && is_plain(&f.path)
+    })
+}
+
+/// Nothing about the hello was chosen.
+const fn is_plain(path: &Path) -> bool {
+    path.server_name.is_none() && path.alpn.is_none() && path.hello.is_none() && path.mss.is_none()
+}
+
+fn trusts<'a>(evidence: &'a Evidence, trust: &Trust) -> Option<&'a Fact> {
+    judged(evidence, trust).filter(|f| f.saw.is_ok())
+}
+
+/// `SSL_CERT_FILE` stands in the place of the roots, and a root that the world trusts is not in it.
+fn file_replaces_roots(evidence: &Evidence) -> Option<Found> {
+    let fact = untrusted(evidence)?;
     let is_file = matches!(fact.path.trust, Some(Trust::File(_)));
-    if !is_file || !is_unknown(failure) {
-        return None;
-    }
-    let control = evidence.flip(fact, Axis::Trust)?;
-    Some(Found::root(fact).flipped(Some(control), Axis::Trust))
+    let control = trusts(evidence, &Trust::Public)?;
+    is_file.then(|| Found::root(fact).flipped(Some(control), Axis::Trust))
 }
 
 /// The system's store does not know a root that the world trusts.
-fn store_lacks_the_public_roots(evidence: &Evidence) -> Option<Found> {
-    let (fact, failure) = evidence.end()?;
-    if fact.path.trust != Some(Trust::System) || !is_unknown(failure) {
-        return None;
-    }
-    let public = handshake(evidence, &Trust::Public, true)?;
-    Some(Found::root(fact).flipped(Some(&public), Axis::Trust))
+fn store_empty(evidence: &Evidence) -> Option<Found> {
+    let fact = untrusted(evidence)?;
+    let control = trusts(evidence, &Trust::Public)?;
+    (fact.path.trust == Some(Trust::System)).then(|| Found::root(fact).flipped(Some(control), Axis::Trust))
 }
 
-/// The API's own name is shown with a certificate whose root the world does not trust: something on the way re-signs.
+/// The chain ends in a root that the world does not know: something on the way signs anew, and says so in the name of its issuer,
+/// or stands before other names too.
 fn intercepted(evidence: &Evidence) -> Option<Found> {
-    let public = handshake(evidence, &Trust::Public, false)?;
-    let is_unknown_there = public.saw.as_ref().err().is_some_and(|f| is_unknown(*f));
-    if !is_unknown_there || public.path.host != "api.anthropic.com" {
+    let public =
+        judged(evidence, &Trust::Public).filter(|f| f.saw.as_ref().err().is_some_and(|f| is_unknown(*f)))?;
+    let shown = shown(evidence, &public.path)?;
+    let is_certain = signs_others_too(evidence, shown) || is_inspector(shown);
+    let is_api =
+        public.path.host == super::dns::API && !has_public_issuer(shown) && shown.issuer != shown.subject;
+    if completes(evidence).is_some() || !(is_certain || is_api) {
         return None;
     }
-    match evidence.end() {
-        Some((fact, failure)) if fact.stage == Stage::Handshake && is_unknown(failure) => {
-            Some(Found::root(fact).likely())
-        }
-        Some(_) => None,
+    let trusting = evidence
+        .at(Stage::Handshake)
+        .find(|f| f.saw.is_ok() && f.path.trust.is_some() && f.path.host == public.path.host);
+    let found = match untrusted(evidence) {
+        Some(fact) => Found::root(fact).flipped(trusting, Axis::Trust),
+        None if evidence.end().is_some_and(|(f, _)| f.stage <= Stage::Handshake) => return None,
         // The reference client trusts it: healthy, and worth knowing.
-        None => Some(Found::information(&public)),
-    }
+        None => Found::information(public).flipped(trusting, Axis::Trust),
+    };
+    Some(if is_certain { found } else { found.likely() })
 }
 
-/// A store that some client here uses does not verify the certificate, and that of the reference client does.
+/// The certificate that was shown on a path.
+fn shown<'a>(evidence: &'a Evidence, path: &Path) -> Option<&'a Certificate> {
+    evidence.at(Stage::Handshake).find_map(|f| match &f.saw {
+        Ok(Seen::Shown(cert)) if f.path.host == path.host && is_plain(&f.path) => Some(&**cert),
+        Ok(_) | Err(_) => None,
+    })
+}
+
+/// Another host's certificate has the same issuer, and the world does not trust that one either.
+fn signs_others_too(evidence: &Evidence, own: &Certificate) -> bool {
+    let host = evidence.reference().next().map(|f| f.path.host.as_str());
+    evidence.at(Stage::Handshake).any(|f| {
+        let same = matches!(&f.saw, Ok(Seen::Shown(cert)) if cert.issuer == own.issuer);
+        same && Some(f.path.host.as_str()) != host
+    })
+}
+
+/// A public authority says where its own certificate lies (CA/Browser Forum, Baseline Requirements, 7.1.2.7.7); inspection boxes
+/// do not.
+const fn has_public_issuer(cert: &Certificate) -> bool {
+    !cert.issuers_at.is_empty()
+}
+
+/// Products that inspect TLS name themselves in the issuer.
+const INSPECTORS: [&str; 30] = [
+    "fortinet",
+    "fortigate",
+    "zscaler",
+    "palo alto",
+    "netskope",
+    "blue coat",
+    "bluecoat",
+    "symantec web",
+    "forcepoint",
+    "websense",
+    "sophos",
+    "check point",
+    "checkpoint",
+    "cisco umbrella",
+    "cisco secure",
+    "mcafee web",
+    "skyhigh",
+    "barracuda",
+    "watchguard",
+    "sonicwall",
+    "kaspersky",
+    "eset ssl",
+    "avast",
+    "bitdefender",
+    "mitmproxy",
+    "charles proxy",
+    "fiddler",
+    "portswigger",
+    "tls inspection",
+    "ssl inspection",
+];
+
+fn is_inspector(cert: &Certificate) -> bool {
+    let issuer = cert.issuer.raw().to_ascii_lowercase();
+    INSPECTORS.iter().any(|name| issuer.contains(name))
+}
+
+/// The chain verifies once the intermediate is fetched.
+fn completes(evidence: &Evidence) -> Option<&Fact> {
+    evidence.said("issuer.completes").map(|(fact, _)| fact).next()
+}
+
+fn incomplete(evidence: &Evidence) -> Option<Found> {
+    let (fact, whole) = (untrusted(evidence)?, completes(evidence)?);
+    let mut found = Found::root(fact);
+    found.proof.push(Proof::One(whole.id));
+    Some(found)
+}
+
+/// A store that some client here uses does not verify the certificate, and that of the reference client does; or the reference
+/// client's own file lacks what the system trusts.
 fn mismatch(evidence: &Evidence) -> Option<Found> {
-    let other = evidence.find(|f| {
-        f.stage == Stage::Handshake
-            && f.path.client.as_deref().is_some_and(|c| c != crate::evidence::REFERENCE)
-            && f.saw.as_ref().err().is_some_and(|failure| is_unknown(*failure))
+    if let Some(fact) = untrusted(evidence) {
+        let system = trusts(evidence, &Trust::System)?;
+        let is_file = matches!(fact.path.trust, Some(Trust::File(_)));
+        let found =
+            if intercepted(evidence).is_some() { Found::contributing(fact) } else { Found::root(fact) };
+        return is_file.then(|| found.flipped(Some(system), Axis::Trust));
+    }
+    let other = evidence.at(Stage::Handshake).find(|f| {
+        let is_other = f.path.client.as_deref().is_some_and(|c| c != REFERENCE);
+        is_other && f.saw.as_ref().err().is_some_and(|failure| is_unknown(*failure))
     })?;
     let own = evidence.passed(Stage::Handshake)?;
     Some(Found::contributing(other).flipped(Some(own), Axis::Trust))
+}
+
+/// Behind one address different certificates are shown, and not all of them are good.
+fn mixed(evidence: &Evidence) -> Option<Found> {
+    let host = evidence.reference().next()?.path.host.clone();
+    let certs = || {
+        evidence.at(Stage::Handshake).filter_map(|f| match &f.saw {
+            Ok(Seen::Shown(cert)) if f.path.host == host && is_plain(&f.path) => Some((f.path.address, cert)),
+            Ok(_) | Err(_) => None,
+        })
+    };
+    let serials: BTreeSet<_> = certs().map(|(address, cert)| (address, cert.serial.raw())).collect();
+    let addresses: BTreeSet<_> = certs().map(|(address, _)| address).collect();
+    let verdicts = || {
+        evidence.at(Stage::Handshake).filter(|f| {
+            let is_store = f.path.trust.is_some() && f.path.client.is_none();
+            is_store && f.path.host == host && is_plain(&f.path) && f.path.trust == Some(Trust::Public)
+        })
+    };
+    let failed = verdicts().find(|f| matches!(f.saw, Err(Failure::Cert(_))))?;
+    let well = verdicts().find(|f| f.saw.is_ok() && f.path.address == failed.path.address)?;
+    let (n, of) = (verdicts().filter(|f| f.saw.is_err()).count(), verdicts().count());
+    (serials.len() > addresses.len() && well.id != failed.id).then(|| Found::contributing(failed).rate(n, of))
+}
+
+/// A key that the verifiers of today refuse (CA/Browser Forum, Baseline Requirements, 6.1.5: RSA of 2048 bits and more).
+fn weak_key(evidence: &Evidence) -> Option<Found> {
+    const LEAST: u32 = 2_048;
+    /// Curves are far shorter than any modulus.
+    const MODULUS: u32 = 600;
+    let (fact, _) = evidence.end().filter(|(f, _)| f.stage == Stage::Handshake)?;
+    let shown = evidence.at(Stage::Handshake).find(|f| {
+        matches!(&f.saw, Ok(Seen::Shown(cert)) if (MODULUS..LEAST).contains(&cert.key_bits) && f.path.host == fact.path.host)
+    })?;
+    let mut found = Found::root(fact);
+    found.proof.push(Proof::One(shown.id));
+    Some(found)
+}
+
+/// How the target's hellos of a shape ended; a reply of any kind is a reply.
+fn hellos<'a>(evidence: &'a Evidence, shape: impl Fn(&Path) -> bool + 'a) -> impl Iterator<Item = &'a Fact> {
+    let is_end = |f: &&Fact| !matches!(f.saw, Ok(Seen::State(..) | Seen::Shown(_)));
+    let is_probe = |f: &&Fact| f.path.trust.is_none() && f.path.client.is_none();
+    evidence.at(Stage::Handshake).filter(is_end).filter(is_probe).filter(move |f| shape(&f.path))
+}
+
+const fn has_reply(fact: &Fact) -> bool {
+    matches!(fact.saw, Ok(_) | Err(Failure::Alert(_) | Failure::Cert(_)))
+}
+
+/// The reference call's handshake was cut, closed or left without an answer.
+fn cut(evidence: &Evidence) -> Option<&Fact> {
+    let (fact, failure) = evidence.end().filter(|(f, _)| f.stage == Stage::Handshake)?;
+    let is_cut = matches!(failure, Failure::Reset | Failure::Eof | Failure::TimedOut(_));
+    (is_cut && fact.path.route == Some(Route::Direct)).then_some(fact)
+}
+
+/// Every hello with the target's own name dies, and one with another name, or none, is answered.
+fn name_blocked(evidence: &Evidence) -> Option<Found> {
+    let fact = cut(evidence)?;
+    let mut own = hellos(evidence, |p| is_plain(p) && p.host == fact.path.host).peekable();
+    let is_dead = own.peek().is_some() && own.all(|f| !has_reply(f));
+    let address = fact.path.address;
+    let other = hellos(evidence, |p| p.server_name.is_some() && p.address == address && p.mss.is_none())
+        .find(|f| has_reply(f))?;
+    is_dead.then(|| Found::root(fact).flipped(Some(other), Axis::ServerName))
+}
+
+/// The same name passes when the hello offers other protocols.
+fn fingerprint(evidence: &Evidence) -> Option<Found> {
+    let fact = cut(evidence)?;
+    let address = fact.path.address;
+    let mut own = hellos(evidence, |p| is_plain(p) && p.address == address).peekable();
+    let is_dead = own.peek().is_some() && own.all(|f| !has_reply(f));
+    let shaped = |p: &Path| p.alpn.is_some() && p.server_name.is_none() && p.address == address;
+    let passes = hellos(evidence, shaped).find(|f| has_reply(f))?;
+    is_dead.then(|| Found::root(fact).flipped(Some(passes), Axis::Alpn))
+}
+
+/// A large hello dies where an ordinary one is answered, and small segments do not help.
+fn large_hello(evidence: &Evidence) -> Option<Found> {
+    let large = |mss: bool| hellos(evidence, move |p| p.hello == Some(LARGE) && p.mss.is_some() == mss);
+    let lost = large(false).find(|f| !has_reply(f))?;
+    if large(false).any(has_reply) || large(true).any(has_reply) {
+        return None;
+    }
+    let address = lost.path.address;
+    let well = hellos(evidence, |p| p.hello.is_none() && p.server_name.is_none() && p.address == address)
+        .find(|f| has_reply(f))?;
+    let found = if uses(evidence, &["node", "bun", "curl"]) {
+        Found::contributing(lost)
+    } else {
+        Found::information(lost)
+    };
+    Some(found.flipped(Some(well), Axis::Hello))
+}
+
+/// HTTP/2 is agreed on and not spoken.
+fn h2_broken(evidence: &Evidence) -> Option<Found> {
+    let fact = evidence.find(|f| f.path.http == Some(20) && f.stage == Stage::Head && f.saw.is_err())?;
+    let well = evidence.passed(Stage::Handshake)?;
+    let found = if uses(evidence, &["curl"]) { Found::contributing(fact) } else { Found::information(fact) };
+    Some(found.flipped(Some(well), Axis::Alpn))
+}
+
+/// Whether the settings of one of these clients are present here.
+fn uses(evidence: &Evidence, clients: &[&str]) -> bool {
+    evidence.said("client").any(|(_, name)| clients.contains(&name.raw()))
 }

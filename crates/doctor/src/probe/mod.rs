@@ -3,6 +3,7 @@
 mod dns;
 mod host;
 mod http;
+mod icmp;
 mod proxy;
 mod reference;
 mod stream;
@@ -17,8 +18,8 @@ use crate::world::World;
 
 /// Makes a probe, as often as it says.
 pub(crate) async fn run(world: &World, probe: &Probe) -> Vec<Fact> {
-    // It repeats by itself, for each address.
-    let times = 0..if probe.what == What::Addresses { 1 } else { probe.times.max(1) };
+    // These repeat by themselves.
+    let times = 0..if matches!(probe.what, What::Addresses | What::Series) { 1 } else { probe.times.max(1) };
     let all = join_all(times.map(|_| async { Box::pin(once(world, probe)).await })).await;
     all.into_iter().flatten().collect()
 }
@@ -30,6 +31,7 @@ async fn once(world: &World, probe: &Probe) -> Vec<Fact> {
         What::LookupTwice => dns::lookup_twice(world, probe).await,
         What::Connect => tcp::connect(world, probe).await,
         What::Addresses => tcp::addresses(world, probe).await,
+        What::Series => tcp::series(world, probe).await,
         What::Silence => tcp::silence(world, probe).await,
         What::Handshake => tls::handshake(world, probe).await,
         What::Hello => tls::hello(world, probe).await,
@@ -54,7 +56,7 @@ const fn stage(what: What) -> Stage {
     match what {
         What::Host => Stage::Config,
         What::Lookup | What::LookupTwice => Stage::Resolve,
-        What::Connect | What::Silence | What::Addresses => Stage::Connect,
+        What::Connect | What::Silence | What::Addresses | What::Series => Stage::Connect,
         What::Tunnel => Stage::Tunnel,
         What::Handshake | What::Hello | What::Issuer | What::Http2 | What::Idle => Stage::Handshake,
         What::Upload => Stage::Send,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clearline_diagnose::Probe;
-use clearline_model::{Dur, Fact, Foreign, Path, Seen, Sent, Stage};
+use clearline_model::{CallId, Dur, Fact, Failure, Foreign, Path, Seen, Sent, Source, Stage};
 use clearline_net::{ClientConfig, Conn, Fault, Route};
 use tokio::time::Instant;
 
@@ -15,12 +15,36 @@ use crate::world::{World, at};
 /// How long the Python SDK waits for a connection to one address (`DEFAULT_TIMEOUT`, `connect=5.0`).
 const CONNECT: Dur = Dur::secs(5);
 
+/// How often the Python SDK tries again (`DEFAULT_MAX_RETRIES`).
+const RETRIES: u16 = 2;
+
 pub(super) async fn call(world: &World, probe: &Probe) -> Vec<Fact> {
-    let mut call = Call { world, path: world.reference_path(), facts: Vec::new(), limit: probe.limit };
-    if let Err(Ended) = call.whole().await {
-        // Where it ended is its last fact.
+    let mut facts = Vec::new();
+    for n in 1..=RETRIES + 1 {
+        let mut call = Call { world, path: world.reference_path(), facts: Vec::new(), limit: probe.limit };
+        // Where it ended is one of its facts.
+        let _ended = call.whole().await;
+        let again = call.facts.iter().rev().find_map(|f| f.saw.as_ref().err()).is_some_and(|f| heals(*f));
+        facts.extend(call.facts.into_iter().map(|fact| numbered(fact, n)));
+        if !again {
+            break;
+        }
     }
-    call.facts
+    facts
+}
+
+/// Whether the SDK tries again after it and the same may go well at once: what it only waits out is not waited for here.
+const fn heals(failure: Failure) -> bool {
+    matches!(failure, Failure::Reset | Failure::Eof | Failure::Status(408 | 409 | 500..=599, ..))
+}
+
+/// A fact of the reference client, with the number of its attempt.
+fn numbered(fact: Fact, n: u16) -> Fact {
+    if fact.path.client.as_deref() == Some(clearline_diagnose::REFERENCE) {
+        Fact { from: Source::Attempt(CallId(0), n), ..fact }
+    } else {
+        fact
+    }
 }
 
 /// The call is over; the fact that says why was written.

@@ -1,12 +1,13 @@
 //! Connections: does something answer, and what does it do by itself?
 
 use clearline_diagnose::{Probe, What};
-use clearline_model::{Fact, Failure, Path, Seen, Sent, Stage};
+use clearline_model::{Dur, Fact, Failure, Path, Seen, Sent, Stage};
 use clearline_net::Fault;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::icmp::Ear;
 use crate::world::World;
 
 /// The most addresses that are tried each for itself.
@@ -33,6 +34,19 @@ pub(super) async fn dial(world: &World, probe: &Probe) -> Result<(TcpStream, Pat
     Ok((stream, path))
 }
 
+/// A connection that failed, with what ICMP said to it.
+fn refused(world: &World, probe: &Probe, ear: Option<Ear>, fault: Fault, took: Dur) -> Vec<Fact> {
+    let Some(error) = ear.and_then(Ear::heard) else {
+        return vec![world.fault(&probe.path, &fault, took)];
+    };
+    let fault = Fault { failure: Failure::Unreachable(error.says), ..fault };
+    let fact = world.fault(&probe.path, &fault, took);
+    let (kind, code) = error.number;
+    let text = format!("{kind}/{code} from {}", error.from);
+    let said = world.said(&fact.path, Stage::Connect, "icmp", &text);
+    vec![fact, said]
+}
+
 /// Every address for itself, so often: what is dead or different hides behind the others.
 pub(super) async fn addresses(world: &World, probe: &Probe) -> Vec<Fact> {
     let target = world.target_of(&probe.path);
@@ -47,13 +61,30 @@ pub(super) async fn addresses(world: &World, probe: &Probe) -> Vec<Fact> {
     futures_util::future::join_all(each).await.into_iter().flatten().collect()
 }
 
+/// One try after the other, for as long as the limit allows.
+pub(super) async fn series(world: &World, probe: &Probe) -> Vec<Fact> {
+    let what = if world.target.is_plain() { What::Connect } else { What::Handshake };
+    let path = Path { reused: Some(false), ..probe.path.clone() };
+    let one = Probe { what, path, times: 1, limit: Dur(probe.limit.0 / 2), ..probe.clone() };
+    let (begun, mut facts) = (Instant::now(), Vec::new());
+    for _ in 0..probe.times {
+        if Dur::from(begun.elapsed()) > probe.limit {
+            break;
+        }
+        let seen = super::run(world, &one).await;
+        facts.extend(seen.into_iter().filter(|f| f.path.trust.is_none()));
+    }
+    facts
+}
+
 pub(super) async fn connect(world: &World, probe: &Probe) -> Vec<Fact> {
     let begun = Instant::now();
+    let ear = world.address_of(&probe.path).map(Ear::open);
     match dial(world, probe).await {
         Ok((_stream, path)) => {
             vec![world.fact(&path, Stage::Connect, Ok(Seen::Connected), (Sent::No, begun.elapsed().into()))]
         }
-        Err(fault) => vec![world.fault(&probe.path, &fault, begun.elapsed().into())],
+        Err(fault) => refused(world, probe, ear, fault, begun.elapsed().into()),
     }
 }
 

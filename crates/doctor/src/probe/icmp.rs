@@ -1,0 +1,120 @@
+//! ICMP errors that quote a connection of ours: who sent them, and why exactly. The error of a connection tells less: it
+//! does not say who sent it, and a prohibition looks like a host that is not there.
+
+use std::io::Read as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use clearline_model::Icmp;
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// An error that a router, or this machine, sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Error {
+    /// Who sent it.
+    pub(crate) from: IpAddr,
+    /// What it says.
+    pub(crate) says: Icmp,
+    /// Type and code, as they came.
+    pub(crate) number: (u8, u8),
+}
+
+/// Listens from now on. Only with the right to open raw sockets; it sends nothing.
+pub(crate) struct Ear {
+    socket: Option<Socket>,
+    to: SocketAddr,
+}
+
+impl Ear {
+    pub(crate) fn open(to: SocketAddr) -> Self {
+        let (domain, protocol) =
+            if to.is_ipv4() { (Domain::IPV4, Protocol::ICMPV4) } else { (Domain::IPV6, Protocol::ICMPV6) };
+        let socket = Socket::new(domain, Type::RAW, Some(protocol)).ok();
+        let socket = socket.filter(|socket| socket.set_nonblocking(true).is_ok());
+        Self { socket, to }
+    }
+
+    /// The last error that came and quotes a packet to the address.
+    pub(crate) fn heard(self) -> Option<Error> {
+        /// So many packets are read at most.
+        const MAX: usize = 256;
+        let mut socket = self.socket?;
+        let mut heard = None;
+        let mut buffer = [0_u8; 1500];
+        for _ in 0..MAX {
+            let Ok((length, from)) = recv(&mut socket, &mut buffer) else { break };
+            let bytes = buffer.get(..length).unwrap_or_default();
+            let error = if self.to.is_ipv4() { v4(bytes, self.to) } else { v6(bytes, from, self.to) };
+            heard = error.or(heard);
+        }
+        heard
+    }
+}
+
+fn recv(socket: &mut Socket, buffer: &mut [u8]) -> std::io::Result<(usize, Option<IpAddr>)> {
+    // The header of an IPv4 packet comes with it; that of an IPv6 packet does not, and its sender stays unknown here.
+    Ok((socket.read(buffer)?, None))
+}
+
+/// An ICMP message in its IPv4 packet (RFC 792).
+fn v4(packet: &[u8], to: SocketAddr) -> Option<Error> {
+    let head = usize::from(packet.first()? & 15) * 4;
+    let from: [u8; 4] = packet.get(12..16)?.try_into().ok()?;
+    let message = packet.get(head..)?;
+    let (kind, code) = (*message.first()?, *message.get(1)?);
+    let quoted = message.get(8..)?;
+    let inner = usize::from(quoted.first()? & 15) * 4;
+    let destination: [u8; 4] = quoted.get(16..20)?.try_into().ok()?;
+    let port = u16::from_be_bytes(quoted.get(inner + 2..inner + 4)?.try_into().ok()?);
+    let is_ours = SocketAddr::new(Ipv4Addr::from(destination).into(), port) == to;
+    let says = match (kind, code) {
+        (3, 9 | 10 | 13) => Icmp::Prohibited,
+        (3, 0 | 6 | 11) => Icmp::Network,
+        (3, _) => Icmp::Host,
+        _ => return None,
+    };
+    is_ours.then(|| Error { from: Ipv4Addr::from(from).into(), says, number: (kind, code) })
+}
+
+/// An ICMPv6 message (RFC 4443).
+fn v6(message: &[u8], from: Option<IpAddr>, to: SocketAddr) -> Option<Error> {
+    let (kind, code) = (*message.first()?, *message.get(1)?);
+    let quoted = message.get(8..)?;
+    let destination: [u8; 16] = quoted.get(24..40)?.try_into().ok()?;
+    let port = u16::from_be_bytes(quoted.get(42..44)?.try_into().ok()?);
+    let is_ours = SocketAddr::new(Ipv6Addr::from(destination).into(), port) == to;
+    let says = match (kind, code) {
+        (1, 1 | 5) => Icmp::Prohibited,
+        (1, 0) => Icmp::NoRoute,
+        (1, _) => Icmp::Host,
+        _ => return None,
+    };
+    let from = from.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    is_ours.then_some(Error { from, says, number: (kind, code) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(code: u8, to: [u8; 4], port: u16) -> Vec<u8> {
+        let mut bytes = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 1, 0, 0, 10, 9, 8, 7, 10, 0, 0, 1];
+        bytes.extend_from_slice(&[3, code, 0, 0, 0, 0, 0, 0]);
+        bytes.extend_from_slice(&[0x45, 0, 0, 0, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1]);
+        bytes.extend_from_slice(&to);
+        bytes.extend_from_slice(&[0x80, 0]);
+        bytes.extend_from_slice(&port.to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn an_error_is_read_where_it_quotes_our_own_connection() {
+        let to: SocketAddr = "192.0.2.1:443".parse().unwrap();
+        for (code, says) in [(13, Icmp::Prohibited), (1, Icmp::Host), (0, Icmp::Network)] {
+            let error = v4(&packet(code, [192, 0, 2, 1], 443), to).unwrap();
+            assert_eq!((error.says, error.from), (says, "10.9.8.7".parse::<IpAddr>().unwrap()));
+        }
+        assert_eq!(v4(&packet(13, [192, 0, 2, 2], 443), to), None);
+        assert_eq!(v4(&packet(13, [192, 0, 2, 1], 80), to), None);
+        assert_eq!(v4(&[], to), None);
+    }
+}
