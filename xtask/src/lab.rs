@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::setup;
 use crate::sh::{self, cargo, command};
 
 /// Builds the lab and the binary under test, and hands the words over. `--release` before them tests the release build.
@@ -19,6 +20,11 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
         cargo(&[&["build", "--quiet", "--locked", "--package", "clearline-cli"], profile].concat())?;
         let folder = if profile.is_empty() { "debug" } else { "release" };
         lab.arg("--clearline").arg(built(folder, "clearline"));
+        for (flag, path) in [("--python", setup::python()), ("--node-sdk", setup::node())] {
+            if path.exists() {
+                lab.arg(flag).arg(path);
+            }
+        }
     }
     sh::run(lab, "the lab")
 }

@@ -1,7 +1,9 @@
 //! Whether a fault took effect, seen by others than the doctor: a call with curl, a counter, a log, a command.
 
 use std::fmt;
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Instant;
 
 use crate::Problem;
 use crate::fault::Fault;
@@ -12,8 +14,8 @@ use crate::world::World;
 /// One thing that has to be seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Check {
-    /// `curl exit N`: the exit code of one of the calls.
-    CurlExit(i32),
+    /// `curl exit N M…`: the exit code of one of the calls is one of these.
+    CurlExit(Vec<i32>),
     /// `curl http N`: the status of one of the calls.
     CurlHttp(u16),
     /// `curl says TEXT`: in its output or its errors.
@@ -37,7 +39,10 @@ impl Check {
         let (first, second, rest) = (words.next(), words.next(), words.next());
         let place = |word: &str| Place::ALL.into_iter().find(|p| p.word() == word).ok_or_else(wrong);
         match (first, second, rest) {
-            (Some("curl"), Some("exit"), Some(n)) => Ok(Self::CurlExit(n.parse().map_err(|_| wrong())?)),
+            (Some("curl"), Some("exit"), Some(all)) => {
+                let codes = all.split(' ').map(|n| n.parse().map_err(|_| wrong()));
+                Ok(Self::CurlExit(codes.collect::<Result<_, _>>()?))
+            }
             (Some("curl"), Some("http"), Some(n)) => Ok(Self::CurlHttp(n.parse().map_err(|_| wrong())?)),
             (Some("curl"), Some("says"), Some(text)) => Ok(Self::CurlSays(text.to_owned())),
             (Some("hit"), None, None) => Ok(Self::Hit(Place::Rtr)),
@@ -50,11 +55,13 @@ impl Check {
 
     fn seen(&self, world: &World, calls: &[Call]) -> Result<bool, Problem> {
         Ok(match self {
-            Self::CurlExit(code) => calls.iter().any(|c| c.exit == *code),
+            Self::CurlExit(codes) => calls.iter().any(|c| codes.contains(&c.exit)),
             Self::CurlHttp(status) => calls.iter().any(|c| c.http == *status),
             Self::CurlSays(text) => calls.iter().any(|c| c.text.contains(text)),
             Self::Hit(place) => world.hits(*place)? > 0,
-            Self::Log(place, text) => world.log(*place).contains(text),
+            Self::Log(place, text) => {
+                world.log(*place).contains(text) || appears(&world.log_path(*place), text)?
+            }
             Self::Shell(place, command) => {
                 let mut shell = world.command(*place, &["timeout", "20", "sh", "-c", command]);
                 if *place == Place::Cli {
@@ -66,12 +73,21 @@ impl Check {
     }
 }
 
+/// Whether a text comes to stand in a log: a service may write its line a moment after the client has left.
+fn appears(log: &Path, text: &str) -> Result<bool, Problem> {
+    const WAIT: &str = "timeout 2 tail -n +1 -f \"$1\" | grep -qFm1 -- \"$2\"";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", WAIT, "sh"]).arg(log).arg(text).stderr(Stdio::null());
+    Ok(shell.status()?.success())
+}
+
 /// What curl made of the client's call.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) exit: i32,
     pub(crate) http: u16,
     pub(crate) text: String,
+    pub(crate) took_ms: u64,
 }
 
 impl fmt::Display for Call {
@@ -94,7 +110,7 @@ pub(crate) const BODY: &str =
 pub(crate) fn effect(world: &World, fault: &Fault, names: &Names) -> Result<Vec<String>, Problem> {
     let mut calls = Vec::new();
     for _ in 0..fault.asks.max(1) {
-        calls.push(call(world, fault)?);
+        calls.push(call(world, fault, false)?);
     }
     let mut missing = Vec::new();
     for text in &fault.checks {
@@ -108,7 +124,10 @@ pub(crate) fn effect(world: &World, fault: &Fault, names: &Names) -> Result<Vec<
 }
 
 /// The client's call with curl, under the same environment as the doctor's.
-fn call(world: &World, fault: &Fault) -> Result<Call, Problem> {
+///
+/// # Errors
+/// curl cannot be started.
+pub(crate) fn call(world: &World, fault: &Fault, is_verbose: bool) -> Result<Call, Problem> {
     let environment = world.environment()?;
     let set = |name: &str| environment.get(name).map(String::as_str);
     let base = set("ANTHROPIC_BASE_URL").unwrap_or("https://api.anthropic.com").trim_end_matches('/');
@@ -151,19 +170,23 @@ fn call(world: &World, fault: &Fault) -> Result<Call, Problem> {
     if let Some(header) = argument(&client.args, "--header") {
         arguments.extend(["-H", header]);
     }
+    if is_verbose {
+        arguments.push("-v");
+    }
+    let begun = Instant::now();
     let output = client_command(world, &arguments)?.output()?;
-    Ok(called(&output))
+    Ok(Call { took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX), ..called(&output) })
 }
 
 fn called(output: &Output) -> Call {
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
     let http = out.lines().last().and_then(|l| l.trim().parse().ok()).unwrap_or(0);
     let text = out + &String::from_utf8_lossy(&output.stderr);
-    Call { exit: output.status.code().unwrap_or(-1), http, text }
+    Call { exit: output.status.code().unwrap_or(-1), http, text, took_ms: 0 }
 }
 
 /// What follows an option.
-fn argument<'a>(all: &'a [String], name: &str) -> Option<&'a str> {
+pub(crate) fn argument<'a>(all: &'a [String], name: &str) -> Option<&'a str> {
     all.iter().skip_while(|a| *a != name).nth(1).map(String::as_str)
 }
 
@@ -194,7 +217,7 @@ mod tests {
     #[test]
     fn checks_are_read() {
         for (text, check) in [
-            ("curl exit 28", Check::CurlExit(28)),
+            ("curl exit 55 56", Check::CurlExit(vec![55, 56])),
             ("curl http 429", Check::CurlHttp(429)),
             ("curl says not a word", Check::CurlSays("not a word".to_owned())),
             ("hit", Check::Hit(Place::Rtr)),

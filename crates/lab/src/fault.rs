@@ -12,6 +12,9 @@ use crate::names::Names;
 use crate::overlay;
 use crate::plan::Plan;
 
+/// The files beside those of the faults.
+const NO_FAULTS: [&str; 2] = ["world.toml", "words.toml"];
+
 /// What a path can be.
 const STATUSES: [&str; 3] = ["healthy", "degraded", "failing"];
 
@@ -139,7 +142,9 @@ impl Catalogue {
             text(&folder.join("world.toml"))?.parse().map_err(|e| format!("world.toml: {e}"))?;
         let mut paths: Vec<_> =
             std::fs::read_dir(folder)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
-        paths.retain(|p| p.extension().is_some_and(|e| e == "toml") && !p.ends_with("world.toml"));
+        paths.retain(|p| {
+            p.extension().is_some_and(|e| e == "toml") && !NO_FAULTS.iter().any(|n| p.ends_with(n))
+        });
         paths.sort();
         let mut faults = Vec::new();
         for path in paths {

@@ -4,6 +4,7 @@
 //! its own. `lab/world.toml` is the healthy world, every fault a table that is laid over it. Nothing leaves the machine:
 //! no namespace has a link to the outside.
 
+mod baseline;
 mod check;
 mod fault;
 mod names;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::baseline::Clients;
 use crate::fault::Catalogue;
 use crate::outcome::Outcome;
 use crate::plan::Place;
@@ -102,6 +104,15 @@ struct Work {
     /// Writes the outcomes into this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Asks curl and the SDKs too, and says how often their own message names the cause
+    #[arg(long)]
+    baseline: bool,
+    /// A Python with the official SDK, for --baseline
+    #[arg(long, value_name = "FILE")]
+    python: Option<PathBuf>,
+    /// The module of the official TypeScript SDK, for --baseline
+    #[arg(long, value_name = "FILE")]
+    node_sdk: Option<PathBuf>,
     /// Prints the figures of such a file and runs nothing
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
@@ -150,8 +161,12 @@ fn task(task: Task) -> Result<ExitCode, Problem> {
 }
 
 /// The folder of the data files.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lab")
+}
+
 fn catalogue() -> Result<Catalogue, Problem> {
-    Catalogue::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lab"))
+    Catalogue::read(&folder())
 }
 
 fn list(layer: Option<&str>) -> Result<(), Problem> {
@@ -204,7 +219,7 @@ impl Work {
         if let Some(file) = &self.out {
             std::fs::write(file, serde_json::to_string_pretty(&outcomes)?)?;
         }
-        let score = score::of(&outcomes);
+        let score = score::of(&outcomes, &baseline::words(&folder())?);
         if !is_single {
             say(&format!("\n{}", score.table().trim_end()));
         }
@@ -221,8 +236,18 @@ impl Work {
         let work = self.choice.work(&catalogue, is_single)?;
         let clearline = std::fs::canonicalize(&self.clearline)
             .map_err(|e| format!("{}: {e}", self.clearline.display()))?;
-        let runner =
-            Runner { catalogue: &catalogue, clearline, jobs: self.jobs, verbose: self.verbose || is_single };
+        let clients = Clients {
+            python: self.python.clone(),
+            node_sdk: self.node_sdk.clone(),
+            folder: std::fs::canonicalize(folder())?,
+        };
+        let runner = Runner {
+            catalogue: &catalogue,
+            clearline,
+            jobs: self.jobs,
+            clients: self.baseline.then_some(clients),
+            verbose: self.verbose || is_single,
+        };
         runner.all(&work)
     }
 }

@@ -1,7 +1,10 @@
 //! What a run of a condition ended with, as it is written down.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::Said;
 use crate::fault::Truth;
 
 /// A cause that the doctor named.
@@ -31,6 +34,9 @@ pub(crate) struct Outcome {
     pub(crate) took_ms: u64,
     /// What the doctor said where it printed no verdict.
     pub(crate) said: String,
+    /// What clients said, by their names.
+    #[serde(default)]
+    pub(crate) clients: BTreeMap<String, Said>,
 }
 
 impl Outcome {
@@ -66,6 +72,13 @@ impl Outcome {
         places.is_some_and(|places| !truth.ordered || places.is_sorted())
     }
 
+    /// Whether the reference client's own call contradicts the expected status: the data file would be wrong.
+    pub(crate) fn contradicts(&self) -> bool {
+        let both = self.expected.contains("failing") && self.expected.contains("degraded");
+        let reference = self.clients.get("python");
+        reference.is_some_and(|said| !both && said.ok == (self.expected == "failing"))
+    }
+
     pub(crate) fn is_status_right(&self) -> bool {
         self.expected.split(" or ").any(|s| s == self.status)
     }
@@ -93,6 +106,7 @@ pub(crate) mod tests {
             exit: 1,
             took_ms: 100,
             said: String::new(),
+            clients: BTreeMap::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Running conditions: the lab stands, the fault is seen, the doctor is asked.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,12 +8,13 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::baseline::Clients;
 use crate::fault::{Catalogue, Fault};
 use crate::names::Names;
 use crate::outcome::{Named, Outcome};
 use crate::plan::Plan;
 use crate::world::{self, World};
-use crate::{Problem, check, say};
+use crate::{Problem, baseline, check, say};
 
 /// What a run needs to know.
 pub(crate) struct Runner<'a> {
@@ -21,6 +23,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) clearline: PathBuf,
     /// How many labs stand at a time.
     pub(crate) jobs: usize,
+    /// Whom to ask besides; nobody where that was not wanted.
+    pub(crate) clients: Option<Clients>,
     /// Shows more than one line for each.
     pub(crate) verbose: bool,
 }
@@ -98,6 +102,7 @@ impl Runner<'_> {
             exit: 0,
             took_ms: 0,
             said: String::new(),
+            clients: BTreeMap::new(),
         };
         if let Some(program) = fault.needs.iter().find(|p| !has(p)) {
             outcome.unscored = Some(format!("SKIPPED {program} is not installed: cargo xtask setup"));
@@ -118,7 +123,11 @@ impl Runner<'_> {
             outcome.unscored = Some(missing.join("; "));
             return Ok(());
         }
-        self.doctor(&world, outcome)
+        self.doctor(&world, outcome)?;
+        if let Some(clients) = &self.clients {
+            outcome.clients = baseline::ask(&world, fault, clients)?;
+        }
+        Ok(())
     }
 
     fn doctor(&self, world: &World, outcome: &mut Outcome) -> Result<(), Problem> {

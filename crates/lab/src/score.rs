@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::baseline::{self, Words};
 use crate::outcome::Outcome;
 
 /// So many of so many.
@@ -47,12 +48,16 @@ pub(crate) struct Score {
     layers: BTreeMap<String, Share>,
     /// `truth → what was named first`, and how often.
     confusion: BTreeMap<String, usize>,
+    /// Of the conditions with a fault: those whose cause a client's own message names.
+    clients: BTreeMap<String, Share>,
+    /// Conditions in which the reference client's call contradicts the expected status.
+    contradictions: BTreeMap<String, String>,
     /// Conditions that were not scored, and why.
     unscored: BTreeMap<String, String>,
 }
 
 /// Scores what was scored.
-pub(crate) fn of(outcomes: &[Outcome]) -> Score {
+pub(crate) fn of(outcomes: &[Outcome], words: &Words) -> Score {
     let mut score = Score::default();
     let mut times = Vec::new();
     for outcome in outcomes {
@@ -72,6 +77,14 @@ pub(crate) fn of(outcomes: &[Outcome]) -> Score {
         }
         if truth.causes.len() > 1 {
             score.compounds_full.count(outcome.is_full());
+        }
+        for (name, said) in outcome.clients.iter().filter(|_| !truth.is_healthy()) {
+            let share = score.clients.entry(name.clone()).or_default();
+            share.count(!said.ok && baseline::names(&said.text, &truth, words));
+        }
+        if let Some(said) = outcome.clients.get("python").filter(|_| outcome.contradicts()) {
+            let what = format!("expected {}: {}", outcome.expected, said.text);
+            score.contradictions.insert(outcome.id.clone(), what);
         }
         if !right {
             let first =
@@ -116,13 +129,25 @@ impl Score {
                 let _fits = writeln!(text, "  {name:<width$}  {value}").is_ok();
             }
         };
-        part("right, by layer", self.layers.iter().map(|(n, s)| (n.clone(), s.shown())).collect());
+        part("right, by layer", shares(&self.layers));
         let mut pairs: Vec<_> = self.confusion.iter().collect();
         pairs.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
+        part("a client's message names the cause", shares(&self.clients));
         part("truth → named first", pairs.iter().map(|(p, n)| ((*p).clone(), format!("{n} ×"))).collect());
-        part("not scored", self.unscored.iter().map(|(n, w)| (n.clone(), w.clone())).collect());
+        part("the reference client contradicts", pairs_of(&self.contradictions));
+        part("not scored", pairs_of(&self.unscored));
         text
     }
+}
+
+fn shares(all: &BTreeMap<String, Share>) -> Vec<(String, String)> {
+    all.iter().map(|(name, share)| (name.clone(), share.shown())).collect()
+}
+
+fn pairs_of(all: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    all.iter()
+        .map(|(name, text)| (name.clone(), text.lines().next().unwrap_or_default().to_owned()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -145,7 +170,7 @@ mod tests {
             slow,
             lost,
         ];
-        let score = of(&all);
+        let score = of(&all, &Words::new());
         assert_eq!(score.conditions, 6);
         assert_eq!(score.top1, Share { n: 2, of: 4 });
         assert_eq!(score.false_alarms, Share { n: 1, of: 2 });
@@ -162,6 +187,6 @@ mod tests {
 
     #[test]
     fn nothing_scored_is_said() {
-        assert!(of(&[]).table().contains("top-1                  –"));
+        assert!(of(&[], &Words::new()).table().contains("top-1                  –"));
     }
 }

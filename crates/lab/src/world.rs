@@ -187,7 +187,12 @@ impl World {
 
     /// What the services of a place have seen.
     pub(crate) fn log(&self, place: Place) -> String {
-        std::fs::read_to_string(self.dir.join(format!("{}.log", place.word()))).unwrap_or_default()
+        std::fs::read_to_string(self.log_path(place)).unwrap_or_default()
+    }
+
+    /// Where they write it.
+    pub(crate) fn log_path(&self, place: Place) -> PathBuf {
+        self.dir.join(format!("{}.log", place.word()))
     }
 
     /// How often rules with `counter name hit` have been met.
