@@ -50,7 +50,7 @@ fn read(path: &Path) -> Result<String, String> {
 
 fn documents(root: &Path) -> Result<Vec<PathBuf>, String> {
     let mut found = Vec::new();
-    for folder in [root.to_owned(), root.join("docs")] {
+    for folder in [root.to_owned(), root.join("docs"), root.join("lab")] {
         let Ok(entries) = std::fs::read_dir(&folder) else { continue };
         for entry in entries {
             let path = entry.map_err(|e| e.to_string())?.path();
@@ -146,7 +146,7 @@ fn check_code(code: &str, in_block: bool, known: &Known, root: &Path) -> Option<
         return None;
     }
     let is_path = first.contains('/') && !first.contains("://") && !first.starts_with(['/', '~', '-', '<']);
-    let in_repo = ["crates/", "scenarios/", "docs/", "xtask/", "fuzz/", ".ci/", ".cargo/"]
+    let in_repo = ["crates/", "scenarios/", "docs/", "lab/", "xtask/", "fuzz/", ".ci/", ".cargo/"]
         .iter()
         .any(|f| first.starts_with(f));
     if is_path && in_repo && !first.contains(['*', '{']) && !root.join(first.trim_end_matches('/')).exists() {

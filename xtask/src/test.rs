@@ -13,7 +13,7 @@ use crate::sh::{self, cargo, command, say};
 /// The step that failed, or in CI: what was skipped.
 pub(crate) fn run() -> Result<(), String> {
     type Step = (&'static str, fn() -> Result<(), String>);
-    let steps: [Step; 8] = [
+    let steps: [Step; 9] = [
         ("setup", setup::run),
         ("format", || cargo(&["fmt", "--all", "--check"])),
         ("documents", crate::docs::run),
@@ -22,6 +22,7 @@ pub(crate) fn run() -> Result<(), String> {
         ("build", build),
         ("licences", licences),
         ("tests", tests),
+        ("lab", crate::lab::spread),
     ];
     let mut times = Vec::new();
     for (name, step) in steps {

@@ -104,6 +104,9 @@ struct Work {
     /// Writes the outcomes into this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Ends with 1 only where top-1 is below so many per cent, a healthy path was accused, or a fault did not take effect
+    #[arg(long, value_name = "N")]
+    gate: Option<usize>,
     /// Asks curl and the SDKs too, and says how often their own message names the cause
     #[arg(long)]
     baseline: bool,
@@ -226,8 +229,11 @@ impl Work {
         if self.json {
             say(&serde_json::to_string(&score)?);
         }
-        let all_right = outcomes.iter().all(|o| o.unscored.is_none() && o.is_right());
-        Ok(if all_right || !is_single { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let is_well = match self.gate {
+            Some(gate) => score.passes(gate),
+            None => outcomes.iter().all(|o| o.unscored.is_none() && o.is_right()),
+        };
+        Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn outcomes(&self, is_single: bool) -> Result<Vec<Outcome>, Problem> {

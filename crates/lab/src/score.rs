@@ -99,6 +99,11 @@ pub(crate) fn of(outcomes: &[Outcome], words: &Words) -> Score {
 }
 
 impl Score {
+    /// Whether the first cause was right in so many per cent, nobody was accused wrongly, and everything was scored.
+    pub(crate) fn passes(&self, gate: usize) -> bool {
+        self.top1.n * 100 >= gate * self.top1.of && self.false_alarms.n == 0 && self.unscored.is_empty()
+    }
+
     /// The figures for people.
     pub(crate) fn table(&self) -> String {
         let mut text = String::new();
@@ -183,6 +188,31 @@ mod tests {
         for holds in ["top-1                  2 of 4 (50.0 %)", "not seen: hit", "median 0.10 s"] {
             assert!(table.contains(holds), "{table}");
         }
+    }
+
+    #[test]
+    fn a_gate_is_passed_or_not() {
+        let (right, wrong) = (outcome("a.b", "failing", &["a.b"]), outcome("a.b", "failing", &[]));
+        let half = of(&[right.clone(), wrong], &Words::new());
+        assert!(half.passes(50) && !half.passes(51));
+        assert!(!of(&[right.clone(), outcome("healthy", "failing", &[])], &Words::new()).passes(50));
+        let mut lost = right;
+        lost.unscored = Some("not seen: hit".to_owned());
+        assert!(!of(&[lost], &Words::new()).passes(0));
+    }
+
+    #[test]
+    fn clients_are_scored_by_their_words_and_the_reference_by_its_success() {
+        let mut outcome = outcome("a.b", "failing", &["a.b"]);
+        outcome.expected = "degraded".to_owned();
+        let said = |text: &str| baseline::Said { ok: false, text: text.to_owned(), took_ms: 1 };
+        outcome.clients.insert("curl".to_owned(), said("it is the B"));
+        outcome.clients.insert("python".to_owned(), said("Connection error."));
+        let words = [("a.b".to_owned(), vec!["the b".to_owned()])].into();
+        let score = of(&[outcome], &words);
+        assert_eq!(score.clients["curl"], Share { n: 1, of: 1 });
+        assert_eq!(score.clients["python"], Share { n: 0, of: 1 });
+        assert_eq!(score.contradictions["x"], "expected degraded: Connection error.");
     }
 
     #[test]

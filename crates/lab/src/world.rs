@@ -127,7 +127,7 @@ impl World {
 
     /// Starts this program in a namespace and waits until it is ready.
     fn start(&mut self, place: Place, words: &[&str], detached: bool) -> Result<(), Problem> {
-        let own = std::env::current_exe()?.display().to_string();
+        let own = own();
         let mut arguments = [&[own.as_str()], words].concat();
         if detached {
             arguments.push("--detached");
@@ -218,9 +218,14 @@ impl Drop for World {
     }
 }
 
+/// This program, also where its file was replaced by a newer build meanwhile.
+fn own() -> String {
+    format!("/proc/{}/exe", std::process::id())
+}
+
 /// A process that takes the lab down when this one lets go of it, or dies.
 fn reaper(id: &str) -> Result<Child, Problem> {
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = Command::new(own());
     command.args(["reap", id]).stdin(Stdio::piped()).process_group(0);
     Ok(command.spawn()?)
 }
