@@ -5,6 +5,7 @@ mod demo;
 mod exit;
 mod lines;
 mod look;
+mod notify;
 mod out;
 mod saved;
 mod serve;

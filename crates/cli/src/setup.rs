@@ -116,7 +116,7 @@ fn secrets(named: &[(String, String)], origin: &SettingOrigin) -> Result<Vec<(St
 }
 
 /// What a reference leads to. Blanks and line ends around it are an editor's.
-fn secret(reference: &str) -> Result<Secret, String> {
+pub(crate) fn secret(reference: &str) -> Result<Secret, String> {
     let text = if let Some(name) = reference.strip_prefix("env:") {
         variable(name.trim()).ok_or_else(|| format!("the variable {} is not set", name.trim()))?
     } else if let Some(path) = reference.strip_prefix("file:") {

@@ -69,8 +69,8 @@ pub(crate) fn run(line: Line) -> Result<u8, Failure> {
         Command::Logs(logs) => logs.run(lang, config),
         Command::Trace(trace) => trace.run(),
         Command::Causes(causes) => causes.run(lang, config),
-        Command::Gateway(gateway) => gateway.run(config),
-        Command::Run(run) => run.run(config),
+        Command::Gateway(gateway) => gateway.run(lang, config),
+        Command::Run(run) => run.run(lang, config),
         Command::Sim(sim) => sim.run(),
         Command::Config(command) => command.run(config),
     }
