@@ -60,7 +60,8 @@ fn next(addr: SocketAddr, (stream, what): (bool, &str), got: &Receiver<Value>) -
 
 #[test]
 fn each_incident_is_one_alert_with_its_cause_and_one_end() {
-    let incident = |fault: &str| format!("{QUICK}[[fault]]\nname = \"x\"\nfirst = 12\n{fault}\n");
+    let incident =
+        |first: u32, fault: &str| format!("{QUICK}[[fault]]\nname = \"x\"\nfirst = {first}\n{fault}\n");
     let revoked = format!(
         "{QUICK}[keys]\nknown = [\"sk-ant-fake-batch-1\", \"sk-ant-fake-batch-2\"]\n\
          [[keys.change]]\nkey = \"sk-ant-fake-batch-2\"\nat = \"0s\"\nstate = \"revoked\"\n\
@@ -69,9 +70,9 @@ fn each_incident_is_one_alert_with_its_cause_and_one_end() {
     let limit = "status = 429\nretry_after = 1\nmessage = \"This request would exceed the rate limit for your \
                  organization (o) of 50 requests per minute.\"";
     let cases = [
-        (incident("status = 529"), false, "server.overloaded", None),
-        (incident(limit), false, "quota.requests", None),
-        (incident("cut_at_event = 5"), true, "stream.cut", None),
+        (incident(60, "status = 529"), false, "server.overloaded", None),
+        (incident(12, limit), false, "quota.requests", None),
+        (incident(60, "cut_at_event = 5"), true, "stream.cut", None),
         (revoked, false, "auth.invalid", Some("key-2")),
     ];
     std::thread::scope(|scope| {
