@@ -13,6 +13,7 @@ mod settings;
 mod setup;
 mod signals;
 mod traces;
+mod watch;
 
 use std::process::ExitCode;
 

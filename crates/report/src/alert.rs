@@ -177,7 +177,9 @@ pub fn percent(share: f64) -> String {
     format!("{} %", text.strip_suffix(".0").unwrap_or(&text))
 }
 
-fn window(prose: &Prose, window: Dur) -> String {
+/// A round length of time in words: `5 min`, `30 s`.
+#[must_use]
+pub fn window(prose: &Prose, window: Dur) -> String {
     let seconds = window.0 / 1_000_000;
     let (name, n) = if seconds.is_multiple_of(60) { ("minutes", seconds / 60) } else { ("seconds", seconds) };
     prose.say(name, &Args::default().with("count", Foreign::new(&n.to_string())))

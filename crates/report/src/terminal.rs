@@ -37,6 +37,12 @@ impl Style {
         self.paint("31", if self.ascii { "x" } else { "✖" })
     }
 
+    /// The sign of a success.
+    #[must_use]
+    pub fn tick(self) -> String {
+        self.paint("32", if self.ascii { "+" } else { "✔" })
+    }
+
     fn dash(self) -> &'static str {
         if self.ascii { "-" } else { "–" }
     }
@@ -180,7 +186,7 @@ pub fn explanation(
 pub fn verdict(prose: &Prose, style: Style, verdict: &Verdict, facts: &[Fact], how: (Dur, bool)) -> String {
     let (elapsed, verbose) = how;
     let mut parts = Vec::new();
-    let tick = style.paint("32", if style.ascii { "+" } else { "✔" });
+    let tick = style.tick();
     let host = facts.iter().find(|f| !f.path.host.is_empty()).map_or("", |f| f.path.host.as_str());
     match verdict.status {
         Status::Healthy => parts.push(format!("{tick} {}   {host}", prose.word("verdict-healthy"))),

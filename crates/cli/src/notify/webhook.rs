@@ -1,11 +1,10 @@
 //! A webhook that gets the alert as JSON.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use clearline_model::Dur;
-use clearline_net::{ClientConfig, Fault, Fence, Limits, ProxyEnv, Route, SendLimits, Target, TrustSettings};
+use clearline_net::{ClientConfig, Fault, Fence, Limits, ProxyEnv, Route, SendLimits, Target};
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full, Limited};
 
@@ -66,7 +65,9 @@ impl Webhook {
         }
         let fence = Fence::parse(setup::variable("CLEARLINE_FENCE").as_deref()).map_err(Failure::usage)?;
         let proxies = ProxyEnv::from_lookup(&setup::variable).map_err(|f| wrong(f.detail.escaped()))?;
-        let tls = clearline_net::tls_config(&trust(&target)).map_err(|f| wrong(f.detail.escaped()))?;
+        let proxy = proxies.for_url(target.scheme.word(), &target.host, target.port);
+        let tls = clearline_net::tls_config(&setup::trust(target.is_plain() && proxy.is_none()))
+            .map_err(|f| wrong(f.detail.escaped()))?;
         Ok(Some(Self { target, path, proxies, tls, fence, timeout }))
     }
 
@@ -124,18 +125,4 @@ fn refusal(body: &[u8]) -> Option<String> {
 
 fn words(fault: &Fault) -> String {
     format!("{} ({})", fault.cause().row().title, fault.cause())
-}
-
-/// The roots that the environment wants.
-fn trust(target: &Target) -> TrustSettings {
-    if target.is_plain() {
-        return TrustSettings { system: false, ..TrustSettings::default() };
-    }
-    let path = |name: &str| setup::variable(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    TrustSettings {
-        only: path("SSL_CERT_FILE"),
-        extra: path("NODE_EXTRA_CA_CERTS").into_iter().collect(),
-        public_roots: path("CLEARLINE_PUBLIC_ROOTS"),
-        ..TrustSettings::default()
-    }
 }

@@ -101,6 +101,8 @@ pub(crate) const ROWS: &[Setting] = &[
     row("alerts.timeout", TIME, "10s", "The longest time that the command or the webhook may take"),
     row("alerts.queue", COUNT, "64", "The most alerts that wait to be told; more are lost, and that is said"),
     row("alerts.allow_insecure", Kind::Flag, "false", "Post alerts over plain http beyond this machine"),
+    row("watch.interval", TIME, "30s", "From one probe of `clearline watch` to the next"),
+    row("watch.timeout", TIME, "5s", "The longest wait for one step of a probe"),
     row(
         "lang",
         Kind::Word(&["auto", "en", "zh-CN"]),

@@ -219,8 +219,11 @@ impl Alerts {
         } else {
             self.rules.calm
         };
-        self.running = Some(Running { cause, since: now, bad: now, seen: now, is_long });
-        vec![self.alert(Subject::Calls, (cause, now), true, now)]
+        // It began before it was proved.
+        let ring = if is_long { &self.long } else { &self.short };
+        let since = ring.first(now, cause).unwrap_or(now);
+        self.running = Some(Running { cause, since, bad: now, seen: now, is_long });
+        vec![self.alert(Subject::Calls, (cause, since), true, now)]
     }
 
     fn go_on(&mut self, now: Mono, mut running: Running) -> Vec<Alert> {

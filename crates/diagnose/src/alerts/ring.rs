@@ -15,6 +15,7 @@ struct Part {
     well: u32,
     failed: BTreeMap<Cause, u32>,
     callers: BTreeSet<CallerId>,
+    first_failure: Mono,
 }
 
 /// What a stretch of time held.
@@ -70,6 +71,9 @@ impl Ring {
         match failed {
             None => part.well = part.well.saturating_add(1),
             Some(cause) => {
+                if part.failed.is_empty() {
+                    part.first_failure = now;
+                }
                 let n = part.failed.entry(cause).or_default();
                 *n = n.saturating_add(1);
                 if part.callers.len() < CALLERS_MAX {
@@ -101,6 +105,13 @@ impl Ring {
     /// The last fifth of the window: the whole one remembers an outage for long after its end.
     pub(crate) fn recent(&self, now: Mono) -> Sums {
         self.since((now.0 / self.part).saturating_sub(PARTS / 5))
+    }
+
+    /// When a cause was first seen within the last fifth.
+    pub(crate) fn first(&self, now: Mono, cause: Cause) -> Option<Mono> {
+        let oldest = (now.0 / self.part).saturating_sub(PARTS / 5);
+        let seen = |p: &&Part| p.index >= oldest && p.failed.contains_key(&cause);
+        self.parts.iter().find(seen).map(|p| p.first_failure)
     }
 
     fn since(&self, oldest: u64) -> Sums {

@@ -87,6 +87,7 @@ fn the_callers_own_faults_count_only_where_that_is_asked_for() {
         (0..9).flat_map(|at| alerts.add(Mono(at * SECOND), CallerId(0), Some(Cause::AuthMissing))).collect();
     assert_eq!(told.first().map(|a| a.cause), Some(Cause::AuthMissing));
     assert_eq!((told[0].count, told[0].calls), (5, 5));
+    assert_eq!((told[0].since, told[0].at), (Mono(0), Mono(4 * SECOND)), "it began before it was proved");
 }
 
 #[test]
