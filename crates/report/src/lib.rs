@@ -3,6 +3,7 @@
 //! [`Prose`] has the words (Fluent files, one per layer and language); [`terminal`] and [`json`] make reports of them.
 //! Text that others wrote comes in as `Foreign` and leaves escaped for its medium.
 
+pub mod alert;
 #[cfg(test)]
 mod checks;
 pub mod escape;

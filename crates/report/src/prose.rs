@@ -117,8 +117,14 @@ impl Prose {
     /// A word of the reports; its name where there is none.
     #[must_use]
     pub fn word(&self, name: &str) -> String {
+        self.say(name, &Args::default())
+    }
+
+    /// A sentence of the reports, with what is known filled in; its name where there is none.
+    #[must_use]
+    pub fn say(&self, name: &str, args: &Args) -> String {
         let pattern = self.bundle.get_message(name).and_then(|m| m.value());
-        pattern.map_or_else(|| name.to_owned(), |p| self.format(p, &Args::default()))
+        pattern.map_or_else(|| name.to_owned(), |p| self.format(p, args))
     }
 
     /// A cause in words. The title has the arguments in it where all that it names are known.

@@ -37,6 +37,12 @@ impl Style {
         self.paint("31", if self.ascii { "x" } else { "✖" })
     }
 
+    /// The sign of a success.
+    #[must_use]
+    pub fn tick(self) -> String {
+        self.paint("32", if self.ascii { "+" } else { "✔" })
+    }
+
     fn dash(self) -> &'static str {
         if self.ascii { "-" } else { "–" }
     }
@@ -48,14 +54,22 @@ const INDENT: usize = 17;
 const NARROW: usize = 24;
 
 /// Sections with their names in the first column.
-struct Page<'a> {
+pub(crate) struct Page<'a> {
     prose: &'a Prose,
     style: Style,
     lines: Vec<String>,
 }
 
-impl Page<'_> {
-    fn section(&mut self, name: &str, text: &str) {
+impl<'a> Page<'a> {
+    pub(crate) const fn new(prose: &'a Prose, style: Style) -> Self {
+        Self { prose, style, lines: Vec::new() }
+    }
+
+    pub(crate) fn line(&mut self, text: &str) {
+        self.lines.push(text.to_owned());
+    }
+
+    pub(crate) fn section(&mut self, name: &str, text: &str) {
         let columns = self.style.columns.saturating_sub(INDENT).max(NARROW);
         for (i, line) in wrap(text, columns).into_iter().enumerate() {
             let label = if i == 0 { self.prose.word(name) } else { String::new() };
@@ -63,7 +77,7 @@ impl Page<'_> {
         }
     }
 
-    fn steps(&mut self, fix: &[Fix]) {
+    pub(crate) fn steps(&mut self, fix: &[Fix]) {
         let columns = self.style.columns.saturating_sub(INDENT).max(NARROW);
         let mut label = self.prose.word("fix");
         for step in fix {
@@ -83,12 +97,12 @@ impl Page<'_> {
         }
     }
 
-    fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.lines.join("\n")
     }
 }
 
-fn move_of(blame: Blame) -> &'static str {
+pub(crate) const fn move_of(blame: Blame) -> &'static str {
     match blame {
         Blame::Caller => "move-caller",
         Blame::Account => "move-account",
@@ -172,7 +186,7 @@ pub fn explanation(
 pub fn verdict(prose: &Prose, style: Style, verdict: &Verdict, facts: &[Fact], how: (Dur, bool)) -> String {
     let (elapsed, verbose) = how;
     let mut parts = Vec::new();
-    let tick = style.paint("32", if style.ascii { "+" } else { "✔" });
+    let tick = style.tick();
     let host = facts.iter().find(|f| !f.path.host.is_empty()).map_or("", |f| f.path.host.as_str());
     match verdict.status {
         Status::Healthy => parts.push(format!("{tick} {}   {host}", prose.word("verdict-healthy"))),
