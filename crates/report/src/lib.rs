@@ -11,6 +11,7 @@ pub mod json;
 mod lang;
 pub mod layout;
 mod prose;
+pub mod seen;
 pub mod terminal;
 
 pub use lang::Lang;
