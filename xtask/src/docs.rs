@@ -9,7 +9,7 @@ use crate::sh::{self, say};
 const MAP_MAX: usize = 300;
 
 /// The tasks of this program.
-const TASKS: [&str; 6] = ["test", "setup", "purity", "docs", "bench", "help"];
+const TASKS: [&str; 7] = ["test", "setup", "purity", "docs", "bench", "lab", "help"];
 
 /// What exists.
 struct Known {

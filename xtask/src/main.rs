@@ -2,6 +2,7 @@
 
 mod bench;
 mod docs;
+mod lab;
 mod load;
 mod purity;
 mod setup;
@@ -20,6 +21,8 @@ cargo xtask COMMAND
   bench gateway   compares the gateway with a plain nginx proxy: CPU of a call, and time that it adds
                     --quick   one short run of each, to see that it works
                     --json    prints one JSON object
+  lab             breaks the way to the API in namespaces and scores the doctor (root); `lab --help` says more
+                    list, run ID…, score [ID…], up ID, down; --release, before these, tests the release build
 
 In CI (CLEARLINE_CI=1) a test that is skipped fails the run.
 ";
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         ["setup"] => setup::run(),
         ["purity"] => purity::run(),
         ["docs"] | ["docs", "--check"] => docs::run(),
+        ["lab", words @ ..] => lab::run(words),
         ["bench", "gateway", flags @ ..] => bench::run(flags),
         [] | ["help" | "--help" | "-h"] => {
             sh::say(HELP.trim_end());

@@ -5,13 +5,23 @@ use std::path::PathBuf;
 use crate::sh::{self, command, has, say};
 
 /// A program, and the package of Debian that has it.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 15] = [
     ("curl", "curl"),
     ("python3", "python3"),
     ("nginx", "nginx"),
     ("wrk", "wrk"),
     ("ip", "iproute2"),
     ("unshare", "util-linux"),
+    // Those of the lab.
+    ("nft", "nftables"),
+    ("iptables", "iptables"),
+    ("ethtool", "ethtool"),
+    ("openssl", "openssl"),
+    ("faketime", "faketime"),
+    ("squid", "squid"),
+    ("dnsmasq", "dnsmasq-base"),
+    ("sysctl", "procps"),
+    ("prlimit", "util-linux"),
 ];
 
 /// Where the entry of the TypeScript SDK is.
