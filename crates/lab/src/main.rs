@@ -104,6 +104,9 @@ struct Work {
     /// Says of every condition what was named
     #[arg(short, long)]
     verbose: bool,
+    /// Keeps the facts of each condition in this folder
+    #[arg(long, value_name = "FOLDER")]
+    record: Option<PathBuf>,
     /// The binary under test
     #[arg(long, default_value = "target/debug/clearline")]
     clearline: PathBuf,
@@ -213,8 +216,17 @@ impl Work {
         let work = self.choice.work(&catalogue, is_single)?;
         let clearline = std::fs::canonicalize(&self.clearline)
             .map_err(|e| format!("{}: {e}", self.clearline.display()))?;
-        let runner =
-            Runner { catalogue: &catalogue, clearline, jobs: self.jobs, verbose: self.verbose || is_single };
+        let record = self
+            .record
+            .as_ref()
+            .map(|folder| std::fs::create_dir_all(folder).and(std::fs::canonicalize(folder)));
+        let runner = Runner {
+            catalogue: &catalogue,
+            clearline,
+            jobs: self.jobs,
+            verbose: self.verbose || is_single,
+            record: record.transpose()?,
+        };
         runner.all(&work)
     }
 }

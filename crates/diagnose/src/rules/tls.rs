@@ -25,7 +25,7 @@ pub(crate) const RULES: &[Rule] = &[
 ];
 
 /// The longest wait of a control experiment.
-const LIMIT: Dur = Dur::millis(2_500);
+const LIMIT: Dur = Dur::secs(2);
 /// More than one segment of 1,460 bytes: what a hello with a post-quantum key share is.
 const LARGE: u16 = 1_700;
 /// A name that has nothing to do with the target.
