@@ -80,6 +80,13 @@ enum Task {
         #[arg(long)]
         detached: bool,
     },
+    /// The emulated link of a lab
+    #[command(hide = true)]
+    Link {
+        dir: PathBuf,
+        #[arg(long)]
+        detached: bool,
+    },
     /// Takes a lab down once the standard input ends
     #[command(hide = true)]
     Reap { id: String },
@@ -139,6 +146,7 @@ fn task(task: Task) -> Result<ExitCode, Problem> {
             let place = Place::ALL.into_iter().find(|p| p.word() == place).ok_or("no such place")?;
             serve::run(&dir, place, detached)?;
         }
+        Task::Link { dir, detached } => serve::link::run(&dir, detached)?,
         Task::Reap { id } => world::reap(&id)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -64,6 +64,7 @@ impl Names {
             set(&format!("{host}6"), format!("{lan6}::{octet:x}"));
         }
         set("lan", format!("{lan}.0/24"));
+        set("lan6", format!("{lan6}::/64"));
         set("router", format!("{lan}.1"));
         set("router6", format!("{lan6}::1"));
         let wan = format!("100.{}.{}", dice.from(64, 127), dice.from(0, 255));

@@ -396,17 +396,15 @@ pub(crate) struct Hold {
 pub(crate) struct Link {
     /// One way, milliseconds.
     pub(crate) delay_ms: u64,
-    /// The share of packets that are lost, each way.
-    pub(crate) loss: f64,
-    /// The largest packet, bytes.
+    /// How many of a thousand packets are lost, each way.
+    pub(crate) loss_permille: u16,
+    /// The largest packet, bytes; larger ones vanish.
     pub(crate) mtu: usize,
-    /// Whether larger ones are answered with ICMP.
-    pub(crate) icmp: bool,
 }
 
 impl Default for Link {
     fn default() -> Self {
-        Self { delay_ms: 0, loss: 0.0, mtu: 1500, icmp: false }
+        Self { delay_ms: 0, loss_permille: 0, mtu: 1500 }
     }
 }
 

@@ -11,6 +11,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use crate::names::Names;
 use crate::plan::{Place, Plan};
+use crate::serve::link;
 use crate::{Problem, pki};
 
 /// Where the files of running labs are.
@@ -55,6 +56,19 @@ impl World {
         std::fs::write(self.dir.join("plan.json"), serde_json::to_string_pretty(&self.plan)?)?;
         pki::make(&self.plan, &self.dir)?;
         self.client_files()?;
+        shell(&namespaces(&self.id)?, "the namespaces")?;
+        let [cli, rtr, _] = Place::ALL.map(|p| namespace(&self.id, p));
+        let lan = if self.plan.link.is_some() {
+            self.start(Place::Rtr, &["link", &self.dir.display().to_string()], detached)?;
+            let far = link::FAR;
+            format!(
+                "ip -n {rtr} link set {far} netns {cli} && ip -n {cli} link set {far} name {}",
+                link::NEAR
+            )
+        } else {
+            format!("ip link add lan0 netns {cli} type veth peer name lan0 netns {rtr}")
+        };
+        shell(&lan, "the link of the LAN")?;
         shell(&links(&self.id, &self.plan, names)?, "the links")?;
         for (place, rules) in [(Place::Rtr, router_rules(&self.plan)), (Place::Cli, client_rules(&self.plan))]
         {
@@ -69,7 +83,7 @@ impl World {
             }
         }
         for place in [Place::Net, Place::Rtr, Place::Cli] {
-            self.serve(place, detached)?;
+            self.start(place, &["serve", &self.dir.display().to_string(), place.word()], detached)?;
         }
         Ok(())
     }
@@ -111,10 +125,10 @@ impl World {
         Err(format!("nft: {}\n{rules}", String::from_utf8_lossy(&done.stderr)).into())
     }
 
-    fn serve(&mut self, place: Place, detached: bool) -> Result<(), Problem> {
+    /// Starts this program in a namespace and waits until it is ready.
+    fn start(&mut self, place: Place, words: &[&str], detached: bool) -> Result<(), Problem> {
         let own = std::env::current_exe()?.display().to_string();
-        let dir = self.dir.display().to_string();
-        let mut arguments = vec![own.as_str(), "serve", &dir, place.word()];
+        let mut arguments = [&[own.as_str()], words].concat();
         if detached {
             arguments.push("--detached");
         }
@@ -133,7 +147,7 @@ impl World {
             if let Some(mut err) = child.stderr.take() {
                 err.read_to_string(&mut said)?;
             }
-            return Err(format!("the services of {} did not start: {}", place.word(), said.trim()).into());
+            return Err(format!("{} did not start: {}", words.join(" "), said.trim()).into());
         }
         let stdin = child.stdin.take();
         self.services.push((child, stdin));
@@ -256,8 +270,8 @@ fn shell(script: &str, what: &str) -> Result<(), Problem> {
     Err(format!("{what}: {}", String::from_utf8_lossy(&done.stderr).trim()).into())
 }
 
-/// The commands that make namespaces, links, addresses and routes.
-fn links(id: &str, plan: &Plan, names: &Names) -> Result<String, Problem> {
+/// The commands that make namespaces and prepare them.
+fn namespaces(id: &str) -> Result<String, Problem> {
     let [cli, rtr, net] = Place::ALL.map(|p| namespace(id, p));
     let mut text = String::from("set -e\n");
     for (ns, more) in [
@@ -275,8 +289,14 @@ fn links(id: &str, plan: &Plan, names: &Names) -> Result<String, Problem> {
         writeln!(text, "ip netns exec {ns} sh -c '{quiet}{more}true'")?;
         writeln!(text, "ip -n {ns} link set lo up")?;
     }
-    writeln!(text, "ip link add lan0 netns {cli} type veth peer name lan0 netns {rtr}")?;
     writeln!(text, "ip link add wan0 netns {rtr} type veth peer name wan0 netns {net}")?;
+    Ok(text)
+}
+
+/// The commands that make addresses and routes.
+fn links(id: &str, plan: &Plan, names: &Names) -> Result<String, Problem> {
+    let [cli, rtr, net] = Place::ALL.map(|p| namespace(id, p));
+    let mut text = String::from("set -e\n");
     for (ns, device) in [(&cli, "lan0"), (&rtr, "lan0"), (&rtr, "wan0"), (&net, "wan0")] {
         writeln!(text, "ip netns exec {ns} ethtool -K {device} tso off gso off gro off >/dev/null")?;
     }

@@ -50,7 +50,7 @@ impl Resolver {
     pub(crate) fn replies(&self, bytes: &[u8], over: &str) -> Replies {
         let Some(query) = message::parse(bytes) else { return Vec::new() };
         let rule = self.rules.iter().find(|(rule, count)| fires(rule, count, &query, over)).map(|(r, _)| r);
-        let did = rule.map_or("true".to_owned(), |r| format!("{:?}", r.action).to_lowercase());
+        let did = rule.map_or_else(|| "true".to_owned(), |r| format!("{:?}", r.action).to_lowercase());
         self.log.say(&self.name, &format!("{did} {} {} {over}", query.name, message::word(query.kind)));
         let Some(rule) = rule else { return vec![(Duration::ZERO, self.truth(&query))] };
         let delay = Duration::from_millis(rule.delay_ms);

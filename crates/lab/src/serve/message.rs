@@ -142,8 +142,8 @@ pub(crate) mod tests {
         let query = parse(&ask("API.example", A)).unwrap();
         assert_eq!((query.name.as_str(), query.kind), ("api.example", A));
         let answer = query.answer(NXDOMAIN, &[]);
-        assert_eq!(answer.get(..12).unwrap(), [0xab, 0xcd, 0x81, 0x83, 0, 1, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(answer.get(12..).unwrap(), ask("API.example", A).get(12..).unwrap());
+        assert_eq!(answer[..12], [0xab, 0xcd, 0x81, 0x83, 0, 1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(answer[12..], ask("API.example", A)[12..]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod dns;
 mod edit;
 mod hello;
+pub(crate) mod link;
 mod log;
 mod message;
 mod pipe;
@@ -30,27 +31,33 @@ pub(crate) struct Setting {
     pub(crate) log: Log,
 }
 
-/// Runs the services of a place until `detached` is over: until the standard input ends, or for ever.
+/// Runs the services of a place until the standard input ends; detached, for ever.
 ///
 /// # Errors
 /// A service that does not start.
 pub(crate) fn run(dir: &Path, place: Place, detached: bool) -> Result<(), Problem> {
     let plan: Plan = serde_json::from_str(&std::fs::read_to_string(dir.join("plan.json"))?)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(Box::pin(async move {
+    until_the_end(detached, async move {
         let log = Log::to(&dir.join(format!("{}.log", place.word())))?;
         let setting = Setting { dir: dir.to_owned(), log };
-        let kept = start(&plan, place, &setting).await?;
+        start(&plan, place, &setting).await
+    })
+}
+
+/// Starts something, says that it stands, and keeps it until the standard input ends, or for ever.
+fn until_the_end<T>(detached: bool, start: impl Future<Output = Result<T, Problem>>) -> Result<(), Problem> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(Box::pin(async move {
+        let kept = start.await?;
         crate::say("ready");
-        let (ended, wait) = tokio::sync::oneshot::channel::<()>();
         if detached {
-            std::mem::forget(ended);
-        } else {
-            std::thread::Builder::new().spawn(move || {
-                let _more = std::io::stdin().read_to_end(&mut Vec::new()).is_ok();
-                drop(ended);
-            })?;
+            return std::future::pending().await;
         }
+        let (ended, wait) = tokio::sync::oneshot::channel::<()>();
+        std::thread::Builder::new().spawn(move || {
+            let _more = std::io::stdin().read_to_end(&mut Vec::new()).is_ok();
+            drop(ended);
+        })?;
         let _ended = wait.await.is_err();
         drop(kept);
         Ok(())

@@ -170,12 +170,9 @@ async fn serve<C: Wire>(mut client: C, running: &Running) -> Result<(), Problem>
         while client.read(&mut [0; 4096]).await? > 0 {}
         return Ok(());
     }
-    let asked = match head(&mut client, bytes).await? {
-        Some(asked) => asked,
-        None => {
-            running.say("400 what came is no request");
-            return refuse(client, 400, "Bad Request", &["X-Squid-Error: ERR_PROTOCOL_UNKNOWN 0"]).await;
-        }
+    let Some(asked) = head(&mut client, bytes).await? else {
+        running.say("400 what came is no request");
+        return refuse(client, 400, "Bad Request", &["X-Squid-Error: ERR_PROTOCOL_UNKNOWN 0"]).await;
     };
     if !running.is_known(asked.login.as_deref()) {
         let how = if asked.login.is_some() { "bad" } else { "none" };

@@ -149,9 +149,10 @@ async fn pass(mut client: TcpStream, to: Option<SocketAddr>, first: &[u8], devic
     let end = pipe::copy(&mut client, &mut server, until).await;
     if end == End::Idle {
         device.say("idle");
-        match device.relay.action {
-            RelayAction::IdleRst => client.reset(),
-            _ => swallow(&mut client).await,
+        if device.relay.action == RelayAction::IdleRst {
+            client.reset();
+        } else {
+            swallow(&mut client).await;
         }
     }
 }
