@@ -203,6 +203,7 @@ impl Readers {
     }
 
     fn watched(&self, now: Mono) -> Watched {
+        self.tick(now);
         let rates = self.alerts.lock().unwrap_or_else(PoisonError::into_inner).rates(now);
         let windows = [self.watching.rules.window, self.watching.rules.window_long];
         let rates = windows.into_iter().map(|w| w.0 / 1_000_000).zip(rates).collect();

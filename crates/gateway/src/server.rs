@@ -150,6 +150,7 @@ impl Gateway {
             connections.shutdown().await;
         }
         pages.shutdown().await;
+        self.readers.tick(self.service.client.now());
         self.readers.flush().await;
         self.readers.summary()
     }

@@ -12,3 +12,5 @@ mod common;
 mod doctor;
 #[cfg(test)]
 mod sdk;
+#[cfg(test)]
+mod watch;

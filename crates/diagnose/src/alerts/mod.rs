@@ -25,7 +25,7 @@ use clearline_model::{
 use self::ring::{Ring, Sums};
 
 /// How often the rate is judged at most: judging costs more than counting.
-const EVERY: Dur = Dur::secs(1);
+const EVERY: Dur = Dur::millis(100);
 /// How sure it must be that the rate is bad, standard deviations: about one chance in a thousand.
 const SURE: f64 = 3.0;
 /// How sure it must be that a bad rate lasts.
