@@ -227,7 +227,7 @@ impl Work {
         let record = self
             .record
             .as_ref()
-            .map(|folder| std::fs::create_dir_all(folder).and(std::fs::canonicalize(folder)));
+            .map(|folder| std::fs::create_dir_all(folder).and_then(|()| std::fs::canonicalize(folder)));
         let runner = Runner {
             catalogue: &catalogue,
             clearline,
