@@ -4,6 +4,7 @@
 //! its own. `lab/world.toml` is the healthy world, every fault a table that is laid over it. Nothing leaves the machine:
 //! no namespace has a link to the outside.
 
+mod bench;
 mod check;
 mod fault;
 mod names;
@@ -59,6 +60,15 @@ enum Task {
     Run(Work),
     /// Runs conditions (all, where none is named) and prints the figures
     Score(Work),
+    /// Times a diagnosis of the healthy path against one POST with curl
+    Bench {
+        /// What names and addresses are drawn from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The binary under test
+        #[arg(long, default_value = "target/debug/clearline")]
+        clearline: PathBuf,
+    },
     /// Builds the lab of a condition and leaves it standing
     Up {
         /// The condition
@@ -134,6 +144,10 @@ fn task(task: Task) -> Result<ExitCode, Problem> {
         Task::List { layer } => list(layer.as_deref())?,
         Task::Run(work) => return work.run(true),
         Task::Score(work) => return work.run(false),
+        Task::Bench { seed, clearline } => {
+            root()?;
+            bench::bench(&catalogue()?, &std::fs::canonicalize(clearline)?, seed)?;
+        }
         Task::Up { id, seed } => up(&id, seed)?,
         Task::Down { labs } => {
             let labs = if labs.is_empty() { world::standing() } else { labs };

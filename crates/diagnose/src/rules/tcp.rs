@@ -327,6 +327,15 @@ fn mtu(evidence: &Evidence) -> Option<Found> {
         let is_same = f.path.address == path.address && f.path.mss.is_none() && f.path.hello == path.hello;
         f.stage == small.stage && is_same && matches!(f.saw, Err(Failure::TimedOut(_)))
     })?;
+    // Where some large ones pass, the size is not the reason.
+    let passes =
+        |f: &&Fact| f.path.address == small.path.address && f.path.hello == small.path.hello && f.saw.is_ok();
+    let is_large = |f: &&Fact| {
+        f.path.mss.is_none() && f.stage == Stage::Handshake && !is_said(f) && f.path.trust.is_none()
+    };
+    if evidence.facts().iter().filter(is_large).any(|f| passes(&f)) {
+        return None;
+    }
     let ends_there = evidence.end().is_some_and(|(f, _)| f.stage >= Stage::Handshake);
     let found = if ends_there { Found::root(large) } else { Found::contributing(large) };
     Some(found.flipped(Some(small), Axis::Mss))

@@ -39,7 +39,10 @@ pub(super) async fn call(world: &World, probe: &Probe) -> Vec<Fact> {
 
 /// Whether the SDK tries again after it and the same may go well at once: what it only waits out is not waited for here.
 const fn heals(failure: Failure) -> bool {
-    matches!(failure, Failure::Reset | Failure::Eof | Failure::Status(408 | 409 | 500..=599, ..))
+    matches!(
+        failure,
+        Failure::Reset | Failure::Eof | Failure::Rcode(2, _) | Failure::Status(408 | 409 | 500..=599, ..)
+    )
 }
 
 /// A fact of the reference client, with the number of its attempt.
