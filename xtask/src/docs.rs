@@ -74,7 +74,7 @@ impl Known {
                 commands.insert(stem.to_owned());
             }
         }
-        let settings = quoted(&read(&root.join("crates/cli/src/settings/table.rs"))?, "row(\"");
+        let settings = quoted(&read(&root.join("crates/cli/src/settings/table.rs"))?, "row(");
         let table = read(&root.join("crates/model/src/cause.rs"))?;
         let causes: BTreeSet<String> = words(&table).filter(|w| is_dotted(w)).map(str::to_owned).collect();
         let before = |name: &String| name.split('.').next().unwrap_or_default().to_owned();
@@ -88,9 +88,10 @@ impl Known {
     }
 }
 
-/// What stands in quotes behind a mark.
+/// What stands in quotes behind a mark, wherever the lines break.
 fn quoted(text: &str, mark: &str) -> BTreeSet<String> {
-    text.split(mark).skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()
+    let named = |rest: &str| rest.trim_start().strip_prefix('"')?.split('"').next().map(str::to_owned);
+    text.split(mark).skip(1).filter_map(named).collect()
 }
 
 /// What stands between two quotes.

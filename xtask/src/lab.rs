@@ -16,7 +16,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
     };
     cargo(&["build", "--quiet", "--locked", "--package", "clearline-lab"])?;
     let mut lab = command(built("debug", "clearline-lab"), words);
-    if matches!(words, ["run" | "score", ..]) {
+    if matches!(words, ["run" | "score" | "bench", ..]) {
         cargo(&[&["build", "--quiet", "--locked", "--package", "clearline-cli"], profile].concat())?;
         let folder = if profile.is_empty() { "debug" } else { "release" };
         lab.arg("--clearline").arg(built(folder, "clearline"));

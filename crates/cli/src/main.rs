@@ -5,6 +5,7 @@ mod demo;
 mod exit;
 mod lines;
 mod look;
+mod notify;
 mod out;
 mod saved;
 mod serve;
@@ -12,6 +13,7 @@ mod settings;
 mod setup;
 mod signals;
 mod traces;
+mod watch;
 
 use std::process::ExitCode;
 

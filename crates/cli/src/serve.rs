@@ -2,13 +2,17 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use clearline::{Client, PoolKey};
-use clearline_gateway::{AlertRules, Gateway, LogTarget, Options, Readers};
+use clearline_gateway::{AlertRules, Gateway, LogTarget, Options, Readers, Summary, Watching};
 use clearline_model::Dur;
+use clearline_report::alert::Told;
+use clearline_report::{Lang, Prose};
 
 use crate::exit::Failure;
+use crate::notify::{Lost, Notifier, Sink, Ways};
 use crate::settings::Settings;
 use crate::setup;
 
@@ -28,6 +32,8 @@ pub(crate) struct Wanted {
     pub(crate) log: LogTarget,
     /// How long running calls may take after the stop; `None` leaves it to the settings.
     pub(crate) drain: Option<Dur>,
+    /// The language of alerts.
+    pub(crate) lang: Lang,
 }
 
 /// Puts client and gateway together and listens.
@@ -35,23 +41,30 @@ pub(crate) struct Wanted {
 /// # Errors
 ///
 /// Everything that keeps a gateway from starting, in words.
-pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Gateway, Failure> {
+pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Serving, Failure> {
     let aliases = wanted.keys.iter().map(|k| k.alias.clone()).collect();
-    let rules = AlertRules {
-        target_milli: u32::try_from(settings.number("alert.target")).unwrap_or(1000),
-        window: settings.time("alert.window"),
-        ..AlertRules::default()
-    };
-    let readers = Readers::with_alerts(wanted.log.clone(), aliases, rules);
-    let command = settings.text("alert.command").to_owned();
-    if !command.is_empty() {
-        readers.on_alert(Box::new(move |line| hand_over(&command, line)));
-    }
+    let tokens = setup::tokens(settings)?;
+    let callers = tokens.iter().map(|t| t.alias.clone()).collect();
+    let watching = Watching { rules: alert_rules(settings), callers };
+    let readers = Readers::watching(wanted.log.clone(), aliases, watching);
+    let notifier = Ways::of(settings, wanted.lang)?.start(ToLog(Arc::downgrade(&readers)))?;
+    let (queue, log) = (notifier.clone(), Arc::downgrade(&readers));
+    readers.on_alert(Box::new(move |told| {
+        if !queue.tell(told.clone()) {
+            let why = "too many alerts wait to be told".to_owned();
+            ToLog(Weak::clone(&log)).lost(&Lost {
+                told: &told,
+                way: "queue",
+                to: "alerts.queue".to_owned(),
+                why,
+            });
+        }
+    }));
     let options = Options {
         listen: wanted.listen,
         admin: wanted.admin,
         prefix: wanted.prefix,
-        tokens: setup::tokens(settings)?,
+        tokens,
         hosts: settings.list("gateway.hosts").to_vec(),
         origins: settings.list("gateway.origins").to_vec(),
         body_max: settings.number("gateway.body_max"),
@@ -65,22 +78,63 @@ pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Gatew
         log: wanted.log,
     };
     let client = client(settings, &wanted.upstream, wanted.keys, Arc::clone(&readers))?;
-    Gateway::bind(options, client, readers).await.map_err(Failure::usage)
+    let gateway = Gateway::bind(options, client, Arc::clone(&readers)).await.map_err(Failure::usage)?;
+    Ok(Serving { gateway, notifier, readers })
 }
 
-/// Runs the command of the alerts, beside everything else; one that hangs holds up nothing.
-fn hand_over(command: &str, line: &str) {
-    use std::io::Write as _;
-    let child =
-        std::process::Command::new("sh").args(["-c", command]).stdin(std::process::Stdio::piped()).spawn();
-    let line = format!("{line}\n");
-    match child {
-        Ok(mut child) => drop(std::thread::spawn(move || {
-            // A command that reads nothing has its reasons.
-            let _read = child.stdin.take().is_some_and(|mut stdin| stdin.write_all(line.as_bytes()).is_ok());
-            let _ended = child.wait().is_ok();
-        })),
-        Err(e) => crate::out::note(&format!("clearline: the command of the alerts cannot be run: {e}")),
+/// How long an end waits for alerts that are being told.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// A gateway, and the teller of its alerts.
+pub(crate) struct Serving {
+    /// The gateway.
+    pub(crate) gateway: Gateway,
+    notifier: Notifier,
+    readers: Arc<Readers>,
+}
+
+impl Serving {
+    /// Serves until the stop, and tells the last alerts.
+    pub(crate) async fn serve(self, stop: impl Future<Output = ()>) -> Summary {
+        let summary = self.gateway.serve(stop).await;
+        self.notifier.finish(LAST_WORDS);
+        self.readers.flush().await;
+        summary
+    }
+}
+
+/// When there are alerts, as the settings say it.
+pub(crate) fn alert_rules(settings: &Settings) -> AlertRules {
+    let number = |key: &str| u32::try_from(settings.number(key)).unwrap_or(u32::MAX);
+    AlertRules {
+        target_milli: number("alerts.target"),
+        window: settings.time("alerts.window"),
+        window_long: settings.time("alerts.window_long"),
+        failures_min: number("alerts.failures_min"),
+        calm: settings.time("alerts.calm"),
+        own_faults: false,
+    }
+}
+
+/// Alerts as lines of the gateway's log.
+struct ToLog(Weak<Readers>);
+
+impl Sink for ToLog {
+    fn alert(&self, prose: &Prose, told: &Told) {
+        if let Some(readers) = self.0.upgrade() {
+            readers.line(clearline_report::alert::json(prose, told).to_string());
+        }
+    }
+
+    fn lost(&self, lost: &Lost<'_>) {
+        let line = serde_json::json!({
+            "event": "alert not delivered", "ts": lost.told.ts, "time": lost.told.time, "way": lost.way,
+            "to": lost.to, "cause": lost.told.alert.cause, "why": lost.why,
+        });
+        let is_written = self.0.upgrade().is_some_and(|readers| readers.line(line.to_string()));
+        if !is_written {
+            crate::out::note(&format!("clearline: an alert did not reach {}: {}", lost.to, lost.why));
+        }
     }
 }
 

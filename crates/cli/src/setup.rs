@@ -1,12 +1,15 @@
 //! Where settings come from on this machine: the file, the environment, and the secrets that they refer to.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use clearline::PoolKey;
+use clearline::{Client, Observer, PoolKey};
 use clearline_gateway::CallerToken;
 use clearline_model::{Secret, SettingError, SettingOrigin};
+use clearline_net::TrustSettings;
 
 use crate::exit::Failure;
+use crate::serve;
 use crate::settings::{self, Given, Settings, Sources};
 
 /// The largest settings file, bytes.
@@ -34,6 +37,40 @@ pub(crate) fn user_file() -> Option<PathBuf> {
     let set = |name: &str| variable(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let base = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?;
     Some(base.join("clearline").join("clearline.toml"))
+}
+
+/// The roots that the environment wants, as the official SDKs read it. Where nothing will be verified the system's store is
+/// not read, because that takes longer than a call.
+pub(crate) fn trust(is_plain: bool) -> TrustSettings {
+    if is_plain {
+        return TrustSettings { system: false, ..TrustSettings::default() };
+    }
+    let path = |name: &str| variable(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    TrustSettings {
+        only: path("SSL_CERT_FILE"),
+        extra: path("NODE_EXTRA_CA_CERTS").into_iter().collect(),
+        public_roots: path("CLEARLINE_PUBLIC_ROOTS"),
+        ..TrustSettings::default()
+    }
+}
+
+/// A client as the environment sets it up, which makes one attempt a call.
+///
+/// # Errors
+///
+/// No credential, and what a client cannot be made of.
+pub(crate) fn single_attempt(observer: Arc<dyn Observer>) -> Result<Client, Failure> {
+    let set = |name: &str| variable(name).filter(|v| !v.trim().is_empty());
+    let base_url = set("ANTHROPIC_BASE_URL").unwrap_or_else(|| clearline::DEFAULT_BASE_URL.to_owned());
+    let key = set("ANTHROPIC_API_KEY").or_else(|| set("ANTHROPIC_AUTH_TOKEN"));
+    let Some(key) = key else {
+        let text = "no credential is set\n  Set ANTHROPIC_API_KEY, or run: clearline causes auth.missing";
+        return Err(Failure::usage(text));
+    };
+    let key = PoolKey { alias: "key-1".to_owned(), secret: Secret::new(key.trim().as_bytes().to_vec()) };
+    let policy = clearline_policy::Settings { attempts_max: 1, ..clearline_policy::Settings::default() };
+    let builder = Client::builder(&base_url).environment(&variable).map_err(|e| serve::refused(&e))?;
+    builder.keys(vec![key]).policy(policy).observer(observer).build().map_err(|e| serve::refused(&e))
 }
 
 /// Reads everything that says something about settings.
@@ -116,7 +153,7 @@ fn secrets(named: &[(String, String)], origin: &SettingOrigin) -> Result<Vec<(St
 }
 
 /// What a reference leads to. Blanks and line ends around it are an editor's.
-fn secret(reference: &str) -> Result<Secret, String> {
+pub(crate) fn secret(reference: &str) -> Result<Secret, String> {
     let text = if let Some(name) = reference.strip_prefix("env:") {
         variable(name.trim()).ok_or_else(|| format!("the variable {} is not set", name.trim()))?
     } else if let Some(path) = reference.strip_prefix("file:") {

@@ -124,6 +124,7 @@ mod tests {
         let facts = vec![
             reference(Stage::Handshake, file.clone(), unknown.clone()),
             fact(Stage::Handshake, system.clone(), well),
+            fact(Stage::Handshake, file.clone(), unknown.clone()),
         ];
         let judged = judge(&Evidence::new(facts));
         assert_eq!(judged.status, Status::Failing);
@@ -215,7 +216,9 @@ mod tests {
             if swap {
                 controls.reverse();
             }
-            let mut facts = vec![reference(Stage::Handshake, file, Err(Failure::Cert(CertFault::UnknownIssuer)))];
+            let unknown = Err(Failure::Cert(CertFault::UnknownIssuer));
+            controls.push(fact(Stage::Handshake, file.clone(), unknown.clone()));
+            let mut facts = vec![reference(Stage::Handshake, file, unknown)];
             facts.extend(controls);
             proptest::prop_assert_eq!(verdict(facts).1, vec![(Cause::ConfigCaFileReplacesRoots, Role::Root)]);
         }

@@ -3,7 +3,10 @@
 //! Pure: facts come in, findings go out. A rule names one cause from what was seen; a proof is mostly a *flip*, two facts whose
 //! paths differ in exactly one axis and whose outcomes differ. A finding hides what its cause explains. What no rule
 //! understands keeps the weakest true cause, by `classify`.
+//!
+//! [`alerts`] judges many calls over time instead of one path now: the success rate, and the cause that brings it down.
 
+pub mod alerts;
 mod evidence;
 mod judge;
 mod plan;

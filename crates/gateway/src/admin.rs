@@ -25,6 +25,7 @@ pub(crate) struct Shown {
     pub(crate) addr: SocketAddr,
     pub(crate) gateway: SocketAddr,
     pub(crate) log: LogTarget,
+    pub(crate) client: clearline::Client,
 }
 
 /// Serves the pages until it is dropped.
@@ -58,7 +59,7 @@ fn is_loopback(headers: &HeaderMap) -> bool {
 }
 
 async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shown.readers.metrics())
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shown.readers.metrics(shown.client.now()))
 }
 
 async fn ready(State(shown): State<Shown>) -> impl IntoResponse {
@@ -82,7 +83,7 @@ async fn status(State(shown): State<Shown>) -> impl IntoResponse {
         "listen": shown.gateway.to_string(),
         "state": if shown.draining.load(Ordering::Acquire) { "draining" } else { "ready" },
         "log": log,
-        "alert": shown.readers.alert(),
+        "alerts": shown.readers.alerts(),
         "in_flight": shown.readers.metrics.in_flight.load(Ordering::Relaxed),
         "connections": shown.readers.metrics.connections.load(Ordering::Relaxed),
         "calls": summary.calls,

@@ -65,6 +65,14 @@ pub(crate) fn now() -> (u64, String) {
     (u64::try_from(now.as_millisecond()).unwrap_or(0), iso(now))
 }
 
+/// A moment in local time with its offset, RFC 3339: `2026-01-31T23:59:59+08:00`.
+pub(crate) fn local(ts: u64) -> String {
+    let zone = jiff::tz::TimeZone::system();
+    let moment = i64::try_from(ts).ok().and_then(|ts| jiff::Timestamp::from_millisecond(ts).ok());
+    let zoned = moment.map(|m| m.to_zoned_datetime(zone).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string());
+    zoned.unwrap_or_default()
+}
+
 fn iso(moment: jiff::Timestamp) -> String {
     format!("{moment:.3}")
 }

@@ -5,7 +5,6 @@
 //! have the API's error shape and carry `clearline-cause` (`answer`). Log, metrics and summary are [`Readers`].
 
 mod admin;
-mod alerts;
 mod answer;
 mod guard;
 mod ids;
@@ -18,7 +17,7 @@ mod server;
 mod service;
 mod wrap;
 
-pub use alerts::{Alert, AlertRules};
+pub use clearline_diagnose::alerts::AlertRules;
 pub use options::{BindError, CallerToken, LogTarget, Options};
-pub use readers::{Readers, Summary, Tell};
+pub use readers::{Readers, Summary, Tell, Watching};
 pub use server::Gateway;

@@ -2,12 +2,9 @@
 
 use std::sync::OnceLock;
 
-use clearline_model::{
-    AttemptRecord, Blame, CallId, CallRecord, Cause, Foreign, Outcome, Sent, Stage, Usage,
-};
+use clearline_model::{AttemptRecord, CallId, CallRecord, Cause, Foreign, Outcome, Sent, Stage, Usage};
 use serde::Serialize;
 
-use crate::alerts::Alert;
 use crate::ids::now as now_at;
 use crate::metrics::Metrics;
 
@@ -173,45 +170,5 @@ struct Refused<'a> {
 pub(crate) fn refused(context: &Context, status: u16, cause: Cause) -> String {
     let (ts, time) = now_at();
     let line = Refused { event: "request refused", ts, time, who: context.who(), status, cause };
-    serde_json::to_string(&line).unwrap_or_default()
-}
-
-#[derive(Serialize)]
-struct AlertLine {
-    event: &'static str,
-    ts: u64,
-    time: String,
-    cause: Cause,
-    title: &'static str,
-    blame: &'static str,
-    since_s: u64,
-    failed: u32,
-    calls: u32,
-    rate_percent: f64,
-    fix: String,
-}
-
-/// The line of an alert.
-pub(crate) fn alert(alert: &Alert, now: clearline_model::Mono) -> String {
-    let (ts, time) = now_at();
-    let row = alert.cause.row();
-    let line = AlertLine {
-        event: if alert.begins { "alert" } else { "alert ended" },
-        ts,
-        time,
-        cause: alert.cause,
-        title: row.title,
-        blame: match row.blame {
-            Blame::Caller => "caller",
-            Blame::Account => "account",
-            Blame::Site => "site",
-            Blame::Provider => "provider",
-        },
-        since_s: now.since(alert.since).0 / 1_000_000,
-        failed: alert.failed,
-        calls: alert.calls,
-        rate_percent: f64::from(alert.rate_milli()) / 10.0,
-        fix: format!("clearline causes {}", row.id),
-    };
     serde_json::to_string(&line).unwrap_or_default()
 }

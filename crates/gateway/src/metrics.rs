@@ -1,8 +1,10 @@
 //! Counters of what happened. Labels are causes, outcomes and key aliases alone, so their number is bounded.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use clearline_diagnose::alerts::Rate;
 use clearline_model::{CallRecord, Cause, Outcome};
 
 use crate::log::Losses;
@@ -12,6 +14,31 @@ const OUTCOMES: [Outcome; 5] =
 /// Upper ends of the buckets, milliseconds.
 const BUCKETS: [u64; 14] =
     [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000];
+
+/// What the alerts say.
+pub(crate) struct Watched {
+    /// The causes of those that run.
+    pub(crate) alerts: BTreeSet<Cause>,
+    /// Windows, seconds, and the success rate of each.
+    pub(crate) rates: Vec<(u64, Rate)>,
+}
+
+impl Watched {
+    fn put(&self, out: &mut String) {
+        head(out, "clearline_alert", "gauge", "1 while an alert runs, by its cause.");
+        for cause in &self.alerts {
+            put(out, "clearline_alert", &format!("cause=\"{cause}\""), 1);
+        }
+        let help = "Calls of the last seconds, without those whose failure is the caller's own.";
+        head(out, "clearline_window_calls", "gauge", help);
+        for (seconds, rate) in &self.rates {
+            for (outcome, n) in [("succeeded", rate.calls - rate.failed), ("failed", rate.failed)] {
+                let labels = format!("seconds=\"{seconds}\",outcome=\"{outcome}\"");
+                put(out, "clearline_window_calls", &labels, u64::from(n));
+            }
+        }
+    }
+}
 
 /// A table of counters with a fixed number of columns.
 struct Table {
@@ -100,7 +127,7 @@ impl Metrics {
     }
 
     /// Everything in the text format of Prometheus.
-    pub(crate) fn text(&self, losses: &Losses, alert: Option<Cause>) -> String {
+    pub(crate) fn text(&self, losses: &Losses, watched: &Watched) -> String {
         let mut out = String::with_capacity(4096);
         head(&mut out, "clearline_calls_total", "counter", "Calls that are over.");
         for (row, column, n) in self.calls.seen() {
@@ -119,15 +146,7 @@ impl Metrics {
             put(&mut out, "clearline_refused_total", &format!("cause=\"{}\"", cause_at(column)), n);
         }
         self.histogram(&mut out);
-        head(
-            &mut out,
-            "clearline_alert",
-            "gauge",
-            "1 while the success rate is below its target, by the cause.",
-        );
-        if let Some(cause) = alert {
-            put(&mut out, "clearline_alert", &format!("cause=\"{cause}\""), 1);
-        }
+        watched.put(&mut out);
         for (name, kind, help, n) in [
             ("clearline_calls_in_flight", "gauge", "Requests being served.", gauge(&self.in_flight)),
             ("clearline_connections", "gauge", "Connections of callers.", gauge(&self.connections)),

@@ -1,18 +1,21 @@
 //! The readers of events: log, metrics and summary. None of them writes back.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context as Task, Poll};
 
 use clearline::Observer;
-use clearline_model::{CallId, CallRecord, Cause, Dur, Event, EventKind, Outcome};
+use clearline_diagnose::alerts::{AlertRules, Alerts};
+use clearline_model::{Alert, CallId, CallRecord, Cause, Dur, Event, EventKind, Mono, Outcome, Subject};
+use clearline_report::alert::Told;
+use clearline_report::{Lang, Prose};
 
-use crate::alerts::{Alert, AlertRules, Alerts};
+use crate::ids;
 use crate::line::{self, Context};
 use crate::log::Log;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Watched};
 use crate::options::LogTarget;
 
 /// What a run came to.
@@ -102,8 +105,17 @@ thread_local! {
     static STARTING: RefCell<Option<Arc<Context>>> = const { RefCell::new(None) };
 }
 
-/// Takes a line of JSON.
-pub type Tell = Box<dyn Fn(&str) + Send + Sync>;
+/// Takes an alert.
+pub type Tell = Box<dyn Fn(Told) + Send + Sync>;
+
+/// When there are alerts, and the names of those whom they hit.
+#[derive(Debug, Clone, Default)]
+pub struct Watching {
+    /// When.
+    pub rules: AlertRules,
+    /// The names of the callers with tokens, in their order.
+    pub callers: Vec<String>,
+}
 
 /// Log, metrics and summary of all calls of a client. Made before the client, and given to it as its observer.
 pub struct Readers {
@@ -111,6 +123,7 @@ pub struct Readers {
     pub(crate) metrics: Metrics,
     summary: Mutex<Summary>,
     pending: Mutex<BTreeMap<CallId, Pending>>,
+    watching: Watching,
     alerts: Mutex<Alerts>,
     on_alert: OnceLock<Tell>,
 }
@@ -119,40 +132,82 @@ impl Readers {
     /// Opens the log. `aliases` are the names of the pool's keys, in their order.
     #[must_use]
     pub fn new(target: LogTarget, aliases: Vec<String>) -> Arc<Self> {
-        Self::with_alerts(target, aliases, AlertRules::default())
+        Self::watching(target, aliases, Watching::default())
     }
 
     /// The same with other rules for alerts.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "the caller has no use for the target afterwards")]
-    pub fn with_alerts(target: LogTarget, aliases: Vec<String>, rules: AlertRules) -> Arc<Self> {
+    pub fn watching(target: LogTarget, aliases: Vec<String>, watching: Watching) -> Arc<Self> {
         Arc::new(Self {
             log: Log::open(&target),
             metrics: Metrics::new(aliases),
             summary: Mutex::default(),
             pending: Mutex::default(),
-            alerts: Mutex::new(Alerts::new(rules)),
+            alerts: Mutex::new(Alerts::new(watching.rules)),
+            watching,
             on_alert: OnceLock::new(),
         })
     }
 
-    /// Tells every alert, as one line of JSON, to this function as well. Only the first one that is given counts; it must
-    /// not block.
+    /// Hands every alert to this function, which then writes its line to the log by [`Readers::line`], in its language.
+    /// Only the first one that is given counts; it must not block. Without one, the log has the line in English.
     pub fn on_alert(&self, tell: Tell) {
         let _first = self.on_alert.set(tell).is_ok();
     }
 
-    /// The cause of the alert that runs.
-    pub(crate) fn alert(&self) -> Option<Cause> {
-        self.alerts.lock().unwrap_or_else(PoisonError::into_inner).running().map(|(cause, _)| cause)
+    /// Writes a line to the log; says whether there is one.
+    pub fn line(&self, line: String) -> bool {
+        self.log.line(line);
+        self.log.is_on()
     }
 
-    fn tell(&self, alert: &Alert, now: clearline_model::Mono) {
-        let line = line::alert(alert, now);
-        if let Some(tell) = self.on_alert.get() {
-            tell(&line);
+    fn judge(&self, judge: impl FnOnce(&mut Alerts) -> Vec<Alert>) {
+        let alerts = judge(&mut self.alerts.lock().unwrap_or_else(PoisonError::into_inner));
+        for alert in alerts {
+            let told = self.told(alert);
+            match self.on_alert.get() {
+                Some(tell) => tell(told),
+                None => {
+                    let prose = Prose::load(Lang::En);
+                    self.log.line(clearline_report::alert::json(&prose, &told).to_string());
+                }
+            }
         }
-        self.log.line(line);
+    }
+
+    fn told(&self, alert: Alert) -> Told {
+        let (ts, time) = ids::now();
+        // The caller of a call is 0, or the place of its token from 1.
+        let name = |caller: &clearline_model::CallerId| {
+            let place = usize::try_from(caller.0).ok()?.checked_sub(1)?;
+            self.watching.callers.get(place).cloned()
+        };
+        let key = match alert.subject {
+            Subject::Key(key) => self.metrics.alias(key).map(str::to_owned),
+            Subject::Calls => None,
+        };
+        let since = ids::local(ts.saturating_sub(alert.at.since(alert.since).as_millis()));
+        Told { whom: alert.whom.iter().filter_map(name).collect(), key, since, time, ts, alert }
+    }
+
+    /// Judges the rate, for it also changes where no call ends.
+    pub(crate) fn tick(&self, now: Mono) {
+        self.judge(|alerts| alerts.tick(now));
+    }
+
+    /// The causes of the alerts that run.
+    pub(crate) fn alerts(&self) -> BTreeSet<Cause> {
+        let alerts = self.alerts.lock().unwrap_or_else(PoisonError::into_inner);
+        alerts.running().map(|(_, cause, _)| cause).collect()
+    }
+
+    fn watched(&self, now: Mono) -> Watched {
+        self.tick(now);
+        let rates = self.alerts.lock().unwrap_or_else(PoisonError::into_inner).rates(now);
+        let windows = [self.watching.rules.window, self.watching.rules.window_long];
+        let rates = windows.into_iter().map(|w| w.0 / 1_000_000).zip(rates).collect();
+        Watched { alerts: self.alerts(), rates }
     }
 
     /// What all calls so far came to.
@@ -163,10 +218,10 @@ impl Readers {
         summary
     }
 
-    /// The metrics in the text format of Prometheus.
+    /// The metrics in the text format of Prometheus; `now` is that of the client.
     #[must_use]
-    pub fn metrics(&self) -> String {
-        self.metrics.text(&self.log.losses, self.alert())
+    pub fn metrics(&self, now: Mono) -> String {
+        self.metrics.text(&self.log.losses, &self.watched(now))
     }
 
     /// Returns when all log lines so far are written.
@@ -204,6 +259,9 @@ impl std::fmt::Debug for Readers {
 
 impl Observer for Readers {
     fn event(&self, event: &Event) {
+        if let EventKind::KeyChanged { key, state, cause } = event.kind {
+            self.judge(|alerts| alerts.key(event.at, key, state, cause));
+        }
         if !matches!(event.kind, EventKind::CallStarted { .. }) || !self.log.is_on() {
             return;
         }
@@ -218,10 +276,7 @@ impl Observer for Readers {
     fn ended(&self, record: &CallRecord) {
         self.metrics.ended(record);
         self.summary.lock().unwrap_or_else(PoisonError::into_inner).add(record);
-        let alert = self.alerts.lock().unwrap_or_else(PoisonError::into_inner).add(record);
-        if let Some(alert) = alert {
-            self.tell(&alert, record.ended);
-        }
+        self.judge(|alerts| alerts.ended(record));
         if self.log.is_on() {
             self.change(record.call, |p| p.record = Some(record.clone()));
         }

@@ -23,6 +23,8 @@ use crate::wrap::{Shared, Watched};
 
 /// How long accepting rests after an error, for example where no file descriptor is left.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// How often the success rate is judged where no calls end.
+const JUDGE: Duration = Duration::from_secs(5);
 /// hyper's smallest buffer, bytes.
 const BUFFER_MIN: usize = 8192;
 
@@ -117,6 +119,7 @@ impl Gateway {
         let draining = Arc::new(AtomicBool::new(false));
         let (stopped, stopping) = watch::channel(false);
         let mut pages = JoinSet::new();
+        pages.spawn(judge(Arc::clone(&self.service)));
         if let Some((listener, addr)) = self.admin {
             let state = admin::Shown {
                 readers: Arc::clone(&self.readers),
@@ -124,6 +127,7 @@ impl Gateway {
                 addr,
                 gateway: self.addr,
                 log: self.log,
+                client: self.service.client.clone(),
             };
             pages.spawn(admin::serve(listener, state));
         }
@@ -146,8 +150,17 @@ impl Gateway {
             connections.shutdown().await;
         }
         pages.shutdown().await;
+        self.readers.tick(self.service.client.now());
         self.readers.flush().await;
         self.readers.summary()
+    }
+}
+
+/// Judges the success rate for ever: an alert also ends where no calls come any more.
+async fn judge(service: Arc<Service>) {
+    loop {
+        tokio::time::sleep(JUDGE).await;
+        service.readers.tick(service.client.now());
     }
 }
 

@@ -5,6 +5,7 @@
 //! no namespace has a link to the outside.
 
 mod baseline;
+mod bench;
 mod check;
 mod fault;
 mod names;
@@ -61,6 +62,15 @@ enum Task {
     Run(Work),
     /// Runs conditions (all, where none is named) and prints the figures
     Score(Work),
+    /// Times a diagnosis of the healthy path against one POST with curl
+    Bench {
+        /// What names and addresses are drawn from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The binary under test
+        #[arg(long, default_value = "target/debug/clearline")]
+        clearline: PathBuf,
+    },
     /// Builds the lab of a condition and leaves it standing
     Up {
         /// The condition
@@ -125,6 +135,9 @@ struct Work {
     /// Says of every condition what was named
     #[arg(short, long)]
     verbose: bool,
+    /// Keeps the facts of each condition in this folder
+    #[arg(long, value_name = "FOLDER")]
+    record: Option<PathBuf>,
     /// The binary under test
     #[arg(long, default_value = "target/debug/clearline")]
     clearline: PathBuf,
@@ -145,6 +158,10 @@ fn task(task: Task) -> Result<ExitCode, Problem> {
         Task::List { layer } => list(layer.as_deref())?,
         Task::Run(work) => return work.run(true),
         Task::Score(work) => return work.run(false),
+        Task::Bench { seed, clearline } => {
+            root()?;
+            bench::bench(&catalogue()?, &std::fs::canonicalize(clearline)?, seed)?;
+        }
         Task::Up { id, seed } => up(&id, seed)?,
         Task::Down { labs } => {
             let labs = if labs.is_empty() { world::standing() } else { labs };
@@ -247,12 +264,17 @@ impl Work {
             node_sdk: self.node_sdk.clone(),
             folder: std::fs::canonicalize(folder())?,
         };
+        let record = self
+            .record
+            .as_ref()
+            .map(|folder| std::fs::create_dir_all(folder).and_then(|()| std::fs::canonicalize(folder)));
         let runner = Runner {
             catalogue: &catalogue,
             clearline,
             jobs: self.jobs,
             clients: self.baseline.then_some(clients),
             verbose: self.verbose || is_single,
+            record: record.transpose()?,
         };
         runner.all(&work)
     }

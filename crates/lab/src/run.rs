@@ -27,6 +27,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) clients: Option<Clients>,
     /// Shows more than one line for each.
     pub(crate) verbose: bool,
+    /// Where the facts of each condition are kept, `ID.json`.
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// The names of a lab, those of its place on this machine included.
@@ -140,6 +142,10 @@ impl Runner<'_> {
         if let Some(text) = client.own_body() {
             std::fs::write(&body, text)?;
             arguments.extend(["--body", &shown]);
+        }
+        let kept = self.record.as_ref().map(|d| d.join(format!("{}.json", outcome.id)).display().to_string());
+        if let Some(file) = &kept {
+            arguments.extend(["--save", file]);
         }
         let mut command = check::client_command(world, &arguments)?;
         let begun = Instant::now();

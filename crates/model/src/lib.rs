@@ -3,6 +3,7 @@
 //! This crate is pure: no clock, no randomness, no I/O, no async. Three tables run the program and stand here: the
 //! [`Cause`]s (what can go wrong), the [`Event`]s (what happened) and the [`Setting`]s (what can be set).
 
+mod alert;
 mod ask;
 mod cause;
 mod classify;
@@ -17,6 +18,7 @@ mod setting;
 mod time;
 mod verdict;
 
+pub use alert::{Alert, Subject};
 pub use ask::{Ask, Hint, Limits, Repeat, Usage, Window};
 pub use cause::{Blame, Cause, CauseRow, Charge, Layer, Retry, UnknownCause};
 pub use classify::classify;

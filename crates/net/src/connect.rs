@@ -18,6 +18,9 @@ pub const HEAD_START: Dur = Dur::millis(250);
 /// The interval of TCP keepalive probes on an idle connection.
 pub const KEEPALIVE: Dur = Dur::secs(60);
 
+/// Permission denied (`errno-base.h`).
+const EACCES: i32 = 13;
+
 type Attempt = Result<(TcpStream, SocketAddr), Fault>;
 
 /// Connects to the addresses in their order: the next one starts after [`HEAD_START`], or at once when one fails; the
@@ -90,6 +93,10 @@ async fn dial_to(_pass: Pass, addr: SocketAddr, mss: Option<u16>) -> Attempt {
         if addr.is_ipv6() && fault.failure == Failure::Local(LocalFault::Ports) {
             // Without an IPv6 address of its own a host has no source to choose: that is a missing route.
             fault.failure = Failure::Unreachable(Icmp::NoRoute);
+        }
+        if addr.is_ipv6() && fault.failure == Failure::Os(EACCES) {
+            // What ICMPv6 calls prohibited (RFC 4443 section 3.1); for IPv4 the kernel says that the host cannot be reached.
+            fault.failure = Failure::Unreachable(Icmp::Prohibited);
         }
         fault
     };

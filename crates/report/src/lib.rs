@@ -3,6 +3,7 @@
 //! [`Prose`] has the words (Fluent files, one per layer and language); [`terminal`] and [`json`] make reports of them.
 //! Text that others wrote comes in as `Foreign` and leaves escaped for its medium.
 
+pub mod alert;
 #[cfg(test)]
 mod checks;
 pub mod escape;
@@ -10,6 +11,7 @@ pub mod json;
 mod lang;
 pub mod layout;
 mod prose;
+pub mod seen;
 pub mod terminal;
 
 pub use lang::Lang;

@@ -12,6 +12,7 @@ macro_rules! files {
     ($lang:literal) => {
         [
             include_str!(concat!("../prose/", $lang, "/words.ftl")),
+            include_str!(concat!("../prose/", $lang, "/facts.ftl")),
             include_str!(concat!("../prose/", $lang, "/auth.ftl")),
             include_str!(concat!("../prose/", $lang, "/client.ftl")),
             include_str!(concat!("../prose/", $lang, "/clock.ftl")),
@@ -33,8 +34,8 @@ macro_rules! files {
     };
 }
 
-/// The files of a language: the words, and one per layer.
-pub(crate) const fn files(lang: Lang) -> [&'static str; 18] {
+/// The files of a language: the words, those of the facts, and one per layer.
+pub(crate) const fn files(lang: Lang) -> [&'static str; 19] {
     match lang {
         Lang::En => files!("en"),
         Lang::Zh => files!("zh-CN"),
@@ -117,8 +118,14 @@ impl Prose {
     /// A word of the reports; its name where there is none.
     #[must_use]
     pub fn word(&self, name: &str) -> String {
+        self.say(name, &Args::default())
+    }
+
+    /// A sentence of the reports, with what is known filled in; its name where there is none.
+    #[must_use]
+    pub fn say(&self, name: &str, args: &Args) -> String {
         let pattern = self.bundle.get_message(name).and_then(|m| m.value());
-        pattern.map_or_else(|| name.to_owned(), |p| self.format(p, &Args::default()))
+        pattern.map_or_else(|| name.to_owned(), |p| self.format(p, args))
     }
 
     /// A cause in words. The title has the arguments in it where all that it names are known.
@@ -208,8 +215,12 @@ mod tests {
     #[test]
     fn words_are_in_both_languages() {
         let names = |lang| {
-            let [words, ..] = files(lang);
-            let names = words.lines().filter_map(|l| l.split_once(" = ")).map(|(name, _)| name.to_owned());
+            let [words, facts, ..] = files(lang);
+            let names = words
+                .lines()
+                .chain(facts.lines())
+                .filter_map(|l| l.split_once(" = "))
+                .map(|(name, _)| name.to_owned());
             names.collect::<Vec<_>>()
         };
         assert_eq!(names(Lang::En), names(Lang::Zh));

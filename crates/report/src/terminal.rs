@@ -1,13 +1,11 @@
 //! Reports for people: plain text in columns. Colour only repeats what the words say.
 
-use clearline_model::{
-    Blame, Cause, Confidence, Dur, Fact, FactId, Path, Proof, Role, Route, Status, Trust, Verdict,
-};
+use clearline_model::{Blame, Cause, Confidence, Dur, Fact, Role, Status, Verdict};
 
-use crate::json;
 use crate::lang::Lang;
 use crate::layout::{pad, width, wrap};
 use crate::prose::{Args, Fix, Prose};
+use crate::seen;
 
 /// How a report is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +35,12 @@ impl Style {
         self.paint("31", if self.ascii { "x" } else { "✖" })
     }
 
+    /// The sign of a success.
+    #[must_use]
+    pub fn tick(self) -> String {
+        self.paint("32", if self.ascii { "+" } else { "✔" })
+    }
+
     fn dash(self) -> &'static str {
         if self.ascii { "-" } else { "–" }
     }
@@ -48,14 +52,22 @@ const INDENT: usize = 17;
 const NARROW: usize = 24;
 
 /// Sections with their names in the first column.
-struct Page<'a> {
+pub(crate) struct Page<'a> {
     prose: &'a Prose,
     style: Style,
     lines: Vec<String>,
 }
 
-impl Page<'_> {
-    fn section(&mut self, name: &str, text: &str) {
+impl<'a> Page<'a> {
+    pub(crate) const fn new(prose: &'a Prose, style: Style) -> Self {
+        Self { prose, style, lines: Vec::new() }
+    }
+
+    pub(crate) fn line(&mut self, text: &str) {
+        self.lines.push(text.to_owned());
+    }
+
+    pub(crate) fn section(&mut self, name: &str, text: &str) {
         let columns = self.style.columns.saturating_sub(INDENT).max(NARROW);
         for (i, line) in wrap(text, columns).into_iter().enumerate() {
             let label = if i == 0 { self.prose.word(name) } else { String::new() };
@@ -63,7 +75,7 @@ impl Page<'_> {
         }
     }
 
-    fn steps(&mut self, fix: &[Fix]) {
+    pub(crate) fn steps(&mut self, fix: &[Fix]) {
         let columns = self.style.columns.saturating_sub(INDENT).max(NARROW);
         let mut label = self.prose.word("fix");
         for step in fix {
@@ -83,12 +95,26 @@ impl Page<'_> {
         }
     }
 
-    fn finish(self) -> String {
+    /// The lines of a proof: what tells them apart in one column, what was seen in the next.
+    pub(crate) fn proof(&mut self, lines: &[seen::Line]) {
+        let wide = lines.iter().map(|l| width(&l.way)).max().unwrap_or(0).min(36);
+        let columns = self.style.columns.saturating_sub(INDENT + wide + 3).max(NARROW);
+        for (i, line) in lines.iter().enumerate() {
+            let label = if i == 0 { self.prose.word("proof") } else { String::new() };
+            for (j, text) in wrap(&line.saw, columns).into_iter().enumerate() {
+                let (label, way) = if j == 0 { (label.as_str(), line.way.as_str()) } else { ("", "") };
+                let text = format!("  {}{}   {text}", pad(label, INDENT - 2), pad(way, wide));
+                self.lines.push(text.trim_end().to_owned());
+            }
+        }
+    }
+
+    pub(crate) fn finish(self) -> String {
         self.lines.join("\n")
     }
 }
 
-fn move_of(blame: Blame) -> &'static str {
+pub(crate) const fn move_of(blame: Blame) -> &'static str {
     match blame {
         Blame::Caller => "move-caller",
         Blame::Account => "move-account",
@@ -172,7 +198,7 @@ pub fn explanation(
 pub fn verdict(prose: &Prose, style: Style, verdict: &Verdict, facts: &[Fact], how: (Dur, bool)) -> String {
     let (elapsed, verbose) = how;
     let mut parts = Vec::new();
-    let tick = style.paint("32", if style.ascii { "+" } else { "✔" });
+    let tick = style.tick();
     let host = facts.iter().find(|f| !f.path.host.is_empty()).map_or("", |f| f.path.host.as_str());
     match verdict.status {
         Status::Healthy => parts.push(format!("{tick} {}   {host}", prose.word("verdict-healthy"))),
@@ -189,62 +215,20 @@ pub fn verdict(prose: &Prose, style: Style, verdict: &Verdict, facts: &[Fact], h
         let whole = cause(prose, style, finding.cause, &Args::default());
         let (head, rest) = whole.split_once('\n').unwrap_or((&whole, ""));
         let mut page = Page { prose, style, lines: Vec::new() };
-        for (i, line) in proof_lines(facts, &finding.proof).into_iter().enumerate() {
-            let label = if i == 0 { prose.word("proof") } else { String::new() };
-            page.lines.push(format!("  {}{line}", pad(&label, INDENT - 2)));
-        }
+        page.proof(&seen::proof(prose, facts, &finding.proof));
         let sure = confidence(prose, finding.confidence);
         parts.push(format!("{head}   {sure}\n{rest}\n{}", page.finish()).trim_end().to_owned());
     }
     if verbose {
-        parts.push(facts.iter().map(fact_line).collect::<Vec<_>>().join("\n"));
+        parts.push(facts.iter().map(|f| fact_line(prose, f)).collect::<Vec<_>>().join("\n"));
     }
     let count = facts.len();
     parts.push(format!("  {elapsed} · {count} {}", prose.word("facts")));
     parts.join("\n\n")
 }
 
-fn proof_lines(facts: &[Fact], proof: &[Proof]) -> Vec<String> {
-    let line = |id: FactId| facts.iter().find(|f| f.id == id).map(fact_words);
-    let lines = proof.iter().flat_map(|proof| match proof {
-        Proof::Flip(failed, well, _) => vec![line(*failed), line(*well)],
-        Proof::One(fact) => vec![line(*fact)],
-        Proof::Rate(fact, n, of) => vec![line(*fact).map(|l| format!("{l}   {n} / {of}"))],
-    });
-    lines.flatten().collect()
-}
-
-/// One fact: the way, and what was seen on it.
-fn fact_words(fact: &Fact) -> String {
-    let saw = match &fact.saw {
-        Ok(seen) => json::seen(seen),
-        Err(failure) => json::failure(*failure),
-    };
-    let way = way(&fact.path);
-    let way = if way.is_empty() { String::new() } else { format!("{}  ", pad(&way, 30)) };
-    let took = if fact.took == Dur::ZERO { String::new() } else { format!("   {}", fact.took) };
-    format!("{way}{}: {saw}{took}", fact.stage)
-}
-
-fn fact_line(fact: &Fact) -> String {
-    format!("  {:>3}  {}", fact.id.0, fact_words(fact))
-}
-
-fn way(path: &Path) -> String {
-    let mut parts = Vec::new();
-    if !path.host.is_empty() {
-        parts.push(path.host.clone());
-    }
-    if let Some(Route::Proxy(proxy)) = &path.route {
-        parts.push(proxy.clone());
-    }
-    match &path.trust {
-        Some(Trust::File(file)) => parts.push(file.clone()),
-        Some(Trust::Public) => parts.push("public roots".to_owned()),
-        Some(Trust::System) | None => {}
-    }
-    parts.extend(path.address.map(|a| a.to_string()));
-    parts.extend(path.client.as_deref().filter(|c| *c != "reference").map(str::to_owned));
-    // Names and paths come from this machine, and some of them from others.
-    clearline_model::Foreign::new(&parts.join(" ")).escaped()
+/// A fact with its number, as -v shows it.
+fn fact_line(prose: &Prose, fact: &Fact) -> String {
+    let seen::Line { way, saw } = seen::line(prose, fact);
+    format!("  {:>3}  {} {:<9} {saw}", fact.id.0, pad(&way, 44), fact.stage.word())
 }

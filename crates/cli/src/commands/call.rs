@@ -79,7 +79,7 @@ fn matters(name: &str) -> bool {
 impl Call {
     pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
         let keep = Arc::new(Keep::default());
-        let client = client(Arc::<Keep>::clone(&keep))?;
+        let client = setup::single_attempt(Arc::<Keep>::clone(&keep))?;
         let seen = serve::one_thread()?.block_on(self.make(&client));
         let record = keep.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let prose = look::prose(lang, config);
@@ -109,24 +109,6 @@ impl Call {
         seen.took = begun.elapsed().into();
         seen
     }
-}
-
-/// A client as the environment sets it up, for one attempt.
-fn client(observer: Arc<dyn Observer>) -> Result<Client, Failure> {
-    let set = |name: &str| setup::variable(name).filter(|v| !v.trim().is_empty());
-    let base_url = set("ANTHROPIC_BASE_URL").unwrap_or_else(|| clearline::DEFAULT_BASE_URL.to_owned());
-    let key = set("ANTHROPIC_API_KEY").or_else(|| set("ANTHROPIC_AUTH_TOKEN"));
-    let Some(key) = key else {
-        let text = "no credential is set\n  Set ANTHROPIC_API_KEY, or run: clearline causes auth.missing";
-        return Err(Failure::usage(text));
-    };
-    let key = clearline::PoolKey {
-        alias: "key-1".to_owned(),
-        secret: clearline_model::Secret::new(key.trim().as_bytes().to_vec()),
-    };
-    let policy = clearline_policy::Settings { attempts_max: 1, ..clearline_policy::Settings::default() };
-    let builder = Client::builder(&base_url).environment(&setup::variable).map_err(|e| serve::refused(&e))?;
-    builder.keys(vec![key]).policy(policy).observer(observer).build().map_err(|e| serve::refused(&e))
 }
 
 async fn read(reply: Reply, begun: Instant) -> Seen {

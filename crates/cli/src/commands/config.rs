@@ -4,8 +4,10 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 use clearline_model::SettingOrigin;
+use clearline_report::Lang;
 
 use crate::exit::{self, Failure};
+use crate::notify::Ways;
 use crate::settings::ROWS;
 use crate::{out, setup};
 
@@ -44,6 +46,7 @@ fn check(file: Option<&Path>) -> Result<u8, Failure> {
     let settings = setup::load(file, &[])?;
     let keys = setup::keys(&settings, true)?.len();
     let tokens = setup::tokens(&settings)?.len();
+    let _checked = Ways::of(&settings, Lang::En)?;
     let changed = settings.entries().filter(|(_, e)| e.origin != SettingOrigin::Default).count();
     let from = setup::file(file).map_or_else(|| "no settings file".to_owned(), |p| p.display().to_string());
     out::say(&format!("The settings are well: {from}, {changed} of {} set.", ROWS.len()))?;
@@ -63,7 +66,7 @@ fn show(file: Option<&Path>, json: bool, verbose: bool) -> Result<u8, Failure> {
             .entries()
             .map(|(row, entry)| {
                 serde_json::json!({
-                    "key": row.key, "value": entry.value.written(), "default": row.default,
+                    "key": row.key, "value": entry.shown(row), "default": row.default,
                     "origin": entry.origin.to_string(), "variable": row.variable(), "doc": row.doc,
                 })
             })
@@ -73,7 +76,7 @@ fn show(file: Option<&Path>, json: bool, verbose: bool) -> Result<u8, Failure> {
     }
     let lines: Vec<_> = settings
         .entries()
-        .map(|(row, e)| (row, format!("{} = {}", row.key, e.value.written()), &e.origin))
+        .map(|(row, e)| (row, format!("{} = {}", row.key, e.shown(row)), &e.origin))
         .collect();
     let width = lines.iter().map(|(_, text, _)| text.chars().count()).max().unwrap_or(0);
     for (row, text, origin) in lines {

@@ -8,7 +8,7 @@ use clearline_gateway::LogTarget;
 use crate::exit::{self, Failure};
 use crate::serve::{self, Wanted};
 use crate::settings::Given;
-use crate::{out, setup, signals};
+use crate::{look, out, setup, signals};
 
 /// Runs the gateway: every call through one place, with retries, a pool of keys, a log and metrics
 ///
@@ -33,7 +33,7 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn run(self, config: Option<&Path>) -> Result<u8, Failure> {
+    pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
         let settings = setup::load(config, &self.flags())?;
         let admin = if settings.text("gateway.admin").is_empty() {
             None
@@ -48,13 +48,14 @@ impl Gateway {
             prefix: None,
             log: serve::log_target(settings.text("gateway.log")),
             drain: None,
+            lang: look::lang(lang, config),
         };
         let (upstream, pool, log) = (wanted.upstream.clone(), wanted.keys.len(), wanted.log.clone());
         serve::one_thread()?.block_on(async {
             let stop = signals::stop()?;
             let gateway = serve::gateway(&settings, wanted).await?;
-            out::say(&format!("listening on http://{}", gateway.addr()))?;
-            if let Some(admin) = gateway.admin_addr() {
+            out::say(&format!("listening on http://{}", gateway.gateway.addr()))?;
+            if let Some(admin) = gateway.gateway.admin_addr() {
                 out::say(&format!("admin on http://{admin}"))?;
             }
             let keys = match pool {

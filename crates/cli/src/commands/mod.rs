@@ -11,6 +11,7 @@ mod logs;
 mod run;
 mod sim;
 mod trace;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -47,6 +48,7 @@ enum Command {
     Call(call::Call),
     Logs(logs::Logs),
     Trace(trace::Trace),
+    Watch(watch::Watch),
     Causes(causes::Causes),
     Gateway(gateway::Gateway),
     Run(run::Run),
@@ -68,9 +70,10 @@ pub(crate) fn run(line: Line) -> Result<u8, Failure> {
         Command::Call(call) => call.run(lang, config),
         Command::Logs(logs) => logs.run(lang, config),
         Command::Trace(trace) => trace.run(),
+        Command::Watch(watch) => watch.run(lang, config),
         Command::Causes(causes) => causes.run(lang, config),
-        Command::Gateway(gateway) => gateway.run(config),
-        Command::Run(run) => run.run(config),
+        Command::Gateway(gateway) => gateway.run(lang, config),
+        Command::Run(run) => run.run(lang, config),
         Command::Sim(sim) => sim.run(),
         Command::Config(command) => command.run(config),
     }

@@ -13,7 +13,7 @@ use clearline_model::{Dur, SettingOrigin};
 use crate::exit::Failure;
 use crate::serve::{self, Wanted};
 use crate::settings::Settings;
-use crate::{out, setup, traces};
+use crate::{look, out, setup, traces};
 
 /// Runs a program whose calls are retried, paced and watched; a summary comes at its end
 ///
@@ -35,7 +35,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn run(self, config: Option<&Path>) -> Result<u8, Failure> {
+    pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
         let settings = setup::load(config, &[])?;
         let log = self.log_target();
         let log_file = if let LogTarget::File(path) = &log { Some(path.clone()) } else { None };
@@ -52,10 +52,11 @@ impl Run {
             log,
             // The program has ended; whatever it left behind does not hold its exit up for long.
             drain: Some(Dur::secs(2)),
+            lang: look::lang(lang, config),
         };
         let (code, summary) = serve::one_thread()?.block_on(async {
             let gateway = serve::gateway(&settings, wanted).await?;
-            let base_url = format!("http://{}/{prefix}", gateway.addr());
+            let base_url = format!("http://{}/{prefix}", gateway.gateway.addr());
             let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
             let serving = tokio::spawn(gateway.serve(async move { drop(stopped.await) }));
             let code = child::run(&self.command, &base_url).await;

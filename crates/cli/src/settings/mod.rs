@@ -78,6 +78,20 @@ pub(crate) fn resolve(sources: &Sources<'_>) -> Result<Settings, Vec<SettingErro
     if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
 }
 
+impl Entry {
+    /// The value as it may be shown: the address of a webhook is a secret behind its host.
+    pub(crate) fn shown(&self, row: &Setting) -> String {
+        let text = if let Value::Text(text) = &self.value { text.as_str() } else { "" };
+        match text.split_once("://") {
+            Some((scheme, rest)) if row.key == "alerts.webhook" => {
+                let host = rest.split(['/', '?']).next().unwrap_or_default();
+                Value::Text(format!("{scheme}://{host}/…")).written()
+            }
+            Some(_) | None => self.value.written(),
+        }
+    }
+}
+
 impl Settings {
     fn take(&mut self, row: &Setting, text: &str, origin: SettingOrigin, mistakes: &mut Vec<SettingError>) {
         let Some(row) = table::find(row.key) else { return };
@@ -85,7 +99,8 @@ impl Settings {
             Ok(value) => drop(self.0.insert(row.key, Entry { value, origin })),
             Err(problem) => {
                 let secret =
-                    matches!(row.kind, clearline_model::Kind::SecretList | clearline_model::Kind::Table);
+                    matches!(row.kind, clearline_model::Kind::SecretList | clearline_model::Kind::Table)
+                        || row.key == "alerts.webhook";
                 let shown = if secret { "…" } else { text };
                 mistakes.push(SettingError { origin, found: format!("{} = \"{shown}\"", row.key), problem });
             }

@@ -152,6 +152,14 @@ fn check_text(key: &str, text: &str) -> Result<(), String> {
             Ok(_) => Ok(()),
             Err(fault) => Err(format!("is no base URL: {}", fault.detail.escaped())),
         },
+        "alerts.webhook" if text.is_empty() || text.starts_with("env:") || text.starts_with("file:") => {
+            Ok(())
+        }
+        // The address is not repeated: with most receivers it is a secret.
+        "alerts.webhook" => match crate::notify::parse(text) {
+            Ok(_) => Ok(()),
+            Err(fault) => Err(format!("is no address: {}", fault.detail.escaped())),
+        },
         _ => Ok(()),
     }
 }

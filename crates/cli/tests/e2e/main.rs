@@ -1,6 +1,8 @@
 //! The real binary, end to end. What a test starts, it ends.
 
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod commands;
@@ -10,3 +12,5 @@ mod common;
 mod doctor;
 #[cfg(test)]
 mod sdk;
+#[cfg(test)]
+mod watch;

@@ -32,7 +32,8 @@ fn first(goal: &Goal, _: &Evidence) -> Vec<Probe> {
     if goal.proxy.is_some() {
         return all;
     }
-    all.push(Probe::new(What::Addresses, goal.direct(), LIMIT, &[]).times(TRIES).background());
+    // Less than the reference client waits for an address: by its end it is known which others do not answer.
+    all.push(Probe::new(What::Addresses, goal.direct(), Dur::secs(2), &[]).times(TRIES).background());
     if !goal.is_plain {
         all.extend(tls::background(goal));
     }

@@ -36,8 +36,10 @@ pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
     let is_direct = goal.proxy.is_none();
     let ended = evidence.end().filter(|_| is_direct);
     match ended {
-        Some((fact, _)) if fact.stage == Stage::Connect => probes.extend(controls(goal, evidence)),
-        Some((fact, _)) if fact.stage == Stage::Handshake => {
+        Some((fact, failure)) if fact.stage == Stage::Connect && failure != Failure::Reset => {
+            probes.extend(controls(goal, evidence));
+        }
+        Some((fact, _)) if matches!(fact.stage, Stage::Connect | Stage::Handshake) => {
             if let Some(address) = fact.path.address {
                 probes.push(Probe::new(
                     What::Silence,
@@ -60,6 +62,10 @@ pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
             probes.push(Probe::new(what, goal.at(*address), LIMIT, &[Cause::TcpIpv6Broken]).times(2));
         }
     }
+    if let Some(address) = uneven(evidence).filter(|_| is_direct) {
+        probes
+            .push(Probe::new(What::Connect, goal.at(address), LIMIT, &[Cause::TcpPacketLoss]).times(SERIES));
+    }
     if is_direct && comes_and_goes(evidence) {
         let address = evidence.end().and_then(|(f, _)| f.path.address).or_else(|| unsteady(evidence).next());
         let series = |address| {
@@ -78,9 +84,9 @@ fn controls(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
         return probes;
     }
     for address in evidence.addresses().iter().take(4) {
-        probes.push(Probe::new(What::Connect, goal.at(*address), LIMIT, WHY));
+        probes.push(Probe::new(What::Connect, goal.at(*address), LIMIT, WHY).times(3));
         let other = Path { port: Some(80), ..goal.at(*address) };
-        probes.push(Probe::new(What::Connect, other, LIMIT, WHY));
+        probes.push(Probe::new(What::Connect, other, LIMIT, WHY).times(3));
     }
     if goal.only_target {
         return probes;
@@ -210,27 +216,21 @@ fn same_kind(a: Failure, b: Failure) -> bool {
     std::mem::discriminant(&a) == std::mem::discriminant(&b)
 }
 
-/// The refusal came from nearer than the address: the same address, or others, take much longer to answer.
+/// The refusal came from nearer than the address: on another port the same address never answers but much later than the
+/// slowest refusal.
 fn rejected(evidence: &Evidence) -> Option<Found> {
     /// Below this two times are not told apart.
-    const CLEAR: Dur = Dur::millis(5);
+    const CLEAR: Dur = Dur::millis(15);
     let (fact, failure) = evidence.end().filter(|(f, _)| f.stage == Stage::Connect)?;
     if failure != Failure::Refused || evidence.state("base-url.loopback").is_some() {
         return None;
     }
-    let quickest = evidence
-        .at(Stage::Connect)
-        .filter(|f| f.saw == Err(Failure::Refused) && is_target(evidence, f) && f.path.port.is_none())
-        .map(|f| f.took)
-        .min()?;
-    let own = evidence.find(|f| {
-        f.stage == Stage::Connect
-            && f.path.address == fact.path.address
-            && f.path.port == Some(80)
-            && f.saw.is_ok()
-    })?;
-    let is_nearer = own.took > CLEAR && quickest.0.saturating_mul(3) < own.took.0;
-    is_nearer.then(|| Found::root(fact).flipped(Some(own), Axis::Port))
+    let own = || evidence.at(Stage::Connect).filter(|f| f.path.address == fact.path.address && !is_said(f));
+    let refused =
+        own().filter(|f| f.path.port.is_none() && f.saw == Err(Failure::Refused)).map(|f| f.took).max()?;
+    let farther = own().filter(|f| f.path.port == Some(80) && f.saw.is_ok()).min_by_key(|f| f.took)?;
+    let is_nearer = farther.took > CLEAR && refused.0.saturating_mul(3) < farther.took.0;
+    is_nearer.then(|| Found::root(fact).flipped(Some(farther), Axis::Port))
 }
 
 /// An ICMP message says that it is forbidden; the connection's own error does not tell that from a host that is gone.
@@ -275,6 +275,9 @@ fn broken_family(evidence: &Evidence, broken: u8) -> Option<Found> {
     }
     let other = plain_tries(evidence)
         .find(|f| f.path.family == Some(10 - broken) && f.saw.is_ok() && f.stage >= stage)?;
+    if dead_in(evidence, 10 - broken).is_some() {
+        return None;
+    }
     let ends_there =
         evidence.end().is_some_and(|(f, _)| f.path.family == Some(broken) && f.stage <= Stage::Handshake);
     let found = if ends_there { Found::root(failed) } else { Found::contributing(failed) };
@@ -324,6 +327,15 @@ fn mtu(evidence: &Evidence) -> Option<Found> {
         let is_same = f.path.address == path.address && f.path.mss.is_none() && f.path.hello == path.hello;
         f.stage == small.stage && is_same && matches!(f.saw, Err(Failure::TimedOut(_)))
     })?;
+    // Where some large ones pass, the size is not the reason.
+    let passes =
+        |f: &&Fact| f.path.address == small.path.address && f.path.hello == small.path.hello && f.saw.is_ok();
+    let is_large = |f: &&Fact| {
+        f.path.mss.is_none() && f.stage == Stage::Handshake && !is_said(f) && f.path.trust.is_none()
+    };
+    if evidence.facts().iter().filter(is_large).any(|f| passes(&f)) {
+        return None;
+    }
     let ends_there = evidence.end().is_some_and(|(f, _)| f.stage >= Stage::Handshake);
     let found = if ends_there { Found::root(large) } else { Found::contributing(large) };
     Some(found.flipped(Some(small), Axis::Mss))
@@ -360,18 +372,35 @@ fn intermittent(evidence: &Evidence) -> Option<Found> {
     (lost < one_by_one.len()).then(|| Found::contributing(first).rate(lost, one_by_one.len()))
 }
 
-/// The first packet of a connection is sent again after a second (RFC 6298): where that happens to one connection in four and
-/// not to the others, packets are lost.
+/// The first packet of a connection is sent again after a second (RFC 6298 section 2): so long, and it was lost once.
+const AGAIN: Dur = Dur::millis(950);
+
+/// Whether a try needed its first packet more than once.
+fn is_late(fact: &Fact) -> bool {
+    fact.took >= AGAIN && matches!(fact.saw, Ok(_) | Err(Failure::TimedOut(_)))
+}
+
+/// Addresses at which some tries were late and some were not.
+fn uneven(evidence: &Evidence) -> Option<IpAddr> {
+    let of =
+        |late: bool| plain_tries(evidence).filter(move |f| is_late(f) == late).filter_map(|f| f.path.address);
+    let prompt: BTreeSet<IpAddr> = of(false).collect();
+    of(true).find(|ip| prompt.contains(ip))
+}
+
+/// One connection in four or more to an address loses its first packet, and the others do not.
 fn packet_loss(evidence: &Evidence) -> Option<Found> {
-    const AGAIN: Dur = Dur::millis(950);
-    let one_by_one = series(evidence);
-    let is_slow = |f: &&&Fact| f.took >= AGAIN;
-    let slow = one_by_one.iter().filter(is_slow).count();
-    let first = one_by_one.iter().find(is_slow)?;
-    let resets = one_by_one
-        .iter()
-        .filter(|f| matches!(f.saw, Err(Failure::Reset | Failure::Eof | Failure::Refused)))
-        .count();
-    let is_part = slow * 4 >= one_by_one.len() && slow < one_by_one.len();
-    (is_part && resets == 0).then(|| Found::contributing(first).rate(slow, one_by_one.len()))
+    let address = uneven(evidence)?;
+    let tries = || {
+        let is_connect = |f: &&Fact| {
+            f.stage == Stage::Connect && f.path.address == Some(address) && f.path.client.is_none()
+        };
+        plain_tries(evidence).filter(is_connect)
+    };
+    let (late, of) = (tries().filter(|f| is_late(f)).count(), tries().count());
+    let first = tries().find(|f| is_late(f))?;
+    let lost =
+        tries().filter(|f| matches!(f.saw, Err(Failure::Reset | Failure::Eof | Failure::Refused))).count();
+    let is_part = of >= usize::from(SERIES) && late * 4 >= of && late < of;
+    (is_part && lost == 0).then(|| Found::contributing(first).rate(late, of))
 }

@@ -7,14 +7,18 @@ use std::sync::Arc;
 use clearline_diagnose::Probe;
 use clearline_model::{CallId, Dur, Fact, Failure, Foreign, Path, Seen, Sent, Source, Stage};
 use clearline_net::{ClientConfig, Conn, Fault, Route};
+use futures_util::future::{Either, join_all, select};
 use tokio::time::Instant;
 
 use super::{http, stream};
 use crate::world::{World, at};
 
-/// How long the Python SDK waits for a connection to one address (`DEFAULT_TIMEOUT`, `connect=5.0`).
-const CONNECT: Dur = Dur::secs(5);
+/// How long a connection to one address is waited for. The Python SDK waits 5 s (`DEFAULT_TIMEOUT`); by now the first packet has
+/// been sent three times (RFC 6298, after 1 s and 3 s), and what has not answered then rarely does.
+const CONNECT: Dur = Dur::millis(3_300);
 
+/// How long a handshake is waited for: three round trips of a second.
+const HANDSHAKE: Dur = Dur::millis(3_500);
 /// How often the Python SDK tries again (`DEFAULT_MAX_RETRIES`).
 const RETRIES: u16 = 2;
 
@@ -35,7 +39,10 @@ pub(super) async fn call(world: &World, probe: &Probe) -> Vec<Fact> {
 
 /// Whether the SDK tries again after it and the same may go well at once: what it only waits out is not waited for here.
 const fn heals(failure: Failure) -> bool {
-    matches!(failure, Failure::Reset | Failure::Eof | Failure::Status(408 | 409 | 500..=599, ..))
+    matches!(
+        failure,
+        Failure::Reset | Failure::Eof | Failure::Rcode(2, _) | Failure::Status(408 | 409 | 500..=599, ..)
+    )
 }
 
 /// A fact of the reference client, with the number of its attempt.
@@ -114,17 +121,29 @@ impl Call<'_> {
     /// A connection: through the proxy, or to the first address that lets itself be connected to. What fails behind the
     /// connection is not tried at the next address.
     async fn open(&mut self, addrs: &[SocketAddr], tls: &Arc<ClientConfig>) -> Result<Conn, Ended> {
-        let is_direct = !addrs.is_empty();
-        let tries: Vec<Vec<SocketAddr>> =
-            if is_direct { addrs.iter().map(|a| vec![*a]).collect() } else { vec![Vec::new()] };
         let bare = Path { family: None, address: None, ..self.path.clone() };
-        for one in &tries {
-            let path = one.first().map_or_else(|| bare.clone(), |a| at(&bare, a.ip()));
-            self.path = path;
-            match self.attempt(one, Arc::clone(tls)).await {
-                Ok(conn) => return Ok(conn),
-                Err(stage) if stage == Stage::Connect && is_direct => {}
-                Err(_) => return Err(Ended),
+        self.path = addrs.first().map_or_else(|| bare.clone(), |a| at(&bare, a.ip()));
+        let (first, rest) = addrs.split_at(usize::from(!addrs.is_empty()));
+        let mut others = std::pin::pin!(dial_all(self.world, rest));
+        let tried = {
+            let mut attempt = std::pin::pin!(self.attempt(first, Arc::clone(tls)));
+            match select(attempt.as_mut(), others.as_mut()).await {
+                Either::Left((tried, _)) => tried.map_err(|stage| (stage, None)),
+                Either::Right((dialled, _)) => attempt.await.map_err(|stage| (stage, Some(dialled))),
+            }
+        };
+        let dialled = match tried {
+            Ok(conn) => return Ok(conn),
+            Err((stage, _)) if stage != Stage::Connect || rest.is_empty() => return Err(Ended),
+            Err((_, Some(dialled))) => dialled,
+            Err((_, None)) => others.await,
+        };
+        for (addr, fault) in dialled {
+            self.path = at(&bare, addr.ip());
+            match fault {
+                // The client would have waited as long for each: that is told by the facts, and not waited for again.
+                Some((fault, took)) => drop(self.fault(&fault, took)),
+                None => return self.attempt(&[addr], Arc::clone(tls)).await.map_err(|_| Ended),
             }
         }
         Err(Ended)
@@ -134,7 +153,7 @@ impl Call<'_> {
         let (world, begun, path) = (self.world, Instant::now(), self.path.clone());
         let connect = if addrs.is_empty() { self.limit } else { CONNECT };
         let limit = self.limit;
-        let limits = clearline_net::Limits { resolve: limit, connect, tunnel: limit, handshake: limit };
+        let limits = clearline_net::Limits { resolve: limit, connect, tunnel: limit, handshake: HANDSHAKE };
         let route = Route { target: &world.target, proxy: world.proxy_of(&path), tls };
         let mut stages = Vec::new();
         let opened = {
@@ -155,6 +174,22 @@ impl Call<'_> {
             stage
         })
     }
+}
+
+/// An address, and what went wrong there.
+type Dialled = (SocketAddr, Option<(Fault, Dur)>);
+
+/// Connects to addresses, all at once and a little later than to the first: only where that one does not answer does it matter
+/// which of the others do.
+async fn dial_all(world: &World, addrs: &[SocketAddr]) -> Vec<Dialled> {
+    const LATER: Dur = Dur::millis(400);
+    tokio::time::sleep(LATER.into()).await;
+    let dial = |addr: SocketAddr| async move {
+        let begun = Instant::now();
+        let dialled = clearline_net::dial(&world.fence, addr, None, CONNECT).await;
+        (addr, dialled.err().map(|fault| (fault, begun.elapsed().into())))
+    };
+    join_all(addrs.iter().copied().map(dial)).await
 }
 
 /// What a stage that was passed is written down as.

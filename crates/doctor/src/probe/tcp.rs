@@ -93,7 +93,13 @@ pub(super) async fn silence(world: &World, probe: &Probe) -> Vec<Fact> {
     let begun = Instant::now();
     let (mut stream, path) = match dial(world, probe).await {
         Ok(dialled) => dialled,
-        Err(fault) => return vec![world.fault(&probe.path, &fault, begun.elapsed().into())],
+        Err(fault) => {
+            let mut facts = vec![world.fault(&probe.path, &fault, begun.elapsed().into())];
+            if fault.failure == Failure::Reset {
+                facts.push(world.said(&probe.path, Stage::Connect, "silence", "reset"));
+            }
+            return facts;
+        }
     };
     let mut byte = [0_u8];
     let word = match tokio::time::timeout(probe.limit.into(), stream.read(&mut byte)).await {
