@@ -19,6 +19,8 @@ pub enum Mood {
     Bad,
     /// Not certain.
     Open,
+    /// Neither well nor not.
+    Plain,
 }
 
 impl Mood {
@@ -30,6 +32,7 @@ impl Mood {
             Self::Odd => "!",
             Self::Bad => "✖",
             Self::Open => "?",
+            Self::Plain => "",
         }
     }
 }
@@ -56,7 +59,7 @@ pub enum Block {
     Text(String),
     /// Labels with what they say.
     Terms(Vec<(String, Vec<Item>)>),
-    /// A table: what it shows, its head, its rows.
+    /// A table: what it shows where no heading says it, its head, its rows.
     Table(String, Vec<String>, Vec<Vec<Item>>),
 }
 
@@ -175,7 +178,8 @@ pub fn verdict(prose: &Prose, verdict: &Verdict, facts: &[Fact], elapsed: Dur) -
         vec![Item::Text(number), Item::Text(stage), Item::Said(way), Item::Said(saw)]
     });
     let head = ["number", "stage", "way", "seen"].map(|name| prose.word(name)).to_vec();
-    document.blocks.push(Block::Table(prose.word("title-facts"), head, rows.collect()));
+    document.blocks.push(Block::Heading(Mood::Plain, prose.word("title-facts"), None));
+    document.blocks.push(Block::Table(String::new(), head, rows.collect()));
     document.foot = format!("{} · {elapsed} · {}", document.foot, prose.word("redacted"));
     document
 }

@@ -24,19 +24,22 @@ pub fn write(document: &Document) -> String {
          content=\"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">\n\
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
     );
-    let mut open = false;
+    let (mut open, mut heading) = (false, title);
     for block in &document.blocks {
         if let Block::Heading(mood, text, cause) = block {
             out.push_str(if open { "</section>\n" } else { "" });
             open = true;
             let id = cause.map(|c| format!(" <code>{}</code>", escape(c.id()))).unwrap_or_default();
             let (class, sign) = (class(*mood), mood.sign());
-            out.push_str(&format!(
-                "<section class=\"{class}\">\n<h2><span class=\"sign\" aria-hidden=\"true\">{sign}</span> {}{id}</h2>\n",
-                escape(text)
-            ));
+            let sign = if sign.is_empty() {
+                String::new()
+            } else {
+                format!("<span class=\"sign\" aria-hidden=\"true\">{sign}</span> ")
+            };
+            heading = escape(text);
+            out.push_str(&format!("<section class=\"{class}\">\n<h2>{sign}{heading}{id}</h2>\n"));
         } else {
-            out.push_str(&body(block));
+            out.push_str(&body(block, &heading));
         }
     }
     out.push_str(if open { "</section>\n" } else { "" });
@@ -50,10 +53,11 @@ const fn class(mood: Mood) -> &'static str {
         Mood::Odd => "odd",
         Mood::Bad => "bad",
         Mood::Open => "open",
+        Mood::Plain => "plain",
     }
 }
 
-fn body(block: &Block) -> String {
+fn body(block: &Block, heading: &str) -> String {
     match block {
         Block::Heading(..) => String::new(),
         Block::Text(text) => format!("<p>{}</p>\n", escape(text)),
@@ -71,11 +75,16 @@ fn body(block: &Block) -> String {
                 let cells: String = cells.iter().map(|c| format!("<td>{}</td>", cell(c))).collect();
                 format!("<tr>{cells}</tr>\n")
             });
+            let caption = escape(caption);
+            let (label, shown) = if caption.is_empty() {
+                (heading, String::new())
+            } else {
+                (caption.as_str(), format!("<caption>{caption}</caption>\n"))
+            };
             // The keyboard must reach what scrolls.
             format!(
-                "<div class=\"wide\" role=\"region\" aria-label=\"{0}\" tabindex=\"0\">\n<table>\n\
-                 <caption>{0}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{1}</tbody>\n</table>\n</div>\n",
-                escape(caption),
+                "<div class=\"wide\" role=\"region\" aria-label=\"{label}\" tabindex=\"0\">\n<table>\n\
+                 {shown}<thead><tr>{head}</tr></thead>\n<tbody>\n{}</tbody>\n</table>\n</div>\n",
                 rows.collect::<String>()
             )
         }
@@ -85,7 +94,7 @@ fn body(block: &Block) -> String {
 fn item(item: &Item) -> String {
     match item {
         Item::Text(text) => format!("<p>{}</p>", escape(text)),
-        Item::Said(text) => format!("<p><q>{}</q></p>", escape(text)),
+        Item::Said(text) => format!("<p><code>{}</code></p>", escape(text)),
         Item::Command(command) => format!("<pre><code>{}</code></pre>", escape(command)),
         Item::Pair(way, saw) => {
             format!("<p class=\"pair\"><span>{}</span> <span>{}</span></p>", escape(way), escape(saw))

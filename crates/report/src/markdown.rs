@@ -12,7 +12,9 @@ pub fn write(document: &Document) -> String {
         match block {
             Block::Heading(mood, text, cause) => {
                 let id = cause.map(|c| format!(" — `{}`", c.id())).unwrap_or_default();
-                out.push_str(&format!("## {} {}{id}\n", mood.sign().replace('!', "\\!"), line(text)));
+                let sign = mood.sign().replace('!', "\\!");
+                let blank = if sign.is_empty() { "" } else { " " };
+                out.push_str(&format!("## {sign}{blank}{}{id}\n", line(text)));
             }
             Block::Text(text) => out.push_str(&format!("{}\n", line(text))),
             Block::Terms(terms) => {
@@ -20,7 +22,9 @@ pub fn write(document: &Document) -> String {
                 out.push_str(&parts.join("\n"));
             }
             Block::Table(caption, head, rows) => {
-                out.push_str(&format!("**{}**\n\n", line(caption)));
+                if !caption.is_empty() {
+                    out.push_str(&format!("**{}**\n\n", line(caption)));
+                }
                 out.push_str(&row(head.iter().map(|h| line(h))));
                 out.push_str(&row(head.iter().map(|_| "---".to_owned())));
                 for cells in rows {
@@ -43,7 +47,8 @@ fn line(text: &str) -> String {
         Some(first) if first.is_ascii_digit() => {
             let digits = escaped.find(|c: char| !c.is_ascii_digit()).unwrap_or(escaped.len());
             let (number, rest) = escaped.split_at_checked(digits).unwrap_or((&escaped, ""));
-            rest.strip_prefix('.').map_or_else(|| escaped.clone(), |rest| format!("{number}\\.{rest}"))
+            let begins_list = rest.starts_with(". ") || rest == ".";
+            if begins_list { format!("{number}\\{rest}") } else { escaped }
         }
         Some(_) | None => escaped,
     }
@@ -55,22 +60,23 @@ fn term(label: &str, items: &[Item]) -> String {
         return format!("**{label}:** {}\n", line(text));
     }
     let mut out = format!("**{label}:**\n\n");
-    for item in items {
+    for (i, item) in items.iter().enumerate() {
         match item {
             Item::Text(text) => out.push_str(&format!("* {}\n", line(text))),
             Item::Said(text) => out.push_str(&format!("* {}\n", code(text))),
-            Item::Command(command) => out.push_str(&fenced(command)),
+            // A command belongs to the sentence before it, where there is one.
+            Item::Command(command) => out.push_str(&fenced(command, if i == 0 { "" } else { "  " })),
             Item::Pair(way, saw) => out.push_str(&format!("* {}: {}\n", code(way), code(saw))),
         }
     }
-    out
+    out.replace("\n\n\n", "\n\n").trim_end().to_owned() + "\n"
 }
 
-/// A command inside the list item before it.
-fn fenced(command: &str) -> String {
+/// A command in a block of its own.
+fn fenced(command: &str, indent: &str) -> String {
     let fence = "`".repeat(longest(command).max(2) + 1);
-    let lines: Vec<_> = command.lines().map(|l| format!("  {l}")).collect();
-    format!("\n  {fence}sh\n{}\n  {fence}\n\n", lines.join("\n"))
+    let lines: Vec<_> = command.lines().map(|l| format!("{indent}{l}")).collect();
+    format!("\n{indent}{fence}sh\n{}\n{indent}{fence}\n\n", lines.join("\n"))
 }
 
 /// Text in which nothing is a mark, a link or a mention: code, in more backticks than it has in a row.

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clearline_logs::{Explanation, explain};
 use clearline_model::{Cause, Confidence, Layer};
-use clearline_report::{json, terminal};
+use clearline_report::{document, json, terminal};
 
 use crate::exit::{self, Failure};
-use crate::{look, out};
+use crate::{look, out, shared};
 
 /// How much of an input is read, bytes; errors stand at its beginning and at its end.
 const HALF: usize = 1 << 20;
@@ -24,6 +24,8 @@ pub(crate) struct Explain {
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    printed: shared::As,
     /// Explains every line of a file of JSON lines with "id" and "text"
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     jsonl: Option<PathBuf>,
@@ -39,6 +41,10 @@ impl Explain {
         let causes: Vec<_> = explanation.causes.iter().map(|r| (r.cause, r.confidence)).collect();
         let next = next(&explanation);
         let prose = look::prose(lang, config);
+        let document = || document::explanation(&prose, &causes, explanation.masked, &next);
+        if self.printed.print(document)? {
+            return Ok(exit::WELL);
+        }
         if self.json {
             out::say(&json::explanation(&prose, &causes, explanation.masked, &next).to_string())?;
         } else {

@@ -69,7 +69,7 @@ pub(crate) fn run(line: Line) -> Result<u8, Failure> {
         Command::Explain(explain) => explain.run(lang, config),
         Command::Call(call) => call.run(lang, config),
         Command::Logs(logs) => logs.run(lang, config),
-        Command::Trace(trace) => trace.run(),
+        Command::Trace(trace) => trace.run(lang, config),
         Command::Watch(watch) => watch.run(lang, config),
         Command::Causes(causes) => causes.run(lang, config),
         Command::Gateway(gateway) => gateway.run(lang, config),
