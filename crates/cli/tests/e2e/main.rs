@@ -11,6 +11,8 @@ mod common;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod schemas;
+#[cfg(test)]
 mod sdk;
 #[cfg(test)]
 mod watch;
