@@ -147,6 +147,10 @@ fn to_text(prose: &Prose, s: &Summary) -> String {
         out.extend(ranked.iter().map(|(cause, row)| row_text(s, *cause, row)));
         out.extend(first_move(prose, &ranked));
     }
+    if s.torn > 0 {
+        let records = if s.torn == 1 { "record is" } else { "records are" };
+        out.push(format!("  {} {records} cut off: the end was never written", grouped(s.torn)));
+    }
     if s.unknown > 0 {
         out.push(format!(
             "  {} more lines look like failures and are not known, for example:",
@@ -212,6 +216,6 @@ fn to_json(prose: &Prose, s: &Summary) -> serde_json::Value {
     serde_json::json!({
         "schema": "clearline.logs/1", "lines": s.lines, "calls": s.calls, "succeeded": s.succeeded, "left": s.left,
         "failed": s.failed, "first": time(s.first), "last": time(s.last), "causes": causes.collect::<Vec<_>>(),
-        "unknown": s.unknown, "samples": s.samples,
+        "torn": s.torn, "unknown": s.unknown, "samples": s.samples,
     })
 }
