@@ -36,8 +36,8 @@ pub(crate) fn each(files: &[String], mut each: impl FnMut(usize, u64, &str)) -> 
 
 fn of_stream(mut stream: impl BufRead, mut each: impl FnMut(u64, &str)) -> Result<(), String> {
     let begins = stream.fill_buf().map_err(|e| format!("left out: {e}"))?;
-    if begins.iter().take(8192).any(|b| *b == 0) {
-        return Err("left out: it is binary, no text".to_owned());
+    if let Some(why) = no_text(begins) {
+        return Err(format!("left out: {why}"));
     }
     let mut line = Vec::new();
     for n in 1.. {
@@ -48,27 +48,31 @@ fn of_stream(mut stream: impl BufRead, mut each: impl FnMut(u64, &str)) -> Resul
             break;
         }
         if line.last() != Some(&b'\n') && got as u64 == LINE_MAX {
-            skip_line(&mut stream).map_err(|e| format!("read only to line {n}: {e}"))?;
+            // The rest of the line is read and not kept.
+            stream.skip_until(b'\n').map_err(|e| format!("read only to line {n}: {e}"))?;
         }
         each(n, String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
     }
     Ok(())
 }
 
-/// Reads on to the end of the line and keeps nothing.
-fn skip_line(stream: &mut impl BufRead) -> std::io::Result<()> {
-    loop {
-        let piece = stream.fill_buf()?;
-        if piece.is_empty() {
-            return Ok(());
+/// Why what begins like this is no text, and what to do about it. A few stray control characters or zeros, as a crash
+/// leaves them behind, do not make a log binary.
+pub(crate) fn no_text(begins: &[u8]) -> Option<&'static str> {
+    const SEEN: usize = 8192;
+    match begins {
+        [0x1f, 0x8b, ..] => {
+            return Some("it is compressed; unpack it first: gzip -dc FILE | clearline logs -");
         }
-        let end = piece.iter().position(|b| *b == b'\n');
-        let used = end.map_or(piece.len(), |at| at + 1);
-        stream.consume(used);
-        if end.is_some() {
-            return Ok(());
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            return Some("it is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8 FILE | clearline logs -");
         }
+        _ => {}
     }
+    let begins = begins.get(..SEEN).unwrap_or(begins);
+    let is_odd = |b: &&u8| matches!(**b, 0..=8 | 14..=26 | 28..=31 | 127);
+    let odd = begins.iter().filter(is_odd).count();
+    (odd * 10 > begins.len()).then_some("it is binary, no text")
 }
 
 #[cfg(test)]
@@ -83,5 +87,18 @@ mod tests {
         of_stream(stream, |n, line| seen.push((n, line.len()))).unwrap();
         assert_eq!(seen, [(1, 5), (2, 1 << 20), (3, 4)]);
         assert!(of_stream(&b"\x7fELF\0"[..], |_, _| ()).is_err());
+    }
+
+    #[test]
+    fn stray_bytes_hide_nothing_and_what_is_no_text_is_told() {
+        let mut seen = Vec::new();
+        of_stream(&b"one\0two\n\xff\xfethree\nfour"[..], |_, line| seen.push(line.to_owned())).unwrap();
+        assert_eq!(seen, ["one\0two", "\u{fffd}\u{fffd}three", "four"]);
+        assert!(of_stream(&b""[..], |_, _| panic!("an empty file has no line")).is_ok());
+        for (begins, word) in
+            [(&b"\x1f\x8b\x08"[..], "gzip -dc"), (&b"\xff\xfeE\0r\0"[..], "iconv"), (&[0; 64][..], "binary")]
+        {
+            assert!(no_text(begins).is_some_and(|why| why.contains(word)), "{word}");
+        }
     }
 }

@@ -11,6 +11,7 @@ mod saved;
 mod serve;
 mod settings;
 mod setup;
+mod shared;
 mod signals;
 mod traces;
 mod watch;

@@ -43,6 +43,8 @@ pub struct Summary {
     pub failed: u64,
     /// The causes.
     pub causes: BTreeMap<Cause, Row>,
+    /// Records whose end is missing: a crash or a full disk cut them off.
+    pub torn: u64,
     /// Lines that look like failures and are not known.
     pub unknown: u64,
     /// Some of them.
@@ -53,10 +55,17 @@ pub struct Summary {
     pub last: Option<Wall>,
 }
 
+/// Whether a line is an object of JSON that was not written to its end.
+fn is_torn(line: &str) -> bool {
+    let line = line.trim();
+    line.starts_with("{\"") && !line.ends_with('}')
+}
+
 impl Summary {
     /// Takes a line in; `line` is its text.
     pub fn add(&mut self, entry: &Entry, line: &str) {
         self.lines += 1;
+        self.torn += u64::from(is_torn(line));
         if let Some(at) = entry.at {
             self.first = Some(self.first.map_or(at, |f| f.min(at)));
             self.last = Some(self.last.map_or(at, |l| l.max(at)));

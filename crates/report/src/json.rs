@@ -157,18 +157,23 @@ pub fn failure(failure: Failure) -> String {
 fn path(path: &Path) -> Value {
     let route = path.route.as_ref().map(|route| match route {
         Route::Direct => "direct".to_owned(),
-        Route::Proxy(proxy) => proxy.clone(),
+        Route::Proxy(proxy) => escaped(proxy),
     });
     let trust = path.trust.as_ref().map(|trust| match trust {
         Trust::System => "system".to_owned(),
         Trust::Public => "public".to_owned(),
-        Trust::File(file) => file.clone(),
+        Trust::File(file) => escaped(file),
     });
     json!({
-        "host": path.host, "port": path.port, "resolver": path.resolver, "transport": path.transport,
-        "family": path.family, "address": path.address, "route": route, "server_name": path.server_name,
-        "alpn": path.alpn, "hello": path.hello, "trust": trust, "mss": path.mss, "http": path.http,
+        "host": escaped(&path.host), "port": path.port, "resolver": path.resolver, "transport": path.transport,
+        "family": path.family, "address": path.address, "route": route, "server_name": path.server_name.as_deref().map(escaped),
+        "alpn": path.alpn.as_deref().map(escaped), "hello": path.hello, "trust": trust, "mss": path.mss, "http": path.http,
         "body": path.body, "reused": path.reused, "idle_ms": path.idle.map(Dur::as_millis),
-        "credential": path.credential, "client": path.client,
+        "credential": path.credential.as_deref().map(escaped), "client": path.client.as_deref().map(escaped),
     })
+}
+
+/// Names and files come from this machine, and some of them from others.
+fn escaped(text: &str) -> String {
+    clearline_model::Foreign::new(text).escaped()
 }

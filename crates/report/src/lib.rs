@@ -6,11 +6,15 @@
 pub mod alert;
 #[cfg(test)]
 mod checks;
+pub mod document;
 pub mod escape;
+pub mod html;
 pub mod json;
 mod lang;
 pub mod layout;
+pub mod markdown;
 mod prose;
+pub mod redact;
 pub mod seen;
 pub mod terminal;
 

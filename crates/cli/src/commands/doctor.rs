@@ -7,11 +7,11 @@ use clearline_diagnose::{Evidence, Goal, judge};
 use clearline_doctor::{Options, World, collect, examine};
 use clearline_model::{Dur, Fact, FactId, Mono, Sent, Source, Stage, Status, Verdict};
 use clearline_net::{Fault, Fence};
-use clearline_report::{json, terminal};
+use clearline_report::{document, json, terminal};
 use tokio::time::Instant;
 
 use crate::exit::{self, Failure};
-use crate::{look, out, saved, serve, setup};
+use crate::{look, out, saved, serve, setup, shared};
 
 /// Finds out why calls fail: the cause, the proof, the fix
 ///
@@ -40,6 +40,12 @@ pub(crate) struct Doctor {
     /// Judges what --save kept, and contacts nobody
     #[arg(long, value_name = "FILE", conflicts_with_all = ["save", "plan"])]
     from: Option<PathBuf>,
+    /// Writes a page that may be shown to others into this file: names, addresses and files are replaced
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// The same as Markdown
+    #[arg(long, value_name = "FILE")]
+    md: Option<PathBuf>,
     /// Lists whom it would contact, and does nothing
     #[arg(long)]
     plan: bool,
@@ -99,6 +105,10 @@ impl Doctor {
         let verdict = judge(&evidence);
         let elapsed = Dur::from(begun.elapsed());
         let prose = look::prose(lang, config);
+        if self.html.is_some() || self.md.is_some() {
+            let document = document::verdict(&prose, &verdict, evidence.facts(), elapsed);
+            shared::write(self.md.as_deref(), self.html.as_deref(), &document)?;
+        }
         if self.json {
             out::say(&json::verdict(&prose, &verdict, evidence.facts(), elapsed).to_string())?;
         } else {

@@ -1,18 +1,21 @@
 //! `clearline explain`: what an error text means.
 
+use std::collections::VecDeque;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clearline_logs::{Explanation, explain};
 use clearline_model::{Cause, Confidence, Layer};
-use clearline_report::{json, terminal};
+use clearline_report::{document, json, terminal};
 
 use crate::exit::{self, Failure};
-use crate::{look, out};
+use crate::{lines, look, out, shared};
 
 /// How much of an input is read, bytes; errors stand at its beginning and at its end.
 const HALF: usize = 1 << 20;
+/// A piece of the end, bytes.
+const PIECE: usize = 64 << 10;
 
 /// Explains an error text: an exception, a line of a log, an HTTP answer
 ///
@@ -24,6 +27,8 @@ pub(crate) struct Explain {
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    printed: shared::As,
     /// Explains every line of a file of JSON lines with "id" and "text"
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     jsonl: Option<PathBuf>,
@@ -39,6 +44,10 @@ impl Explain {
         let causes: Vec<_> = explanation.causes.iter().map(|r| (r.cause, r.confidence)).collect();
         let next = next(&explanation);
         let prose = look::prose(lang, config);
+        let document = || document::explanation(&prose, &causes, explanation.masked, &next);
+        if self.printed.print(document)? {
+            return Ok(exit::WELL);
+        }
         if self.json {
             out::say(&json::explanation(&prose, &causes, explanation.masked, &next).to_string())?;
         } else {
@@ -55,7 +64,7 @@ impl Explain {
                 "no text was given\n  clearline explain 'APIConnectionError: Connection error.', or pipe a program's output into it.",
             )),
             None => sample(std::io::stdin().lock(), "the standard input"),
-            Some(text) if !text.contains('\n') && text.len() < 4096 && Path::new(text).is_file() => {
+            Some(text) if is_path(text) => {
                 let file = std::fs::File::open(text)
                     .map_err(|e| Failure::usage(format!("cannot read {text}: {e}")))?;
                 sample(file, text)
@@ -65,55 +74,65 @@ impl Explain {
     }
 }
 
+/// Whether a text means a file: one that is there, or one that can be nothing else.
+fn is_path(text: &str) -> bool {
+    if text.contains('\n') || text.len() >= 4096 {
+        return false;
+    }
+    let is_written_so = ["/", "./", "../"].iter().any(|begins| text.starts_with(begins));
+    Path::new(text).exists() || (is_written_so && !text.contains(char::is_whitespace))
+}
+
 /// The beginning and the end of a stream, in bounded memory, however long it or its lines are.
 fn sample(mut stream: impl std::io::Read, name: &str) -> Result<String, Failure> {
     let failed = |e: std::io::Error| Failure::usage(format!("cannot read {name}: {e}"));
     let mut head = Vec::new();
     stream.by_ref().take(HALF as u64).read_to_end(&mut head).map_err(failed)?;
-    if head.iter().take(8192).any(|b| *b == 0) {
-        return Err(Failure::usage(format!(
-            "{name} is binary, no text\n  Give the error's text, or a log file."
-        )));
+    if let Some(why) = lines::no_text(&head) {
+        return Err(Failure::usage(format!("{name}: {why}\n  Give the error's text, or a log file.")));
     }
-    let (mut tail, mut piece) = (std::collections::VecDeque::<u8>::new(), vec![0_u8; 64 << 10]);
+    if head.is_empty() {
+        out::note(&format!("{name} is empty"));
+    }
+    // The last pieces; the one that falls out is read into again.
+    let (mut tail, mut spare) = (VecDeque::<Vec<u8>>::new(), Vec::new());
     loop {
-        let n = stream.read(&mut piece).map_err(failed)?;
-        if n == 0 {
+        spare.clear();
+        if stream.by_ref().take(PIECE as u64).read_to_end(&mut spare).map_err(failed)? == 0 {
             break;
         }
-        tail.extend(piece.get(..n).unwrap_or_default());
-        let over = tail.len().saturating_sub(HALF);
-        drop(tail.drain(..over));
+        tail.push_back(std::mem::take(&mut spare));
+        if tail.len() > HALF / PIECE {
+            spare = tail.pop_front().unwrap_or_default();
+        }
     }
-    head.extend(tail);
+    tail.iter().for_each(|piece| head.extend_from_slice(piece));
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// Explains lines of `{"id","text"}`; a line that is none is answered with its mistake.
+/// Explains lines of `{"id","text"}`; a line that is none is told and left out.
 fn lines(path: &Path) -> Result<u8, Failure> {
-    use std::io::BufRead as _;
-    let failed = |e: std::io::Error| Failure::usage(format!("cannot read {}: {e}", path.display()));
-    let file = std::io::BufReader::new(std::fs::File::open(path).map_err(failed)?);
-    let mut wrong = 0;
-    for (n, line) in file.lines().enumerate() {
-        let line = line.map_err(failed)?;
-        if line.trim().is_empty() {
-            continue;
+    let (mut wrong, mut written) = (0_u64, Ok(()));
+    let name = path.display().to_string();
+    let read = lines::each(std::slice::from_ref(&name), |_, n, line| {
+        if line.trim().is_empty() || written.is_err() {
+            return;
         }
-        let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        let value: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
         let Some(text) = value.get("text").and_then(serde_json::Value::as_str) else {
-            out::note(&format!("{}, line {}: no JSON object with a \"text\"", path.display(), n + 1));
+            out::note(&format!("{name}, line {n}: no JSON object with a \"text\""));
             wrong += 1;
-            continue;
+            return;
         };
         let causes: Vec<_> = explain(text)
             .causes
             .iter()
             .map(|r| serde_json::json!({ "id": r.cause.id(), "confidence": r.confidence }))
             .collect();
-        out::say(&serde_json::json!({ "id": value.get("id"), "causes": causes }).to_string())?;
-    }
-    Ok(if wrong == 0 { exit::WELL } else { exit::USAGE })
+        written = out::say(&serde_json::json!({ "id": value.get("id"), "causes": causes }).to_string());
+    });
+    written?;
+    Ok(if wrong == 0 && read == 1 { exit::WELL } else { exit::USAGE })
 }
 
 /// The commands that would decide between what is left.

@@ -5,11 +5,12 @@ use std::path::Path;
 use clap::Args;
 use clearline_logs::{Row, Summary};
 use clearline_model::{Cause, Wall};
+use clearline_report::document::{self, Block, Document, Item, Mood};
 use clearline_report::{Fix, Prose, json, layout};
 
 use crate::exit::{self, Failure};
 use crate::out::{Progress, grouped, percent};
-use crate::{lines, look, out};
+use crate::{lines, look, out, shared};
 
 /// Groups the failures of log files by cause: when, how often, whose move, and what to do first
 ///
@@ -22,6 +23,8 @@ pub(crate) struct Logs {
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    printed: shared::As,
     /// Ends with 1 where fewer than this many percent of the calls succeeded
     #[arg(long, value_name = "PERCENT")]
     fail_on: Option<f64>,
@@ -47,7 +50,7 @@ impl Logs {
         let prose = look::prose(lang, config);
         if self.json {
             out::say(&to_json(&prose, &summary).to_string())?;
-        } else {
+        } else if !self.printed.print(|| to_document(&prose, &summary))? {
             out::say(&to_text(&prose, &summary))?;
         }
         Ok(self.judge(&summary))
@@ -86,8 +89,8 @@ fn bars(course: &[u32]) -> String {
     course.iter().map(bar).collect()
 }
 
-fn to_text(prose: &Prose, s: &Summary) -> String {
-    let mut out = Vec::new();
+/// One sentence: how many calls, and how they ended.
+fn headline(s: &Summary) -> String {
     let when = match (s.first, s.last) {
         (Some(first), Some(_)) => format!("   {} {}", local(first, "%Y-%m-%d"), span(s.first, s.last)),
         _ => String::new(),
@@ -95,15 +98,58 @@ fn to_text(prose: &Prose, s: &Summary) -> String {
     if s.calls > 0 {
         let rate = percent(s.succeeded, s.calls.saturating_sub(s.left));
         let (calls, well, failed) = (grouped(s.calls), grouped(s.succeeded), grouped(s.failed));
-        out.push(format!("{calls} calls, {well} succeeded ({rate}), {failed} failed{when}"));
+        format!("{calls} calls, {well} succeeded ({rate}), {failed} failed{when}")
     } else {
-        out.push(format!("{} lines, {} of them tell of failures{when}", grouped(s.lines), grouped(s.failed)));
+        format!("{} lines, {} of them tell of failures{when}", grouped(s.lines), grouped(s.failed))
     }
+}
+
+/// The same as [`to_text`] for Markdown and HTML.
+fn to_document(prose: &Prose, s: &Summary) -> Document {
+    let mut document = Document::new(prose, &prose.word("title-logs"));
+    let mood = if s.failed == 0 { Mood::Well } else { Mood::Bad };
+    document.blocks.push(Block::Heading(mood, headline(s), None));
+    let ranked = s.ranked();
+    let rows = ranked.iter().map(|(cause, row)| {
+        let title = prose.explain(*cause, &clearline_report::Args::default()).title;
+        let id = row.last_id.as_ref().map(clearline_model::Foreign::escaped).unwrap_or_default();
+        vec![
+            Item::Command(cause.id().to_owned()),
+            Item::Text(title),
+            Item::Text(grouped(row.calls)),
+            Item::Text(grouped(row.attempts)),
+            Item::Text(json::blame(cause.row().blame).to_owned()),
+            Item::Text(span(row.first, row.last)),
+            Item::Said(id),
+        ]
+    });
+    let rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        let head = ["cause", "title", "calls", "attempts", "whose-move", "when", "last-id"];
+        let head = head.map(|name| prose.word(name)).to_vec();
+        document.blocks.push(Block::Table(prose.word("title-logs"), head, rows));
+    }
+    if let Some(first) = first_move(prose, &ranked) {
+        document.blocks.push(Block::Text(first.trim().to_owned()));
+    }
+    if s.unknown > 0 {
+        let samples = s.samples.iter().map(document::said).collect();
+        document.blocks.push(Block::Terms(vec![(prose.word("unknown"), samples)]));
+    }
+    document
+}
+
+fn to_text(prose: &Prose, s: &Summary) -> String {
+    let mut out = vec![headline(s)];
     let ranked = s.ranked();
     if !ranked.is_empty() {
         out.push(head());
         out.extend(ranked.iter().map(|(cause, row)| row_text(s, *cause, row)));
         out.extend(first_move(prose, &ranked));
+    }
+    if s.torn > 0 {
+        let records = if s.torn == 1 { "record is" } else { "records are" };
+        out.push(format!("  {} {records} cut off: the end was never written", grouped(s.torn)));
     }
     if s.unknown > 0 {
         out.push(format!(
@@ -170,6 +216,6 @@ fn to_json(prose: &Prose, s: &Summary) -> serde_json::Value {
     serde_json::json!({
         "schema": "clearline.logs/1", "lines": s.lines, "calls": s.calls, "succeeded": s.succeeded, "left": s.left,
         "failed": s.failed, "first": time(s.first), "last": time(s.last), "causes": causes.collect::<Vec<_>>(),
-        "unknown": s.unknown, "samples": s.samples,
+        "torn": s.torn, "unknown": s.unknown, "samples": s.samples,
     })
 }

@@ -9,6 +9,7 @@ mod explain;
 mod gateway;
 mod logs;
 mod run;
+mod schema;
 mod sim;
 mod trace;
 mod watch;
@@ -54,6 +55,7 @@ enum Command {
     Run(run::Run),
     Sim(sim::Sim),
     Config(config::Config),
+    Schema(schema::Schema),
 }
 
 /// Runs the command of a line and returns the exit code.
@@ -69,13 +71,14 @@ pub(crate) fn run(line: Line) -> Result<u8, Failure> {
         Command::Explain(explain) => explain.run(lang, config),
         Command::Call(call) => call.run(lang, config),
         Command::Logs(logs) => logs.run(lang, config),
-        Command::Trace(trace) => trace.run(),
+        Command::Trace(trace) => trace.run(lang, config),
         Command::Watch(watch) => watch.run(lang, config),
         Command::Causes(causes) => causes.run(lang, config),
         Command::Gateway(gateway) => gateway.run(lang, config),
         Command::Run(run) => run.run(lang, config),
         Command::Sim(sim) => sim.run(),
         Command::Config(command) => command.run(config),
+        Command::Schema(schema) => schema.run(),
     }
 }
 

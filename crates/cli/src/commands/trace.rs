@@ -1,13 +1,18 @@
 //! `clearline trace`: one call's life over several files.
 
+mod story;
+
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use clap::Args;
 use clearline_model::{Foreign, Wall};
+use clearline_report::Prose;
+use clearline_report::document::{Block, Document, Item};
 use serde_json::Value;
 
 use crate::exit::{self, Failure};
-use crate::{lines, out};
+use crate::{lines, look, out, shared};
 
 /// Shows one call's life over several files, by any of its ids
 ///
@@ -23,6 +28,8 @@ pub(crate) struct Trace {
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    printed: shared::As,
 }
 
 /// A line of the call.
@@ -37,7 +44,7 @@ struct Seen {
 const LINES_MAX: usize = 1000;
 
 impl Trace {
-    pub(crate) fn run(self) -> Result<u8, Failure> {
+    pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
         if self.files.iter().any(|f| f == "-") {
             return Err(Failure::usage("files are read twice, so the standard input cannot be one of them"));
         }
@@ -64,7 +71,7 @@ impl Trace {
         }
         if self.json {
             out::say(&self.to_json(&ids, &seen).to_string())?;
-        } else {
+        } else if !self.printed.print(|| self.to_document(&look::prose(lang, config), &ids, &seen))? {
             out::say(&self.to_text(&ids, &seen))?;
         }
         Ok(exit::WELL)
@@ -88,7 +95,7 @@ impl Trace {
         for line in seen {
             let at = line.at.map(clock).unwrap_or_default();
             let place = format!("{}:{}", self.files.get(line.file).map_or("", String::as_str), line.line);
-            let story = serde_json::from_str::<Value>(&line.text).ok().and_then(|value| story(&value));
+            let story = serde_json::from_str::<Value>(&line.text).ok().and_then(|value| story::text(&value));
             text.push(format!("{at}  {place}"));
             text.extend(story.unwrap_or_else(|| {
                 let foreign = Foreign::new(&line.text).escaped();
@@ -96,6 +103,35 @@ impl Trace {
             }));
         }
         text.join("\n")
+    }
+
+    /// The same as [`Trace::to_text`] for Markdown and HTML.
+    fn to_document(&self, prose: &Prose, ids: &BTreeSet<String>, seen: &[Seen]) -> Document {
+        let mut document = Document::new(prose, &prose.word("title-trace"));
+        let shown = ids.iter().map(|id| Item::Said(Foreign::new(id).escaped())).collect();
+        let count = format!("{} / {}", seen.len(), self.files.len());
+        document.blocks.push(Block::Terms(vec![
+            (prose.word("ids"), shown),
+            (prose.word("lines-files"), vec![Item::Text(count)]),
+        ]));
+        let place =
+            |line: &Seen| format!("{}:{}", self.files.get(line.file).map_or("", String::as_str), line.line);
+        let mut others = Vec::new();
+        for line in seen {
+            match serde_json::from_str::<Value>(&line.text).ok().and_then(|v| story::blocks(prose, &v)) {
+                Some(blocks) => document.blocks.extend(blocks),
+                None => others.push(vec![
+                    Item::Text(line.at.map(clock).unwrap_or_default()),
+                    Item::Said(Foreign::new(&place(line)).escaped()),
+                    Item::Said(Foreign::new(&line.text).escaped().chars().take(400).collect()),
+                ]),
+            }
+        }
+        if !others.is_empty() {
+            let head = ["when", "place", "line"].map(|name| prose.word(name)).to_vec();
+            document.blocks.push(Block::Table(prose.word("other-lines"), head, others));
+        }
+        document
     }
 
     fn to_json(&self, ids: &BTreeSet<String>, seen: &[Seen]) -> Value {
@@ -117,38 +153,4 @@ fn clock(at: Wall) -> String {
     let zone = jiff::tz::TimeZone::system();
     let zoned = jiff::Timestamp::from_microsecond(at.0).map(|t| t.to_zoned_datetime(zone));
     zoned.map(|z| z.strftime("%H:%M:%S%.3f").to_string()).unwrap_or_default()
-}
-
-/// A call of our own log, an attempt a line.
-fn story(value: &Value) -> Option<Vec<String>> {
-    if value.get("event")?.as_str()? != "call ended" {
-        return None;
-    }
-    let text = |v: &Value, name: &str| v.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let ms = |v: &Value, name: &str| {
-        let ms = v.get(name).and_then(Value::as_f64).unwrap_or(0.0);
-        if ms >= 1000.0 { format!("{:.1} s", ms / 1000.0) } else { format!("{ms:.0} ms") }
-    };
-    let mut lines = Vec::new();
-    let model = text(value, "model");
-    lines.push(format!("  {} {}   {model}", text(value, "method"), text(value, "path")));
-    for a in value.get("attempts")?.as_array()? {
-        let cause = text(a, "cause");
-        let how = if cause.is_empty() { "succeeded".to_owned() } else { format!("failed   {cause}") };
-        let status =
-            a.get("status").and_then(Value::as_u64).map_or_else(|| "no answer".to_owned(), |s| s.to_string());
-        lines.push(format!(
-            "  {:>8}  attempt {}   {}   {status} after {}   {how}   {}",
-            ms(a, "started_ms"),
-            a.get("n").and_then(Value::as_u64).unwrap_or(0),
-            text(a, "key"),
-            ms(a, "took_ms"),
-            text(a, "request_id"),
-        ));
-    }
-    let cause = text(value, "cause");
-    let cause = if cause.is_empty() { String::new() } else { format!("   {cause}") };
-    lines.push(format!("  {:>8}  {}{cause}", ms(value, "took_ms"), text(value, "outcome")));
-    // Everything of it may come from a file that others wrote.
-    Some(lines.into_iter().map(|l| Foreign::new(&l).escaped()).collect())
 }

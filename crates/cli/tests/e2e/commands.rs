@@ -249,6 +249,7 @@ fn the_demo_makes_the_calls_succeed_that_can() {
     let home = Folder::new();
     let (code, out, err) = run(clearline(&home.0).args(["demo", "--json"]));
     assert_eq!(code, 0, "{err}");
+    crate::schemas::check(&home, "demo", &out);
     let report: Value = serde_json::from_str(&out).unwrap();
     let n = |side: &str, what: &str| report[side][what].as_u64().unwrap();
     assert_eq!(n("straight", "calls"), n("through", "calls"));

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod alerts;
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod commands;
@@ -10,6 +12,8 @@ mod commands;
 mod common;
 #[cfg(test)]
 mod doctor;
+#[cfg(test)]
+mod schemas;
 #[cfg(test)]
 mod sdk;
 #[cfg(test)]
