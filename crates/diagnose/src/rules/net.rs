@@ -145,7 +145,7 @@ const fn is_refusal(failure: Failure) -> bool {
         Failure::TimedOut(_)
             | Failure::Refused
             | Failure::Reset
-            | Failure::Unreachable(Icmp::Prohibited | Icmp::Host | Icmp::Network)
+            | Failure::Unreachable(Icmp::Prohibited)
             | Failure::Os(1 | 13)
     )
 }
