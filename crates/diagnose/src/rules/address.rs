@@ -1,6 +1,8 @@
 //! What an address says of itself.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 
 /// An address that no server has (RFC 5737: for documentation alone). Whoever answers there answers everywhere.
 pub(crate) const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 53));
