@@ -12,9 +12,10 @@ use crate::rules;
 pub fn judge(evidence: &Evidence) -> Verdict {
     let mut findings = rules::findings(evidence);
     if let Some((fact, failure)) = evidence.end() {
-        // What no rule understands keeps its weakest true cause.
+        // What no rule understands keeps its weakest true cause. A certificate that is good at the true time has none.
         let cause = classify(fact.stage, &failure, fact.sent);
-        if !findings.iter().any(|f| f.cause == cause && f.role == Role::Root) {
+        let is_good_then = findings.iter().any(|f| f.cause == Cause::ClockSkew && f.role == Role::Root);
+        if !is_good_then && !findings.iter().any(|f| f.cause == cause && f.role == Role::Root) {
             let proof = vec![Proof::One(fact.id)];
             findings.push(Finding { cause, role: Role::Root, confidence: Confidence::Certain, proof });
         }

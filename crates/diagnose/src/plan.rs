@@ -107,6 +107,10 @@ pub enum What {
     Host,
     /// A finished connection that is left silent for a while.
     Idle,
+    /// Connections that are begun, and whether their packets leave this machine.
+    Packets,
+    /// A handshake that takes any certificate, and a date from behind it: is the chain good at the server's own time?
+    Dated,
 }
 
 /// One probe.

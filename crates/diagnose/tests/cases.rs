@@ -151,6 +151,17 @@ fn seen(seen: Seen) -> Seen {
     Seen::Addresses(all.into_iter().map(shift).collect())
 }
 
+/// The same for the addresses and networks in a text.
+fn words(text: &str) -> String {
+    let word = |word: &str| {
+        let (ip, rest) = word.split_once('/').map_or((word, None), |(ip, length)| (ip, Some(length)));
+        let Ok(ip) = ip.parse::<IpAddr>() else { return word.to_owned() };
+        let ip = shift(ip).to_string();
+        rest.map_or_else(|| ip.clone(), |length| format!("{ip}/{length}"))
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
 /// 10.a.b.c becomes 10.(a+1).b.c, and fd00::/8 likewise.
 fn shift(ip: IpAddr) -> IpAddr {
     match ip {

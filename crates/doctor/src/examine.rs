@@ -105,8 +105,10 @@ fn words(probes: &[Probe]) -> &'static str {
     match probes.first().map(|p| p.what) {
         Some(What::Reference) => "a call as your client makes it",
         Some(What::Lookup | What::LookupTwice) => "asking resolvers",
-        Some(What::Connect | What::Addresses | What::Series | What::Silence | What::Host) => "connecting",
-        Some(What::Handshake | What::Hello | What::Http2 | What::Issuer) => "TLS",
+        Some(What::Connect | What::Addresses | What::Series | What::Silence | What::Host | What::Packets) => {
+            "connecting"
+        }
+        Some(What::Handshake | What::Hello | What::Http2 | What::Issuer | What::Dated) => "TLS",
         Some(What::Tunnel) => "the proxy",
         Some(What::Keyless | What::Plain | What::Upload | What::Idle) | None => "asking",
     }

@@ -90,7 +90,7 @@ pub async fn dial(fence: &Fence, addr: SocketAddr, mss: Option<u16>, limit: Dur)
 async fn dial_to(_pass: Pass, addr: SocketAddr, mss: Option<u16>) -> Attempt {
     let failed = |error: io::Error| {
         let mut fault = Fault::io(Stage::Connect, &error).at(addr);
-        if addr.is_ipv6() && fault.failure == Failure::Local(LocalFault::Ports) {
+        if addr.is_ipv6() && fault.failure == Failure::Local(LocalFault::Ports) && !has_source(addr) {
             // Without an IPv6 address of its own a host has no source to choose: that is a missing route.
             fault.failure = Failure::Unreachable(Icmp::NoRoute);
         }
@@ -110,6 +110,12 @@ async fn dial_to(_pass: Pass, addr: SocketAddr, mss: Option<u16>) -> Attempt {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE.into()).with_interval(KEEPALIVE.into());
     drop(SockRef::from(&stream).set_tcp_keepalive(&keepalive));
     Ok((stream, addr))
+}
+
+/// Whether this machine has an address to speak from to another one. A datagram's socket finds out without sending anything,
+/// and its ports are others than those of connections.
+fn has_source(addr: SocketAddr) -> bool {
+    std::net::UdpSocket::bind((std::net::Ipv6Addr::UNSPECIFIED, 0)).is_ok_and(|s| s.connect(addr).is_ok())
 }
 
 /// Keeps the fault that says more; of two that say the same, the first.

@@ -1,6 +1,6 @@
 //! What this machine itself says: variables, credentials, files.
 
-use clearline_model::{Cause, ConfigFault, Failure, Stage};
+use clearline_model::{Cause, ConfigFault, ErrorKind, Failure, LocalFault, Origin, Proof, Stage};
 
 use super::{Found, Rule};
 use crate::evidence::Evidence;
@@ -15,9 +15,10 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { cause: Cause::AuthMissing, judge: |e| credential(e, "missing") },
     Rule { cause: Cause::AuthMalformedKey, judge: |e| credential(e, "malformed") },
     Rule { cause: Cause::AuthWrongProviderKey, judge: |e| credential(e, "other-provider") },
+    Rule { cause: Cause::AuthWrongKind, judge: wrong_kind },
     Rule { cause: Cause::AuthConflicting, judge: conflicting },
     Rule { cause: Cause::ProxyConflictingSettings, judge: conflicting_proxies },
-    Rule { cause: Cause::ClockSkew, judge: skew },
+    Rule { cause: Cause::ConfigFdLimit, judge: descriptors },
 ];
 
 /// The reference call ended in its settings.
@@ -44,10 +45,60 @@ fn route_switch(evidence: &Evidence) -> Option<Found> {
     Some(Found::information(fact))
 }
 
-/// What the shape of the credential says before anything is sent with it.
+/// What the shape of the credential says before anything is sent with it. A gateway may take another shape; where it does not,
+/// the shape says why.
 fn credential(evidence: &Evidence, shape: &str) -> Option<Found> {
     let (fact, value) = evidence.state("credential")?;
-    (value.raw() == shape).then(|| Found::root(fact))
+    if value.raw() == shape {
+        let mut found = Found::root(fact);
+        found.proof.extend(evidence.state("credential.why").map(|(f, _)| Proof::One(f.id)));
+        return Some(found);
+    }
+    let (why, _) = evidence.state("credential.why").filter(|_| shape == "malformed")?;
+    let (end, _) = evidence.end().filter(|(_, failure)| matches!(failure, Failure::Status(401, ..)))?;
+    let mut found = Found::root(end);
+    found.proof.push(Proof::One(why.id));
+    Some(found)
+}
+
+/// An administrator's key, or a log-in's token where a key is wanted, and the API does not take it.
+fn wrong_kind(evidence: &Evidence) -> Option<Found> {
+    let (kind, value) = evidence.state("credential.kind")?;
+    let (_, variable) = evidence.state("credential.variable")?;
+    let (end, failure) = evidence.end()?;
+    let Failure::Status(401 | 403, error, Origin::Api) = failure else { return None };
+    let is_misplaced = match value.raw() {
+        "admin-key" => true,
+        "oauth-token" => variable.raw() == "ANTHROPIC_API_KEY",
+        _ => false,
+    };
+    let is_open = matches!(
+        error,
+        ErrorKind::None | ErrorKind::Authentication | ErrorKind::Permission | ErrorKind::WrongKind
+    );
+    if !is_misplaced || !is_open {
+        return None;
+    }
+    let mut found = Found::root(end);
+    found.proof.push(Proof::One(kind.id));
+    Some(found)
+}
+
+/// The process has so few descriptors that no call fits, or a step ran out of them.
+fn descriptors(evidence: &Evidence) -> Option<Found> {
+    /// A call needs its standard streams, a socket, and a file or two at a time.
+    const FEW: u64 = 12;
+    let (end, _) = evidence.end()?;
+    let out = Failure::Local(LocalFault::Descriptors);
+    if let Some(fact) = evidence.find(|f| f.saw == Err(out)) {
+        let mut found = Found::root(end);
+        found.proof.push(Proof::One(fact.id));
+        return Some(found);
+    }
+    let (limit, value) = evidence.state("limit.descriptors")?;
+    let is_few = value.raw().parse::<u64>().is_ok_and(|n| n < FEW);
+    let is_local = matches!(end.stage, Stage::Config | Stage::Resolve | Stage::Connect);
+    (is_few && is_local).then(|| Found::root(limit))
 }
 
 /// Two credentials at once: clients differ in which one they send.
@@ -64,11 +115,4 @@ fn conflicting_proxies(evidence: &Evidence) -> Option<Found> {
     } else {
         Found::information(fact)
     })
-}
-
-/// The server's clock is more than five minutes away from this machine's.
-fn skew(evidence: &Evidence) -> Option<Found> {
-    let (fact, _) = evidence.state("clock.skew")?;
-    let is_cert = evidence.end().is_some_and(|(_, failure)| matches!(failure, Failure::Cert(_)));
-    Some(if is_cert { Found::root(fact) } else { Found::contributing(fact) })
 }

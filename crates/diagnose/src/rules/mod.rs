@@ -1,8 +1,12 @@
 //! The rules, one file a layer. A rule looks at facts and names one cause, or keeps silent.
 
+mod address;
+mod clock;
 mod config;
 mod dns;
 mod edge;
+mod net;
+mod origin;
 mod proxy;
 mod tcp;
 mod tls;
@@ -17,7 +21,7 @@ pub(crate) type Planner = fn(&Goal, &Evidence) -> Vec<Probe>;
 
 /// The first step, and then a planner for each layer.
 pub(crate) const fn planners() -> &'static [Planner] {
-    &[first, dns::plan, tcp::plan, proxy::plan, tls::plan, tls::large_plan]
+    &[first, dns::plan, net::plan, clock::plan, tcp::plan, proxy::plan, tls::plan, tls::large_plan]
 }
 
 /// How often every address is tried on a path that works: enough to see one fault in five.
@@ -106,10 +110,14 @@ impl Found {
 
 /// All rules, in the order in which their findings would have to be fixed.
 pub(crate) fn all() -> impl Iterator<Item = &'static Rule> {
-    [config::RULES, dns::RULES, tcp::RULES, proxy::RULES, tls::RULES, edge::RULES].into_iter().flatten()
+    let own = [config::RULES, clock::RULES, net::RULES, tcp::RULES, proxy::RULES, tls::RULES, edge::RULES];
+    dns::rules().chain(own.into_iter().flatten())
 }
 
 /// What the rules find.
 pub(crate) fn findings(evidence: &Evidence) -> Vec<Finding> {
-    all().filter_map(|rule| Some((rule.judge)(evidence)?.finding(rule.cause))).collect()
+    let mut all: Vec<Finding> =
+        all().filter_map(|rule| Some((rule.judge)(evidence)?.finding(rule.cause))).collect();
+    all.iter_mut().for_each(|finding| origin::add(evidence, finding));
+    all
 }

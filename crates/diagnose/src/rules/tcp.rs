@@ -121,8 +121,11 @@ fn comes_and_goes(evidence: &Evidence) -> bool {
 
 /// Connections and handshakes with the target as anybody makes them: nothing about them was chosen, and no certificate decides.
 fn plain_tries(evidence: &Evidence) -> impl Iterator<Item = &Fact> {
-    let fits = |f: &&Fact| {
+    // Addresses that other resolvers give are tried too; they are none of this set.
+    let set = evidence.addresses();
+    let fits = move |f: &&Fact| {
         let path = &f.path;
+        let is_given = set.is_empty() || path.address.is_some_and(|ip| set.contains(&ip));
         let is_own = path.trust.is_none() || path.client.as_deref() == Some(REFERENCE);
         let is_chosen = path.server_name.is_some()
             || path.alpn.is_some()
@@ -133,7 +136,14 @@ fn plain_tries(evidence: &Evidence) -> impl Iterator<Item = &Fact> {
         let is_judged = matches!(f.saw, Err(Failure::Cert(_) | Failure::Local(_) | Failure::Config(_)));
         let is_stage = matches!(f.stage, Stage::Connect | Stage::Handshake);
         let is_direct = path.route == Some(Route::Direct) && path.address.is_some();
-        is_stage && is_direct && is_own && !is_chosen && !is_judged && !is_said(f) && is_target(evidence, f)
+        is_stage
+            && is_direct
+            && is_given
+            && is_own
+            && !is_chosen
+            && !is_judged
+            && !is_said(f)
+            && is_target(evidence, f)
     };
     evidence.facts().iter().filter(fits)
 }

@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use clearline_diagnose::Probe;
 use clearline_model::{Dur, Fact, Failure, Limit, Path, Seen, Sent, Stage, Transport};
 use clearline_net::{Egress, Fault};
-use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{Name, RData, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UdpSocket;
@@ -15,6 +16,14 @@ use crate::world::World;
 
 /// How long a socket stays open for a second answer.
 const SECOND: Dur = Dur::millis(300);
+
+/// An answer to a datagram, and how it came.
+struct Heard {
+    message: Message,
+    socket: UdpSocket,
+    /// Whether the first question got no answer in its time, so that it was asked again.
+    was_repeated: bool,
+}
 
 pub(super) async fn lookup(world: &World, probe: &Probe) -> Vec<Fact> {
     let begun = Instant::now();
@@ -29,37 +38,55 @@ pub(super) async fn lookup(world: &World, probe: &Probe) -> Vec<Fact> {
             Err(fault) => vec![world.fault(path, &fault, begun.elapsed().into())],
         };
     };
-    let answer = match question(&target.host, path.family) {
-        Some(bytes) if path.transport == Some(Transport::Tcp) => {
-            over_tcp(world, resolver, &bytes, probe.limit).await
-        }
-        Some(bytes) => over_udp(world, resolver, &bytes, probe.limit).await.map(|(first, _)| first),
-        None => return Vec::new(),
+    let Some(question) = question(&target.host, path.family, false) else { return Vec::new() };
+    if path.transport == Some(Transport::Tcp) {
+        let answer = over_tcp(world, resolver, &question, probe.limit).await;
+        return told(world, path, answer, begun.elapsed().into());
+    }
+    let heard = over_udp(world, resolver, &question, probe.limit).await;
+    let took = begun.elapsed().into();
+    let (was_repeated, answer) = match heard {
+        Ok(heard) => (heard.was_repeated, Ok(heard.message)),
+        Err(fault) => (false, Err(fault)),
     };
-    told(world, path, answer, begun.elapsed().into())
+    let is_cut = answer.as_ref().is_ok_and(|m| m.metadata.truncation);
+    let mut facts = told(world, path, answer, took);
+    if was_repeated {
+        facts.push(world.said(path, Stage::Resolve, "dns.lost", "1"));
+    }
+    if is_cut {
+        // RFC 7766 section 5: what does not fit is asked again over a connection.
+        let begun = Instant::now();
+        let path = Path { transport: Some(Transport::Tcp), ..path.clone() };
+        let answer = over_tcp(world, resolver, &question, probe.limit).await;
+        facts.extend(told(world, &path, answer, begun.elapsed().into()));
+    }
+    facts
 }
 
-/// As [`lookup`], and then waits for another answer to the same question: only a forger makes one.
+/// As [`lookup`], and then waits for another answer to the same question: only a forger makes one. The question says that
+/// extended errors (RFC 8914) are understood, which name a filter.
 pub(super) async fn lookup_twice(world: &World, probe: &Probe) -> Vec<Fact> {
     let begun = Instant::now();
     let (path, host) = (&probe.path, world.target_of(&probe.path).host);
-    let (Some(resolver), Some(bytes)) = (path.resolver, question(&host, path.family)) else {
+    let (Some(resolver), Some(bytes)) = (path.resolver, question(&host, path.family, true)) else {
         return Vec::new();
     };
-    match over_udp(world, resolver, &bytes, probe.limit).await {
-        Ok((first, socket)) => {
-            let mut facts = told(world, path, Ok(first), begun.elapsed().into());
-            let mut buffer = [0_u8; 4096];
-            if let Ok(Ok(length)) = tokio::time::timeout(SECOND.into(), socket.recv(&mut buffer)).await {
-                let second = buffer.get(..length).and_then(|b| Message::from_vec(b).ok());
-                let found = second.as_ref().map(addresses).unwrap_or_default();
-                let text: Vec<String> = found.iter().map(ToString::to_string).collect();
-                facts.push(world.said(path, Stage::Resolve, "dns.second", &text.join(" ")));
-            }
-            facts
+    let heard = match over_udp(world, resolver, &bytes, probe.limit).await {
+        Ok(heard) => heard,
+        Err(fault) => return told(world, path, Err(fault), begun.elapsed().into()),
+    };
+    let mut facts = told(world, path, Ok(heard.message), begun.elapsed().into());
+    // Two questions may have two true answers.
+    if !heard.was_repeated {
+        let mut buffer = [0_u8; 4096];
+        let next = answer(&heard.socket, &mut buffer, &bytes);
+        if let Ok(Ok(second)) = tokio::time::timeout(SECOND.into(), next).await {
+            let text: Vec<String> = addresses(&second).iter().map(ToString::to_string).collect();
+            facts.push(world.said(path, Stage::Resolve, "dns.second", &text.join(" ")));
         }
-        Err(fault) => told(world, path, Err(fault), begun.elapsed().into()),
     }
+    facts
 }
 
 /// The facts of an answer: what it says, and what it says beside that.
@@ -73,7 +100,7 @@ fn told(world: &World, path: &Path, answer: Result<Message, Fault>, took: Dur) -
     let saw = if message.metadata.truncation && found.is_empty() {
         Err(Failure::NoAddress)
     } else if message.metadata.response_code != ResponseCode::NoError {
-        Err(Failure::Rcode(code, None))
+        Err(Failure::Rcode(code, extended(&message)))
     } else if found.is_empty() {
         Err(Failure::NoAddress)
     } else {
@@ -109,12 +136,27 @@ fn alias(message: &Message) -> Option<String> {
     message.answers.iter().rev().find_map(|r| of(&r.data))
 }
 
-fn question(host: &str, family: Option<u8>) -> Option<Vec<u8>> {
+/// The first extended error of an answer.
+fn extended(message: &Message) -> Option<u16> {
+    let options = message.edns.as_ref()?.options();
+    options.as_ref().iter().find_map(|(_, option)| {
+        let EdnsOption::Unknown(15, bytes) = option else { return None };
+        Some(u16::from_be_bytes([*bytes.first()?, *bytes.get(1)?]))
+    })
+}
+
+/// A question; `extended` says that extended errors are understood.
+fn question(host: &str, family: Option<u8>, extended: bool) -> Option<Vec<u8>> {
     let name = Name::from_utf8(format!("{}.", host.trim_end_matches('.'))).ok()?;
     let kind = if family == Some(6) { RecordType::AAAA } else { RecordType::A };
     let mut message = Message::new(rand_id(host), MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
     message.add_query(Query::query(name, kind));
+    if extended {
+        let mut edns = Edns::new();
+        edns.set_max_payload(1232);
+        message.set_edns(edns);
+    }
     message.to_vec().ok()
 }
 
@@ -125,12 +167,7 @@ fn rand_id(host: &str) -> u16 {
     u16::from_be_bytes([a, b])
 }
 
-async fn over_udp(
-    world: &World,
-    resolver: IpAddr,
-    question: &[u8],
-    limit: Dur,
-) -> Result<(Message, UdpSocket), Fault> {
+async fn over_udp(world: &World, resolver: IpAddr, question: &[u8], limit: Dur) -> Result<Heard, Fault> {
     let broke = |error: &std::io::Error| Fault::of_io(Stage::Resolve, error);
     let to = SocketAddr::new(resolver, 53);
     let _pass = world.fence.check(Egress::Addr(to))?;
@@ -140,10 +177,11 @@ async fn over_udp(
         socket.connect(to).await.map_err(|e| broke(&e))?;
         let mut buffer = [0_u8; 4096];
         // A lost datagram is no answer; the reference resolver asks again, and so do we.
-        for wait in [Dur(limit.0 / 3), limit] {
+        for (i, wait) in [Dur(limit.0 / 3), limit].into_iter().enumerate() {
             socket.send(question).await.map_err(|e| broke(&e))?;
             match tokio::time::timeout(wait.into(), answer(&socket, &mut buffer, question)).await {
-                Ok(message) => return message.map(|m| (m, socket)).map_err(|e| broke(&e)),
+                Ok(Ok(message)) => return Ok(Heard { message, socket, was_repeated: i > 0 }),
+                Ok(Err(error)) => return Err(broke(&error)),
                 Err(_late) => {}
             }
         }

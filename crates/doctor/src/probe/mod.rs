@@ -1,9 +1,11 @@
 //! The probes, one file for each kind. A probe does I/O and writes facts; it judges nothing.
 
+mod dated;
 mod dns;
 mod host;
 mod http;
 mod icmp;
+mod packets;
 mod proxy;
 mod reference;
 mod stream;
@@ -43,6 +45,8 @@ async fn once(world: &World, probe: &Probe) -> Vec<Fact> {
         What::Upload => http::upload(world, probe).await,
         What::Tunnel => proxy::tunnel(world, probe).await,
         What::Host => host::look(world, probe),
+        What::Packets => packets::leave(world, probe).await,
+        What::Dated => dated::handshake(world, probe).await,
     }
 }
 
@@ -56,9 +60,11 @@ const fn stage(what: What) -> Stage {
     match what {
         What::Host => Stage::Config,
         What::Lookup | What::LookupTwice => Stage::Resolve,
-        What::Connect | What::Silence | What::Addresses | What::Series => Stage::Connect,
+        What::Connect | What::Silence | What::Addresses | What::Series | What::Packets => Stage::Connect,
         What::Tunnel => Stage::Tunnel,
-        What::Handshake | What::Hello | What::Issuer | What::Http2 | What::Idle => Stage::Handshake,
+        What::Handshake | What::Hello | What::Issuer | What::Http2 | What::Idle | What::Dated => {
+            Stage::Handshake
+        }
         What::Upload => Stage::Send,
         What::Reference | What::Keyless | What::Plain => Stage::Head,
     }

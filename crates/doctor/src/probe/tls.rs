@@ -55,7 +55,7 @@ fn judged(world: &World, path: &Path, chain: &[Vec<u8>], issuer: &Foreign, took:
 }
 
 /// The way of the path, and a handshake over it.
-async fn shake(world: &World, probe: &Probe) -> Result<(Peek, Path), Fault> {
+pub(super) async fn shake(world: &World, probe: &Probe) -> Result<(Peek, Path), Fault> {
     let (laid, path) = lay(world, probe).await?;
     let alpn: Vec<&str> = path.alpn.as_deref().unwrap_or("http/1.1").split(',').collect();
     let name = path.server_name.as_deref();

@@ -1,5 +1,9 @@
 //! What this machine itself says: variables, files, the shape of the credential. Nothing is sent.
 
+mod credential;
+mod origin;
+mod system;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
@@ -42,9 +46,8 @@ const ROUTES: [&str; 3] = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", 
 /// Variables that name a CA file for one client: Node adds it to its own roots, the others take nothing else.
 const CLIENT_FILES: [(&str, &str); 3] =
     [("NODE_EXTRA_CA_CERTS", "node"), ("REQUESTS_CA_BUNDLE", "requests"), ("CURL_CA_BUNDLE", "curl")];
-/// What the keys of other providers begin with.
-const OTHERS: [&str; 9] =
-    ["sk-proj-", "sk-or-", "sk-svcacct-", "gsk_", "AIza", "AKIA", "xai-", "hf_", "pplx-"];
+/// What a variable is set to; empty counts as not set.
+type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A fact about this machine.
 fn state(name: &str, value: &str) -> Fact {
@@ -70,6 +73,7 @@ pub fn collect(
 ) -> (Vec<Fact>, Result<Settings, clearline_net::Fault>) {
     let set = |name: &str| lookup(name).filter(|v| !v.is_empty());
     let mut facts = Vec::new();
+    origin::facts(&set, std::env::current_dir().ok().as_deref(), &mut facts);
     let configured = set("ANTHROPIC_BASE_URL");
     let url = configured.clone().unwrap_or_else(|| DEFAULT.to_owned());
     let target = match Target::parse(&url) {
@@ -84,12 +88,12 @@ pub fn collect(
         facts.extend(clear.then(|| state("base-url.insecure", &target.host)));
     }
     facts.extend(crate::clients::present(&set).into_iter().map(|name| state("client", name)));
-    let credential = credential(&set, configured.is_none(), &mut facts);
+    let credential = credential::credential(&set, configured.is_none(), &mut facts);
     for name in ROUTES.iter().filter(|name| set(name).is_some_and(|v| v != "0")) {
         facts.push(state("route-switch", name));
     }
     proxy_facts(&set, &mut facts);
-    let resolvers = files(&target.host, &mut facts);
+    let resolvers = system::facts(&target.host, &set, &mut facts);
     let proxies = match ProxyEnv::from_lookup(lookup) {
         Ok(proxies) => proxies,
         Err(fault) => return (facts, Err(fault)),
@@ -110,41 +114,7 @@ pub fn collect(
     (facts, Ok(settings))
 }
 
-/// The credential that an SDK would send, and what its shape says.
-fn credential(
-    set: &dyn Fn(&str) -> Option<String>,
-    is_default: bool,
-    facts: &mut Vec<Fact>,
-) -> Option<Secret> {
-    let (key, token) = (set("ANTHROPIC_API_KEY"), set("ANTHROPIC_AUTH_TOKEN"));
-    if key.is_some() && token.is_some() {
-        facts.push(state("credential.second", "ANTHROPIC_AUTH_TOKEN"));
-    }
-    let Some(value) = key.or(token) else {
-        facts.push(state("credential", "missing"));
-        return None;
-    };
-    let shape = shape(&value, is_default);
-    facts.push(state("credential", shape));
-    (shape == "well").then(|| Secret::new(value.into_bytes()))
-}
-
-/// The shape of a credential, in a word.
-fn shape(value: &str, is_default: bool) -> &'static str {
-    let is_clean =
-        value.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'$' | b'<' | b'>'));
-    let is_placeholder =
-        ["your-api-key", "your_api_key", "xxx"].iter().any(|p| value.to_ascii_lowercase().contains(p));
-    if !is_clean || is_placeholder {
-        "malformed"
-    } else if is_default && OTHERS.iter().any(|prefix| value.starts_with(prefix)) {
-        "other-provider"
-    } else {
-        "well"
-    }
-}
-
-fn proxy_facts(set: &dyn Fn(&str) -> Option<String>, facts: &mut Vec<Fact>) {
+fn proxy_facts(set: Environment<'_>, facts: &mut Vec<Fact>) {
     for name in ["https_proxy", "http_proxy", "all_proxy", "no_proxy"] {
         let (lower, upper) = (set(name), set(&name.to_ascii_uppercase()));
         if let (Some(lower), Some(upper)) = (&lower, &upper)
@@ -155,45 +125,6 @@ fn proxy_facts(set: &dyn Fn(&str) -> Option<String>, facts: &mut Vec<Fact>) {
         let has_user = |v: &Option<String>| v.as_deref().is_some_and(|v| v.contains('@'));
         if name != "no_proxy" && (has_user(&lower) || has_user(&upper)) {
             facts.push(state("proxy.credentials", name));
-        }
-    }
-}
-
-/// What the system's files say about the name. A file that cannot be read says nothing.
-fn files(host: &str, facts: &mut Vec<Fact>) -> Vec<IpAddr> {
-    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
-    let line = hosts.lines().map(|l| l.split('#').next().unwrap_or_default()).find(|l| {
-        let mut words = l.split_whitespace();
-        words.next().is_some() && words.any(|name| name.eq_ignore_ascii_case(host))
-    });
-    if let Some(line) = line.filter(|_| host != "localhost") {
-        facts.push(state("hosts", line.split_whitespace().next().unwrap_or_default()));
-    }
-    if let Ok(text) = std::fs::read_to_string("/etc/resolv.conf") {
-        let servers: Vec<&str> =
-            text.lines().filter_map(|l| l.trim().strip_prefix("nameserver")).map(str::trim).collect();
-        facts.push(state("resolvers", &servers.join(" ")));
-        return servers.iter().filter_map(|s| s.parse().ok()).collect();
-    }
-    Vec::new()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_shape_of_a_credential_is_told_without_it() {
-        for (value, is_default, expected) in [
-            ("sk-ant-fake-1", true, "well"),
-            ("sk-ant-fake-1\n", true, "malformed"),
-            ("\"sk-ant-fake-1\"", true, "malformed"),
-            ("$ANTHROPIC_API_KEY", true, "malformed"),
-            ("<your key>", true, "malformed"),
-            ("sk-proj-fake", true, "other-provider"),
-            ("sk-proj-fake", false, "well"),
-        ] {
-            assert_eq!(shape(value, is_default), expected, "{value:?}");
         }
     }
 }

@@ -1,0 +1,110 @@
+//! The name becomes an address, late or not every time.
+
+use std::net::IpAddr;
+
+use clearline_model::{Axis, Cause, Dur, Fact, Failure, Proof};
+
+use super::view::{Answer, Names};
+use crate::evidence::Evidence;
+use crate::rules::{Found, Rule};
+
+pub(super) const RULES: &[Rule] = &[
+    Rule { cause: Cause::DnsFirstResolverDead, judge: first_dead },
+    Rule { cause: Cause::DnsAaaaBroken, judge: aaaa_broken },
+    Rule { cause: Cause::DnsFlaky, judge: flaky },
+    Rule { cause: Cause::DnsSlow, judge: slow },
+];
+
+/// A look-up that took so long is late.
+pub(super) const LATE: Dur = Dur::secs(1);
+/// Fewer look-ups than this give no rate.
+const ENOUGH: u32 = 8;
+/// Losses below this may be chance.
+const LOST_MIN: u32 = 3;
+
+/// The reference client's look-up, where it came late.
+fn late<'a>(names: &Names<'a>) -> Option<&'a Fact> {
+    names.own().filter(|f| f.saw.is_ok() && f.took >= LATE)
+}
+
+/// The first resolver does not answer, and a later one does.
+fn first_dead(evidence: &Evidence) -> Option<Found> {
+    let names = Names::new(evidence)?;
+    late(&names)?;
+    let Some(Answer::Silent(dead)) = names.answer(names.first()?, names.host) else { return None };
+    let alive = names.configured.iter().skip(1).find_map(|ip| match names.answer(*ip, names.host) {
+        Some(Answer::Gives(fact)) => Some(fact),
+        Some(Answer::Denies(..) | Answer::Empty(_) | Answer::Silent(_)) | None => None,
+    })?;
+    Some(Found::contributing(dead).flipped(Some(alive), Axis::Resolver))
+}
+
+/// The question for IPv6 addresses gets no answer, that for IPv4 addresses does at once.
+fn aaaa_broken(evidence: &Evidence) -> Option<Found> {
+    let names = Names::new(evidence)?;
+    let unresolved =
+        names.unresolved().filter(|(_, f)| matches!(f, Failure::TimedOut(_) | Failure::Rcode(2, _)));
+    if late(&names).is_none() && unresolved.is_none() {
+        return None;
+    }
+    let first = names.first()?;
+    let of = |family: u8| names.asked(first, names.host).filter(move |f| f.path.family == Some(family));
+    let quick = of(4).find(|f| f.saw.is_ok() && f.took < LATE)?;
+    let is_broken = |f: &&Fact| {
+        matches!(f.saw, Err(Failure::TimedOut(_)))
+            || (unresolved.is_some() && matches!(f.saw, Err(Failure::Rcode(2, _))))
+    };
+    let broken = of(6).find(is_broken)?;
+    if of(6).any(|f| !is_broken(&f)) || of(4).any(|f| f.saw.is_err()) {
+        return None;
+    }
+    let found = if unresolved.is_some() { Found::root(broken) } else { Found::contributing(broken) };
+    Some(found.flipped(Some(quick), Axis::Family))
+}
+
+/// How many look-ups a resolver was asked for this name, and how many of them were lost once or for good.
+fn losses<'a>(names: &Names<'a>, resolver: IpAddr) -> (u32, u32, Option<&'a Fact>) {
+    let asked: Vec<&Fact> =
+        names.asked(resolver, names.host).filter(|f| f.path.transport.is_none()).collect();
+    let failed = |f: &&&Fact| matches!(f.saw, Err(Failure::TimedOut(_) | Failure::Rcode(2, _)));
+    let repeated = names.evidence.said("dns.lost");
+    let repeated = repeated.filter(|(f, _)| f.path.resolver == Some(resolver) && f.path.host == names.host);
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let first = asked.iter().find(failed).copied();
+    (count(asked.len()), count(asked.iter().filter(failed).count()) + count(repeated.count()), first)
+}
+
+/// Some questions to the resolver are lost, and not those to another.
+fn flaky(evidence: &Evidence) -> Option<Found> {
+    let names = Names::new(evidence)?;
+    let first = names.first()?;
+    let (asked, lost, example) = losses(&names, first);
+    // One that is late every time is slow.
+    let is_quick = names.asked(first, names.host).any(|f| f.saw.is_ok() && f.took < LATE);
+    let is_rate = is_quick && asked >= ENOUGH && lost >= LOST_MIN && lost < asked && lost * 6 >= asked;
+    if !is_rate {
+        return None;
+    }
+    // What every resolver loses is lost on the way.
+    let is_shared = names.others().into_iter().chain(names.configured.iter().copied().skip(1)).any(|ip| {
+        let (asked_there, lost_there, _) = losses(&names, ip);
+        asked_there >= ENOUGH && lost_there * asked * 2 >= lost * asked_there
+    });
+    if is_shared {
+        return None;
+    }
+    let fact = example.or_else(|| names.asked(first, names.host).next())?;
+    let mut found = if names.unresolved().is_some() { Found::root(fact) } else { Found::contributing(fact) };
+    found.proof = vec![Proof::Rate(fact.id, lost, asked)];
+    Some(found)
+}
+
+/// The resolver answers, and takes its time.
+fn slow(evidence: &Evidence) -> Option<Found> {
+    let names = Names::new(evidence)?;
+    late(&names)?;
+    let Some(Answer::Gives(_)) = names.answer(names.first()?, names.host) else { return None };
+    let quickest =
+        names.asked(names.first()?, names.host).filter(|f| f.saw.is_ok()).min_by_key(|f| f.took)?;
+    (quickest.took >= LATE).then(|| Found::contributing(quickest))
+}
