@@ -9,6 +9,7 @@ pub mod headers;
 pub mod message;
 pub mod repeat;
 pub mod request;
+mod scan;
 pub mod sse;
 pub mod stream;
 mod text;
@@ -21,5 +22,6 @@ pub use headers::{body_hint, hint, is_hop_by_hop, limits, request_id, strip_hop_
 pub use message::{Reply, judge};
 pub use repeat::{proves_not_executed, repeat};
 pub use request::{Peek, ask, model_family, peek, stated_timeout};
+pub use scan::Scan;
 pub use sse::{Parser, TooLong};
 pub use stream::{Mark, Watch};
