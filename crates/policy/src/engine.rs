@@ -11,7 +11,7 @@ use crate::addresses::Addresses;
 use crate::budget::Budget;
 use crate::call::{Call, Running, Saved};
 use crate::config::Config;
-use crate::decide::Used;
+use crate::decide::{Used, about_key};
 use crate::dice::Dice;
 use crate::input::{Input, KeyChange, Miss};
 use crate::keys::Keys;
@@ -300,7 +300,8 @@ impl Engine {
     fn charge(&mut self, t: &mut Turn<'_>, running: &Running, miss: &Miss) {
         let s = self.config.settings;
         let row = miss.cause.row();
-        match (row.charge, running.key, miss.addr) {
+        let charge = if about_key(miss.cause) { Charge::Key } else { row.charge };
+        match (charge, running.key, miss.addr) {
             (Charge::Key, Some(key), _) => {
                 let state = if matches!(row.retry, Retry::Never | Retry::AfterRefresh) {
                     self.keys.quarantine(key, miss.cause, t.now, &s)
