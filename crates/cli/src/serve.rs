@@ -68,6 +68,12 @@ pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Servi
         hosts: settings.list("gateway.hosts").to_vec(),
         origins: settings.list("gateway.origins").to_vec(),
         body_max: settings.number("gateway.body_max"),
+        spill_over: settings.number("gateway.spill_over"),
+        body_memory: settings.number("gateway.body_memory"),
+        spill_dir: match settings.text("gateway.spill_dir") {
+            "" => std::env::temp_dir(),
+            folder => PathBuf::from(folder),
+        },
         header_max: usize_of(settings.number("gateway.header_max")),
         headers_max: usize_of(settings.number("gateway.headers_max")),
         header_timeout: settings.time("gateway.header_timeout"),

@@ -15,6 +15,7 @@ use crate::body::ReplyBody;
 use crate::builder::Inner;
 use crate::error::CallError;
 use crate::shared::Slot;
+use crate::upload::Body;
 
 /// What the caller asks for.
 #[derive(Debug, Clone)]
@@ -26,7 +27,7 @@ pub struct Request {
     /// End-to-end headers: hop-by-hop ones and `host` are already gone.
     pub headers: HeaderMap,
     /// The whole body.
-    pub body: Bytes,
+    pub body: Body,
     /// Who asks, for fairness and records.
     pub caller: CallerId,
 }
@@ -104,7 +105,7 @@ pub(crate) struct Driver {
 impl Driver {
     /// Announces the call to the engine.
     pub(crate) fn start(inner: Arc<Inner>, request: Request) -> Self {
-        let peek = clearline_wire::request::peek(&request.body);
+        let peek = request.body.peek();
         let ask = clearline_wire::request::ask(&request.method, &request.path, &request.headers, &peek);
         let lane = LaneId {
             upstream: inner.upstream_for(&request.headers),

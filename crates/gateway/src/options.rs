@@ -44,6 +44,12 @@ pub struct Options {
     pub origins: Vec<String>,
     /// The largest request body, bytes.
     pub body_max: u64,
+    /// From which size on a request's body waits in a file and not in memory, bytes.
+    pub spill_over: u64,
+    /// How much memory the bodies of requests may take together, bytes; what does not fit waits in files.
+    pub body_memory: u64,
+    /// The folder of these files; they have no name there.
+    pub spill_dir: PathBuf,
     /// The largest request head, bytes.
     pub header_max: usize,
     /// The most headers of a request.
@@ -72,6 +78,9 @@ impl Default for Options {
             hosts: Vec::new(),
             origins: Vec::new(),
             body_max: 32 << 20,
+            spill_over: 1 << 20,
+            body_memory: 64 << 20,
+            spill_dir: std::env::temp_dir(),
             header_max: 64 << 10,
             headers_max: 100,
             header_timeout: Dur::secs(10),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use clearline::Client;
+use clearline::{Client, Store};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -90,11 +90,13 @@ impl Gateway {
             drain: o.drain.into(),
         };
         let (body_max, body_timeout, log) = (o.body_max, o.body_timeout.into(), o.log.clone());
+        let store = Store::new(o.spill_over, o.body_memory, o.spill_dir.clone());
         let service = Service {
             guard: Guard::new(o, addr),
             client,
             readers: Arc::clone(&readers),
             ids: Ids::new(),
+            store,
             body_max,
             body_timeout,
         };

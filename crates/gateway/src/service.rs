@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use clearline::{Client, Reply, ReplyBody};
+use clearline::{Client, Collect, Reply, ReplyBody, Store};
 use clearline_model::{CallerId, Cause, Foreign};
 use clearline_wire::headers::retain;
 use clearline_wire::strip_hop_by_hop;
@@ -38,12 +38,20 @@ const BAD_BODY: Refusal = Refusal {
     close: true,
 };
 
+const NO_ROOM: Refusal = Refusal {
+    status: StatusCode::INSUFFICIENT_STORAGE,
+    cause: Cause::GatewayBodyLimit,
+    text: "The request's body is too large for the memory of this gateway, and its folder for bodies cannot be written to",
+    close: true,
+};
+
 /// What all requests share.
 pub(crate) struct Service {
     pub(crate) guard: Guard,
     pub(crate) client: Client,
     pub(crate) readers: Arc<Readers>,
     pub(crate) ids: Ids,
+    pub(crate) store: Arc<Store>,
     pub(crate) body_max: u64,
     pub(crate) body_timeout: Duration,
 }
@@ -93,33 +101,25 @@ impl Service {
     }
 
     /// Reads the whole body, within its bounds.
-    async fn collect(&self, mut body: Incoming) -> Result<Bytes, Refusal> {
-        let mut first = Bytes::new();
-        let mut rest = BytesMut::new();
+    async fn collect(&self, mut body: Incoming) -> Result<clearline::Body, Refusal> {
+        let mut all = Collect::new(&self.store);
         loop {
             let frame = tokio::time::timeout(self.body_timeout, body.frame()).await.map_err(|_| SLOW_BODY)?;
             let Some(frame) = frame else { break };
             let Ok(data) = frame.map_err(|_| BAD_BODY)?.into_data() else { continue };
-            let length = first.len() + rest.len() + data.len();
-            if u64::try_from(length).unwrap_or(u64::MAX) > self.body_max {
+            if all.len() + u64::try_from(data.len()).unwrap_or(u64::MAX) > self.body_max {
                 return Err(guard::TOO_LARGE);
             }
-            // A small body is one frame, which is kept without a copy.
-            if first.is_empty() && rest.is_empty() {
-                first = data;
-            } else {
-                rest.extend_from_slice(&std::mem::take(&mut first));
-                rest.extend_from_slice(&data);
-            }
+            all.push(data).await.map_err(|_| NO_ROOM)?;
         }
-        Ok(if rest.is_empty() { first } else { rest.freeze() })
+        all.finish().await.map_err(|_| NO_ROOM)
     }
 
     async fn call(
         &self,
         parts: http::request::Parts,
         passed: Passed,
-        body: Bytes,
+        body: clearline::Body,
         mut context: Context,
     ) -> Answer {
         let mut headers = parts.headers;
@@ -127,9 +127,9 @@ impl Service {
         // The gateway has answered it already.
         retain(&mut headers, |name| name != EXPECT);
         if self.readers.log.is_on() {
-            context.model = clearline_wire::peek(&body).model.as_deref().map(Foreign::new);
+            context.model = body.peek().model.as_deref().map(Foreign::new);
         }
-        context.bytes_in = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        context.bytes_in = body.len();
         let hold = Hold::new(Arc::clone(&self.readers), Arc::new(context));
         let caller = passed.token.and_then(|t| u32::try_from(t + 1).ok()).unwrap_or(0);
         let head = parts.method == Method::HEAD;

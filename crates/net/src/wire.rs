@@ -9,12 +9,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use clearline_model::{Failure, Stage};
 use http_body::{Frame, SizeHint};
-use http_body_util::Full;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::fault::of_io;
+use crate::upload::ReqBody;
 
 /// Any stream that bytes go over.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -154,13 +154,13 @@ impl AsyncWrite for Watched {
 
 /// A request's body that says when it was handed over completely.
 pub(crate) struct Tracked {
-    pub(crate) inner: Full<Bytes>,
+    pub(crate) inner: ReqBody,
     pub(crate) wire: Arc<Wire>,
 }
 
 impl http_body::Body for Tracked {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
