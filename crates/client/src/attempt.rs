@@ -23,7 +23,7 @@ use tokio::time::Sleep;
 use crate::attempt::open::{Opened, Progress};
 use crate::builder::Inner;
 use crate::call::{Request, Saved};
-use crate::read::{Meaning, Reader};
+use crate::read::{Got, Meaning, Reader};
 
 /// How much of a stream is held before the commit, bytes. More than that is shown.
 const HOLD_MAX: u64 = 1 << 20;
@@ -284,6 +284,10 @@ impl Attempt {
             }
             Meaning::Complete => self.ended(),
             Meaning::Failed(failure) => {
+                if matches!(failure, Failure::Framing(_)) {
+                    // What cannot be right is not shown: it may look like the end of a whole answer.
+                    self.bytes -= self.held.pop_back().map_or(0, |b| b.len() as u64);
+                }
                 self.error_event = reading.reader.saw_error_event();
                 self.fail(Stage::Stream, failure, None);
             }
@@ -302,11 +306,7 @@ impl Attempt {
         match reading.reader.end(&whole, headers) {
             Ok(usage) => self.finish(usage),
             Err(failure) => {
-                self.fail_as(
-                    self.body_stage(),
-                    failure,
-                    (reading.reader.usage(), reading.reader.text_chars()),
-                );
+                self.fail_as(self.body_stage(), failure, reading.reader.got());
             }
         }
     }
@@ -349,8 +349,12 @@ impl Attempt {
         let at_the_door = self.ask.repeat == Repeat::Once && matches!(status.as_u16(), 401 | 403);
         let not_executed =
             at_the_door || clearline_wire::proves_not_executed(status.as_u16(), api.kind, api.origin);
-        let miss =
-            Miss { hint, answered: true, not_executed, ..self.miss(cause, (Stage::Head, Sent::Yes), 0) };
+        let miss = Miss {
+            hint,
+            answered: true,
+            not_executed,
+            ..self.miss(cause, (Stage::Head, Sent::Yes), Got::default())
+        };
         self.body_ended();
         self.held.clear();
         if self.bytes > 0 {
@@ -395,24 +399,24 @@ impl Attempt {
         if let Some(addr) = fault.addr {
             self.addr = Some(self.inner.addresses.id(addr));
         }
-        let miss = self.miss(fault.cause(), (fault.stage, fault.sent), 0);
+        let miss = self.miss(fault.cause(), (fault.stage, fault.sent), Got::default());
         let detail = fault.detail.clone();
         self.steps.push_back(Step::Failed(Box::new(Failed { miss, saved: None, detail })));
     }
 
     fn fail(&mut self, stage: Stage, failure: Failure, detail: Option<Foreign>) {
         let got = match &self.state {
-            State::Reading(reading) => (reading.reader.usage(), reading.reader.text_chars()),
-            State::Opening(_) | State::Over => (Usage::default(), 0),
+            State::Reading(reading) => reading.reader.got(),
+            State::Opening(_) | State::Over => Got::default(),
         };
         self.detail = detail;
         self.fail_as(stage, failure, got);
     }
 
-    fn fail_as(&mut self, stage: Stage, failure: Failure, got: (Usage, u64)) {
+    fn fail_as(&mut self, stage: Stage, failure: Failure, got: Got) {
         self.state = State::Over;
         let cause = classify(stage, &failure, Sent::Yes);
-        let miss = Miss { usage: got.0, ..self.miss(cause, (stage, Sent::Yes), got.1) };
+        let miss = self.miss(cause, (stage, Sent::Yes), got);
         self.body_ended();
         if !self.committed {
             self.held.clear();
@@ -421,17 +425,21 @@ impl Attempt {
         self.steps.push_back(Step::Failed(Box::new(Failed { miss, saved: None, detail })));
     }
 
-    fn miss(&self, cause: clearline_model::Cause, at: (Stage, Sent), text_chars: u64) -> Miss {
+    fn miss(&self, cause: clearline_model::Cause, at: (Stage, Sent), got: Got) -> Miss {
         Miss {
             cause,
             stage: at.0,
             sent: at.1,
             addr: self.addr,
             hint: clearline_model::Hint::default(),
-            got: Partial { bytes: self.bytes, text_chars, tool_or_thinking: !self.ask.resumable },
+            got: Partial {
+                bytes: self.bytes,
+                text_chars: got.text_chars,
+                tool_or_thinking: got.tool_or_thinking || !self.ask.resumable,
+            },
             answered: false,
             not_executed: false,
-            usage: Usage::default(),
+            usage: got.usage,
         }
     }
 }

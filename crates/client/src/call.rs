@@ -7,7 +7,7 @@ use bytes::Bytes;
 use clearline_model::{
     Ask, AttemptId, CallId, CallRecord, CallerId, Cause, Event, EventKind, Foreign, LaneId, Sent, Stage,
 };
-use clearline_policy::{Answer, Input, Miss, Output, Plan};
+use clearline_policy::{Answer, Input, Miss, Output, Partial, Plan};
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::attempt::{Attempt, Step};
@@ -68,8 +68,19 @@ pub(crate) enum End {
     Answered(Box<Saved>, bool),
     /// No answer that could be passed on.
     Own(Box<CallError>),
-    /// It broke after the commit; whether it was a stream of events.
-    Broken(Cause, bool),
+    /// It broke after the commit.
+    Broken(Box<Break>),
+}
+
+/// An answer that broke after the commit.
+pub(crate) struct Break {
+    pub(crate) cause: Cause,
+    /// It was a stream of events.
+    pub(crate) is_stream: bool,
+    pub(crate) stage: Stage,
+    pub(crate) attempts: u16,
+    /// What had arrived of it.
+    pub(crate) got: Partial,
 }
 
 /// What the loop did.
@@ -158,7 +169,7 @@ impl Driver {
                 attempts: self.started,
             }),
             Turn::Ended(End::Own(error)) => Err(*error),
-            Turn::Ended(End::Broken(cause, _)) => Err(self.error(cause, None, false)),
+            Turn::Ended(End::Broken(broke)) => Err(self.error(broke.cause, None, false)),
             // A call that succeeds commits first, and a frame comes after the commit.
             Turn::Ended(End::Finished) | Turn::Frame(_) => Err(self.error(Cause::ServerError, None, false)),
         }
@@ -281,7 +292,10 @@ impl Driver {
     fn fail(&mut self, answer: &Answer) {
         let end = if answer.broken {
             let is_stream = self.attempts.first().is_some_and(Attempt::is_stream);
-            End::Broken(answer.cause, is_stream)
+            let (stage, got) =
+                self.last.as_ref().map_or((Stage::Stream, Partial::default()), |(m, _)| (m.stage, m.got));
+            let attempts = self.started;
+            End::Broken(Box::new(Break { cause: answer.cause, is_stream, stage, attempts, got }))
         } else {
             match self.saved.take() {
                 Some((attempt, saved)) if answer.from == Some(attempt) => {

@@ -23,6 +23,15 @@ pub(crate) const WHOLE_MAX: u64 = 8 << 20;
 /// The largest error answer that is kept, bytes.
 pub(crate) const ERROR_MAX: u64 = 1 << 20;
 
+/// What of an answer had arrived when it broke.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Got {
+    pub(crate) usage: Usage,
+    pub(crate) text_chars: u64,
+    /// A tool's input or a thought had begun.
+    pub(crate) tool_or_thinking: bool,
+}
+
 /// What the bytes of one frame meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
@@ -128,17 +137,15 @@ impl Reader {
         }
     }
 
-    pub(crate) fn usage(&self) -> Usage {
+    /// What of the answer had arrived.
+    pub(crate) fn got(&self) -> Got {
         match self {
-            Self::Events { watch, .. } => watch.usage(),
-            Self::Whole { .. } | Self::Passing { .. } | Self::Error => Usage::default(),
-        }
-    }
-
-    pub(crate) fn text_chars(&self) -> u64 {
-        match self {
-            Self::Events { watch, .. } => watch.text_chars(),
-            Self::Whole { .. } | Self::Passing { .. } | Self::Error => 0,
+            Self::Events { watch, .. } => Got {
+                usage: watch.usage(),
+                text_chars: watch.text_chars(),
+                tool_or_thinking: watch.tool_or_thinking(),
+            },
+            Self::Whole { .. } | Self::Passing { .. } | Self::Error => Got::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use clearline::{Client, Collect, Reply, ReplyBody, Store};
 use clearline_model::{CallerId, Cause, Foreign};
 use clearline_wire::headers::retain;
-use clearline_wire::strip_hop_by_hop;
+use clearline_wire::{Own, strip_hop_by_hop};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, EXPECT, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -189,7 +189,7 @@ fn reshaped(
     let _first = hold.context.original.set(Foreign::from_bytes(original)).is_ok();
     let cause = cause.unwrap_or(Cause::EdgeNotTheApi);
     let message = format!("{} (clearline: {cause})", cause.row().title);
-    let (head, content) = answer::shaped(status, cause, &message).into_parts();
+    let (head, content) = answer::shaped(status, &message, &Own::of(cause)).into_parts();
     let mut answer = pass(status, headers, content);
     let out = answer.headers_mut();
     retain(out, |name| ![CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, ETAG].contains(name));

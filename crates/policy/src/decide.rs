@@ -23,7 +23,7 @@ pub(crate) struct Case {
     pub(crate) used: Used,
     /// Billed calls may be repeated after a lost answer.
     pub(crate) maybe_billed: bool,
-    /// The attempt used a key of the pool.
+    /// The attempt used a key of a pool that has others.
     pub(crate) pooled: bool,
     /// The upstream has an address that nothing is held against.
     pub(crate) other_address: bool,
@@ -44,6 +44,13 @@ pub(crate) enum Decision {
     AtOnce(Conn),
     /// Again at once with longer limits.
     Longer,
+}
+
+impl Decision {
+    /// It goes on with another key.
+    pub(crate) const fn hops(self) -> bool {
+        matches!(self, Self::NextKey | Self::RestKey)
+    }
 }
 
 /// The first step of a backoff.

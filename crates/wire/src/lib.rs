@@ -7,6 +7,7 @@ pub mod error;
 pub mod fuzz;
 pub mod headers;
 pub mod message;
+mod own;
 pub mod repeat;
 pub mod request;
 mod scan;
@@ -20,6 +21,7 @@ pub use error::{
 };
 pub use headers::{body_hint, hint, is_hop_by_hop, limits, request_id, strip_hop_by_hop};
 pub use message::{Reply, judge};
+pub use own::{Delivered, Own, own_error_body, own_error_event};
 pub use repeat::{proves_not_executed, repeat};
 pub use request::{Peek, ask, model_family, peek, stated_timeout};
 pub use scan::Scan;
