@@ -28,6 +28,9 @@ use crate::read::{Got, Meaning, Reader};
 /// How much of a stream is held before the commit, bytes. More than that is shown.
 const HOLD_MAX: u64 = 1 << 20;
 
+/// The most that a compressed error is unpacked to, bytes.
+const ERROR_PLAIN_MAX: usize = 1 << 20;
+
 /// How long an upstream may take to end the body after `message_stop`, before its connection is given up.
 const AFTER_STOP: Duration = Duration::from_secs(1);
 
@@ -83,6 +86,8 @@ pub(crate) struct Attempt {
     committed: bool,
     head: Option<(StatusCode, HeaderMap)>,
     events: bool,
+    /// The stream is not compressed.
+    plain: bool,
     error_event: bool,
     bytes: u64,
     last: Mono,
@@ -113,6 +118,7 @@ impl Attempt {
             committed: false,
             head: None,
             events: false,
+            plain: false,
             error_event: false,
             bytes: 0,
             longest_gap: Dur::ZERO,
@@ -128,8 +134,9 @@ impl Attempt {
         matches!(self.state, State::Over)
     }
 
+    /// A stream of events that an event can be added to.
     pub(crate) const fn is_stream(&self) -> bool {
-        self.events
+        self.events && self.plain
     }
 
     pub(crate) const fn saw_error_event(&self) -> bool {
@@ -216,6 +223,7 @@ impl Attempt {
             Err(failure) => return self.fail(Stage::Head, failure, None),
         };
         self.events = reader.is_events();
+        self.plain = reader.is_plain();
         self.steps.push_back(Step::Head(status.as_u16(), limits));
         self.head = Some((status, parts.headers));
         self.state = State::Reading(Box::new(Reading {
@@ -338,11 +346,12 @@ impl Attempt {
     fn answered(&mut self) {
         let Some((status, mut headers)) = self.head.take() else { return };
         let body = self.collect();
-        let api = clearline_wire::parse_error(status.as_u16(), &headers, &body);
+        let plain = clearline_wire::decoded(&headers, &body, ERROR_PLAIN_MAX).ok().flatten();
+        let api = clearline_wire::parse_error(status.as_u16(), &headers, plain.as_deref().unwrap_or(&body));
         let failure = Failure::Status(status.as_u16(), api.kind, api.origin);
         let mut hint = clearline_wire::headers::hint(status.as_u16(), &headers);
         if hint.after.is_none() {
-            hint.after = clearline_wire::headers::body_hint(&body);
+            hint.after = clearline_wire::headers::body_hint(plain.as_deref().unwrap_or(&body));
         }
         let cause = classify(Stage::Head, &failure, Sent::Yes);
         // A refused credential stopped the request at the door as well; that matters where another key can try.

@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use clearline_model::{Ask, Failure, Framing, StreamEnd, Usage};
 use clearline_wire::stream::{Mark, Watch};
+use clearline_wire::{Decode, decoded};
 use http::{HeaderMap, StatusCode, header};
 
 /// How the body of an answer is read.
 pub(crate) enum Reader {
     /// A stream of events: judged by `message_stop`.
-    Events { watch: Box<Watch>, content: bool, error: bool },
+    Events { watch: Box<Watch>, decode: Option<Box<Decode>>, content: bool, error: bool },
     /// A success that is complete before it is passed on, unless it is larger than [`WHOLE_MAX`].
     Whole { path: String, status: StatusCode },
     /// A success that is passed on as it comes: what clearline does not know, and what grew too large to be held.
@@ -19,6 +20,9 @@ pub(crate) enum Reader {
 
 /// The largest answer that is complete before it is passed on, bytes.
 pub(crate) const WHOLE_MAX: u64 = 8 << 20;
+
+/// The most that a compressed answer is unpacked to, bytes.
+const UNPACKED_MAX: usize = 64 << 20;
 
 /// The largest error answer that is kept, bytes.
 pub(crate) const ERROR_MAX: u64 = 1 << 20;
@@ -60,7 +64,10 @@ impl Reader {
             return Err(Failure::Framing(Framing::Redirect));
         }
         if events && is_messages {
-            return Ok(Self::Events { watch: Box::default(), content: false, error: false });
+            // An encoding that is not read here passes as it is.
+            let Some(decode) = Decode::of(headers) else { return Ok(Self::Passing { seen: false }) };
+            let decode = (!decode.is_plain()).then(|| Box::new(decode));
+            return Ok(Self::Events { watch: Box::default(), decode, content: false, error: false });
         }
         if ask.stream && is_messages {
             return Err(Failure::Framing(Framing::WrongContentType));
@@ -79,6 +86,11 @@ impl Reader {
         matches!(self, Self::Events { .. })
     }
 
+    /// A stream that text can be put into: it is not compressed.
+    pub(crate) const fn is_plain(&self) -> bool {
+        matches!(self, Self::Events { decode: None, .. })
+    }
+
     pub(crate) const fn saw_error_event(&self) -> bool {
         matches!(self, Self::Events { error: true, .. })
     }
@@ -86,9 +98,15 @@ impl Reader {
     /// Takes one frame; `total` is the length of the body so far, bytes.
     pub(crate) fn take(&mut self, bytes: &Bytes, total: u64) -> Meaning {
         match self {
-            Self::Events { watch, content, error } => {
+            Self::Events { watch, decode, content, error } => {
                 let mut marks = Vec::new();
-                watch.push(bytes, &mut marks);
+                let read = match decode {
+                    None => {
+                        watch.push(bytes, &mut marks);
+                        Ok(())
+                    }
+                    Some(decode) => decode.push(bytes, |piece| watch.push(piece, &mut marks)),
+                };
                 let mut meaning = Meaning::More;
                 for mark in marks {
                     match mark {
@@ -104,6 +122,9 @@ impl Reader {
                         Mark::Stop => return Meaning::Complete,
                         Mark::Content | Mark::Start | Mark::Ping | Mark::Delta => {}
                     }
+                }
+                if let Err(framing) = read {
+                    return Meaning::Failed(Failure::Framing(framing));
                 }
                 meaning
             }
@@ -128,10 +149,7 @@ impl Reader {
                 Some(end) => Err(Failure::Ended(end)),
             },
             Self::Whole { path, status } => {
-                match clearline_wire::message::judge(path, status.as_u16(), headers, held) {
-                    Ok(reply) => Ok(reply.map(|r| r.usage).unwrap_or_default()),
-                    Err(framing) => Err(Failure::Framing(framing)),
-                }
+                judge(path, *status, headers, held).map_err(Failure::Framing)
             }
             Self::Passing { .. } | Self::Error => Ok(Usage::default()),
         }
@@ -148,4 +166,17 @@ impl Reader {
             Self::Whole { .. } | Self::Passing { .. } | Self::Error => Got::default(),
         }
     }
+}
+
+/// Judges a whole success, looking into what is compressed; it costs what it says.
+fn judge(path: &str, status: StatusCode, headers: &HeaderMap, held: &[u8]) -> Result<Usage, Framing> {
+    let is_encoded = headers.contains_key(header::CONTENT_ENCODING);
+    let reply = if is_encoded {
+        // What is not read here, or too large when unpacked, passes unjudged.
+        let Some(plain) = decoded(headers, held, UNPACKED_MAX)? else { return Ok(Usage::default()) };
+        clearline_wire::judge(path, status.as_u16(), &HeaderMap::new(), &plain)?
+    } else {
+        clearline_wire::judge(path, status.as_u16(), headers, held)?
+    };
+    Ok(reply.map(|r| r.usage).unwrap_or_default())
 }

@@ -160,15 +160,17 @@ fn pass(status: StatusCode, mut headers: HeaderMap, content: Content) -> Answer 
 /// An error answer of the upstream: unchanged, but in the API's shape where it is not the API's (law 6).
 async fn failed(reply: Reply, head: bool, hold: &Hold) -> Answer {
     let Reply { status, headers, mut body, cause, no_retry, .. } = reply;
-    let encoded = headers.get(CONTENT_ENCODING).is_some_and(|v| v.as_bytes() != b"identity");
-    let mut answer = if head || encoded {
+    let mut answer = if head {
         pass(status, headers, Content::Running(Box::new(body)))
     } else {
-        match whole(&mut body).await {
-            Some(bytes) if serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok() => {
-                pass(status, headers, Content::Whole(Some(bytes)))
+        let bytes = whole(&mut body).await.unwrap_or_default();
+        match clearline_wire::decoded(&headers, &bytes, ERROR_MAX) {
+            Ok(Some(plain)) if serde_json::from_slice::<serde::de::IgnoredAny>(&plain).is_err() => {
+                reshaped(status, headers, cause, &plain, hold)
             }
-            bytes => reshaped(status, headers, cause, &bytes.unwrap_or_default(), hold),
+            // What is not in the encoding that it claims is not the API's either.
+            Err(_) => reshaped(status, headers, cause, &bytes, hold),
+            Ok(_) => pass(status, headers, Content::Whole(Some(bytes))),
         }
     };
     if no_retry {

@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock, no async. Everything here is total, whatever a peer sends.
 
 pub mod date;
+pub mod encoding;
 pub mod error;
 pub mod fuzz;
 pub mod headers;
@@ -16,6 +17,7 @@ pub mod stream;
 mod text;
 
 pub use date::rfc3339;
+pub use encoding::{Decode, decoded};
 pub use error::{
     ApiError, error_body, error_event, is_api_shape, parse_error, parse_error_event, type_for_status,
 };
