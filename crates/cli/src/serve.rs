@@ -80,6 +80,7 @@ pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Servi
         body_timeout: settings.time("gateway.body_timeout"),
         connections_max: usize_of(settings.number("gateway.connections_max")),
         drain: wanted.drain.unwrap_or_else(|| settings.time("gateway.drain")),
+        keep_alive: Some(settings.time("gateway.keep_alive")).filter(|d| *d > Dur::ZERO),
         has_pool: !wanted.keys.is_empty(),
         log: wanted.log,
     };

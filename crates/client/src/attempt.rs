@@ -1,5 +1,6 @@
 //! One attempt: from a plan to bytes, or to a failure with its stage.
 
+mod held;
 mod open;
 
 use std::collections::VecDeque;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use clearline_model::{
     AddrId, Ask, AttemptId, Dur, EventKind, Failure, Foreign, Framing, HeadSeen, Limit, Limits, Mono, Repeat,
     Sent, Stage, StreamEnd, UpstreamId, Usage, classify,
@@ -20,6 +21,7 @@ use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 use tokio::time::Sleep;
 
+use crate::attempt::held::Held;
 use crate::attempt::open::{Opened, Progress};
 use crate::builder::Inner;
 use crate::call::{Request, Saved};
@@ -70,6 +72,16 @@ struct Reading {
     complete: bool,
 }
 
+/// What the answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// No stream of events.
+    Other,
+    Events,
+    /// Compressed.
+    Packed,
+}
+
 /// One attempt on its way.
 pub(crate) struct Attempt {
     inner: Arc<Inner>,
@@ -80,14 +92,12 @@ pub(crate) struct Attempt {
     idle: Dur,
     progress: Progress,
     steps: VecDeque<Step>,
-    held: VecDeque<Bytes>,
+    held: Held,
     notes: Vec<EventKind>,
     addr: Option<AddrId>,
     committed: bool,
     head: Option<(StatusCode, HeaderMap)>,
-    events: bool,
-    /// The stream is not compressed.
-    plain: bool,
+    form: Form,
     error_event: bool,
     bytes: u64,
     last: Mono,
@@ -99,7 +109,7 @@ impl Attempt {
     pub(crate) fn start(inner: Arc<Inner>, request: Arc<Request>, id: AttemptId, how: (Plan, Ask)) -> Self {
         let (plan, ask) = how;
         let progress = Progress::default();
-        let path = request.path.clone();
+        let path = if request.method == http::Method::POST { request.path.clone() } else { String::new() };
         let idle = plan.limits.idle;
         let opening = open::open(Arc::clone(&inner), request, plan, progress.clone());
         Self {
@@ -112,13 +122,12 @@ impl Attempt {
             idle,
             progress,
             steps: VecDeque::new(),
-            held: VecDeque::new(),
+            held: Held::default(),
             notes: Vec::new(),
             addr: None,
             committed: false,
             head: None,
-            events: false,
-            plain: false,
+            form: Form::Other,
             error_event: false,
             bytes: 0,
             longest_gap: Dur::ZERO,
@@ -136,7 +145,12 @@ impl Attempt {
 
     /// A stream of events that an event can be added to.
     pub(crate) const fn is_stream(&self) -> bool {
-        self.events && self.plain
+        matches!(self.form, Form::Events)
+    }
+
+    /// The caller has seen a part of an event.
+    pub(crate) const fn is_torn(&self) -> bool {
+        self.held.is_torn()
     }
 
     pub(crate) const fn saw_error_event(&self) -> bool {
@@ -152,7 +166,7 @@ impl Attempt {
     }
 
     pub(crate) fn next_held(&mut self) -> Option<Bytes> {
-        self.held.pop_front()
+        self.held.pop()
     }
 
     /// What happened since the last time, for the record.
@@ -222,8 +236,11 @@ impl Attempt {
             Ok(reader) => reader,
             Err(failure) => return self.fail(Stage::Head, failure, None),
         };
-        self.events = reader.is_events();
-        self.plain = reader.is_plain();
+        self.form = match (reader.is_events(), reader.is_plain()) {
+            (true, true) => Form::Events,
+            (true, false) => Form::Packed,
+            (false, _) => Form::Other,
+        };
         self.steps.push_back(Step::Head(status.as_u16(), limits));
         self.head = Some((status, parts.headers));
         self.state = State::Reading(Box::new(Reading {
@@ -277,25 +294,24 @@ impl Attempt {
         self.bytes += bytes.len() as u64;
         if reading.complete {
             // Nothing should follow; what does is passed on like all the rest.
-            self.held.push_back(bytes);
+            self.held.push(bytes, 0);
             return;
         }
         reading.idle.as_mut().reset(tokio::time::Instant::now() + Duration::from(self.idle));
         let meaning = reading.reader.take(&bytes, self.bytes);
-        self.held.push_back(bytes);
+        if !matches!(meaning, Meaning::Failed(Failure::Framing(_))) {
+            // What cannot be right is not shown: it may look like the end of a whole answer.
+            self.held.push(bytes, reading.reader.open());
+        }
         match meaning {
             Meaning::More => {}
             Meaning::Content => self.steps.push_back(Step::Content),
-            Meaning::Complete if self.events => {
+            Meaning::Complete if self.form != Form::Other => {
                 reading.complete = true;
                 reading.idle.as_mut().reset(tokio::time::Instant::now() + AFTER_STOP);
             }
             Meaning::Complete => self.ended(),
             Meaning::Failed(failure) => {
-                if matches!(failure, Failure::Framing(_)) {
-                    // What cannot be right is not shown: it may look like the end of a whole answer.
-                    self.bytes -= self.held.pop_back().map_or(0, |b| b.len() as u64);
-                }
                 self.error_event = reading.reader.saw_error_event();
                 self.fail(Stage::Stream, failure, None);
             }
@@ -303,12 +319,12 @@ impl Attempt {
     }
 
     fn ended(&mut self) {
-        let State::Reading(reading) = std::mem::replace(&mut self.state, State::Over) else { return };
+        let State::Reading(mut reading) = std::mem::replace(&mut self.state, State::Over) else { return };
         if matches!(reading.reader, Reader::Error) {
             return self.answered();
         }
         let whole =
-            if matches!(reading.reader, Reader::Whole { .. }) { self.collect() } else { Bytes::new() };
+            if matches!(reading.reader, Reader::Whole { .. }) { self.held.collect() } else { Bytes::new() };
         let none = HeaderMap::new();
         let headers = self.head.as_ref().map_or(&none, |(_, headers)| headers);
         match reading.reader.end(&whole, headers) {
@@ -320,19 +336,14 @@ impl Attempt {
     }
 
     const fn body_stage(&self) -> Stage {
-        if self.events { Stage::Stream } else { Stage::Body }
-    }
-
-    fn collect(&mut self) -> Bytes {
-        if self.held.len() > 1 {
-            let mut all = BytesMut::with_capacity(usize::try_from(self.bytes).unwrap_or(0));
-            self.held.drain(..).for_each(|b| all.extend_from_slice(&b));
-            self.held.push_back(all.freeze());
+        match self.form {
+            Form::Events | Form::Packed => Stage::Stream,
+            Form::Other => Stage::Body,
         }
-        self.held.front().cloned().unwrap_or_default()
     }
 
     fn finish(&mut self, usage: Usage) {
+        self.held.release();
         self.body_ended();
         self.steps.push_back(Step::Done(usage));
     }
@@ -345,7 +356,7 @@ impl Attempt {
     /// An error answer is complete, or as complete as it will be.
     fn answered(&mut self) {
         let Some((status, mut headers)) = self.head.take() else { return };
-        let body = self.collect();
+        let body = self.held.collect();
         let plain = clearline_wire::decoded(&headers, &body, ERROR_PLAIN_MAX).ok().flatten();
         let api = clearline_wire::parse_error(status.as_u16(), &headers, plain.as_deref().unwrap_or(&body));
         let failure = Failure::Status(status.as_u16(), api.kind, api.origin);
@@ -386,7 +397,7 @@ impl Attempt {
         if self.has_all_it_needs() {
             return self.ended();
         }
-        let failure = match (self.events, fault.failure) {
+        let failure = match (self.form != Form::Other, fault.failure) {
             (true, Failure::Reset) => Failure::Ended(StreamEnd::Reset),
             (true, Failure::Framing(Framing::Short) | Failure::Eof) => Failure::Ended(StreamEnd::Cut),
             (_, other) => other,
@@ -427,7 +438,9 @@ impl Attempt {
         let cause = classify(stage, &failure, Sent::Yes);
         let miss = self.miss(cause, (stage, Sent::Yes), got);
         self.body_ended();
-        if !self.committed {
+        if self.committed {
+            self.held.forget_tail();
+        } else {
             self.held.clear();
         }
         let detail = self.detail.take().unwrap_or_default();

@@ -81,7 +81,9 @@ fn error_event(broke: &Break) -> Bytes {
         delivered: Some(Delivered { bytes: got.bytes, text_chars: got.text_chars }),
         ..Own::of(cause)
     };
-    Bytes::from(clearline_wire::own_error_event("api_error", &text, &own))
+    let event = clearline_wire::own_error_event("api_error", &text, &own);
+    // It must not become a part of an event that has begun.
+    if broke.torn { Bytes::from([b"\n\n", event.as_slice()].concat()) } else { Bytes::from(event) }
 }
 
 impl http_body::Body for ReplyBody {

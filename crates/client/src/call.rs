@@ -81,6 +81,8 @@ pub(crate) struct Break {
     pub(crate) attempts: u16,
     /// What had arrived of it.
     pub(crate) got: Partial,
+    /// The caller has seen a part of an event.
+    pub(crate) torn: bool,
 }
 
 /// What the loop did.
@@ -292,10 +294,13 @@ impl Driver {
     fn fail(&mut self, answer: &Answer) {
         let end = if answer.broken {
             let is_stream = self.attempts.first().is_some_and(Attempt::is_stream);
-            let (stage, got) =
-                self.last.as_ref().map_or((Stage::Stream, Partial::default()), |(m, _)| (m.stage, m.got));
+            let (stage, got) = self
+                .last
+                .as_ref()
+                .map_or_else(|| (Stage::Stream, Partial::default()), |(m, _)| (m.stage, m.got));
             let attempts = self.started;
-            End::Broken(Box::new(Break { cause: answer.cause, is_stream, stage, attempts, got }))
+            let torn = self.attempts.first().is_some_and(Attempt::is_torn);
+            End::Broken(Box::new(Break { cause: answer.cause, is_stream, stage, attempts, got, torn }))
         } else {
             match self.saved.take() {
                 Some((attempt, saved)) if answer.from == Some(attempt) => {

@@ -50,12 +50,16 @@ pub(crate) enum Meaning {
 }
 
 impl Reader {
-    /// Chooses by status, path and content type.
+    /// Chooses by status, path and content type. `path` is empty where the method is not POST: only that gets messages.
     pub(crate) fn new(ask: Ask, path: &str, head: (StatusCode, &HeaderMap)) -> Result<Self, Failure> {
         let (status, headers) = head;
         let events = headers
             .get(header::CONTENT_TYPE)
             .is_some_and(|v| v.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"));
+        if status.is_informational() {
+            // Nobody asked for another protocol.
+            return Err(Failure::Framing(Framing::Malformed));
+        }
         if status.as_u16() >= 400 {
             return Ok(Self::Error);
         }
@@ -84,6 +88,14 @@ impl Reader {
 
     pub(crate) const fn is_events(&self) -> bool {
         matches!(self, Self::Events { .. })
+    }
+
+    /// How many of the last bytes belong to an event that is not complete.
+    pub(crate) fn open(&self) -> usize {
+        match self {
+            Self::Events { watch, decode: None, .. } => watch.open(),
+            Self::Events { .. } | Self::Whole { .. } | Self::Passing { .. } | Self::Error => 0,
+        }
     }
 
     /// A stream that text can be put into: it is not compressed.
@@ -142,15 +154,18 @@ impl Reader {
     }
 
     /// The body ended cleanly; `held` is all of it where it is read as a whole.
-    pub(crate) fn end(&self, held: &[u8], headers: &HeaderMap) -> Result<Usage, Failure> {
+    pub(crate) fn end(&mut self, held: &[u8], headers: &HeaderMap) -> Result<Usage, Failure> {
         match self {
-            Self::Events { watch, .. } => match watch.end(true) {
-                None => Ok(watch.usage()),
-                Some(end) => Err(Failure::Ended(end)),
-            },
-            Self::Whole { path, status } => {
-                judge(path, *status, headers, held).map_err(Failure::Framing)
+            Self::Events { watch, decode, .. } => {
+                let (mut marks, decode) = (Vec::new(), decode.take());
+                let unpacked = decode.map(|d| d.finish(|piece| watch.push(piece, &mut marks)));
+                match (watch.end(true), unpacked) {
+                    (None, _) => Ok(watch.usage()),
+                    (Some(_), Some(Err(framing))) => Err(Failure::Framing(framing)),
+                    (Some(end), _) => Err(Failure::Ended(end)),
+                }
             }
+            Self::Whole { path, status } => judge(path, *status, headers, held).map_err(Failure::Framing),
             Self::Passing { .. } | Self::Error => Ok(Usage::default()),
         }
     }

@@ -14,6 +14,7 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
 use crate::readers::Readers;
+use crate::waiting::Waiting;
 use crate::wrap::Shared;
 
 /// The mark of an answer that is not the upstream's.
@@ -25,6 +26,7 @@ pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-re
 pub(crate) enum Content {
     Whole(Option<Bytes>),
     Running(Box<ReplyBody>),
+    Kept(Box<Waiting>),
 }
 
 /// The body of an answer on its connection; its end is the end of the request.
@@ -60,6 +62,7 @@ impl http_body::Body for Body {
         match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
             Content::Running(body) => Pin::new(body).poll_frame(cx),
+            Content::Kept(body) => body.poll_frame(cx),
         }
     }
 
@@ -67,6 +70,7 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Whole(bytes) => bytes.is_none(),
             Content::Running(body) => body.is_end_stream(),
+            Content::Kept(body) => body.is_over(),
         }
     }
 
@@ -76,6 +80,7 @@ impl http_body::Body for Body {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| u64::try_from(b.len()).unwrap_or(u64::MAX)))
             }
             Content::Running(body) => body.size_hint(),
+            Content::Kept(_) => SizeHint::default(),
         }
     }
 }

@@ -62,6 +62,8 @@ pub struct Options {
     pub connections_max: usize,
     /// How long running calls may take after the stop.
     pub drain: Dur,
+    /// A stream that says nothing for so long gets a comment, from its very beginning on; `None` leaves streams as they are.
+    pub keep_alive: Option<Dur>,
     /// The client injects keys of its own.
     pub has_pool: bool,
     /// Where the log goes, shown on the status page; the [`crate::Readers`] write it.
@@ -87,6 +89,7 @@ impl Default for Options {
             body_timeout: Dur::secs(60),
             connections_max: 4096,
             drain: Dur::secs(30),
+            keep_alive: None,
             has_pool: false,
             log: LogTarget::None,
         }

@@ -8,7 +8,7 @@ use clearline::{Client, Collect, Reply, ReplyBody, Store};
 use clearline_model::{CallerId, Cause, Foreign};
 use clearline_wire::headers::retain;
 use clearline_wire::{Own, strip_hop_by_hop};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, EXPECT, HeaderName};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, EXPECT, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -18,6 +18,7 @@ use crate::guard::{self, Guard, Passed};
 use crate::ids::Ids;
 use crate::line::Context;
 use crate::readers::{Hold, Readers};
+use crate::waiting::{self, Waiting};
 use crate::wrap::Shared;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -52,6 +53,7 @@ pub(crate) struct Service {
     pub(crate) readers: Arc<Readers>,
     pub(crate) ids: Ids,
     pub(crate) store: Arc<Store>,
+    pub(crate) keep_alive: Option<Duration>,
     pub(crate) body_max: u64,
     pub(crate) body_timeout: Duration,
 }
@@ -63,7 +65,7 @@ impl Service {
         request: Request<Incoming>,
         shared: Arc<Shared>,
     ) -> Response<Body> {
-        let two_lengths = shared.begin();
+        let trick = shared.begin();
         // Counts the request from here; the answer's content is put in at the end.
         let mut body = Body::new(Content::Whole(None), Arc::clone(&self.readers), shared);
         let (mut parts, incoming) = request.into_parts();
@@ -74,7 +76,7 @@ impl Service {
             ..Context::default()
         };
         let ids = [(X_REQUEST_ID, context.x_request_id.clone()), (TRACEPARENT, context.traceparent.clone())];
-        let checked = self.guard.check(&parts.method, &parts.uri, &mut parts.headers, two_lengths);
+        let checked = self.guard.check(&parts.method, &parts.uri, &mut parts.headers, trick);
         let result = match checked {
             Ok(passed) => {
                 context.path = Foreign::new(passed.path.split('?').next().unwrap_or_default());
@@ -131,6 +133,8 @@ impl Service {
         }
         context.bytes_in = body.len();
         let hold = Hold::new(Arc::clone(&self.readers), Arc::new(context));
+        let messages = passed.path.split('?').next().is_some_and(|p| p.ends_with("/v1/messages"));
+        let is_stream = self.keep_alive.is_some() && messages && body.peek().stream;
         let caller = passed.token.and_then(|t| u32::try_from(t + 1).ok()).unwrap_or(0);
         let head = parts.method == Method::HEAD;
         let request = clearline::Request {
@@ -140,12 +144,44 @@ impl Service {
             body,
             caller: CallerId(caller),
         };
-        match hold.starting(Box::pin(self.client.call(request))).await {
-            Ok(reply) if reply.status.as_u16() >= 400 => failed(reply, head, &hold).await,
-            Ok(reply) => pass(reply.status, reply.headers, Content::Running(Box::new(reply.body))),
-            Err(error) => answer::own(&error),
+        let keep = self.keep_alive.filter(|_| is_stream);
+        let result = match keep {
+            None => hold.starting(Box::pin(self.client.call(request))).await,
+            Some(every) => {
+                let client = self.client.clone();
+                let call: waiting::Call = Box::pin(async move { client.call(request).await });
+                let mut call: waiting::Call = Box::pin(hold.starting(call));
+                match tokio::time::timeout(every, &mut call).await {
+                    Ok(result) => result,
+                    Err(_) => return opened(Waiting::early(call, every)),
+                }
+            }
+        };
+        match (result, keep) {
+            (Ok(reply), _) if reply.status.as_u16() >= 400 => failed(reply, head, &hold).await,
+            (Ok(reply), Some(every)) if is_events(&reply.headers) => {
+                let body = Content::Kept(Box::new(Waiting::begun(reply.body, every)));
+                pass(reply.status, reply.headers, body)
+            }
+            (Ok(reply), _) => pass(reply.status, reply.headers, Content::Running(Box::new(reply.body))),
+            (Err(error), _) => answer::own(&error),
         }
     }
+}
+
+/// A stream that is opened before its answer is there.
+fn opened(body: Waiting) -> Answer {
+    let mut answer = Response::new(Content::Kept(Box::new(body)));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    answer
+}
+
+/// A stream of events that is not compressed, so that a comment can be put into it.
+fn is_events(headers: &HeaderMap) -> bool {
+    let events = headers.get(CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"text/event-stream"));
+    events && !headers.contains_key(CONTENT_ENCODING)
 }
 
 /// An answer of the upstream, unchanged.

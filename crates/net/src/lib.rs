@@ -34,7 +34,7 @@ pub use target::{Scheme, Target};
 pub use tls::{TrustSettings, handshake, tls_config, verify};
 pub use tunnel::{MAX_TUNNEL_HEAD, TunnelReply};
 pub use upload::{ReqBody, Spill};
-pub use wire::{Io, Stream};
+pub use wire::{Io, Stream, Tcp};
 
 #[cfg(test)]
 mod tests;

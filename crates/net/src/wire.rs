@@ -180,8 +180,9 @@ impl http_body::Body for Tracked {
     }
 }
 
-/// A TCP stream with a second handle, so that an idle connection can be looked at before it is used again.
-pub(crate) struct Tcp(pub(crate) Arc<TcpStream>);
+/// A TCP stream with a second handle, so that it can be looked at while somebody else reads and writes it.
+#[derive(Debug)]
+pub struct Tcp(pub Arc<TcpStream>);
 
 impl AsyncRead for Tcp {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

@@ -35,7 +35,7 @@ impl Write for Sink {
 
 enum Kind {
     Plain,
-    Gzip(MultiGzDecoder<Sink>),
+    Gzip(Box<MultiGzDecoder<Sink>>),
     Brotli(Box<DecompressorWriter<Sink>>),
 }
 
@@ -61,7 +61,7 @@ impl Decode {
         let name = first.map_or(Some(""), |v| v.to_str().ok())?.trim().to_ascii_lowercase();
         Some(Self(match name.as_str() {
             "" | "identity" => Kind::Plain,
-            "gzip" | "x-gzip" => Kind::Gzip(MultiGzDecoder::new(Sink::default())),
+            "gzip" | "x-gzip" => Kind::Gzip(Box::new(MultiGzDecoder::new(Sink::default()))),
             "br" => Kind::Brotli(Box::new(DecompressorWriter::new(Sink::default(), BROTLI_BUFFER))),
             _ => return None,
         }))
@@ -84,7 +84,10 @@ impl Decode {
                     f(bytes);
                     return Ok(());
                 }
-                Kind::Gzip(decoder) => (decoder.write_all(piece), decoder.get_mut()),
+                // What it has understood so far comes out at once: an event may be complete.
+                Kind::Gzip(decoder) => {
+                    (decoder.write_all(piece).and_then(|()| decoder.flush()), decoder.get_mut())
+                }
                 Kind::Brotli(decoder) => (decoder.write_all(piece), decoder.get_mut()),
             };
             wrote.map_err(|_| Framing::Encoding)?;
@@ -174,6 +177,21 @@ mod tests {
         }
         assert_eq!(decoded(&HeaderMap::new(), b"x", 100), Ok(Some(b"x".to_vec())));
         assert_eq!(decoded(&map("gzip"), &gzip(&[b'x'; 101]), 100), Ok(None));
+    }
+
+    #[test]
+    fn what_is_understood_comes_out_at_once() {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(b"event: ping\n\n").unwrap();
+        encoder.flush().unwrap();
+        let mut decode = Decode::of(&map("gzip")).unwrap();
+        let mut out = Vec::new();
+        decode.push(encoder.get_ref(), |p| out.extend_from_slice(p)).unwrap();
+        assert_eq!(out, b"event: ping\n\n");
+        let mut decode = Decode::of(&map("br")).unwrap();
+        let mut out = Vec::new();
+        decode.push(&BROTLI[..8], |p| out.extend_from_slice(p)).unwrap();
+        assert_eq!(out, b"hello");
     }
 
     #[test]

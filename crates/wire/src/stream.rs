@@ -34,6 +34,7 @@ pub struct Watch {
     state: State,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "what went by, each on its own")]
 #[derive(Debug, Default)]
 struct State {
     tokens: Tokens,
@@ -157,6 +158,12 @@ impl Watch {
     #[must_use]
     pub const fn tool_or_thinking(&self) -> bool {
         self.state.tool_or_thinking
+    }
+
+    /// How many of the last bytes belong to an event whose end has not arrived.
+    #[must_use]
+    pub const fn open(&self) -> usize {
+        self.parser.open()
     }
 
     /// How many comment lines there were.

@@ -35,6 +35,12 @@ pub(crate) const ROWS: &[Setting] = &[
     row("gateway.body_timeout", TIME, "60s", "The longest silence within a request's body"),
     row("gateway.connections_max", COUNT, "4096", "The most connections of callers at once; more wait"),
     row("gateway.drain", TIME, "30s", "How long running calls may finish after SIGTERM"),
+    row(
+        "gateway.keep_alive",
+        TIME,
+        "0s",
+        "Comments in streams that are silent so long, from their beginning on; 0s: none",
+    ),
     row("gateway.log", Kind::Text, "-", "File of the JSON log; `-`: standard error, `none`: no log"),
     row("gateway.tokens", Kind::Table, "", "Callers: an alias each, and where its token is (env: or file:)"),
     row(

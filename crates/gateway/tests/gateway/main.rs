@@ -3,7 +3,15 @@
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod fidelity;
+#[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod liars;
+#[cfg(test)]
 mod matrix;
+#[cfg(test)]
+mod promises;
 #[cfg(test)]
 mod script;
 #[cfg(test)]
