@@ -25,88 +25,48 @@ fn events(body: &str) -> Vec<u8> {
 
 const START: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"usage\":{}}}\n\n";
 
-/// What an upstream says, how it ends, and the cause that it must have; none of it is a success.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_lies_is_never_a_success_and_has_a_cause() {
+/// What an upstream says, how it ends, and the cause that it must have.
+type Lie = (&'static str, Vec<u8>, Then, &'static str);
+
+#[rustfmt::skip]
+fn lies_about_lengths() -> Vec<Lie> {
+    let message = MESSAGE.as_bytes();
     let more = MESSAGE.len() + 10;
+    vec![
+        ("longer than said", answer(&format!("content-length: {more}\r\n"), message), Then::Close, "http.truncated"),
+        ("shorter than said", answer("content-length: 20\r\n", message), Then::Close, "edge.not-the-api"),
+        ("no number", answer("content-length: many\r\n", message), Then::Close, "gateway.malformed-response"),
+        ("negative", answer("content-length: -1\r\n", message), Then::Close, "gateway.malformed-response"),
+        ("two lengths", answer("content-length: 5\r\ncontent-length: 6\r\n", message), Then::Close, "gateway.malformed-response"),
+        ("a bad chunk", answer("transfer-encoding: chunked\r\n", b"zz\r\n{}\r\n0\r\n\r\n"), Then::Close, "gateway.malformed-response"),
+        ("a chunk without end", answer("transfer-encoding: chunked\r\n", b"ffffffffffffff0\r\n{}"), Then::Close, "http.truncated"),
+        ("no gzip", answer("content-encoding: gzip\r\ncontent-length: 5\r\n", b"plain"), Then::Close, "http.bad-encoding"),
+        ("half of a gzip", answer("content-encoding: gzip\r\ncontent-length: 40\r\n", &gzip(message)[..40]), Then::Close, "http.bad-encoding"),
+    ]
+}
+
+#[rustfmt::skip]
+fn lies_about_everything_else() -> Vec<Lie> {
     let huge = format!("x-huge: {}\r\n", "a".repeat(1 << 20));
     let many = (0..1_000).map(|n| format!("x-{n}: 1\r\n")).collect::<String>();
-    let table: Vec<(&str, Vec<u8>, Then, &str)> = vec![
-        (
-            "longer than said",
-            answer(&format!("content-length: {more}\r\n"), MESSAGE.as_bytes()),
-            Then::Close,
-            "http.truncated",
-        ),
-        (
-            "shorter than said",
-            answer("content-length: 20\r\n", MESSAGE.as_bytes()),
-            Then::Close,
-            "edge.not-the-api",
-        ),
-        (
-            "no number",
-            answer("content-length: many\r\n", MESSAGE.as_bytes()),
-            Then::Close,
-            "gateway.malformed-response",
-        ),
-        (
-            "negative",
-            answer("content-length: -1\r\n", MESSAGE.as_bytes()),
-            Then::Close,
-            "gateway.malformed-response",
-        ),
-        (
-            "two lengths",
-            answer("content-length: 5\r\ncontent-length: 6\r\n", MESSAGE.as_bytes()),
-            Then::Close,
-            "gateway.malformed-response",
-        ),
-        (
-            "a bad chunk",
-            answer("transfer-encoding: chunked\r\n", b"zz\r\n{}\r\n0\r\n\r\n"),
-            Then::Close,
-            "gateway.malformed-response",
-        ),
-        (
-            "a chunk without end",
-            answer("transfer-encoding: chunked\r\n", b"ffffffffffffffff\r\n{}"),
-            Then::Close,
-            "http.truncated",
-        ),
-        (
-            "no gzip",
-            answer("content-encoding: gzip\r\ncontent-length: 5\r\n", b"plain"),
-            Then::Close,
-            "http.bad-encoding",
-        ),
-        (
-            "half of a gzip",
-            answer("content-encoding: gzip\r\ncontent-length: 40\r\n", &gzip(MESSAGE.as_bytes())[..40]),
-            Then::Close,
-            "http.bad-encoding",
-        ),
+    let other = "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n";
+    let redirect = "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://192.0.2.1/\r\ncontent-length: 0\r\n\r\n";
+    vec![
         ("a header of 1 MB", answer(&huge, b""), Then::Close, "gateway.malformed-response"),
         ("a thousand headers", answer(&many, b""), Then::Close, "gateway.malformed-response"),
         ("no HTTP", b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), Then::Close, "gateway.malformed-response"),
         ("nothing", Vec::new(), Then::Close, "http.closed-before-response"),
         ("a reset", Vec::new(), Then::Reset, "http.reset-before-response"),
-        (
-            "another protocol",
-            b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n".to_vec(),
-            Then::Close,
-            "gateway.malformed-response",
-        ),
-        (
-            "a redirect",
-            b"HTTP/1.1 307 Temporary Redirect\r\nlocation: http://192.0.2.1/\r\ncontent-length: 0\r\n\r\n"
-                .to_vec(),
-            Then::Close,
-            "edge.not-the-api",
-        ),
+        ("another protocol", other.into(), Then::Close, "gateway.malformed-response"),
+        ("a redirect", redirect.into(), Then::Close, "edge.not-the-api"),
         ("a page", answer("content-length: 6\r\n", b"<html>"), Then::Close, "edge.not-the-api"),
-    ];
-    for (what, bytes, then, cause) in table {
+    ]
+}
+
+/// None of it is a success.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_lies_is_never_a_success_and_has_a_cause() {
+    for (what, bytes, then, cause) in lies_about_lengths().into_iter().chain(lies_about_everything_else()) {
         let upstream = Upstream::new(vec![Say::new(bytes, then)]).await;
         let served = serve(&upstream.url(), &[], |_| ()).await;
         let seen = ask(served.addr, &keyed(BODY)).await;
