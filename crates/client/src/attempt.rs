@@ -1,5 +1,6 @@
 //! One attempt: from a plan to bytes, or to a failure with its stage.
 
+mod held;
 mod open;
 
 use std::collections::VecDeque;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use clearline_model::{
     AddrId, Ask, AttemptId, Dur, EventKind, Failure, Foreign, Framing, HeadSeen, Limit, Limits, Mono, Repeat,
     Sent, Stage, StreamEnd, UpstreamId, Usage, classify,
@@ -20,13 +21,17 @@ use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 use tokio::time::Sleep;
 
+use crate::attempt::held::Held;
 use crate::attempt::open::{Opened, Progress};
 use crate::builder::Inner;
 use crate::call::{Request, Saved};
-use crate::read::{Meaning, Reader};
+use crate::read::{Got, Meaning, Reader};
 
 /// How much of a stream is held before the commit, bytes. More than that is shown.
 const HOLD_MAX: u64 = 1 << 20;
+
+/// The most that a compressed error is unpacked to, bytes.
+const ERROR_PLAIN_MAX: usize = 1 << 20;
 
 /// How long an upstream may take to end the body after `message_stop`, before its connection is given up.
 const AFTER_STOP: Duration = Duration::from_secs(1);
@@ -67,6 +72,16 @@ struct Reading {
     complete: bool,
 }
 
+/// What the answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// No stream of events.
+    Other,
+    Events,
+    /// Compressed.
+    Packed,
+}
+
 /// One attempt on its way.
 pub(crate) struct Attempt {
     inner: Arc<Inner>,
@@ -77,12 +92,12 @@ pub(crate) struct Attempt {
     idle: Dur,
     progress: Progress,
     steps: VecDeque<Step>,
-    held: VecDeque<Bytes>,
+    held: Held,
     notes: Vec<EventKind>,
     addr: Option<AddrId>,
     committed: bool,
     head: Option<(StatusCode, HeaderMap)>,
-    events: bool,
+    form: Form,
     error_event: bool,
     bytes: u64,
     last: Mono,
@@ -94,7 +109,7 @@ impl Attempt {
     pub(crate) fn start(inner: Arc<Inner>, request: Arc<Request>, id: AttemptId, how: (Plan, Ask)) -> Self {
         let (plan, ask) = how;
         let progress = Progress::default();
-        let path = request.path.clone();
+        let path = if request.method == http::Method::POST { request.path.clone() } else { String::new() };
         let idle = plan.limits.idle;
         let opening = open::open(Arc::clone(&inner), request, plan, progress.clone());
         Self {
@@ -107,12 +122,12 @@ impl Attempt {
             idle,
             progress,
             steps: VecDeque::new(),
-            held: VecDeque::new(),
+            held: Held::default(),
             notes: Vec::new(),
             addr: None,
             committed: false,
             head: None,
-            events: false,
+            form: Form::Other,
             error_event: false,
             bytes: 0,
             longest_gap: Dur::ZERO,
@@ -128,8 +143,14 @@ impl Attempt {
         matches!(self.state, State::Over)
     }
 
+    /// A stream of events that an event can be added to.
     pub(crate) const fn is_stream(&self) -> bool {
-        self.events
+        matches!(self.form, Form::Events)
+    }
+
+    /// The caller has seen a part of an event.
+    pub(crate) const fn is_torn(&self) -> bool {
+        self.held.is_torn()
     }
 
     pub(crate) const fn saw_error_event(&self) -> bool {
@@ -145,7 +166,7 @@ impl Attempt {
     }
 
     pub(crate) fn next_held(&mut self) -> Option<Bytes> {
-        self.held.pop_front()
+        self.held.pop()
     }
 
     /// What happened since the last time, for the record.
@@ -215,7 +236,11 @@ impl Attempt {
             Ok(reader) => reader,
             Err(failure) => return self.fail(Stage::Head, failure, None),
         };
-        self.events = reader.is_events();
+        self.form = match (reader.is_events(), reader.is_plain()) {
+            (true, true) => Form::Events,
+            (true, false) => Form::Packed,
+            (false, _) => Form::Other,
+        };
         self.steps.push_back(Step::Head(status.as_u16(), limits));
         self.head = Some((status, parts.headers));
         self.state = State::Reading(Box::new(Reading {
@@ -269,16 +294,19 @@ impl Attempt {
         self.bytes += bytes.len() as u64;
         if reading.complete {
             // Nothing should follow; what does is passed on like all the rest.
-            self.held.push_back(bytes);
+            self.held.push(bytes, 0);
             return;
         }
         reading.idle.as_mut().reset(tokio::time::Instant::now() + Duration::from(self.idle));
         let meaning = reading.reader.take(&bytes, self.bytes);
-        self.held.push_back(bytes);
+        if !matches!(meaning, Meaning::Failed(Failure::Framing(_))) {
+            // What cannot be right is not shown: it may look like the end of a whole answer.
+            self.held.push(bytes, reading.reader.open());
+        }
         match meaning {
             Meaning::More => {}
             Meaning::Content => self.steps.push_back(Step::Content),
-            Meaning::Complete if self.events => {
+            Meaning::Complete if self.form != Form::Other => {
                 reading.complete = true;
                 reading.idle.as_mut().reset(tokio::time::Instant::now() + AFTER_STOP);
             }
@@ -291,40 +319,31 @@ impl Attempt {
     }
 
     fn ended(&mut self) {
-        let State::Reading(reading) = std::mem::replace(&mut self.state, State::Over) else { return };
+        let State::Reading(mut reading) = std::mem::replace(&mut self.state, State::Over) else { return };
         if matches!(reading.reader, Reader::Error) {
             return self.answered();
         }
         let whole =
-            if matches!(reading.reader, Reader::Whole { .. }) { self.collect() } else { Bytes::new() };
+            if matches!(reading.reader, Reader::Whole { .. }) { self.held.collect() } else { Bytes::new() };
         let none = HeaderMap::new();
         let headers = self.head.as_ref().map_or(&none, |(_, headers)| headers);
         match reading.reader.end(&whole, headers) {
             Ok(usage) => self.finish(usage),
             Err(failure) => {
-                self.fail_as(
-                    self.body_stage(),
-                    failure,
-                    (reading.reader.usage(), reading.reader.text_chars()),
-                );
+                self.fail_as(self.body_stage(), failure, reading.reader.got());
             }
         }
     }
 
     const fn body_stage(&self) -> Stage {
-        if self.events { Stage::Stream } else { Stage::Body }
-    }
-
-    fn collect(&mut self) -> Bytes {
-        if self.held.len() > 1 {
-            let mut all = BytesMut::with_capacity(usize::try_from(self.bytes).unwrap_or(0));
-            self.held.drain(..).for_each(|b| all.extend_from_slice(&b));
-            self.held.push_back(all.freeze());
+        match self.form {
+            Form::Events | Form::Packed => Stage::Stream,
+            Form::Other => Stage::Body,
         }
-        self.held.front().cloned().unwrap_or_default()
     }
 
     fn finish(&mut self, usage: Usage) {
+        self.held.release();
         self.body_ended();
         self.steps.push_back(Step::Done(usage));
     }
@@ -337,20 +356,25 @@ impl Attempt {
     /// An error answer is complete, or as complete as it will be.
     fn answered(&mut self) {
         let Some((status, mut headers)) = self.head.take() else { return };
-        let body = self.collect();
-        let api = clearline_wire::parse_error(status.as_u16(), &headers, &body);
+        let body = self.held.collect();
+        let plain = clearline_wire::decoded(&headers, &body, ERROR_PLAIN_MAX).ok().flatten();
+        let api = clearline_wire::parse_error(status.as_u16(), &headers, plain.as_deref().unwrap_or(&body));
         let failure = Failure::Status(status.as_u16(), api.kind, api.origin);
         let mut hint = clearline_wire::headers::hint(status.as_u16(), &headers);
         if hint.after.is_none() {
-            hint.after = clearline_wire::headers::body_hint(&body);
+            hint.after = clearline_wire::headers::body_hint(plain.as_deref().unwrap_or(&body));
         }
         let cause = classify(Stage::Head, &failure, Sent::Yes);
         // A refused credential stopped the request at the door as well; that matters where another key can try.
         let at_the_door = self.ask.repeat == Repeat::Once && matches!(status.as_u16(), 401 | 403);
         let not_executed =
             at_the_door || clearline_wire::proves_not_executed(status.as_u16(), api.kind, api.origin);
-        let miss =
-            Miss { hint, answered: true, not_executed, ..self.miss(cause, (Stage::Head, Sent::Yes), 0) };
+        let miss = Miss {
+            hint,
+            answered: true,
+            not_executed,
+            ..self.miss(cause, (Stage::Head, Sent::Yes), Got::default())
+        };
         self.body_ended();
         self.held.clear();
         if self.bytes > 0 {
@@ -373,7 +397,7 @@ impl Attempt {
         if self.has_all_it_needs() {
             return self.ended();
         }
-        let failure = match (self.events, fault.failure) {
+        let failure = match (self.form != Form::Other, fault.failure) {
             (true, Failure::Reset) => Failure::Ended(StreamEnd::Reset),
             (true, Failure::Framing(Framing::Short) | Failure::Eof) => Failure::Ended(StreamEnd::Cut),
             (_, other) => other,
@@ -395,43 +419,49 @@ impl Attempt {
         if let Some(addr) = fault.addr {
             self.addr = Some(self.inner.addresses.id(addr));
         }
-        let miss = self.miss(fault.cause(), (fault.stage, fault.sent), 0);
+        let miss = self.miss(fault.cause(), (fault.stage, fault.sent), Got::default());
         let detail = fault.detail.clone();
         self.steps.push_back(Step::Failed(Box::new(Failed { miss, saved: None, detail })));
     }
 
     fn fail(&mut self, stage: Stage, failure: Failure, detail: Option<Foreign>) {
         let got = match &self.state {
-            State::Reading(reading) => (reading.reader.usage(), reading.reader.text_chars()),
-            State::Opening(_) | State::Over => (Usage::default(), 0),
+            State::Reading(reading) => reading.reader.got(),
+            State::Opening(_) | State::Over => Got::default(),
         };
         self.detail = detail;
         self.fail_as(stage, failure, got);
     }
 
-    fn fail_as(&mut self, stage: Stage, failure: Failure, got: (Usage, u64)) {
+    fn fail_as(&mut self, stage: Stage, failure: Failure, got: Got) {
         self.state = State::Over;
         let cause = classify(stage, &failure, Sent::Yes);
-        let miss = Miss { usage: got.0, ..self.miss(cause, (stage, Sent::Yes), got.1) };
+        let miss = self.miss(cause, (stage, Sent::Yes), got);
         self.body_ended();
-        if !self.committed {
+        if self.committed {
+            self.held.forget_tail();
+        } else {
             self.held.clear();
         }
         let detail = self.detail.take().unwrap_or_default();
         self.steps.push_back(Step::Failed(Box::new(Failed { miss, saved: None, detail })));
     }
 
-    fn miss(&self, cause: clearline_model::Cause, at: (Stage, Sent), text_chars: u64) -> Miss {
+    fn miss(&self, cause: clearline_model::Cause, at: (Stage, Sent), got: Got) -> Miss {
         Miss {
             cause,
             stage: at.0,
             sent: at.1,
             addr: self.addr,
             hint: clearline_model::Hint::default(),
-            got: Partial { bytes: self.bytes, text_chars, tool_or_thinking: !self.ask.resumable },
+            got: Partial {
+                bytes: self.bytes,
+                text_chars: got.text_chars,
+                tool_or_thinking: got.tool_or_thinking || !self.ask.resumable,
+            },
             answered: false,
             not_executed: false,
-            usage: Usage::default(),
+            usage: got.usage,
         }
     }
 }

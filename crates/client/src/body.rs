@@ -7,9 +7,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use clearline_model::Cause;
+use clearline_wire::{Delivered, Own};
 use http_body::Frame;
 
-use crate::call::{Driver, End, Turn};
+use crate::call::{Break, Driver, End, Turn};
 
 /// The answer broke after the caller had seen output: the transfer must be aborted, so that no client takes it for
 /// complete.
@@ -55,21 +56,34 @@ impl ReplyBody {
             Turn::Committed => {}
             Turn::Ended(end) => {
                 let told = self.driver.take().is_some_and(|driver| driver.delivered_error());
-                if let End::Broken(cause, is_stream) = end {
-                    if is_stream && !told {
-                        self.ready.push_back(error_event(cause));
+                if let End::Broken(broke) = end {
+                    if broke.is_stream && !told {
+                        self.ready.push_back(error_event(&broke));
                     }
-                    self.broken = Some(Broken(cause));
+                    self.broken = Some(Broken(broke.cause));
                 }
             }
         }
     }
 }
 
-/// The honest end of a broken stream, in the API's own shape.
-fn error_event(cause: Cause) -> Bytes {
-    let text = format!("{} (clearline: {cause})", cause.row().title);
-    Bytes::from(clearline_wire::error::error_event("api_error", &text))
+/// The honest end of a broken stream, in the API's own shape, with what of it had arrived.
+fn error_event(broke: &Break) -> Bytes {
+    let (cause, got) = (broke.cause, broke.got);
+    let text = format!(
+        "{} (clearline: {cause}, after {} characters of text; the answer is not complete)",
+        cause.row().title,
+        got.text_chars
+    );
+    let own = Own {
+        stage: Some(broke.stage),
+        attempts: Some(broke.attempts),
+        delivered: Some(Delivered { bytes: got.bytes, text_chars: got.text_chars }),
+        ..Own::of(cause)
+    };
+    let event = clearline_wire::own_error_event("api_error", &text, &own);
+    // It must not become a part of an event that has begun.
+    if broke.torn { Bytes::from([b"\n\n", event.as_slice()].concat()) } else { Bytes::from(event) }
 }
 
 impl http_body::Body for ReplyBody {

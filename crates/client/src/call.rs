@@ -7,7 +7,7 @@ use bytes::Bytes;
 use clearline_model::{
     Ask, AttemptId, CallId, CallRecord, CallerId, Cause, Event, EventKind, Foreign, LaneId, Sent, Stage,
 };
-use clearline_policy::{Answer, Input, Miss, Output, Plan};
+use clearline_policy::{Answer, Input, Miss, Output, Partial, Plan};
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::attempt::{Attempt, Step};
@@ -15,6 +15,7 @@ use crate::body::ReplyBody;
 use crate::builder::Inner;
 use crate::error::CallError;
 use crate::shared::Slot;
+use crate::upload::Body;
 
 /// What the caller asks for.
 #[derive(Debug, Clone)]
@@ -26,7 +27,7 @@ pub struct Request {
     /// End-to-end headers: hop-by-hop ones and `host` are already gone.
     pub headers: HeaderMap,
     /// The whole body.
-    pub body: Bytes,
+    pub body: Body,
     /// Who asks, for fairness and records.
     pub caller: CallerId,
 }
@@ -67,8 +68,21 @@ pub(crate) enum End {
     Answered(Box<Saved>, bool),
     /// No answer that could be passed on.
     Own(Box<CallError>),
-    /// It broke after the commit; whether it was a stream of events.
-    Broken(Cause, bool),
+    /// It broke after the commit.
+    Broken(Box<Break>),
+}
+
+/// An answer that broke after the commit.
+pub(crate) struct Break {
+    pub(crate) cause: Cause,
+    /// It was a stream of events.
+    pub(crate) is_stream: bool,
+    pub(crate) stage: Stage,
+    pub(crate) attempts: u16,
+    /// What had arrived of it.
+    pub(crate) got: Partial,
+    /// The caller has seen a part of an event.
+    pub(crate) torn: bool,
 }
 
 /// What the loop did.
@@ -104,7 +118,7 @@ pub(crate) struct Driver {
 impl Driver {
     /// Announces the call to the engine.
     pub(crate) fn start(inner: Arc<Inner>, request: Request) -> Self {
-        let peek = clearline_wire::request::peek(&request.body);
+        let peek = request.body.peek();
         let ask = clearline_wire::request::ask(&request.method, &request.path, &request.headers, &peek);
         let lane = LaneId {
             upstream: inner.upstream_for(&request.headers),
@@ -157,7 +171,7 @@ impl Driver {
                 attempts: self.started,
             }),
             Turn::Ended(End::Own(error)) => Err(*error),
-            Turn::Ended(End::Broken(cause, _)) => Err(self.error(cause, None, false)),
+            Turn::Ended(End::Broken(broke)) => Err(self.error(broke.cause, None, false)),
             // A call that succeeds commits first, and a frame comes after the commit.
             Turn::Ended(End::Finished) | Turn::Frame(_) => Err(self.error(Cause::ServerError, None, false)),
         }
@@ -280,7 +294,13 @@ impl Driver {
     fn fail(&mut self, answer: &Answer) {
         let end = if answer.broken {
             let is_stream = self.attempts.first().is_some_and(Attempt::is_stream);
-            End::Broken(answer.cause, is_stream)
+            let (stage, got) = self
+                .last
+                .as_ref()
+                .map_or_else(|| (Stage::Stream, Partial::default()), |(m, _)| (m.stage, m.got));
+            let attempts = self.started;
+            let torn = self.attempts.first().is_some_and(Attempt::is_torn);
+            End::Broken(Box::new(Break { cause: answer.cause, is_stream, stage, attempts, got, torn }))
         } else {
             match self.saved.take() {
                 Some((attempt, saved)) if answer.from == Some(attempt) => {

@@ -23,6 +23,7 @@ mod message;
 mod observer;
 mod read;
 mod shared;
+mod upload;
 
 pub use body::{Broken, ReplyBody};
 pub use builder::{Builder, Client, DEFAULT_BASE_URL, PoolKey};
@@ -30,3 +31,4 @@ pub use call::{Reply, Request};
 pub use error::CallError;
 pub use message::MessageAnswer;
 pub use observer::{NoObserver, Observer};
+pub use upload::{Body, Collect, Store};

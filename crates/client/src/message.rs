@@ -62,7 +62,7 @@ impl Client {
             method: Method::POST,
             path: path.to_owned(),
             headers,
-            body: Bytes::from(body.to_string()),
+            body: Bytes::from(body.to_string()).into(),
             caller: CallerId(0),
         };
         self.call(request).await

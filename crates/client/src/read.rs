@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use clearline_model::{Ask, Failure, Framing, StreamEnd, Usage};
 use clearline_wire::stream::{Mark, Watch};
+use clearline_wire::{Decode, decoded};
 use http::{HeaderMap, StatusCode, header};
 
 /// How the body of an answer is read.
 pub(crate) enum Reader {
     /// A stream of events: judged by `message_stop`.
-    Events { watch: Box<Watch>, content: bool, error: bool },
+    Events { watch: Box<Watch>, decode: Option<Box<Decode>>, content: bool, error: bool },
     /// A success that is complete before it is passed on, unless it is larger than [`WHOLE_MAX`].
     Whole { path: String, status: StatusCode },
     /// A success that is passed on as it comes: what clearline does not know, and what grew too large to be held.
@@ -20,8 +21,20 @@ pub(crate) enum Reader {
 /// The largest answer that is complete before it is passed on, bytes.
 pub(crate) const WHOLE_MAX: u64 = 8 << 20;
 
+/// The most that a compressed answer is unpacked to, bytes.
+const UNPACKED_MAX: usize = 64 << 20;
+
 /// The largest error answer that is kept, bytes.
 pub(crate) const ERROR_MAX: u64 = 1 << 20;
+
+/// What of an answer had arrived when it broke.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Got {
+    pub(crate) usage: Usage,
+    pub(crate) text_chars: u64,
+    /// A tool's input or a thought had begun.
+    pub(crate) tool_or_thinking: bool,
+}
 
 /// What the bytes of one frame meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,12 +50,16 @@ pub(crate) enum Meaning {
 }
 
 impl Reader {
-    /// Chooses by status, path and content type.
+    /// Chooses by status, path and content type. `path` is empty where the method is not POST: only that gets messages.
     pub(crate) fn new(ask: Ask, path: &str, head: (StatusCode, &HeaderMap)) -> Result<Self, Failure> {
         let (status, headers) = head;
         let events = headers
             .get(header::CONTENT_TYPE)
             .is_some_and(|v| v.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"));
+        if status.is_informational() {
+            // Nobody asked for another protocol.
+            return Err(Failure::Framing(Framing::Malformed));
+        }
         if status.as_u16() >= 400 {
             return Ok(Self::Error);
         }
@@ -51,7 +68,10 @@ impl Reader {
             return Err(Failure::Framing(Framing::Redirect));
         }
         if events && is_messages {
-            return Ok(Self::Events { watch: Box::default(), content: false, error: false });
+            // An encoding that is not read here passes as it is.
+            let Some(decode) = Decode::of(headers) else { return Ok(Self::Passing { seen: false }) };
+            let decode = (!decode.is_plain()).then(|| Box::new(decode));
+            return Ok(Self::Events { watch: Box::default(), decode, content: false, error: false });
         }
         if ask.stream && is_messages {
             return Err(Failure::Framing(Framing::WrongContentType));
@@ -70,6 +90,19 @@ impl Reader {
         matches!(self, Self::Events { .. })
     }
 
+    /// How many of the last bytes belong to an event that is not complete.
+    pub(crate) fn open(&self) -> usize {
+        match self {
+            Self::Events { watch, decode: None, .. } => watch.open(),
+            Self::Events { .. } | Self::Whole { .. } | Self::Passing { .. } | Self::Error => 0,
+        }
+    }
+
+    /// A stream that text can be put into: it is not compressed.
+    pub(crate) const fn is_plain(&self) -> bool {
+        matches!(self, Self::Events { decode: None, .. })
+    }
+
     pub(crate) const fn saw_error_event(&self) -> bool {
         matches!(self, Self::Events { error: true, .. })
     }
@@ -77,9 +110,15 @@ impl Reader {
     /// Takes one frame; `total` is the length of the body so far, bytes.
     pub(crate) fn take(&mut self, bytes: &Bytes, total: u64) -> Meaning {
         match self {
-            Self::Events { watch, content, error } => {
+            Self::Events { watch, decode, content, error } => {
                 let mut marks = Vec::new();
-                watch.push(bytes, &mut marks);
+                let read = match decode {
+                    None => {
+                        watch.push(bytes, &mut marks);
+                        Ok(())
+                    }
+                    Some(decode) => decode.push(bytes, |piece| watch.push(piece, &mut marks)),
+                };
                 let mut meaning = Meaning::More;
                 for mark in marks {
                     match mark {
@@ -95,6 +134,9 @@ impl Reader {
                         Mark::Stop => return Meaning::Complete,
                         Mark::Content | Mark::Start | Mark::Ping | Mark::Delta => {}
                     }
+                }
+                if let Err(framing) = read {
+                    return Meaning::Failed(Failure::Framing(framing));
                 }
                 meaning
             }
@@ -112,33 +154,44 @@ impl Reader {
     }
 
     /// The body ended cleanly; `held` is all of it where it is read as a whole.
-    pub(crate) fn end(&self, held: &[u8], headers: &HeaderMap) -> Result<Usage, Failure> {
+    pub(crate) fn end(&mut self, held: &[u8], headers: &HeaderMap) -> Result<Usage, Failure> {
         match self {
-            Self::Events { watch, .. } => match watch.end(true) {
-                None => Ok(watch.usage()),
-                Some(end) => Err(Failure::Ended(end)),
-            },
-            Self::Whole { path, status } => {
-                match clearline_wire::message::judge(path, status.as_u16(), headers, held) {
-                    Ok(reply) => Ok(reply.map(|r| r.usage).unwrap_or_default()),
-                    Err(framing) => Err(Failure::Framing(framing)),
+            Self::Events { watch, decode, .. } => {
+                let (mut marks, decode) = (Vec::new(), decode.take());
+                let unpacked = decode.map(|d| d.finish(|piece| watch.push(piece, &mut marks)));
+                match (watch.end(true), unpacked) {
+                    (None, _) => Ok(watch.usage()),
+                    (Some(_), Some(Err(framing))) => Err(Failure::Framing(framing)),
+                    (Some(end), _) => Err(Failure::Ended(end)),
                 }
             }
+            Self::Whole { path, status } => judge(path, *status, headers, held).map_err(Failure::Framing),
             Self::Passing { .. } | Self::Error => Ok(Usage::default()),
         }
     }
 
-    pub(crate) fn usage(&self) -> Usage {
+    /// What of the answer had arrived.
+    pub(crate) fn got(&self) -> Got {
         match self {
-            Self::Events { watch, .. } => watch.usage(),
-            Self::Whole { .. } | Self::Passing { .. } | Self::Error => Usage::default(),
+            Self::Events { watch, .. } => Got {
+                usage: watch.usage(),
+                text_chars: watch.text_chars(),
+                tool_or_thinking: watch.tool_or_thinking(),
+            },
+            Self::Whole { .. } | Self::Passing { .. } | Self::Error => Got::default(),
         }
     }
+}
 
-    pub(crate) fn text_chars(&self) -> u64 {
-        match self {
-            Self::Events { watch, .. } => watch.text_chars(),
-            Self::Whole { .. } | Self::Passing { .. } | Self::Error => 0,
-        }
-    }
+/// Judges a whole success, looking into what is compressed; it costs what it says.
+fn judge(path: &str, status: StatusCode, headers: &HeaderMap, held: &[u8]) -> Result<Usage, Framing> {
+    let is_encoded = headers.contains_key(header::CONTENT_ENCODING);
+    let reply = if is_encoded {
+        // What is not read here, or too large when unpacked, passes unjudged.
+        let Some(plain) = decoded(headers, held, UNPACKED_MAX)? else { return Ok(Usage::default()) };
+        clearline_wire::judge(path, status.as_u16(), &HeaderMap::new(), &plain)?
+    } else {
+        clearline_wire::judge(path, status.as_u16(), headers, held)?
+    };
+    Ok(reply.map(|r| r.usage).unwrap_or_default())
 }

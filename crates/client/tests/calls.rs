@@ -84,7 +84,7 @@ mod calls {
             method: Method::POST,
             path: path.to_owned(),
             headers,
-            body: Bytes::from(body.to_string()),
+            body: Bytes::from(body.to_string()).into(),
             caller: CallerId(0),
         }
     }

@@ -8,12 +8,13 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use clearline::{Broken, CallError, ReplyBody};
 use clearline_model::{Cause, Dur, Layer};
-use clearline_wire::{error_body, type_for_status};
+use clearline_wire::{Own, own_error_body, type_for_status};
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
 use crate::readers::Readers;
+use crate::waiting::Waiting;
 use crate::wrap::Shared;
 
 /// The mark of an answer that is not the upstream's.
@@ -25,6 +26,7 @@ pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-re
 pub(crate) enum Content {
     Whole(Option<Bytes>),
     Running(Box<ReplyBody>),
+    Kept(Box<Waiting>),
 }
 
 /// The body of an answer on its connection; its end is the end of the request.
@@ -60,6 +62,7 @@ impl http_body::Body for Body {
         match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
             Content::Running(body) => Pin::new(body).poll_frame(cx),
+            Content::Kept(body) => body.poll_frame(cx),
         }
     }
 
@@ -67,6 +70,7 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Whole(bytes) => bytes.is_none(),
             Content::Running(body) => body.is_end_stream(),
+            Content::Kept(body) => body.is_over(),
         }
     }
 
@@ -76,6 +80,7 @@ impl http_body::Body for Body {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| u64::try_from(b.len()).unwrap_or(u64::MAX)))
             }
             Content::Running(body) => body.size_hint(),
+            Content::Kept(_) => SizeHint::default(),
         }
     }
 }
@@ -94,8 +99,9 @@ pub(crate) struct Refusal {
 }
 
 /// An answer in the API's error shape.
-pub(crate) fn shaped(status: StatusCode, cause: Cause, message: &str) -> Answer {
-    let body = error_body(type_for_status(status.as_u16()), message, None);
+pub(crate) fn shaped(status: StatusCode, message: &str, own: &Own<'_>) -> Answer {
+    let cause = own.cause;
+    let body = own_error_body(type_for_status(status.as_u16()), message, own);
     let mut answer = Response::new(Content::Whole(Some(Bytes::from(body))));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
@@ -107,7 +113,7 @@ pub(crate) fn shaped(status: StatusCode, cause: Cause, message: &str) -> Answer 
 /// The answer to a request that is refused.
 pub(crate) fn refused(refusal: Refusal) -> Answer {
     let message = format!("{} (clearline: {})", refusal.text, refusal.cause);
-    let mut answer = shaped(refusal.status, refusal.cause, &message);
+    let mut answer = shaped(refusal.status, &message, &Own::of(refusal.cause));
     if refusal.close {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -123,7 +129,14 @@ pub(crate) fn own(error: &CallError) -> Answer {
         n => format!("after {n} attempts"),
     };
     let message = format!("{} (clearline: {}, at stage {}, {attempts})", row.title, row.id, error.stage);
-    let mut answer = shaped(status_for(error.cause), error.cause, &message);
+    let known = Own {
+        stage: Some(error.stage),
+        attempts: Some(error.attempts),
+        retry_after: error.retry_after,
+        request_id: error.request_id.as_ref(),
+        ..Own::of(error.cause)
+    };
+    let mut answer = shaped(status_for(error.cause), &message, &known);
     let headers = answer.headers_mut();
     if let Some(after) = error.retry_after.filter(|d| *d != Dur::MAX) {
         headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs_ceil()));
@@ -183,7 +196,7 @@ pub(crate) fn unparsable(status: u16) -> Bytes {
         _ => "The request's head is not valid HTTP/1.1",
     };
     let message = format!("{what} (clearline: {cause})");
-    let body = error_body(type_for_status(status), &message, None);
+    let body = own_error_body(type_for_status(status), &message, &Own::of(cause));
     let mut out = format!(
         "HTTP/1.1 {code}\r\ncontent-type: application/json\r\n{CAUSE}: {cause}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len()

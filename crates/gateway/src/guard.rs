@@ -7,12 +7,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use clearline_model::{Cause, Secret};
 use clearline_wire::headers::retain;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING};
 use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
 use crate::answer::Refusal;
 use crate::options::{CallerToken, Options};
+use crate::wrap::Trick;
 
 /// The rules, as set.
 pub(crate) struct Guard {
@@ -43,6 +44,16 @@ const TWO_LENGTHS: Refusal = refuse(
     StatusCode::BAD_REQUEST,
     Cause::RequestInvalid,
     "The request has both Content-Length and Transfer-Encoding",
+);
+const BARE_LINE_FEED: Refusal = refuse(
+    StatusCode::BAD_REQUEST,
+    Cause::RequestInvalid,
+    "A line of the request's head ends in a line feed without a carriage return",
+);
+const ENCODING: Refusal = refuse(
+    StatusCode::NOT_IMPLEMENTED,
+    Cause::RequestInvalid,
+    "The only Transfer-Encoding that is read here is chunked, once",
 );
 const LARGE_HEAD: Refusal = refuse(
     StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -110,10 +121,18 @@ impl Guard {
         method: &Method,
         uri: &Uri,
         headers: &mut HeaderMap,
-        two_lengths: bool,
+        trick: Option<Trick>,
     ) -> Result<Passed, Refusal> {
-        if two_lengths {
-            return Err(TWO_LENGTHS);
+        match trick {
+            Some(Trick::TwoLengths) => return Err(TWO_LENGTHS),
+            Some(Trick::BareLineFeed) => return Err(BARE_LINE_FEED),
+            None => {}
+        }
+        let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
+        if encodings.next().is_some_and(|v| !v.as_bytes().eq_ignore_ascii_case(b"chunked"))
+            || encodings.next().is_some()
+        {
+            return Err(ENCODING);
         }
         if *method == Method::CONNECT {
             return Err(CONNECT);
@@ -252,7 +271,7 @@ mod tests {
         for (name, value) in pairs {
             headers.append(*name, value.parse().unwrap());
         }
-        let result = guard.check(&method.parse().unwrap(), &uri.parse().unwrap(), &mut headers, false);
+        let result = guard.check(&method.parse().unwrap(), &uri.parse().unwrap(), &mut headers, None);
         result.map_err(|r| r.status.as_u16())
     }
 

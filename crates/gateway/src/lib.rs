@@ -15,6 +15,7 @@ mod options;
 mod readers;
 mod server;
 mod service;
+mod waiting;
 mod wrap;
 
 pub use clearline_diagnose::alerts::AlertRules;

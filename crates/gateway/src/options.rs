@@ -44,6 +44,12 @@ pub struct Options {
     pub origins: Vec<String>,
     /// The largest request body, bytes.
     pub body_max: u64,
+    /// From which size on a request's body waits in a file and not in memory, bytes.
+    pub spill_over: u64,
+    /// How much memory the bodies of requests may take together, bytes; what does not fit waits in files.
+    pub body_memory: u64,
+    /// The folder of these files; they have no name there.
+    pub spill_dir: PathBuf,
     /// The largest request head, bytes.
     pub header_max: usize,
     /// The most headers of a request.
@@ -56,6 +62,8 @@ pub struct Options {
     pub connections_max: usize,
     /// How long running calls may take after the stop.
     pub drain: Dur,
+    /// A stream that says nothing for so long gets a comment, from its very beginning on; `None` leaves streams as they are.
+    pub keep_alive: Option<Dur>,
     /// The client injects keys of its own.
     pub has_pool: bool,
     /// Where the log goes, shown on the status page; the [`crate::Readers`] write it.
@@ -72,12 +80,16 @@ impl Default for Options {
             hosts: Vec::new(),
             origins: Vec::new(),
             body_max: 32 << 20,
+            spill_over: 1 << 20,
+            body_memory: 64 << 20,
+            spill_dir: std::env::temp_dir(),
             header_max: 64 << 10,
             headers_max: 100,
             header_timeout: Dur::secs(10),
             body_timeout: Dur::secs(60),
             connections_max: 4096,
             drain: Dur::secs(30),
+            keep_alive: None,
             has_pool: false,
             log: LogTarget::None,
         }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use clearline::Client;
+use clearline::{Client, Store};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -90,11 +91,15 @@ impl Gateway {
             drain: o.drain.into(),
         };
         let (body_max, body_timeout, log) = (o.body_max, o.body_timeout.into(), o.log.clone());
+        let keep_alive = o.keep_alive.map(Duration::from);
+        let store = Store::new(o.spill_over, o.body_memory, o.spill_dir.clone());
         let service = Service {
             guard: Guard::new(o, addr),
             client,
             readers: Arc::clone(&readers),
             ids: Ids::new(),
+            store,
+            keep_alive,
             body_max,
             body_timeout,
         };
@@ -199,7 +204,8 @@ async fn connection(
     let _slower = stream.set_nodelay(true).is_err();
     let open = Open::new(Arc::clone(&service.readers));
     let shared = Arc::new(Shared::default());
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&shared), limits.header_max));
+    let stream = Arc::new(stream);
+    let io = TokioIo::new(Watched::new(Arc::clone(&stream), Arc::clone(&shared), limits.header_max));
     let answer = service_fn(move |request| {
         let answered = Arc::clone(&service).serve(request, Arc::clone(&shared));
         async move { Ok::<_, std::convert::Infallible>(answered.await) }
@@ -212,16 +218,32 @@ async fn connection(
         .serve_connection(io, answer);
     // The guard that `wait_for` gives must not live on beside the connection.
     let stop = async move { stopping.wait_for(|stop| *stop).await.is_ok() };
-    tokio::pin!(connection, stop);
+    let left = left(stream);
+    tokio::pin!(connection, stop, left);
     // An error here is the caller's: it left, or sent what is not HTTP and has got its answer.
     let _caller_s = tokio::select! {
         ended = connection.as_mut() => ended.is_err(),
+        // Dropping the connection cancels its call.
+        () = left.as_mut() => true,
         _told = &mut stop => {
             connection.as_mut().graceful_shutdown();
-            connection.await.is_err()
+            tokio::select! {
+                ended = connection => ended.is_err(),
+                () = left => true,
+            }
         }
     };
     drop(open);
+}
+
+/// Returns when the caller has closed its side. hyper does not notice that while it holds bytes of a next request that it
+/// has not begun with.
+async fn left(stream: Arc<TcpStream>) {
+    // This interest is told of a closed side as well, and not of bytes that nobody reads.
+    let told = stream.ready(Interest::PRIORITY).await;
+    if !told.is_ok_and(|ready| ready.is_read_closed()) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Counts a connection while it is open.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use clearline::{Client, Reply, ReplyBody};
+use clearline::{Client, Collect, Reply, ReplyBody, Store};
 use clearline_model::{CallerId, Cause, Foreign};
 use clearline_wire::headers::retain;
-use clearline_wire::strip_hop_by_hop;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, EXPECT, HeaderName};
+use clearline_wire::{Own, strip_hop_by_hop};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, EXPECT, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -18,6 +18,7 @@ use crate::guard::{self, Guard, Passed};
 use crate::ids::Ids;
 use crate::line::Context;
 use crate::readers::{Hold, Readers};
+use crate::waiting::{self, Waiting};
 use crate::wrap::Shared;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,12 +39,21 @@ const BAD_BODY: Refusal = Refusal {
     close: true,
 };
 
+const NO_ROOM: Refusal = Refusal {
+    status: StatusCode::INSUFFICIENT_STORAGE,
+    cause: Cause::GatewayBodyLimit,
+    text: "The request's body is too large for the memory of this gateway, and its folder for bodies cannot be written to",
+    close: true,
+};
+
 /// What all requests share.
 pub(crate) struct Service {
     pub(crate) guard: Guard,
     pub(crate) client: Client,
     pub(crate) readers: Arc<Readers>,
     pub(crate) ids: Ids,
+    pub(crate) store: Arc<Store>,
+    pub(crate) keep_alive: Option<Duration>,
     pub(crate) body_max: u64,
     pub(crate) body_timeout: Duration,
 }
@@ -55,7 +65,7 @@ impl Service {
         request: Request<Incoming>,
         shared: Arc<Shared>,
     ) -> Response<Body> {
-        let two_lengths = shared.begin();
+        let trick = shared.begin();
         // Counts the request from here; the answer's content is put in at the end.
         let mut body = Body::new(Content::Whole(None), Arc::clone(&self.readers), shared);
         let (mut parts, incoming) = request.into_parts();
@@ -66,7 +76,7 @@ impl Service {
             ..Context::default()
         };
         let ids = [(X_REQUEST_ID, context.x_request_id.clone()), (TRACEPARENT, context.traceparent.clone())];
-        let checked = self.guard.check(&parts.method, &parts.uri, &mut parts.headers, two_lengths);
+        let checked = self.guard.check(&parts.method, &parts.uri, &mut parts.headers, trick);
         let result = match checked {
             Ok(passed) => {
                 context.path = Foreign::new(passed.path.split('?').next().unwrap_or_default());
@@ -93,33 +103,25 @@ impl Service {
     }
 
     /// Reads the whole body, within its bounds.
-    async fn collect(&self, mut body: Incoming) -> Result<Bytes, Refusal> {
-        let mut first = Bytes::new();
-        let mut rest = BytesMut::new();
+    async fn collect(&self, mut body: Incoming) -> Result<clearline::Body, Refusal> {
+        let mut all = Collect::new(&self.store);
         loop {
             let frame = tokio::time::timeout(self.body_timeout, body.frame()).await.map_err(|_| SLOW_BODY)?;
             let Some(frame) = frame else { break };
             let Ok(data) = frame.map_err(|_| BAD_BODY)?.into_data() else { continue };
-            let length = first.len() + rest.len() + data.len();
-            if u64::try_from(length).unwrap_or(u64::MAX) > self.body_max {
+            if all.len() + u64::try_from(data.len()).unwrap_or(u64::MAX) > self.body_max {
                 return Err(guard::TOO_LARGE);
             }
-            // A small body is one frame, which is kept without a copy.
-            if first.is_empty() && rest.is_empty() {
-                first = data;
-            } else {
-                rest.extend_from_slice(&std::mem::take(&mut first));
-                rest.extend_from_slice(&data);
-            }
+            all.push(data).await.map_err(|_| NO_ROOM)?;
         }
-        Ok(if rest.is_empty() { first } else { rest.freeze() })
+        all.finish().await.map_err(|_| NO_ROOM)
     }
 
     async fn call(
         &self,
         parts: http::request::Parts,
         passed: Passed,
-        body: Bytes,
+        body: clearline::Body,
         mut context: Context,
     ) -> Answer {
         let mut headers = parts.headers;
@@ -127,10 +129,12 @@ impl Service {
         // The gateway has answered it already.
         retain(&mut headers, |name| name != EXPECT);
         if self.readers.log.is_on() {
-            context.model = clearline_wire::peek(&body).model.as_deref().map(Foreign::new);
+            context.model = body.peek().model.as_deref().map(Foreign::new);
         }
-        context.bytes_in = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        context.bytes_in = body.len();
         let hold = Hold::new(Arc::clone(&self.readers), Arc::new(context));
+        let messages = passed.path.split('?').next().is_some_and(|p| p.ends_with("/v1/messages"));
+        let is_stream = self.keep_alive.is_some() && messages && body.peek().stream;
         let caller = passed.token.and_then(|t| u32::try_from(t + 1).ok()).unwrap_or(0);
         let head = parts.method == Method::HEAD;
         let request = clearline::Request {
@@ -140,12 +144,44 @@ impl Service {
             body,
             caller: CallerId(caller),
         };
-        match hold.starting(Box::pin(self.client.call(request))).await {
-            Ok(reply) if reply.status.as_u16() >= 400 => failed(reply, head, &hold).await,
-            Ok(reply) => pass(reply.status, reply.headers, Content::Running(Box::new(reply.body))),
-            Err(error) => answer::own(&error),
+        let keep = self.keep_alive.filter(|_| is_stream);
+        let result = match keep {
+            None => hold.starting(Box::pin(self.client.call(request))).await,
+            Some(every) => {
+                let client = self.client.clone();
+                let call: waiting::Call = Box::pin(async move { client.call(request).await });
+                let mut call: waiting::Call = Box::pin(hold.starting(call));
+                match tokio::time::timeout(every, &mut call).await {
+                    Ok(result) => result,
+                    Err(_) => return opened(Waiting::early(call, every)),
+                }
+            }
+        };
+        match (result, keep) {
+            (Ok(reply), _) if reply.status.as_u16() >= 400 => failed(reply, head, &hold).await,
+            (Ok(reply), Some(every)) if is_events(&reply.headers) => {
+                let body = Content::Kept(Box::new(Waiting::begun(reply.body, every)));
+                pass(reply.status, reply.headers, body)
+            }
+            (Ok(reply), _) => pass(reply.status, reply.headers, Content::Running(Box::new(reply.body))),
+            (Err(error), _) => answer::own(&error),
         }
     }
+}
+
+/// A stream that is opened before its answer is there.
+fn opened(body: Waiting) -> Answer {
+    let mut answer = Response::new(Content::Kept(Box::new(body)));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    answer
+}
+
+/// A stream of events that is not compressed, so that a comment can be put into it.
+fn is_events(headers: &HeaderMap) -> bool {
+    let events = headers.get(CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"text/event-stream"));
+    events && !headers.contains_key(CONTENT_ENCODING)
 }
 
 /// An answer of the upstream, unchanged.
@@ -160,15 +196,17 @@ fn pass(status: StatusCode, mut headers: HeaderMap, content: Content) -> Answer 
 /// An error answer of the upstream: unchanged, but in the API's shape where it is not the API's (law 6).
 async fn failed(reply: Reply, head: bool, hold: &Hold) -> Answer {
     let Reply { status, headers, mut body, cause, no_retry, .. } = reply;
-    let encoded = headers.get(CONTENT_ENCODING).is_some_and(|v| v.as_bytes() != b"identity");
-    let mut answer = if head || encoded {
+    let mut answer = if head {
         pass(status, headers, Content::Running(Box::new(body)))
     } else {
-        match whole(&mut body).await {
-            Some(bytes) if serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok() => {
-                pass(status, headers, Content::Whole(Some(bytes)))
+        let bytes = whole(&mut body).await.unwrap_or_default();
+        match clearline_wire::decoded(&headers, &bytes, ERROR_MAX) {
+            Ok(Some(plain)) if serde_json::from_slice::<serde::de::IgnoredAny>(&plain).is_err() => {
+                reshaped(status, headers, cause, &plain, hold)
             }
-            bytes => reshaped(status, headers, cause, &bytes.unwrap_or_default(), hold),
+            // What is not in the encoding that it claims is not the API's either.
+            Err(_) => reshaped(status, headers, cause, &bytes, hold),
+            Ok(_) => pass(status, headers, Content::Whole(Some(bytes))),
         }
     };
     if no_retry {
@@ -189,7 +227,7 @@ fn reshaped(
     let _first = hold.context.original.set(Foreign::from_bytes(original)).is_ok();
     let cause = cause.unwrap_or(Cause::EdgeNotTheApi);
     let message = format!("{} (clearline: {cause})", cause.row().title);
-    let (head, content) = answer::shaped(status, cause, &message).into_parts();
+    let (head, content) = answer::shaped(status, &message, &Own::of(cause)).into_parts();
     let mut answer = pass(status, headers, content);
     let out = answer.headers_mut();
     retain(out, |name| ![CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, ETAG].contains(name));

@@ -1,15 +1,17 @@
 //! A caller's connection, watched at two points that hyper leaves out.
 //!
-//! On the way in, the head of a request is searched for both `Content-Length` and `Transfer-Encoding`: hyper drops one
-//! of them. On the way out, hyper's own bare answer to a head that it cannot parse gets the API's error shape.
+//! On the way in, the head of a request is searched for both `Content-Length` and `Transfer-Encoding`, of which hyper drops
+//! one, and for lines that end in a line feed alone, which hyper takes and others do not: what two servers read in two ways
+//! can hide a request from one of them. On the way out, hyper's own bare answer to a head that it cannot parse gets the API's error shape.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use clearline_net::Tcp;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -19,18 +21,31 @@ const IDLE: u8 = 0;
 const ANSWERING: u8 = 1;
 const ANSWERED: u8 = 2;
 
+/// What is wrong with a head that hyper takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trick {
+    /// Both `Content-Length` and `Transfer-Encoding`.
+    TwoLengths,
+    /// A line that ends in a line feed alone.
+    BareLineFeed,
+}
+
 /// What the connection and its requests tell each other.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     phase: AtomicU8,
-    conflict: AtomicBool,
+    trick: AtomicU8,
 }
 
 impl Shared {
-    /// A request arrived whole; says whether its head held two lengths.
-    pub(crate) fn begin(&self) -> bool {
+    /// A request's head arrived whole; says what is wrong with it.
+    pub(crate) fn begin(&self) -> Option<Trick> {
         self.phase.store(ANSWERING, Ordering::Release);
-        self.conflict.swap(false, Ordering::AcqRel)
+        match self.trick.swap(0, Ordering::AcqRel) {
+            1 => Some(Trick::TwoLengths),
+            2 => Some(Trick::BareLineFeed),
+            _ => None,
+        }
     }
 
     /// The answer of a request was handed over.
@@ -41,7 +56,7 @@ impl Shared {
 
 /// The connection.
 pub(crate) struct Watched {
-    inner: TcpStream,
+    inner: Tcp,
     shared: Arc<Shared>,
     /// The head of the next request so far, while it is not complete.
     head: Option<BytesMut>,
@@ -51,8 +66,8 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) fn new(inner: TcpStream, shared: Arc<Shared>, head_max: usize) -> Self {
-        Self { inner, shared, head: Some(BytesMut::new()), head_max, instead: Bytes::new() }
+    pub(crate) fn new(inner: Arc<TcpStream>, shared: Arc<Shared>, head_max: usize) -> Self {
+        Self { inner: Tcp(inner), shared, head: Some(BytesMut::new()), head_max, instead: Bytes::new() }
     }
 
     /// Looks at bytes that arrived.
@@ -64,10 +79,10 @@ impl Watched {
         let Some(head) = &mut self.head else { return };
         let from = head.len().saturating_sub(3);
         head.extend_from_slice(bytes);
-        let end = head.get(from..).and_then(|new| new.windows(4).position(|w| w == b"\r\n\r\n"));
-        if let Some(end) = end {
-            let whole = head.get(..from + end).unwrap_or_default();
-            self.shared.conflict.store(has_two_lengths(whole), Ordering::Release);
+        if let Some(end) = end_of_head(head, from) {
+            let whole = head.get(..end).unwrap_or_default();
+            let trick = trick(whole).map_or(0, |t| t as u8 + 1);
+            self.shared.trick.store(trick, Ordering::Release);
             self.head = None;
         } else if head.len() > self.head_max {
             self.head = None;
@@ -85,6 +100,32 @@ impl Watched {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// Where the head ends: behind its first empty line, whatever its lines end in. Empty lines before the first one that is
+/// not do not count.
+fn end_of_head(head: &[u8], from: usize) -> Option<usize> {
+    let start = head.iter().position(|b| !matches!(b, b'\r' | b'\n'))?;
+    let mut at = from.max(start);
+    loop {
+        at += head.get(at..)?.iter().position(|b| *b == b'\n')? + 1;
+        match head.get(at..)? {
+            [b'\n', ..] => return Some(at + 1),
+            [b'\r', b'\n', ..] => return Some(at + 2),
+            _ => {}
+        }
+    }
+}
+
+fn trick(head: &[u8]) -> Option<Trick> {
+    let bare = head
+        .iter()
+        .zip(std::iter::once(&b' ').chain(head))
+        .any(|(b, before)| *b == b'\n' && *before != b'\r');
+    if bare {
+        return Some(Trick::BareLineFeed);
+    }
+    has_two_lengths(head).then_some(Trick::TwoLengths)
 }
 
 fn has_two_lengths(head: &[u8]) -> bool {
@@ -176,6 +217,26 @@ mod tests {
         assert!(has_two_lengths(b"POST / HTTP/1.1\r\ncontent-length: 1\r\nTransfer-Encoding : chunked"));
         assert!(!has_two_lengths(b"POST / HTTP/1.1\r\ncontent-length: 1\r\nx-transfer-encoding: chunked"));
         assert!(!has_two_lengths(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Lengths: 1"));
+    }
+
+    #[test]
+    fn a_head_ends_at_its_first_empty_line() {
+        for (head, end) in [
+            ("GET / HTTP/1.1\r\nhost: a\r\n\r\nrest", Some(27)),
+            ("GET / HTTP/1.1\nhost: a\n\nrest", Some(24)),
+            ("\r\n\r\nGET / HTTP/1.1\r\n\r\n", Some(22)),
+            ("GET / HTTP/1.1\r\nhost: a\r\n\r", None),
+            ("\r\n\r\n", None),
+            ("", None),
+        ] {
+            for from in 0..=end.map_or(head.len(), |e| e - 3).min(head.len()) {
+                let found = end_of_head(head.as_bytes(), from);
+                // Later ends are found only where the search begins behind an earlier one.
+                assert_eq!(found, end, "{head:?} from {from}");
+            }
+        }
+        assert_eq!(trick(b"GET / HTTP/1.1\r\nhost: a\n\r\n"), Some(Trick::BareLineFeed));
+        assert_eq!(trick(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"), None);
     }
 
     #[test]

@@ -4,12 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use clearline_model::{ConfigFault, Dur, Failure, Foreign, Framing, Limit, LocalFault, Secret, Sent, Stage};
 use http::header::{CONNECTION, HeaderValue, PROXY_AUTHORIZATION};
 use http::{Request, Response, Uri, Version};
 use http_body::Body as _;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -25,15 +23,13 @@ use crate::resolve::resolve;
 use crate::target::{Scheme, Target};
 use crate::tls::handshake;
 use crate::tunnel::{self, TunnelReply};
+use crate::upload::ReqBody;
 use crate::wire::{Stream, Tcp, Tracked, Watched, Wire, is_quiet};
 
 /// The most headers of an answer.
 pub const MAX_HEADERS: usize = 256;
 /// The longest head of an answer, bytes.
 pub const MAX_HEAD_BYTES: usize = 512 * 1024;
-
-/// The body of a request: complete before it is sent, so that it can be sent again.
-pub type ReqBody = Full<Bytes>;
 
 /// The way to an upstream.
 #[derive(Clone)]
@@ -299,12 +295,12 @@ impl Conn {
     /// # Errors
     ///
     /// A fault of [`Stage::Send`] or [`Stage::Head`]; the connection is of no use afterwards.
-    pub async fn send(
+    pub async fn send<B: Into<ReqBody>>(
         &mut self,
-        req: Request<ReqBody>,
+        req: Request<B>,
         limits: &SendLimits,
     ) -> Result<Response<Incoming>, Fault> {
-        let answer = self.exchange(req, limits).await;
+        let answer = self.exchange(req.map(Into::into), limits).await;
         self.last_used = Instant::now();
         self.uses = self.uses.saturating_add(1);
         match &answer {

@@ -15,10 +15,11 @@ mod resolve;
 mod target;
 mod tls;
 mod tunnel;
+mod upload;
 mod wire;
 
 pub use body::Body;
-pub use conn::{Conn, Laid, Limits, MAX_HEAD_BYTES, MAX_HEADERS, ReqBody, Route, SendLimits, lay, open};
+pub use conn::{Conn, Laid, Limits, MAX_HEAD_BYTES, MAX_HEADERS, Route, SendLimits, lay, open};
 pub use connect::{HEAD_START, KEEPALIVE, connect, dial};
 pub use fault::Fault;
 pub use fence::{Egress, Fence, FenceError, Pass};
@@ -32,7 +33,8 @@ pub use rustls::ClientConfig;
 pub use target::{Scheme, Target};
 pub use tls::{TrustSettings, handshake, tls_config, verify};
 pub use tunnel::{MAX_TUNNEL_HEAD, TunnelReply};
-pub use wire::{Io, Stream};
+pub use upload::{ReqBody, Spill};
+pub use wire::{Io, Stream, Tcp};
 
 #[cfg(test)]
 mod tests;

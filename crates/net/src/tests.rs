@@ -11,7 +11,7 @@ use clearline_model::{
     Cause, CertFault, ConfigFault, Dur, Failure, Framing, Icmp, Limit, LocalFault, Sent, Stage,
 };
 use http::Request;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -77,7 +77,7 @@ async fn plain(addr: SocketAddr) -> Conn {
 }
 
 fn post() -> Request<ReqBody> {
-    Request::post("/v1/messages").header("host", "x").body(Full::new(Bytes::from_static(b"{}"))).unwrap()
+    Request::post("/v1/messages").header("host", "x").body(Bytes::from_static(b"{}").into()).unwrap()
 }
 
 async fn failed(addr: SocketAddr) -> Fault {

@@ -9,12 +9,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use clearline_model::{Failure, Stage};
 use http_body::{Frame, SizeHint};
-use http_body_util::Full;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::fault::of_io;
+use crate::upload::ReqBody;
 
 /// Any stream that bytes go over.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -154,13 +154,13 @@ impl AsyncWrite for Watched {
 
 /// A request's body that says when it was handed over completely.
 pub(crate) struct Tracked {
-    pub(crate) inner: Full<Bytes>,
+    pub(crate) inner: ReqBody,
     pub(crate) wire: Arc<Wire>,
 }
 
 impl http_body::Body for Tracked {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
@@ -180,8 +180,9 @@ impl http_body::Body for Tracked {
     }
 }
 
-/// A TCP stream with a second handle, so that an idle connection can be looked at before it is used again.
-pub(crate) struct Tcp(pub(crate) Arc<TcpStream>);
+/// A TCP stream with a second handle, so that it can be looked at while somebody else reads and writes it.
+#[derive(Debug)]
+pub struct Tcp(pub Arc<TcpStream>);
 
 impl AsyncRead for Tcp {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

@@ -68,12 +68,13 @@ impl Engine {
     /// Starts the next attempt, or waits for what stands in its way, or gives up.
     pub(crate) fn proceed(&mut self, t: &mut Turn<'_>, call: &mut Call) {
         if call.refused.is_some() && t.now > call.patience_end(&self.config.settings) {
-            self.fail(t, call, false);
+            // What could be done by repeating was done here: a layer above would only multiply it.
+            self.fail(t, call, call.attempts > 1);
             return;
         }
         match self.way(t, call) {
             Ok(key) => self.start(t, call, key, Manner { body: Body::Original, hedge: false }),
-            Err(Obstacle::End) => self.fail(t, call, false),
+            Err(Obstacle::End) => self.fail(t, call, call.attempts >= self.config.settings.attempts_max),
             Err(Obstacle::Queue) => self.enqueue(t, call),
             Err(Obstacle::Budget(at)) => {
                 let cause = call.last.unwrap_or(Cause::ServerUnavailable);
@@ -262,11 +263,15 @@ impl Engine {
             ask: call.ask,
             used: call.used,
             maybe_billed: self.config.settings.maybe_billed,
-            pooled: running.key.is_some(),
+            pooled: running.key.is_some() && self.keys.has_choice(call.lane.upstream),
             // Where nobody knows which address failed, another one cannot be chosen.
             other_address: miss.addr.is_some() && self.addresses.has_good(call.lane.upstream, t.now),
         };
-        let decision = decide(miss, &case);
+        let decision = match decide(miss, &case) {
+            // The caller's own layer repeats already; two layers multiply what each of them does.
+            d if call.ask.outer_retry > 0 && miss.sent != Sent::No && !d.hops() => Decision::End,
+            d => d,
+        };
         let floor = miss.hint.not_before(t.now);
         call.hint = floor;
         call.owes = costs(miss.cause);

@@ -6,6 +6,10 @@ use crate::config::Settings;
 use crate::decide::Used;
 use crate::output::Conn;
 
+/// The least and the most time before a caller's deadline at which its answer goes out: a twentieth of it between these.
+const MARGIN_MIN: Dur = Dur::millis(50);
+const MARGIN_MAX: Dur = Dur::secs(1);
+
 /// A call that is not over.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
@@ -76,17 +80,32 @@ impl Call {
 
     /// The last moment at which something may be started for it.
     pub(crate) fn patience_end(&self, s: &Settings) -> Mono {
-        match (self.deadline, self.refused) {
-            (Some(deadline), _) => deadline.min(self.started + s.patience_max),
+        match (self.answer_by(), self.refused) {
+            (Some(by), _) => by.min(self.started + s.patience_max),
             (None, Some(refused)) => refused + s.patience,
             (None, None) => Mono(u64::MAX),
         }
     }
 
+    /// When an answer has to be on its way, so that it reaches a caller who states a deadline before that.
+    pub(crate) fn answer_by(&self) -> Option<Mono> {
+        let deadline = self.deadline?;
+        let margin = deadline.since(self.started).scale(1, 20).clamp(MARGIN_MIN, MARGIN_MAX);
+        Some(Mono(deadline.0.saturating_sub(margin.0)).max(self.started))
+    }
+
+    /// When what the upstream said last is better than to go on: the caller is about to leave without any answer.
+    pub(crate) fn gives_up(&self) -> Option<Mono> {
+        if self.committed.is_some() || self.saved.is_none() || self.running.is_empty() {
+            return None;
+        }
+        self.answer_by()
+    }
+
     /// When it has to be looked at.
     pub(crate) fn due(&self) -> Option<Mono> {
         let running = self.running.iter().flat_map(|r| [r.hold, r.hedge]).flatten();
-        running.chain(self.wait.map(|w| w.until)).min()
+        running.chain(self.wait.map(|w| w.until)).chain(self.gives_up()).min()
     }
 
     pub(crate) fn take(&mut self, n: u16) -> Option<Running> {

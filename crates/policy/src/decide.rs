@@ -23,7 +23,7 @@ pub(crate) struct Case {
     pub(crate) used: Used,
     /// Billed calls may be repeated after a lost answer.
     pub(crate) maybe_billed: bool,
-    /// The attempt used a key of the pool.
+    /// The attempt used a key of a pool that has others.
     pub(crate) pooled: bool,
     /// The upstream has an address that nothing is held against.
     pub(crate) other_address: bool,
@@ -44,6 +44,13 @@ pub(crate) enum Decision {
     AtOnce(Conn),
     /// Again at once with longer limits.
     Longer,
+}
+
+impl Decision {
+    /// It goes on with another key.
+    pub(crate) const fn hops(self) -> bool {
+        matches!(self, Self::NextKey | Self::RestKey)
+    }
 }
 
 /// The first step of a backoff.
@@ -89,14 +96,18 @@ pub(crate) fn decide(miss: &Miss, case: &Case) -> Decision {
     if !repeatable(miss, case.ask, case.maybe_billed) {
         return Decision::End;
     }
-    let row = miss.cause.row();
-    let natural = if row.charge == Charge::Key { by_key(miss.cause, case) } else { by_way(miss.cause, case) };
+    let natural = if about_key(miss.cause) { by_key(miss.cause, case) } else { by_way(miss.cause, case) };
     match miss.hint.should_retry {
         // The server speaks about this credential: with another one it is another question.
         Some(false) if natural != Decision::NextKey => Decision::End,
         Some(true) if natural == Decision::End => Decision::Backoff(Conn::Any, base(miss.cause)),
         Some(_) | None => natural,
     }
+}
+
+/// Whether another key may fare better. A throttle that names no quota is mostly one of the key all the same.
+pub(crate) fn about_key(cause: Cause) -> bool {
+    cause.row().charge == Charge::Key || cause == Cause::QuotaThrottled
 }
 
 fn by_key(cause: Cause, case: &Case) -> Decision {
@@ -198,7 +209,7 @@ mod tests {
             };
             assert_eq!(decision == Decision::End, ends, "{miss:?}");
             let keyed = matches!(decision, Decision::NextKey | Decision::RestKey);
-            assert_eq!(keyed, row.charge == Charge::Key && case.pooled, "{miss:?}");
+            assert_eq!(keyed, about_key(miss.cause) && case.pooled, "{miss:?}");
             let (yes, no) = (Some(true), Some(false));
             let told = |should_retry| Miss { hint: Hint { after: None, should_retry }, ..*miss };
             assert_ne!(decide(&told(yes), case), Decision::End, "{miss:?}");

@@ -11,7 +11,7 @@ use crate::addresses::Addresses;
 use crate::budget::Budget;
 use crate::call::{Call, Running, Saved};
 use crate::config::Config;
-use crate::decide::Used;
+use crate::decide::{Used, about_key};
 use crate::dice::Dice;
 use crate::input::{Input, KeyChange, Miss};
 use crate::keys::Keys;
@@ -239,6 +239,11 @@ impl Engine {
             slow.hedge = None;
             self.hedge(t, call);
         }
+        if call.gives_up().is_some_and(|by| by <= t.now) {
+            self.abort_others(t, call, None);
+            self.fail(t, call, true);
+            return;
+        }
         if call.wait.is_some_and(|w| w.until <= t.now) {
             self.leave_queue(call);
             call.wait = None;
@@ -276,7 +281,7 @@ impl Engine {
                 aborted: false,
             },
         );
-        self.charge(t, &running, miss);
+        self.charge(t, call.lane, &running, miss);
         call.last = Some(miss.cause);
         let row = miss.cause.row();
         if row.charge == Charge::Key && matches!(row.retry, Retry::Never | Retry::AfterRefresh) {
@@ -297,12 +302,17 @@ impl Engine {
     }
 
     /// Writes down against whom a failure counts, whatever becomes of the call.
-    fn charge(&mut self, t: &mut Turn<'_>, running: &Running, miss: &Miss) {
+    fn charge(&mut self, t: &mut Turn<'_>, lane: LaneId, running: &Running, miss: &Miss) {
         let s = self.config.settings;
         let row = miss.cause.row();
-        match (row.charge, running.key, miss.addr) {
+        let charge = if about_key(miss.cause) { Charge::Key } else { row.charge };
+        let out = matches!(row.retry, Retry::Never | Retry::AfterRefresh);
+        match (charge, running.key, miss.addr) {
+            // The only key is never refused on a guess; the call itself waits longer each time.
+            (Charge::Key, Some(_), _)
+                if !out && miss.hint.after.is_none() && !self.keys.has_choice(lane.upstream) => {}
             (Charge::Key, Some(key), _) => {
-                let state = if matches!(row.retry, Retry::Never | Retry::AfterRefresh) {
+                let state = if out {
                     self.keys.quarantine(key, miss.cause, t.now, &s)
                 } else {
                     self.keys.cool(key, (miss.cause, miss.hint.after), t.now, &s)

@@ -123,6 +123,11 @@ impl Keys {
         self.leases.insert((lane, key), Lease { permits, until });
     }
 
+    /// Whether the upstream's pool has more than one key.
+    pub(crate) fn has_choice(&self, upstream: UpstreamId) -> bool {
+        self.pools.get(&upstream).is_some_and(|pool| pool.len() > 1)
+    }
+
     fn leased_out(&self, lane: LaneId, key: KeyId, now: Mono) -> Option<Mono> {
         self.leases.get(&(lane, key)).filter(|l| l.until > now && l.permits == 0).map(|l| l.until)
     }

@@ -2,12 +2,10 @@
 
 use clearline_model::{Ask, Dur};
 use http::{HeaderMap, Method};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::Value;
 
 use crate::headers::{seconds, text};
 use crate::repeat::repeat;
+use crate::scan::Scan;
 
 /// The longest name of a family of models, bytes.
 const FAMILY_MAX: usize = 64;
@@ -29,32 +27,12 @@ pub struct Peek {
     pub resumable: bool,
 }
 
-/// The few fields that matter. Those that may have any type are values, so that a wrong one spoils only itself.
-#[derive(Deserialize)]
-struct Fields {
-    model: Option<Value>,
-    stream: Option<Value>,
-    max_tokens: Option<Value>,
-    tools: Option<IgnoredAny>,
-    mcp_servers: Option<IgnoredAny>,
-    thinking: Option<IgnoredAny>,
-}
-
 /// Reads what matters of a request's body; a body that is not a JSON object gives the defaults.
 #[must_use]
 pub fn peek(body: &[u8]) -> Peek {
-    let object = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
-    let Some(fields) = object.then(|| serde_json::from_slice::<Fields>(body).ok()).flatten() else {
-        return Peek::default();
-    };
-    let max_tokens = fields.max_tokens.and_then(|v| v.as_u64()).unwrap_or(0);
-    Peek {
-        model: fields.model.and_then(|v| v.as_str().map(str::to_owned)),
-        stream: fields.stream == Some(Value::Bool(true)),
-        max_tokens: u32::try_from(max_tokens).unwrap_or(u32::MAX),
-        est_input: u32::try_from(body.len() / 4).unwrap_or(u32::MAX),
-        resumable: fields.tools.is_none() && fields.mcp_servers.is_none() && fields.thinking.is_none(),
-    }
+    let mut scan = Scan::new();
+    scan.push(body);
+    scan.finish()
 }
 
 /// What the policy has to know of a request. The body counts as replayable: it was read to be peeked at.

@@ -48,6 +48,8 @@ pub struct Parser {
     broken: bool,
     comments: u64,
     limit: usize,
+    /// Bytes since the last place at which no event is half told.
+    open: usize,
 }
 
 impl Default for Parser {
@@ -76,6 +78,7 @@ impl Parser {
             broken: false,
             comments: 0,
             limit,
+            open: 0,
         }
     }
 
@@ -83,6 +86,12 @@ impl Parser {
     #[must_use]
     pub const fn comments(&self) -> u64 {
         self.comments
+    }
+
+    /// How many of the last bytes belong to an event whose end has not arrived.
+    #[must_use]
+    pub const fn open(&self) -> usize {
+        self.open
     }
 
     /// Reads the next bytes and calls `f` for each event that they complete.
@@ -96,6 +105,8 @@ impl Parser {
                 && let Some(after) = rest.strip_prefix(b"\n")
             {
                 rest = after;
+                // It belongs to the line before it, and so to the same event or to none.
+                self.open += usize::from(self.open > 0);
                 continue;
             }
             let end = memchr::memchr2(b'\n', b'\r', rest);
@@ -104,13 +115,18 @@ impl Parser {
                 self.broken = true;
                 break;
             }
+            self.open += piece.len();
             let Some((terminator, after)) = after.split_first() else {
                 self.line.extend_from_slice(piece);
                 break;
             };
+            self.open += 1;
             self.after_cr = *terminator == b'\r';
             rest = after;
             self.finish(piece, &mut f);
+            if self.name.is_empty() && self.data.is_empty() {
+                self.open = 0;
+            }
         }
         if self.broken { Err(TooLong) } else { Ok(()) }
     }
@@ -189,6 +205,27 @@ mod tests {
             });
         }
         (events, result, parser.comments())
+    }
+
+    #[test]
+    fn what_is_half_told_is_counted() {
+        for (text, open) in [
+            ("", 0),
+            ("event: a\n", 9),
+            ("event: a\ndata: b\n\n", 0),
+            ("event: a\r\ndata: b\r\n\r\n", 0),
+            ("event: a\r\ndata: b\r\n\r\nda", 2),
+            ("event: a\r\ndata: b\r\n", 19),
+            (": comment\n", 0),
+            (": comm", 6),
+            ("id: 7\nretry: 3\n", 0),
+        ] {
+            for size in [1, 2, 100] {
+                let mut parser = Parser::new();
+                text.as_bytes().chunks(size).for_each(|piece| parser.push(piece, |_| ()).unwrap());
+                assert_eq!(parser.open(), open, "{text:?}");
+            }
+        }
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub struct Watch {
     state: State,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "what went by, each on its own")]
 #[derive(Debug, Default)]
 struct State {
     tokens: Tokens,
@@ -45,6 +46,23 @@ struct State {
     any: bool,
     started: bool,
     complete: bool,
+    /// Content blocks that have begun and not ended.
+    open: u32,
+    /// A tool's input or a thought has begun.
+    tool_or_thinking: bool,
+}
+
+/// The data of an event of a content block, as far as it matters. Reading it proves that it is JSON.
+#[derive(Deserialize)]
+struct Block<'a> {
+    #[serde(borrow)]
+    content_block: Option<BlockKind<'a>>,
+}
+
+#[derive(Deserialize)]
+struct BlockKind<'a> {
+    #[serde(borrow)]
+    r#type: Option<std::borrow::Cow<'a, str>>,
 }
 
 /// The data of `message_start` and `message_delta`, as far as it matters.
@@ -136,6 +154,18 @@ impl Watch {
         self.state.text_chars
     }
 
+    /// A block that is no text has begun: a tool's input or a thought, which cannot be continued.
+    #[must_use]
+    pub const fn tool_or_thinking(&self) -> bool {
+        self.state.tool_or_thinking
+    }
+
+    /// How many of the last bytes belong to an event whose end has not arrived.
+    #[must_use]
+    pub const fn open(&self) -> usize {
+        self.parser.open()
+    }
+
     /// How many comment lines there were.
     #[must_use]
     pub const fn comments(&self) -> u64 {
@@ -175,16 +205,28 @@ impl State {
             {
                 Some(Mark::Corrupt)
             }
-            b"content_block_delta" => {
-                self.text_chars += text_chars(event.data);
-                Some(Mark::Content)
+            b"content_block_start" | b"content_block_delta" | b"content_block_stop" => {
+                Some(self.block(event))
             }
-            b"content_block_start" | b"content_block_stop" => Some(Mark::Content),
             b"message_delta" => Some(self.delta(event.data)),
             b"message_stop" => Some(self.stop(event.data)),
             // New names may appear at any time.
             _ => None,
         }
+    }
+
+    fn block(&mut self, event: &Event<'_>) -> Mark {
+        let Ok(block) = serde_json::from_slice::<Block<'_>>(event.data) else { return Mark::Corrupt };
+        match event.name {
+            b"content_block_start" => {
+                self.open += 1;
+                let kind = block.content_block.and_then(|b| b.r#type);
+                self.tool_or_thinking |= kind.is_some_and(|kind| kind != "text");
+            }
+            b"content_block_stop" => self.open = self.open.saturating_sub(1),
+            _ => self.text_chars += text_chars(event.data),
+        }
+        Mark::Content
     }
 
     fn start(&mut self, data: &[u8]) -> Mark {
@@ -209,6 +251,9 @@ impl State {
     }
 
     fn stop(&mut self, data: &[u8]) -> Mark {
+        if self.open > 0 {
+            return Mark::Corrupt;
+        }
         match serde_json::from_slice::<Value>(data) {
             Ok(Value::Object(fields))
                 if fields.get("type").is_none_or(|t| t.as_str() == Some("message_stop")) =>
@@ -256,6 +301,7 @@ mod tests {
         \"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n";
     const TEXT: &str = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\
         \"delta\":{\"type\":\"text_delta\",\"text\":\"aé\\n\\u00e9\\\"\"}}\n\n";
+    const END: &str = "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n";
     const DELTA: &str = "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":\
         {\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":15}}\n\n";
     const STOP: &str = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
@@ -281,8 +327,8 @@ mod tests {
 
     #[test]
     fn a_whole_stream() {
-        let (watch, marks) = watch(&[START, PING, BLOCK, TEXT, DELTA, STOP]);
-        assert_eq!(marks, "spccd.");
+        let (watch, marks) = watch(&[START, PING, BLOCK, TEXT, END, DELTA, STOP]);
+        assert_eq!(marks, "spcccd.");
         assert_eq!(watch.usage(), Usage { input: 25, output: 15, cache_write: 0, cache_read: 3 });
         assert_eq!(watch.id().unwrap().raw(), "msg_1");
         assert_eq!(watch.model().unwrap().raw(), "claude-x");
@@ -299,6 +345,7 @@ mod tests {
             "event: content_block_delta\ndata: {\"delta\":{\"text\":\"event: message_stop\\ndata: {}\"}}\n\n";
         let wrong = "event: message_stop\ndata: {\"type\":\"message_delta\"}\n\n";
         let torn = "event: message_delta\ndata: {\"usage\"\n\n";
+        let half = "event: content_block_delta\ndata: {\"index\":0,\"delta\":{\"text\":\"a\n\n";
         let overloaded = Some(StreamEnd::Error(ErrorKind::Overloaded));
         for (parts, marks, end) in [
             (vec![], "", Some(StreamEnd::Early)),
@@ -312,12 +359,25 @@ mod tests {
             (vec![START, inside], "sc", Some(StreamEnd::Early)),
             (vec![START, wrong], "s!", Some(StreamEnd::Early)),
             (vec![START, torn], "s!", Some(StreamEnd::Early)),
+            (vec![START, BLOCK, TEXT, STOP], "scc!", Some(StreamEnd::Early)),
+            (vec![START, BLOCK, half], "sc!", Some(StreamEnd::Early)),
             (vec![START, STOP.trim_end()], "s", Some(StreamEnd::Early)),
         ] {
             let (watch, got) = watch(&parts);
             assert_eq!((got.as_str(), watch.end(true)), (marks, end), "{parts:?}");
         }
         assert_eq!(watch(&[START]).0.end(false), Some(StreamEnd::Cut));
+    }
+
+    #[test]
+    fn tools_and_thoughts_are_noticed() {
+        assert!(!watch(&[START, BLOCK, TEXT]).0.tool_or_thinking());
+        for kind in ["tool_use", "thinking", "server_tool_use"] {
+            assert!(
+                watch(&[START, &BLOCK.replace("\"text\",", &format!("\"{kind}\","))]).0.tool_or_thinking(),
+                "{kind}"
+            );
+        }
     }
 
     #[test]

@@ -7,7 +7,6 @@ use clearline_net::{Conn, Fault, Limits, Route, SendLimits, Want};
 use clearline_policy::{Conn as Which, Plan};
 use http::header::{AUTHORIZATION, EXPECT, HOST, HeaderValue};
 use http::{HeaderMap, Response};
-use http_body_util::Full;
 use tokio::time::Instant;
 
 use crate::builder::Inner;
@@ -98,14 +97,14 @@ fn compose(
     inner: &Inner,
     request: &Request,
     key: Option<KeyId>,
-) -> Result<http::Request<Full<bytes::Bytes>>, Fault> {
+) -> Result<http::Request<clearline_net::ReqBody>, Fault> {
     let wrong = |why: &dyn std::fmt::Display| Fault {
         detail: Foreign::new(&why.to_string()),
         ..Fault::new(Stage::Config, Failure::Local(LocalFault::Forbidden))
     };
     let uri: http::Uri =
         inner.target.path(&request.path).parse().map_err(|e: http::uri::InvalidUri| wrong(&e))?;
-    let mut message = http::Request::new(Full::new(request.body.clone()));
+    let mut message = http::Request::new(request.body.to_send());
     *message.method_mut() = request.method.clone();
     *message.uri_mut() = uri;
     let mut headers = HeaderMap::with_capacity(request.headers.len() + 2);

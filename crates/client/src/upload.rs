@@ -1,0 +1,269 @@
+//! The body of a request while it is collected: in memory while it is small, in a file without a name once it is large or
+//! the memory for bodies is full.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use clearline_net::{ReqBody, Spill};
+use clearline_wire::{Peek, Scan};
+
+/// How much is written to a file at a time, bytes.
+const PIECE: u64 = 256 << 10;
+
+/// Where the bodies of requests wait, and how much of them in memory.
+#[derive(Debug)]
+pub struct Store {
+    over: u64,
+    memory_max: u64,
+    folder: PathBuf,
+    in_memory: AtomicU64,
+}
+
+impl Store {
+    /// Bodies over `over` bytes go to a file in `folder`, and smaller ones as well while the bodies in memory together
+    /// hold `memory_max` bytes.
+    #[must_use]
+    pub fn new(over: u64, memory_max: u64, folder: PathBuf) -> Arc<Self> {
+        Arc::new(Self { over, memory_max, folder, in_memory: AtomicU64::new(0) })
+    }
+
+    /// How much memory the bodies take together, bytes.
+    #[must_use]
+    pub fn in_memory(&self) -> u64 {
+        self.in_memory.load(Ordering::Relaxed)
+    }
+}
+
+/// A share of the memory for bodies, given back when it is dropped.
+#[derive(Debug)]
+struct Share {
+    store: Arc<Store>,
+    bytes: u64,
+}
+
+impl Share {
+    fn grow(&mut self, by: u64) -> bool {
+        let before = self.store.in_memory.fetch_add(by, Ordering::Relaxed);
+        self.bytes += by;
+        before + by <= self.store.memory_max && self.bytes <= self.store.over
+    }
+
+    fn give_back(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.store.in_memory.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+/// A body that arrives.
+#[derive(Debug)]
+pub struct Collect {
+    share: Share,
+    scan: Scan,
+    /// A small body is one piece, which is kept without a copy.
+    first: Bytes,
+    rest: BytesMut,
+    spill: Option<Spill>,
+    length: u64,
+}
+
+impl Collect {
+    /// A body without a byte so far.
+    #[must_use]
+    pub fn new(store: &Arc<Store>) -> Self {
+        Self {
+            share: Share { store: Arc::clone(store), bytes: 0 },
+            scan: Scan::new(),
+            first: Bytes::new(),
+            rest: BytesMut::new(),
+            spill: None,
+            length: 0,
+        }
+    }
+
+    /// What has arrived so far, bytes.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether nothing has arrived so far.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Takes the next piece.
+    ///
+    /// # Errors
+    /// The body has to go to a file and cannot.
+    pub async fn push(&mut self, piece: Bytes) -> io::Result<()> {
+        let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        self.length = self.length.saturating_add(length);
+        self.scan.push(&piece);
+        let fits = self.share.grow(length);
+        if self.first.is_empty() && self.rest.is_empty() {
+            self.first = piece;
+        } else {
+            self.rest.extend_from_slice(&std::mem::take(&mut self.first));
+            self.rest.extend_from_slice(&piece);
+        }
+        let waits = u64::try_from(self.first.len() + self.rest.len()).unwrap_or(u64::MAX);
+        let stays = if self.spill.is_some() { waits < self.share.store.over.min(PIECE) } else { fits };
+        if stays { Ok(()) } else { self.write().await }
+    }
+
+    async fn write(&mut self) -> io::Result<()> {
+        if self.spill.is_none() {
+            self.spill = Some(Spill::create(&self.share.store.folder).await?);
+        }
+        let piece = self.take();
+        if let Some(spill) = &mut self.spill {
+            spill.append(piece).await?;
+        }
+        self.share.give_back();
+        Ok(())
+    }
+
+    fn take(&mut self) -> Bytes {
+        let first = std::mem::take(&mut self.first);
+        if self.rest.is_empty() { first } else { std::mem::take(&mut self.rest).freeze() }
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    /// The rest of it cannot be written.
+    pub async fn finish(mut self) -> io::Result<Body> {
+        if self.spill.is_some() {
+            self.write().await?;
+        }
+        let peek = Some(std::mem::take(&mut self.scan).finish());
+        let length = self.length;
+        let kind = match self.spill.take() {
+            Some(spill) => Kind::Spilled(Arc::new(spill)),
+            None => {
+                let bytes = self.take();
+                Kind::Shared(bytes, Arc::new(self.share))
+            }
+        };
+        Ok(Body { kind, peek, length })
+    }
+}
+
+/// The body of a request, whole. Its clones share it.
+#[derive(Debug, Clone)]
+pub struct Body {
+    kind: Kind,
+    peek: Option<Peek>,
+    length: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Bytes(Bytes),
+    /// With its share of the memory for bodies.
+    Shared(Bytes, #[expect(dead_code, reason = "it is held for its drop")] Arc<Share>),
+    Spilled(Arc<Spill>),
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        Self { kind: Kind::Bytes(bytes), peek: None, length }
+    }
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::from(Bytes::new())
+    }
+}
+
+impl Body {
+    /// How long it is, bytes.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether it has no byte.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Whether it waits in a file.
+    #[must_use]
+    pub const fn is_spilled(&self) -> bool {
+        matches!(self.kind, Kind::Spilled(_))
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn peek(&self) -> Peek {
+        match (&self.peek, &self.kind) {
+            (Some(peek), _) => peek.clone(),
+            (None, Kind::Bytes(bytes) | Kind::Shared(bytes, _)) => clearline_wire::peek(bytes),
+            (None, Kind::Spilled(_)) => Peek::default(),
+        }
+    }
+
+    /// As an exchange sends it.
+    pub(crate) fn to_send(&self) -> ReqBody {
+        match &self.kind {
+            Kind::Bytes(bytes) | Kind::Shared(bytes, _) => ReqBody::from(bytes.clone()),
+            Kind::Spilled(spill) => ReqBody::from(&**spill),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    async fn collected(store: &Arc<Store>, pieces: &[Bytes]) -> Body {
+        let mut collect = Collect::new(store);
+        for piece in pieces {
+            collect.push(piece.clone()).await.unwrap();
+            assert!(store.in_memory() <= 3_000 + 1_000, "{}", store.in_memory());
+        }
+        collect.finish().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_memory_for_bodies_is_bounded_and_given_back() {
+        let store = Store::new(2_000, 3_000, std::env::temp_dir());
+        let piece = Bytes::from(vec![b' '; 1_000]);
+        let start = Bytes::from_static(br#"{"model":"claude-x","stream":true}"#);
+        for (pieces, spilled) in [(1, false), (3, true), (600, true)] {
+            let all: Vec<_> = std::iter::once(start.clone()).chain(vec![piece.clone(); pieces]).collect();
+            let body = collected(&store, &all).await;
+            assert_eq!((body.is_spilled(), body.len()), (spilled, 34 + 1_000 * pieces as u64));
+            assert_eq!(body.peek().model.as_deref(), Some("claude-x"));
+            assert_eq!(body.to_send().collect().await.unwrap().to_bytes(), all.concat());
+        }
+        assert_eq!(store.in_memory(), 0);
+        // Each is small, and together they are not.
+        let small = [piece.clone()];
+        let held = [
+            collected(&store, &small).await,
+            collected(&store, &small).await,
+            collected(&store, &small).await,
+        ];
+        assert!(held.iter().all(|b| !b.is_spilled()));
+        assert!(collected(&store, &small).await.is_spilled());
+        drop(held);
+        assert_eq!(store.in_memory(), 0);
+    }
+}

@@ -1,0 +1,18 @@
+//! The gateway over real sockets: in front of the simulator, or of a server that says byte for byte what it is told.
+
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod fidelity;
+#[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod liars;
+#[cfg(test)]
+mod matrix;
+#[cfg(test)]
+mod promises;
+#[cfg(test)]
+mod script;
+#[cfg(test)]
+mod served;

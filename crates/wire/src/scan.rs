@@ -1,0 +1,304 @@
+//! What a request's body says of itself, read while it arrives: in any pieces, in bounded memory.
+
+use serde_json::Value;
+
+use crate::request::Peek;
+
+/// The longest name or value of a field that is looked at, bytes.
+const TOKEN_MAX: usize = 256;
+
+/// Where the reading stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum At {
+    /// Before the object.
+    #[default]
+    Start,
+    /// Between two fields: a name comes next, or the end.
+    Between,
+    /// In a name, or in a value that is a string.
+    Text { name: bool },
+    /// After a name.
+    Colon,
+    /// Before a value.
+    Value,
+    /// In a number or a word.
+    Word,
+    /// In a nested value, so deep.
+    Nested(u32),
+    /// In a string of a nested value.
+    Inner(u32),
+    /// After the object.
+    End,
+    /// This is no object.
+    Broken,
+}
+
+/// Reads a body piece by piece. It finds the fields of the outermost object and does not check the rest.
+#[derive(Debug, Clone, Default)]
+pub struct Scan {
+    at: At,
+    /// A backslash came last within a string.
+    escaped: bool,
+    token: Vec<u8>,
+    name: Vec<u8>,
+    length: usize,
+    found: Peek,
+    fixed: bool,
+}
+
+impl Scan {
+    /// A scan at the beginning of a body.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads the next bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.length = self.length.saturating_add(bytes.len());
+        let mut rest = bytes;
+        while !rest.is_empty() && self.at != At::Broken {
+            rest = match self.at {
+                At::Text { name } => self.text(rest, name),
+                At::Inner(depth) => self.inner(rest, depth),
+                At::Nested(depth) => self.nested(rest, depth),
+                At::Start | At::Between | At::Colon | At::Value | At::Word | At::End | At::Broken => {
+                    let Some((byte, after)) = rest.split_first() else { return };
+                    self.byte(*byte);
+                    after
+                }
+            };
+        }
+    }
+
+    /// What was found; the default where the body was no whole JSON object.
+    #[must_use]
+    pub fn finish(self) -> Peek {
+        if self.at != At::End {
+            return Peek::default();
+        }
+        Peek {
+            est_input: u32::try_from(self.length / 4).unwrap_or(u32::MAX),
+            resumable: !self.fixed,
+            ..self.found
+        }
+    }
+
+    fn byte(&mut self, byte: u8) {
+        let blank = byte.is_ascii_whitespace();
+        self.at = match (self.at, byte) {
+            (At::Word, b',' | b'}' | b']') => {
+                self.value();
+                if byte == b',' { At::Between } else { At::End }
+            }
+            (At::Word, _) if !blank => {
+                self.keep(&[byte]);
+                At::Word
+            }
+            // A blank ends a number or a word; a comma or the end follows.
+            (at, _) if blank => at,
+            (At::Start, b'{') | (At::Between, b',') => At::Between,
+            (At::Between, b'}') => At::End,
+            (At::Between, b'"') => {
+                self.token.clear();
+                At::Text { name: true }
+            }
+            (At::Colon, b':') => At::Value,
+            (At::Value, b'"') => At::Text { name: false },
+            (At::Value, b'{' | b'[') => {
+                self.keep(&[byte]);
+                self.value();
+                At::Nested(1)
+            }
+            (At::Value, b'-' | b'0'..=b'9' | b'a'..=b'z') => {
+                self.keep(&[byte]);
+                At::Word
+            }
+            _ => At::Broken,
+        };
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = TOKEN_MAX.saturating_sub(self.token.len());
+        self.token.extend_from_slice(bytes.get(..bytes.len().min(room)).unwrap_or_default());
+    }
+
+    /// The end of a string that may have begun earlier: what belongs to it, and what follows its last quote.
+    fn until_quote<'a>(&mut self, bytes: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>) {
+        let mut from = 0;
+        if std::mem::take(&mut self.escaped) {
+            from = 1;
+        }
+        while let Some(tail) = bytes.get(from..) {
+            let Some(place) = memchr::memchr2(b'"', b'\\', tail).map(|p| p + from) else { break };
+            if bytes.get(place) == Some(&b'"') {
+                return (bytes.get(..place).unwrap_or_default(), bytes.get(place + 1..));
+            }
+            from = place + 2;
+        }
+        self.escaped = from > bytes.len();
+        (bytes, None)
+    }
+
+    fn text<'a>(&mut self, bytes: &'a [u8], name: bool) -> &'a [u8] {
+        let (inside, after) = self.until_quote(bytes);
+        self.keep(inside);
+        let Some(after) = after else { return b"" };
+        if name {
+            self.name = std::mem::take(&mut self.token);
+            self.at = At::Colon;
+        } else {
+            self.string();
+            self.at = At::Between;
+        }
+        after
+    }
+
+    fn inner<'a>(&mut self, bytes: &'a [u8], depth: u32) -> &'a [u8] {
+        let (_, after) = self.until_quote(bytes);
+        if after.is_some() {
+            self.at = At::Nested(depth);
+        }
+        after.unwrap_or(b"")
+    }
+
+    fn nested<'a>(&mut self, bytes: &'a [u8], depth: u32) -> &'a [u8] {
+        let mark = bytes.iter().position(|b| matches!(b, b'"' | b'{' | b'[' | b'}' | b']'));
+        let Some((byte, after)) = mark.and_then(|at| bytes.get(at..)).and_then(|rest| rest.split_first())
+        else {
+            return b"";
+        };
+        self.at = match byte {
+            b'"' => At::Inner(depth),
+            b'{' | b'[' => At::Nested(depth.saturating_add(1)),
+            _ if depth <= 1 => At::Between,
+            _ => At::Nested(depth - 1),
+        };
+        after
+    }
+
+    /// A field whose value is a string is over.
+    fn string(&mut self) {
+        let text = std::mem::take(&mut self.token);
+        if self.is(b"model") && text.len() < TOKEN_MAX {
+            let quoted = [b"\"", text.as_slice(), b"\""].concat();
+            self.found.model = serde_json::from_slice(&quoted).ok();
+        } else {
+            self.other(false);
+        }
+    }
+
+    /// A field with another value is over, or its nested value begins.
+    fn value(&mut self) {
+        let word = std::mem::take(&mut self.token);
+        if self.is(b"stream") {
+            self.found.stream = word == b"true";
+        } else if self.is(b"max_tokens") {
+            let number = serde_json::from_slice::<Value>(&word).ok().and_then(|v| v.as_u64()).unwrap_or(0);
+            self.found.max_tokens = u32::try_from(number).unwrap_or(u32::MAX);
+        } else {
+            self.other(word == b"null");
+        }
+    }
+
+    /// Tools and thinking, whose blocks cannot be resumed.
+    fn other(&mut self, null: bool) {
+        let fixes = [&b"tools"[..], b"mcp_servers", b"thinking"].iter().any(|name| self.is(name));
+        self.fixed |= fixes && !null;
+    }
+
+    fn is(&self, name: &[u8]) -> bool {
+        if !self.name.contains(&b'\\') {
+            return self.name == name;
+        }
+        let quoted = [b"\"", self.name.as_slice(), b"\""].concat();
+        serde_json::from_slice::<String>(&quoted).is_ok_and(|text| text.as_bytes() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The same with a parser of everything.
+    fn slowly(body: &[u8]) -> Peek {
+        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return Peek::default() };
+        let number = fields.get("max_tokens").and_then(Value::as_u64).unwrap_or(0);
+        let is_set = |name: &str| fields.get(name).is_some_and(|v| !v.is_null());
+        Peek {
+            model: fields.get("model").and_then(|v| v.as_str().map(str::to_owned)),
+            stream: fields.get("stream") == Some(&Value::Bool(true)),
+            max_tokens: u32::try_from(number).unwrap_or(u32::MAX),
+            est_input: u32::try_from(body.len() / 4).unwrap(),
+            resumable: !["tools", "mcp_servers", "thinking"].into_iter().any(is_set),
+        }
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            any::<f32>().prop_map(Value::from),
+            "(?s).{0,20}".prop_map(Value::from),
+            Just(Value::from("{\"}[\\\"")),
+        ];
+        leaf.prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map(".{0,6}", inner, 0..4).prop_map(|m| Value::from_iter(m)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn reads_as_a_parser_does_in_any_pieces(
+            known in proptest::collection::btree_map(
+                prop_oneof!["model|stream|max_tokens|tools|thinking|mcp_servers|messages", ".{0,8}"], value(), 0..6),
+            cuts in proptest::collection::vec(1_usize..40, 1..20),
+            pretty in any::<bool>(),
+        ) {
+            let object = Value::from_iter(known);
+            let body = if pretty { serde_json::to_vec_pretty(&object) } else { serde_json::to_vec(&object) }.unwrap();
+            let (mut scan, mut rest) = (Scan::new(), body.as_slice());
+            for cut in cuts.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (piece, after) = rest.split_at((*cut).min(rest.len()));
+                scan.push(piece);
+                rest = after;
+            }
+            prop_assert_eq!(scan.finish(), slowly(&body));
+        }
+
+        #[test]
+        fn total_and_small(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut scan = Scan::new();
+            scan.push(b"{\"model\":\"");
+            scan.push(&bytes);
+            prop_assert!(scan.token.len() <= TOKEN_MAX && scan.name.len() <= TOKEN_MAX);
+            let _any = scan.finish();
+        }
+    }
+
+    #[test]
+    fn escapes_blanks_and_ends() {
+        for (body, model) in [
+            (r#"{"mod\u0065l":"a\"b","stream" : true }"#, Some("a\"b")),
+            (" \n{\"model\"\t:\n\"x\"}\r\n", Some("x")),
+            (r#"{"a":{"model":"inner"},"model":"outer"}"#, Some("outer")),
+            (r#"{"model":"x"} x"#, None),
+            (r#"{"model":"x"#, None),
+            (r#"{"model":["x"]}"#, None),
+        ] {
+            let mut scan = Scan::new();
+            body.bytes().for_each(|b| scan.push(&[b]));
+            assert_eq!(scan.finish().model.as_deref(), model, "{body}");
+        }
+    }
+}
