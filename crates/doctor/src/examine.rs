@@ -107,7 +107,10 @@ fn words(probes: &[Probe]) -> &'static str {
         Some(What::Lookup | What::LookupTwice) => "asking resolvers",
         Some(What::Connect | What::Addresses | What::Series | What::Silence | What::Host) => "connecting",
         Some(What::Handshake | What::Hello | What::Http2 | What::Issuer) => "TLS",
-        Some(What::Tunnel) => "the proxy",
-        Some(What::Keyless | What::Plain | What::Upload | What::Idle) | None => "asking",
+        Some(What::Tunnel | What::Proxies) => "the proxy",
+        Some(
+            What::Free | What::Paths | What::Reuse | What::Keyless | What::Plain | What::Upload | What::Idle,
+        )
+        | None => "asking",
     }
 }

@@ -1,6 +1,6 @@
 //! What this machine itself says: variables, credentials, files.
 
-use clearline_model::{Cause, ConfigFault, Failure, Stage};
+use clearline_model::{Cause, ConfigFault, Failure};
 
 use super::{Found, Rule};
 use crate::evidence::Evidence;
@@ -16,7 +16,6 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { cause: Cause::AuthMalformedKey, judge: |e| credential(e, "malformed") },
     Rule { cause: Cause::AuthWrongProviderKey, judge: |e| credential(e, "other-provider") },
     Rule { cause: Cause::AuthConflicting, judge: conflicting },
-    Rule { cause: Cause::ProxyConflictingSettings, judge: conflicting_proxies },
     Rule { cause: Cause::ClockSkew, judge: skew },
 ];
 
@@ -54,16 +53,6 @@ fn credential(evidence: &Evidence, shape: &str) -> Option<Found> {
 fn conflicting(evidence: &Evidence) -> Option<Found> {
     let (fact, _) = evidence.state("credential.second")?;
     Some(Found::contributing(fact))
-}
-
-/// The same proxy variable in both cases, with different values.
-fn conflicting_proxies(evidence: &Evidence) -> Option<Found> {
-    let (fact, _) = evidence.state("proxy.both-cases")?;
-    Some(if evidence.end().is_some_and(|(f, _)| f.stage == Stage::Tunnel) {
-        Found::contributing(fact)
-    } else {
-        Found::information(fact)
-    })
 }
 
 /// The server's clock is more than five minutes away from this machine's.

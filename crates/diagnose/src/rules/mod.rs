@@ -3,7 +3,10 @@
 mod config;
 mod dns;
 mod edge;
+mod gateway;
+mod http;
 mod proxy;
+mod stream;
 mod tcp;
 mod tls;
 
@@ -17,7 +20,18 @@ pub(crate) type Planner = fn(&Goal, &Evidence) -> Vec<Probe>;
 
 /// The first step, and then a planner for each layer.
 pub(crate) const fn planners() -> &'static [Planner] {
-    &[first, dns::plan, tcp::plan, proxy::plan, tls::plan, tls::large_plan]
+    &[
+        first,
+        dns::plan,
+        tcp::plan,
+        proxy::plan,
+        tls::plan,
+        tls::large_plan,
+        edge::plan,
+        gateway::plan,
+        http::plan,
+        stream::plan,
+    ]
 }
 
 /// How often every address is tried on a path that works: enough to see one fault in five.
@@ -28,8 +42,10 @@ fn first(goal: &Goal, _: &Evidence) -> Vec<Probe> {
     const LIMIT: Dur = Dur::secs(5);
     let mut all = vec![Probe::new(What::Reference, goal.path(), LIMIT, &[])];
     all.push(Probe::new(What::Host, Path::default(), LIMIT, &[]).background());
+    all.extend(http::background(goal));
     let is_name = goal.host.parse::<std::net::IpAddr>().is_err() && !goal.is_loopback;
     if goal.proxy.is_some() {
+        all.extend(proxy::background(goal));
         return all;
     }
     // Less than the reference client waits for an address: by its end it is known which others do not answer.
@@ -106,7 +122,19 @@ impl Found {
 
 /// All rules, in the order in which their findings would have to be fixed.
 pub(crate) fn all() -> impl Iterator<Item = &'static Rule> {
-    [config::RULES, dns::RULES, tcp::RULES, proxy::RULES, tls::RULES, edge::RULES].into_iter().flatten()
+    [
+        config::RULES,
+        dns::RULES,
+        tcp::RULES,
+        proxy::RULES,
+        tls::RULES,
+        http::RULES,
+        gateway::RULES,
+        edge::RULES,
+        stream::RULES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// What the rules find.
