@@ -38,6 +38,18 @@ fn suppress(findings: &mut Vec<Finding>) {
     let roots: Vec<Cause> = findings.iter().filter(|f| f.role == Role::Root).map(|f| f.cause).collect();
     let hidden: BTreeSet<Cause> = roots.iter().flat_map(|root| explained(*root)).collect();
     findings.retain(|f| !hidden.contains(&f.cause));
+    // A portal closes the port to everybody until somebody logs in; a network that needs its proxy does the same.
+    if roots.contains(&Cause::EdgeCaptivePortal)
+        || roots.contains(&Cause::ProxyRequired)
+        || roots.contains(&Cause::ProxyNoProxyTooBroad)
+    {
+        findings.retain(|f| {
+            !matches!(
+                f.cause,
+                Cause::TcpPortBlocked | Cause::TcpFiltered | Cause::TcpTimeout | Cause::TcpRefused
+            )
+        });
+    }
     // Two names for the end of one call: the rule's is the stronger one.
     let ends: Vec<Cause> = findings.iter().filter(|f| f.role == Role::Root).map(|f| f.cause).collect();
     if ends.contains(&Cause::AuthMissing) || ends.contains(&Cause::AuthMalformedKey) {

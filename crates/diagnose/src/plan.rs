@@ -39,6 +39,8 @@ pub struct Goal {
     pub no_call: bool,
     /// Slow tests are wanted.
     pub deep: bool,
+    /// The size of the body that the call is made with, bytes, where it is not the doctor's own.
+    pub body: Option<u64>,
 }
 
 impl Goal {
@@ -101,6 +103,14 @@ pub enum What {
     Upload,
     /// The proxy asked for a tunnel, without a handshake behind it.
     Tunnel,
+    /// The proxies of this network and those that are set here and not used, each asked for a tunnel.
+    Proxies,
+    /// Free requests over one connection, one after the other, for as long as the limit allows.
+    Free,
+    /// The target's API under the paths that gateways use.
+    Paths,
+    /// A request over a connection that was left silent for a while after another.
+    Reuse,
     /// The issuer of a certificate, fetched from where the certificate says it lies.
     Issuer,
     /// The neighbours, routes, links and filters of this machine.

@@ -147,8 +147,17 @@ fn moved(path: &Path) -> Path {
 }
 
 fn seen(seen: Seen) -> Seen {
-    let Seen::Addresses(all) = seen else { return seen };
-    Seen::Addresses(all.into_iter().map(shift).collect())
+    match seen {
+        Seen::Addresses(all) => Seen::Addresses(all.into_iter().map(shift).collect()),
+        Seen::State(name, says) => Seen::State(name, Foreign::new(&words(says.raw()))),
+        other @ (Seen::Connected
+        | Seen::Tunnelled(_)
+        | Seen::Handshake { .. }
+        | Seen::Shown(_)
+        | Seen::Head { .. }
+        | Seen::Complete
+        | Seen::Paced(_)) => other,
+    }
 }
 
 /// The same for the addresses and networks in a text.

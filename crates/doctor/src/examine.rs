@@ -109,7 +109,10 @@ fn words(probes: &[Probe]) -> &'static str {
             "connecting"
         }
         Some(What::Handshake | What::Hello | What::Http2 | What::Issuer | What::Dated) => "TLS",
-        Some(What::Tunnel) => "the proxy",
-        Some(What::Keyless | What::Plain | What::Upload | What::Idle) | None => "asking",
+        Some(What::Tunnel | What::Proxies) => "the proxy",
+        Some(
+            What::Free | What::Paths | What::Reuse | What::Keyless | What::Plain | What::Upload | What::Idle,
+        )
+        | None => "asking",
     }
 }

@@ -6,6 +6,7 @@ mod clients;
 mod collect;
 mod examine;
 mod probe;
+mod proxies;
 mod world;
 
 pub use collect::{Settings, collect};

@@ -75,6 +75,7 @@ impl World {
             only_target: options.only_target,
             no_call: options.no_call,
             deep: options.deep,
+            body: options.body.as_ref().map(|b| u64::try_from(b.len()).unwrap_or(u64::MAX)),
         };
         Self { goal, target, settings, options, fence, begun: Instant::now() }
     }
@@ -88,11 +89,12 @@ impl World {
         self.begun.elapsed().into()
     }
 
-    /// The proxy on a path.
-    pub(crate) fn proxy_of(&self, path: &Path) -> Option<&Proxy> {
-        match path.route {
-            Some(Route::Proxy(_)) => self.settings.proxy(),
-            Some(Route::Direct) | None => None,
+    /// The proxy on a path: the one in use with its credentials, or another one without.
+    pub(crate) fn proxy_of(&self, path: &Path) -> Option<Via<'_>> {
+        let Some(Route::Proxy(url)) = &path.route else { return None };
+        match self.settings.proxy() {
+            Some(own) if shown(own) == *url => Some(Via::Own(own)),
+            Some(_) | None => clearline_net::parse_proxy(url).ok().map(Via::Other),
         }
     }
 
@@ -191,6 +193,25 @@ impl World {
     pub(crate) const fn limits(probe: &Probe) -> clearline_net::Limits {
         let limit = probe.limit;
         clearline_net::Limits { resolve: limit, connect: limit, tunnel: limit, handshake: limit }
+    }
+}
+
+/// A proxy on the way.
+pub(crate) enum Via<'a> {
+    /// The reference client's.
+    Own(&'a Proxy),
+    /// Another one.
+    Other(Proxy),
+}
+
+impl std::ops::Deref for Via<'_> {
+    type Target = Proxy;
+
+    fn deref(&self) -> &Proxy {
+        match self {
+            Self::Own(proxy) => proxy,
+            Self::Other(proxy) => proxy,
+        }
     }
 }
 

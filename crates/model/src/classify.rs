@@ -205,6 +205,7 @@ const fn answered(status: u16, kind: ErrorKind, origin: Origin) -> Cause {
         ErrorKind::Blocked => Cause::EdgeWafBlocked,
         ErrorKind::Portal => Cause::EdgeCaptivePortal,
         ErrorKind::WebFilter => Cause::EdgeWebFilter,
+        ErrorKind::Mesh => Cause::GatewayMeshUnavailable,
         ErrorKind::AwsCredentials => Cause::CloudAwsCredentials,
         ErrorKind::AwsAccess => Cause::CloudAwsAccessDenied,
         ErrorKind::AwsModel => Cause::CloudAwsModelInvalid,

@@ -210,6 +210,8 @@ pub enum ErrorKind {
     Portal,
     /// A company's web filter.
     WebFilter,
+    /// A service mesh's own answer.
+    Mesh,
     /// AWS credentials.
     AwsCredentials,
     /// AWS access.

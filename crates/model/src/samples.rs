@@ -9,7 +9,7 @@ const STATUSES: [u16; 17] =
     [400, 401, 402, 403, 404, 405, 407, 408, 413, 429, 500, 502, 503, 504, 522, 529, 302];
 
 /// Kinds of errors that servers name.
-const KINDS: [ErrorKind; 38] = [
+const KINDS: [ErrorKind; 39] = [
     ErrorKind::None,
     ErrorKind::InvalidRequest,
     ErrorKind::VersionHeader,
@@ -45,6 +45,7 @@ const KINDS: [ErrorKind; 38] = [
     ErrorKind::Blocked,
     ErrorKind::Portal,
     ErrorKind::WebFilter,
+    ErrorKind::Mesh,
     ErrorKind::AwsCredentials,
     ErrorKind::AwsAccess,
     ErrorKind::GcpQuota,

@@ -63,6 +63,14 @@ impl Proxy {
         }
     }
 
+    /// Whether credentials are set for it.
+    #[must_use]
+    pub const fn has_credentials(&self) -> bool {
+        match self {
+            Self::Http { auth, .. } | Self::Socks5 { auth, .. } => auth.is_some(),
+        }
+    }
+
     /// The value of `Proxy-Authorization`, for an HTTP proxy with credentials.
     pub(crate) fn basic(&self) -> Option<Secret> {
         let Self::Http { auth: Some(auth), .. } = self else { return None };
@@ -183,6 +191,28 @@ impl ProxyEnv {
             direct: entries().filter_map(direct).collect(),
             all_direct: entries().any(|e| e == "*"),
         })
+    }
+
+    /// As httpx uses it: a SOCKS proxy looks names up itself, however it is written.
+    #[must_use]
+    pub fn with_remote_names(mut self) -> Self {
+        for proxy in [&mut self.http, &mut self.https, &mut self.all].into_iter().flatten() {
+            if let Proxy::Socks5 { remote_dns, .. } = proxy {
+                *remote_dns = true;
+            }
+        }
+        self
+    }
+
+    /// The proxy that a URL would take if `NO_PROXY` did not exclude it; nothing where it is not excluded.
+    #[must_use]
+    pub fn excluded(&self, scheme: &str, host: &str, port: u16) -> Option<&Proxy> {
+        let own = match scheme {
+            "http" => self.http.as_ref(),
+            "https" => self.https.as_ref(),
+            _ => None,
+        };
+        own.or(self.all.as_ref()).filter(|_| self.for_url(scheme, host, port).is_none())
     }
 
     /// The proxy for a URL; nothing when the call goes straight there.

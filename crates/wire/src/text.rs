@@ -96,6 +96,11 @@ const PAGES: &[(&str, K)] = &[
     ("netskope", K::WebFilter),
     ("umbrella.com", K::WebFilter),
     ("web page blocked", K::WebFilter),
+    // Envoy's own answers (envoyproxy/envoy, source/common/http/utility.cc and source/common/router), and Linkerd's.
+    ("upstream connect error or disconnect/reset before headers", K::Mesh),
+    ("no healthy upstream", K::Mesh),
+    ("upstream request timeout", K::Mesh),
+    ("client is not authorized to connect to", K::Mesh),
     // Pages of captive portals (unverified); `WISPAccessGatewayParam` is from the WISPr drafts.
     ("wispaccessgatewayparam", K::Portal),
     ("captive portal", K::Portal),

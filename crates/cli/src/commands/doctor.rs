@@ -28,6 +28,12 @@ pub(crate) struct Doctor {
     /// The model of that call
     #[arg(long, value_name = "NAME", default_value = "claude-haiku-5-5")]
     model: String,
+    /// Makes the call with this body instead of its own smallest one
+    #[arg(long, value_name = "FILE")]
+    body: Option<PathBuf>,
+    /// Adds a header to the calls with the credential, as curl does: 'Name: value' sets it, 'Name:' leaves it out
+    #[arg(long = "header", value_name = "HEADER", value_parser = header)]
+    headers: Vec<(String, Option<String>)>,
     /// Makes the slow tests too: minutes instead of seconds
     #[arg(long)]
     deep: bool,
@@ -55,15 +61,18 @@ pub(crate) struct Doctor {
 }
 
 impl Doctor {
-    fn options(&self) -> Options {
-        Options {
+    fn options(&self) -> Result<Options, Failure> {
+        let read = |file: &PathBuf| {
+            std::fs::read(file).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))
+        };
+        Ok(Options {
             only_target: self.only_target,
             no_call: self.no_call,
             deep: self.deep,
             model: self.model.clone(),
-            body: None,
-            headers: Vec::new(),
-        }
+            body: self.body.as_ref().map(read).transpose()?,
+            headers: self.headers.clone(),
+        })
     }
 
     /// Looks and probes.
@@ -73,7 +82,7 @@ impl Doctor {
             Ok(settings) => {
                 let fence =
                     Fence::parse(setup::variable("CLEARLINE_FENCE").as_deref()).map_err(Failure::usage)?;
-                let world = World::new(settings, self.options(), fence);
+                let world = World::new(settings, self.options()?, fence);
                 if self.plan {
                     return Ok(Seen::Plan(Box::new(world.goal)));
                 }
@@ -122,6 +131,17 @@ impl Doctor {
         }
         Ok(code(&verdict))
     }
+}
+
+/// A header as curl writes it.
+fn header(text: &str) -> Result<(String, Option<String>), String> {
+    let (name, value) = text.split_once(':').ok_or("write 'Name: value', or 'Name:' to leave it out")?;
+    let (name, value) = (name.trim(), value.trim());
+    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    if !is_name || value.bytes().any(|b| b.is_ascii_control()) {
+        return Err("a header's name or value has characters that do not belong".to_owned());
+    }
+    Ok((name.to_owned(), Some(value.to_owned()).filter(|v| !v.is_empty())))
 }
 
 /// What came of looking.

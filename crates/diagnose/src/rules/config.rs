@@ -17,7 +17,6 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { cause: Cause::AuthWrongProviderKey, judge: |e| credential(e, "other-provider") },
     Rule { cause: Cause::AuthWrongKind, judge: wrong_kind },
     Rule { cause: Cause::AuthConflicting, judge: conflicting },
-    Rule { cause: Cause::ProxyConflictingSettings, judge: conflicting_proxies },
     Rule { cause: Cause::ConfigFdLimit, judge: descriptors },
 ];
 
@@ -105,14 +104,4 @@ fn descriptors(evidence: &Evidence) -> Option<Found> {
 fn conflicting(evidence: &Evidence) -> Option<Found> {
     let (fact, _) = evidence.state("credential.second")?;
     Some(Found::contributing(fact))
-}
-
-/// The same proxy variable in both cases, with different values.
-fn conflicting_proxies(evidence: &Evidence) -> Option<Found> {
-    let (fact, _) = evidence.state("proxy.both-cases")?;
-    Some(if evidence.end().is_some_and(|(f, _)| f.stage == Stage::Tunnel) {
-        Found::contributing(fact)
-    } else {
-        Found::information(fact)
-    })
 }

@@ -5,9 +5,12 @@ mod clock;
 mod config;
 mod dns;
 mod edge;
+mod gateway;
+mod http;
 mod net;
 mod origin;
 mod proxy;
+mod stream;
 mod tcp;
 mod tls;
 
@@ -21,7 +24,20 @@ pub(crate) type Planner = fn(&Goal, &Evidence) -> Vec<Probe>;
 
 /// The first step, and then a planner for each layer.
 pub(crate) const fn planners() -> &'static [Planner] {
-    &[first, dns::plan, net::plan, clock::plan, tcp::plan, proxy::plan, tls::plan, tls::large_plan]
+    &[
+        first,
+        dns::plan,
+        net::plan,
+        clock::plan,
+        tcp::plan,
+        proxy::plan,
+        tls::plan,
+        tls::large_plan,
+        edge::plan,
+        gateway::plan,
+        http::plan,
+        stream::plan,
+    ]
 }
 
 /// How often every address is tried on a path that works: enough to see one fault in five.
@@ -32,8 +48,10 @@ fn first(goal: &Goal, _: &Evidence) -> Vec<Probe> {
     const LIMIT: Dur = Dur::secs(5);
     let mut all = vec![Probe::new(What::Reference, goal.path(), LIMIT, &[])];
     all.push(Probe::new(What::Host, Path::default(), LIMIT, &[]).background());
+    all.extend(http::background(goal));
     let is_name = goal.host.parse::<std::net::IpAddr>().is_err() && !goal.is_loopback;
     if goal.proxy.is_some() {
+        all.extend(proxy::background(goal));
         return all;
     }
     // Less than the reference client waits for an address: by its end it is known which others do not answer.
@@ -110,7 +128,18 @@ impl Found {
 
 /// All rules, in the order in which their findings would have to be fixed.
 pub(crate) fn all() -> impl Iterator<Item = &'static Rule> {
-    let own = [config::RULES, clock::RULES, net::RULES, tcp::RULES, proxy::RULES, tls::RULES, edge::RULES];
+    let own = [
+        config::RULES,
+        clock::RULES,
+        net::RULES,
+        tcp::RULES,
+        proxy::RULES,
+        tls::RULES,
+        http::RULES,
+        gateway::RULES,
+        edge::RULES,
+        stream::RULES,
+    ];
     dns::rules().chain(own.into_iter().flatten())
 }
 

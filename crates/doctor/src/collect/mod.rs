@@ -16,6 +16,7 @@ pub struct Settings {
     pub(crate) target: Target,
     pub(crate) is_default: bool,
     pub(crate) proxies: ProxyEnv,
+    pub(crate) candidates: Vec<crate::proxies::Candidate>,
     pub(crate) credential: Option<Secret>,
     pub(crate) ca_file: Option<PathBuf>,
     /// The files of clients whose own settings are present, by client.
@@ -92,17 +93,21 @@ pub fn collect(
     for name in ROUTES.iter().filter(|name| set(name).is_some_and(|v| v != "0")) {
         facts.push(state("route-switch", name));
     }
-    proxy_facts(&set, &mut facts);
+    crate::proxies::contradictions(&set, &mut facts);
     let resolvers = system::facts(&target.host, &set, &mut facts);
     let proxies = match ProxyEnv::from_lookup(lookup) {
-        Ok(proxies) => proxies,
+        Ok(proxies) => proxies.with_remote_names(),
         Err(fault) => return (facts, Err(fault)),
     };
+    let candidates = crate::proxies::look(&set, &target, &proxies, &mut facts);
+    let timeout = set("API_TIMEOUT_MS").and_then(|v| v.parse::<u64>().ok());
+    facts.extend(timeout.map(|ms| state("client.timeout-ms", &ms.to_string())));
     let path = |name: &str| set(name).map(PathBuf::from);
     let settings = Settings {
         target,
         is_default: configured.is_none(),
         proxies,
+        candidates,
         credential,
         ca_file: path("SSL_CERT_FILE"),
         client_files: CLIENT_FILES.iter().filter_map(|(name, client)| Some((*client, path(name)?))).collect(),
@@ -112,19 +117,4 @@ pub fn collect(
         controls: CONTROLS.map(str::to_owned).to_vec(),
     };
     (facts, Ok(settings))
-}
-
-fn proxy_facts(set: Environment<'_>, facts: &mut Vec<Fact>) {
-    for name in ["https_proxy", "http_proxy", "all_proxy", "no_proxy"] {
-        let (lower, upper) = (set(name), set(&name.to_ascii_uppercase()));
-        if let (Some(lower), Some(upper)) = (&lower, &upper)
-            && lower != upper
-        {
-            facts.push(state("proxy.both-cases", name));
-        }
-        let has_user = |v: &Option<String>| v.as_deref().is_some_and(|v| v.contains('@'));
-        if name != "no_proxy" && (has_user(&lower) || has_user(&upper)) {
-            facts.push(state("proxy.credentials", name));
-        }
-    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use clearline_diagnose::Probe;
-use clearline_model::{Dur, Fact, Failure, Foreign, Framing, Path, Seen, Sent, Stage};
+use clearline_model::{Dur, ErrorKind, Fact, Failure, Foreign, Framing, Path, Seen, Sent, Stage};
 use clearline_net::{Conn, Fault, Route, Scheme, SendLimits};
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Full};
@@ -15,7 +15,7 @@ use crate::world::{World, wall};
 /// The most of an answer that is read, bytes.
 pub(super) const BODY_MAX: usize = 256 << 10;
 /// The headers that say who answered.
-const TELLING: [&str; 12] = [
+const TELLING: [&str; 14] = [
     "request-id",
     "server",
     "via",
@@ -23,12 +23,17 @@ const TELLING: [&str; 12] = [
     "cf-mitigated",
     "date",
     "location",
+    "content-encoding",
+    "allow",
     "content-type",
     "retry-after",
     "x-cache",
     "x-squid-error",
     "proxy-status",
 ];
+
+/// Families of such headers: limits, and what Envoy adds.
+const TELLING_FAMILIES: [&str; 3] = ["anthropic-ratelimit-", "x-ratelimit-", "x-envoy-"];
 
 /// An answer, read to its end or to [`BODY_MAX`].
 pub(super) struct Answer {
@@ -116,13 +121,14 @@ fn own_headers(headers: &mut HeaderMap, own: &[(String, Option<String>)]) {
 
 /// The head of an answer, with the headers that say who answered.
 pub(super) fn head(status: u16, headers: &HeaderMap) -> Seen {
-    let shown = TELLING
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), Foreign::from_bytes(headers.get(*name)?.as_bytes()))));
-    Seen::Head { status, headers: shown.collect() }
+    let shown = |name: &str| Some((name.to_owned(), Foreign::from_bytes(headers.get(name)?.as_bytes())));
+    let families = headers.keys().map(http::HeaderName::as_str);
+    let families = families.filter(|n| TELLING_FAMILIES.iter().any(|family| n.starts_with(family)));
+    let names = TELLING.into_iter().chain(families).take(32);
+    Seen::Head { status, headers: names.filter_map(shown).collect() }
 }
 
-/// What an error answer says.
+/// What an answer that is no success says.
 pub(super) fn answered(answer: &Answer) -> Failure {
     let error = clearline_wire::parse_error(answer.status, &answer.headers, &answer.body);
     Failure::Status(answer.status, error.kind, error.origin)
@@ -150,14 +156,16 @@ pub(super) async fn ask_without_key(
     conn: &mut Conn,
     limit: Dur,
 ) -> (Vec<Fact>, bool) {
+    let own = world.target.path("/v1/messages");
     let Some(request) = request(world, Method::GET, "/v1/messages", false, None) else {
         return (Vec::new(), true);
     };
     let begun = Instant::now();
     match ask(conn, request, limit).await {
         Ok(answer) => {
-            let saw = reached(&answer);
-            (facts_of(world, path, &answer, saw, begun.elapsed().into()), true)
+            let mut facts = facts_of(world, path, &answer, reached(&answer), begun.elapsed().into());
+            facts.extend(redirected(world, path, (answer.status, &answer.headers), &own));
+            (facts, answer.broke.is_none())
         }
         // The reference client's own request meets the same, unless it has no key to send; then this is where it ends.
         Err(fault) => {
@@ -169,40 +177,133 @@ pub(super) async fn ask_without_key(
     }
 }
 
+/// Where a redirect leads: back to itself, to another path of the target, to the same place over TLS, or elsewhere. None is
+/// followed: a credential would go with it.
+pub(super) fn redirected(
+    world: &World,
+    path: &Path,
+    (status, headers): (u16, &HeaderMap),
+    own: &str,
+) -> Option<Fact> {
+    let location = headers.get("location").filter(|_| (300..400).contains(&status))?.to_str().ok()?;
+    let target = &world.target;
+    let word = match location.parse::<http::Uri>().ok()? {
+        to if to.authority().is_none() && to.path_and_query().is_some_and(|p| p == own) => "itself",
+        to if to.authority().is_none() => "another-path",
+        to => {
+            let same_host = to.host().is_some_and(|h| h.eq_ignore_ascii_case(&target.host));
+            let default = if to.scheme_str() == Some("http") { 80 } else { 443 };
+            let same_port = to.port_u16().unwrap_or(default) == target.port;
+            let same_path = to.path_and_query().is_some_and(|p| p == own);
+            match (same_host, same_port && to.scheme_str() == Some(target.scheme.word()), same_path) {
+                (true, true, true) => "itself",
+                (true, true, false) => "another-path",
+                (true, false, _) => "another-scheme",
+                (false, ..) => "elsewhere",
+            }
+        }
+    };
+    Some(world.said(&Path { client: None, ..path.clone() }, Stage::Head, "redirect", word))
+}
+
 /// Whether it was the API that answered.
-fn reached(answer: &Answer) -> Result<Seen, Failure> {
+pub(super) fn reached(answer: &Answer) -> Result<Seen, Failure> {
     let is_api = answer.status == 405
         || answer.headers.contains_key("request-id")
         || clearline_wire::is_api_shape(&answer.body);
     match answer.status {
         _ if is_api => Ok(head(answer.status, &answer.headers)),
-        200..=299 => Err(Failure::Framing(Framing::NotMessage)),
-        300..=399 => Err(Failure::Framing(Framing::Redirect)),
+        200..=399 => Err(no_answer(answer)),
         _ => Err(answered(answer)),
+    }
+}
+
+/// What an answer is whose status says that all is well, or that it lies elsewhere, and that is nothing of the API's: a page
+/// that says who sent it, or another thing.
+pub(super) fn no_answer(answer: &Answer) -> Failure {
+    let says = answered(answer);
+    if matches!(says, Failure::Status(_, kind, _) if is_page(kind)) {
+        return says;
+    }
+    let framing = if (300..400).contains(&answer.status) {
+        Framing::Redirect
+    } else if answer.body.trim_ascii().is_empty() {
+        Framing::Empty
+    } else if is_misnamed(&answer.headers, &answer.body) {
+        Framing::Encoding
+    } else {
+        Framing::NotMessage
+    };
+    Failure::Framing(framing)
+}
+
+/// Kinds that a page is known by, whatever its status.
+const fn is_page(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Region
+            | ErrorKind::Challenge
+            | ErrorKind::Blocked
+            | ErrorKind::Portal
+            | ErrorKind::WebFilter
+            | ErrorKind::Mesh
+    )
+}
+
+/// Whether a body is not in the encoding that its header names: the first bytes of gzip (RFC 1952), Zstandard (RFC 8878) and
+/// zlib (RFC 1950); readable text is in none.
+pub(super) fn is_misnamed(headers: &HeaderMap, body: &[u8]) -> bool {
+    let named = headers.get("content-encoding").and_then(|v| v.to_str().ok()).unwrap_or("identity");
+    let is_text = || {
+        let start = body.trim_ascii_start();
+        [&b"{"[..], b"[", b"<", b"event:", b"data:", b":"].iter().any(|t| start.starts_with(t))
+    };
+    match named.trim().to_ascii_lowercase().as_str() {
+        _ if body.is_empty() => false,
+        "gzip" | "x-gzip" => !body.starts_with(&[0x1F, 0x8B]),
+        "zstd" => !body.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]),
+        "deflate" | "br" => is_text(),
+        "identity" | "" => body.starts_with(&[0x1F, 0x8B]) || body.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]),
+        _ => false,
     }
 }
 
 /// `GET /v1/models` with the key; says whether it was answered well.
 pub(super) async fn models(world: &World, path: &Path, conn: &mut Conn, limit: Dur) -> (Vec<Fact>, bool) {
-    let Some(request) = request(world, Method::GET, "/v1/models?limit=1", true, None) else {
+    let Some(request) = request(world, Method::GET, MODELS, true, None) else {
         return (Vec::new(), false);
     };
     let begun = Instant::now();
     match ask(conn, request, limit).await {
         Ok(answer) => {
-            let saw = match (answer.status, &answer.broke) {
-                (200..=299, Some(fault)) => Err(fault.failure),
-                (200..=299, None) if is_list(&answer.body) => Ok(head(answer.status, &answer.headers)),
-                (200..=299, None) => Err(Failure::Framing(Framing::NotMessage)),
-                (300..=399, _) => Err(Failure::Framing(Framing::Redirect)),
-                // A gateway need not know this path; the call itself decides.
-                (404 | 405 | 501, _) if !world.goal.is_default => return (Vec::new(), true),
-                _ => Err(answered(&answer)),
-            };
+            let saw = listed(&answer);
+            // A gateway need not know this path; the call itself decides.
+            let decides = world.goal.is_default
+                || matches!(saw, Err(Failure::Status(401 | 403 | 429, ..)))
+                || answer.status >= 500;
+            if saw.is_err() && !decides {
+                return (Vec::new(), true);
+            }
             let well = saw.is_ok();
-            (facts_of(world, path, &answer, saw, begun.elapsed().into()), well)
+            let mut facts = facts_of(world, path, &answer, saw, begun.elapsed().into());
+            let own = world.target.path(MODELS);
+            facts.extend(redirected(world, path, (answer.status, &answer.headers), &own));
+            (facts, well)
         }
         Err(fault) => (vec![world.fault(path, &fault, begun.elapsed().into())], false),
+    }
+}
+
+/// The free request that a key is needed for.
+pub(super) const MODELS: &str = "/v1/models?limit=1";
+
+/// Whether an answer is the API's list of models.
+pub(super) fn listed(answer: &Answer) -> Result<Seen, Failure> {
+    match (answer.status, &answer.broke) {
+        (200..=299, Some(fault)) => Err(fault.failure),
+        (200..=299, None) if is_list(&answer.body) => Ok(head(answer.status, &answer.headers)),
+        (200..=399, None) => Err(no_answer(answer)),
+        _ => Err(answered(answer)),
     }
 }
 
@@ -225,7 +326,8 @@ pub(super) async fn open(world: &World, probe: &Probe) -> Result<Conn, Box<Fact>
     let (_, tls) = world.reference_tls().map_err(wrap)?;
     let target = world.target_of(&probe.path);
     let addrs: Vec<_> = world.address_of(&probe.path).into_iter().collect();
-    let route = Route { target: &target, proxy: world.proxy_of(&probe.path), tls: Arc::clone(&tls) };
+    let via = world.proxy_of(&probe.path);
+    let route = Route { target: &target, proxy: via.as_deref(), tls: Arc::clone(&tls) };
     clearline_net::open(&world.fence, route, &addrs, &World::limits(probe), &mut |_, _| ())
         .await
         .map_err(wrap)
@@ -262,7 +364,8 @@ pub(super) async fn plain(world: &World, probe: &Probe) -> Vec<Fact> {
         Ok(conn) => conn,
         Err(fault) => return vec![world.fault(&path, &fault, begun.elapsed().into())],
     };
-    let request = Request::builder().uri("/").header("host", target.authority()).body(Full::default());
+    let request =
+        Request::builder().uri("/generate_204").header("host", target.authority()).body(Full::default());
     let Ok(request) = request else { return Vec::new() };
     match ask(&mut conn, request, probe.limit).await {
         Ok(answer) => {
@@ -276,45 +379,4 @@ pub(super) async fn plain(world: &World, probe: &Probe) -> Vec<Fact> {
         }
         Err(fault) => vec![world.fault(&path, &fault, begun.elapsed().into())],
     }
-}
-
-/// A body of the path's size and no credential: the API refuses it for the credential, what stands before it for the size.
-pub(super) async fn upload(world: &World, probe: &Probe) -> Vec<Fact> {
-    let mut conn = match open(world, probe).await {
-        Ok(conn) => conn,
-        Err(fact) => return vec![*fact],
-    };
-    let size = usize::try_from(probe.path.body.unwrap_or(0)).unwrap_or(0);
-    let body = Bytes::from(padded(size));
-    let Some(request) = request(world, Method::POST, "/v1/messages", false, Some(body)) else {
-        return Vec::new();
-    };
-    let path = Path { credential: Some(String::new()), ..probe.path.clone() };
-    let begun = Instant::now();
-    match ask(&mut conn, request, probe.limit).await {
-        Ok(answer) => {
-            let refused_for_size = matches!(answer.status, 413 | 494);
-            let saw = if refused_for_size {
-                Err(answered(&answer))
-            } else {
-                Ok(head(answer.status, &answer.headers))
-            };
-            vec![world.fact(&path, Stage::Send, saw, (Sent::Yes, begun.elapsed().into()))]
-        }
-        Err(fault) => {
-            vec![world.fact(&path, Stage::Send, Err(fault.failure), (fault.sent, begun.elapsed().into()))]
-        }
-    }
-}
-
-/// A well-formed request of about so many bytes.
-fn padded(size: usize) -> String {
-    let body = |content: &str| {
-        serde_json::json!({
-            "model": "claude-haiku-5-5", "max_tokens": 1, "messages": [{"role": "user", "content": content}],
-        })
-        .to_string()
-    };
-    let bare = body("").len();
-    body(&"a".repeat(size.saturating_sub(bare)))
 }

@@ -6,11 +6,14 @@ mod host;
 mod http;
 mod icmp;
 mod packets;
+mod paths;
 mod proxy;
 mod reference;
+mod repeat;
 mod stream;
 mod tcp;
 mod tls;
+mod upload;
 
 use clearline_diagnose::{Probe, What};
 use clearline_model::{Fact, Stage};
@@ -21,7 +24,11 @@ use crate::world::World;
 /// Makes a probe, as often as it says.
 pub(crate) async fn run(world: &World, probe: &Probe) -> Vec<Fact> {
     // These repeat by themselves.
-    let times = 0..if matches!(probe.what, What::Addresses | What::Series) { 1 } else { probe.times.max(1) };
+    let times = 0..if matches!(probe.what, What::Addresses | What::Series | What::Free) {
+        1
+    } else {
+        probe.times.max(1)
+    };
     let all = join_all(times.map(|_| async { Box::pin(once(world, probe)).await })).await;
     all.into_iter().flatten().collect()
 }
@@ -40,13 +47,31 @@ async fn once(world: &World, probe: &Probe) -> Vec<Fact> {
         What::Issuer => tls::issuer(world, probe).await,
         What::Http2 => tls::http2(world, probe).await,
         What::Idle => tls::idle(world, probe).await,
-        What::Keyless => http::keyless(world, probe).await,
-        What::Plain => http::plain(world, probe).await,
-        What::Upload => http::upload(world, probe).await,
-        What::Tunnel => proxy::tunnel(world, probe).await,
         What::Host => host::look(world, probe),
         What::Packets => packets::leave(world, probe).await,
         What::Dated => dated::handshake(world, probe).await,
+        What::Tunnel => proxy::tunnel(world, probe).await,
+        What::Proxies => proxy::others(world, probe).await,
+        What::Keyless | What::Plain | What::Upload | What::Free | What::Paths | What::Reuse => {
+            exchange(world, probe).await
+        }
+    }
+}
+
+/// Requests.
+async fn exchange(world: &World, probe: &Probe) -> Vec<Fact> {
+    if probe.what == What::Plain {
+        http::plain(world, probe).await
+    } else if probe.what == What::Upload {
+        upload::send(world, probe).await
+    } else if probe.what == What::Free {
+        repeat::free(world, probe).await
+    } else if probe.what == What::Reuse {
+        repeat::reuse(world, probe).await
+    } else if probe.what == What::Paths {
+        paths::serve(world, probe).await
+    } else {
+        http::keyless(world, probe).await
     }
 }
 
@@ -61,11 +86,11 @@ const fn stage(what: What) -> Stage {
         What::Host => Stage::Config,
         What::Lookup | What::LookupTwice => Stage::Resolve,
         What::Connect | What::Silence | What::Addresses | What::Series | What::Packets => Stage::Connect,
-        What::Tunnel => Stage::Tunnel,
+        What::Tunnel | What::Proxies => Stage::Tunnel,
         What::Handshake | What::Hello | What::Issuer | What::Http2 | What::Idle | What::Dated => {
             Stage::Handshake
         }
         What::Upload => Stage::Send,
-        What::Reference | What::Keyless | What::Plain => Stage::Head,
+        What::Reference | What::Keyless | What::Plain | What::Free | What::Paths | What::Reuse => Stage::Head,
     }
 }

@@ -22,6 +22,9 @@ const HANDSHAKE: Dur = Dur::millis(3_500);
 /// How often the Python SDK tries again (`DEFAULT_MAX_RETRIES`).
 const RETRIES: u16 = 2;
 
+/// How long the request with the key waits where the one without it got no answer.
+const MUTE: Dur = Dur::secs(2);
+
 pub(super) async fn call(world: &World, probe: &Probe) -> Vec<Fact> {
     let mut facts = Vec::new();
     for n in 1..=RETRIES + 1 {
@@ -41,7 +44,11 @@ pub(super) async fn call(world: &World, probe: &Probe) -> Vec<Fact> {
 const fn heals(failure: Failure) -> bool {
     matches!(
         failure,
-        Failure::Reset | Failure::Eof | Failure::Rcode(2, _) | Failure::Status(408 | 409 | 500..=599, ..)
+        Failure::Reset
+            | Failure::Eof
+            | Failure::Rcode(2, _)
+            | Failure::Tunnel(500..=599)
+            | Failure::Status(408 | 409 | 500..=599, ..)
     )
 }
 
@@ -74,6 +81,9 @@ impl Call<'_> {
         let mut conn = self.open(&addrs, &tls).await?;
         let keyless = Path { client: None, credential: Some(String::new()), ..self.path.clone() };
         let (facts, alive) = http::ask_without_key(self.world, &keyless, &mut conn, self.limit).await;
+        // Who does not answer this does not answer the next one sooner.
+        let is_mute = facts.iter().any(|f| matches!(f.saw, Err(Failure::TimedOut(_))));
+        self.limit = if is_mute { self.limit.min(MUTE) } else { self.limit };
         self.facts.extend(facts);
         if self.world.settings.credential.is_none() {
             return Ok(());
@@ -154,7 +164,8 @@ impl Call<'_> {
         let connect = if addrs.is_empty() { self.limit } else { CONNECT };
         let limit = self.limit;
         let limits = clearline_net::Limits { resolve: limit, connect, tunnel: limit, handshake: HANDSHAKE };
-        let route = Route { target: &world.target, proxy: world.proxy_of(&path), tls };
+        let via = world.proxy_of(&path);
+        let route = Route { target: &world.target, proxy: via.as_deref(), tls };
         let mut stages = Vec::new();
         let opened = {
             let mut on = |stage: Stage, took: Dur| stages.push((stage, took));

@@ -8,12 +8,15 @@ use http::{HeaderMap, Method};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
-use super::http::{Answer, BODY_MAX, answered, clock, head, request};
+use super::http::{Answer, BODY_MAX, answered, clock, head, is_misnamed, no_answer, request};
 use crate::world::World;
 
 /// What came, and how.
 struct Read {
     body: Vec<u8>,
+    /// How much came, bytes.
+    bytes: usize,
+    /// Complete with `message_stop`, ended without it, or broken.
     end: Result<bool, Failure>,
     pace: Pace,
     watch: Watch,
@@ -21,6 +24,7 @@ struct Read {
 
 /// One token, streamed, or the user's own body: complete only with `message_stop`.
 pub(super) async fn call(world: &World, path: &Path, mut conn: Conn, limit: Dur) -> Vec<Fact> {
+    let path = &Path { body: world.goal.body, ..path.clone() };
     let own = world.options.body.clone();
     let body = own.unwrap_or_else(|| smallest(&world.options.model));
     let Some(request) = request(world, Method::POST, "/v1/messages", true, Some(Bytes::from(body))) else {
@@ -38,8 +42,20 @@ pub(super) async fn call(world: &World, path: &Path, mut conn: Conn, limit: Dur)
     let took = Dur::from(begun.elapsed());
     let (stage, saw) = judged(parts.status.as_u16(), &parts.headers, &read);
     let failed = saw.is_err();
-    let mut facts = vec![world.fact(path, stage, saw, (Sent::Yes, took))];
     let bare = Path { client: None, ..path.clone() };
+    let mut facts = Vec::new();
+    if saw == Err(Failure::Framing(Framing::WrongContentType)) {
+        // The official SDKs do not look at it.
+        facts.push(world.fact(path, stage, Ok(Seen::Complete), (Sent::Yes, took)));
+        facts.push(world.fact(&bare, stage, saw, (Sent::Yes, took)));
+    } else {
+        facts.push(world.fact(path, stage, saw, (Sent::Yes, took)));
+    }
+    let own = world.target.path("/v1/messages");
+    facts.extend(super::http::redirected(world, path, (parts.status.as_u16(), &parts.headers), &own));
+    if matches!(read.end, Err(_) | Ok(false)) && stage >= Stage::Body {
+        facts.push(world.said(&bare, stage, "bytes", &read.bytes.to_string()));
+    }
     if failed {
         let shown = head(parts.status.as_u16(), &parts.headers);
         facts.push(world.fact(&bare, Stage::Body, Ok(shown), (Sent::Yes, took)));
@@ -64,6 +80,7 @@ async fn read(body: &mut clearline_net::Body, how: (Instant, Dur), sized: bool) 
     let (begun, limit) = how;
     let mut read = Read {
         body: Vec::new(),
+        bytes: 0,
         end: Ok(false),
         pace: Pace { events: 0, first: Dur::ZERO, last: Dur::ZERO, gap: Dur::ZERO, sized },
         watch: Watch::new(),
@@ -96,14 +113,32 @@ async fn read(body: &mut clearline_net::Body, how: (Instant, Dur), sized: bool) 
         }
         read.pace.events = read.pace.events.saturating_add(events);
         read.pace.last = begun.elapsed().into();
+        read.bytes = read.bytes.saturating_add(data.len());
         if read.body.len() < BODY_MAX {
             read.body.extend_from_slice(&data);
         }
         if read.watch.complete() {
-            read.end = Ok(true);
+            read.end = rest(body).await;
             return read;
         }
     }
+}
+
+/// What follows `message_stop`: the official SDKs read to the end of the body, and fail where that is no clean one.
+async fn rest(body: &mut clearline_net::Body) -> Result<bool, Failure> {
+    const PATIENCE: Dur = Dur::millis(250);
+    let drain = async {
+        while let Some(frame) = body.frame().await {
+            frame.map_err(|fault| fault.failure)?;
+        }
+        Ok(true)
+    };
+    // Whoever takes longer has said all that counts.
+    tokio::time::timeout(PATIENCE.into(), drain).await.unwrap_or(Ok(true))
+}
+
+fn has(body: &[u8], part: &[u8]) -> bool {
+    body.windows(part.len()).any(|w| w == part)
 }
 
 /// What became of the stream.
@@ -114,17 +149,26 @@ fn judged(status: u16, headers: &HeaderMap, read: &Read) -> (Stage, Result<Seen,
         let answer = Answer { status, headers: headers.clone(), body: read.body.clone(), broke: None };
         return (Stage::Head, Err(answered(&answer)));
     }
+    let answer = || Answer { status, headers: headers.clone(), body: read.body.clone(), broke: None };
     if (300..400).contains(&status) {
-        return (Stage::Head, Err(Failure::Framing(Framing::Redirect)));
+        return (Stage::Head, Err(no_answer(&answer())));
     }
     if !is_stream && read.pace.events == 0 {
-        return (Stage::Body, whole(read));
+        return (Stage::Body, whole(read, &answer()));
+    }
+    if read.pace.events == 0 && is_misnamed(headers, &read.body) {
+        return (Stage::Body, Err(Failure::Framing(Framing::Encoding)));
+    }
+    // What other vendors' streams end with.
+    if read.end == Ok(false) && has(&read.body, b"data: [DONE]") {
+        return (Stage::Stream, Err(Failure::Framing(Framing::Malformed)));
     }
     if !is_stream && read.end == Ok(true) {
         return (Stage::Stream, Err(Failure::Framing(Framing::WrongContentType)));
     }
     let saw = match read.end {
         Err(Failure::TimedOut(_)) => Err(Failure::TimedOut(Limit::Idle)),
+        Err(_) if read.pace.sized && read.watch.complete() => Err(Failure::Framing(Framing::Short)),
         Err(Failure::Reset) => Err(Failure::Ended(StreamEnd::Reset)),
         Err(_) => Err(Failure::Ended(StreamEnd::Cut)),
         Ok(_) => match read.watch.end(true) {
@@ -136,17 +180,19 @@ fn judged(status: u16, headers: &HeaderMap, read: &Read) -> (Stage, Result<Seen,
 }
 
 /// An answer that is no stream: a whole message is well where the body did not ask for a stream.
-fn whole(read: &Read) -> Result<Seen, Failure> {
+fn whole(read: &Read, answer: &Answer) -> Result<Seen, Failure> {
     if let Err(failure) = read.end {
         return Err(if failure == Failure::Reset { failure } else { Failure::Framing(Framing::Short) });
     }
-    let message = serde_json::from_slice::<serde_json::Value>(&read.body).ok();
-    let is_message = message.is_some_and(|m| m.get("type").and_then(|t| t.as_str()) == Some("message"));
-    if is_message {
-        Ok(Seen::Complete)
-    } else if read.body.is_empty() {
-        Err(Failure::Framing(Framing::Empty))
-    } else {
-        Err(Failure::Framing(Framing::NotMessage))
+    let value = serde_json::from_slice::<serde_json::Value>(&read.body).ok();
+    let is_message = |m: &serde_json::Value| m.get("type").and_then(|t| t.as_str()) == Some("message");
+    match (value, read.body.trim_ascii_start().first()) {
+        (Some(value), _) if is_message(&value) => Ok(Seen::Complete),
+        // JSON of another kind, or broken JSON: whoever wrote it meant to answer in the API's place.
+        (Some(value), _) if value.is_object() => Err(Failure::Framing(Framing::Malformed)),
+        (None, Some(b'{')) if !is_misnamed(&answer.headers, &read.body) => {
+            Err(Failure::Framing(Framing::Malformed))
+        }
+        _ => Err(no_answer(answer)),
     }
 }

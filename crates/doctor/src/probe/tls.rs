@@ -70,13 +70,17 @@ pub(super) async fn shake(world: &World, probe: &Probe) -> Result<(Peek, Path), 
 /// Connects, through the proxy where the path has one.
 async fn lay(world: &World, probe: &Probe) -> Result<(Laid, Path), Fault> {
     let target = world.target_of(&probe.path);
-    let proxy = world.proxy_of(&probe.path);
-    if proxy.is_none() {
+    let via = world.proxy_of(&probe.path);
+    if via.is_none() {
         let (stream, path) = tcp::dial(world, probe).await?;
         return Ok((Laid::direct(stream)?, path));
     }
+    let mut target = target;
+    if let Some(address) = probe.path.address {
+        target.host = address.to_string();
+    }
     let (_, tls) = world.reference_tls()?;
-    let route = Route { target: &target, proxy, tls };
+    let route = Route { target: &target, proxy: via.as_deref(), tls };
     let limits = World::limits(probe);
     let laid = clearline_net::lay(&world.fence, &route, &[], (&limits, &mut |_, _| ())).await?;
     Ok((laid, probe.path.clone()))
@@ -193,7 +197,8 @@ async fn fetch(world: &World, probe: &Probe, url: &str) -> Option<Vec<u8>> {
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let target = clearline_net::Target::parse(&format!("http://{host}")).ok()?;
     let (_, tls) = world.reference_tls().ok()?;
-    let route = Route { target: &target, proxy: world.proxy_of(&probe.path), tls: Arc::clone(&tls) };
+    let via = world.proxy_of(&probe.path);
+    let route = Route { target: &target, proxy: via.as_deref(), tls: Arc::clone(&tls) };
     let limits = World::limits(probe);
     let mut conn = clearline_net::open(&world.fence, route, &[], &limits, &mut |_, _| ()).await.ok()?;
     let request = ::http::Request::builder()
