@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use clearline_model::{Axis, Fact, FactId, Failure, Foreign, Path, Seen, Source, Stage};
+use clearline_model::{Axis, Fact, FactId, Failure, Foreign, Icmp, Path, Seen, Source, Stage};
 
 /// The name of the client whose call is judged.
 pub const REFERENCE: &str = "reference";
@@ -51,9 +51,13 @@ impl Evidence {
         Some((ended, ended.saw.as_ref().err().copied()?))
     }
 
-    /// Whether the reference client went on to another address after this failure.
+    /// Whether the reference client went on to another address after this failure, and got further there: to a connection, or
+    /// out of this machine at all.
     fn is_passed_by(&self, failed: &Fact) -> bool {
-        let is_later = |f: &&Fact| f.id > failed.id && f.stage == Stage::Connect && f.saw.is_ok();
+        let no_way = |f: &Fact| f.saw == Err(Failure::Unreachable(Icmp::NoRoute));
+        let is_later = |f: &&Fact| {
+            f.id > failed.id && f.stage == Stage::Connect && (f.saw.is_ok() || (no_way(failed) && !no_way(f)))
+        };
         failed.stage == Stage::Connect && self.reference().any(|f| is_later(&f))
     }
 

@@ -21,6 +21,9 @@ const STORES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
+/// How long a diagnosis takes at most, unless more is asked for.
+const WHOLE: Dur = Dur::secs(15);
+
 /// What a diagnosis may do.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -87,6 +90,11 @@ impl World {
     /// Since the diagnosis began.
     pub(crate) fn spent(&self) -> Dur {
         self.begun.elapsed().into()
+    }
+
+    /// Until the diagnosis should be over.
+    pub(crate) fn left(&self) -> Dur {
+        WHOLE - self.spent()
     }
 
     /// The proxy on a path: the one in use with its credentials, or another one without.

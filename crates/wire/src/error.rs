@@ -566,7 +566,7 @@ mod tests {
         let squid = "<title>ERROR: The requested URL could not be retrieved</title>";
         let large = r#"{"error":{"type":"request_too_large","message":""}}"#;
         for (status, headers, body, kind, origin) in [
-            (503, vec![("server", "envoy")], envoy, ErrorKind::None, Origin::Gateway),
+            (503, vec![("server", "envoy")], envoy, ErrorKind::Mesh, Origin::Gateway),
             (401, vec![], auth, ErrorKind::Authentication, Origin::Gateway),
             (404, vec![], openai, ErrorKind::NotFound, Origin::Gateway),
             (413, vec![], large, ErrorKind::None, Origin::Gateway),

@@ -249,7 +249,7 @@ mod tests {
         leaf.prop_recursive(3, 12, 4, |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                proptest::collection::btree_map(".{0,6}", inner, 0..4).prop_map(|m| Value::from_iter(m)),
+                proptest::collection::btree_map(".{0,6}", inner, 0..4).prop_map(Value::from_iter),
             ]
         })
     }

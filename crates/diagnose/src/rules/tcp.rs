@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use clearline_model::{Axis, Cause, Dur, Fact, Failure, Icmp, Path, Route, Stage};
 
-use super::{Found, Rule};
+use super::{Found, Rule, dns};
 use crate::evidence::{Evidence, REFERENCE};
 use crate::plan::{Goal, Probe, What, family};
 
@@ -158,7 +158,7 @@ fn is_target(evidence: &Evidence, fact: &Fact) -> bool {
 }
 
 fn is_default(fact: &Fact) -> bool {
-    fact.path.host == super::dns::API
+    fact.path.host == dns::API
 }
 
 /// Nothing listens where the base URL leads, and the host is reached or is this machine.
@@ -398,8 +398,45 @@ fn uneven(evidence: &Evidence) -> Option<IpAddr> {
     of(true).find(|ip| prompt.contains(ip))
 }
 
-/// One connection in four or more to an address loses its first packet, and the others do not.
+/// Packets are lost on the way: the call was, or one connection in four is.
 fn packet_loss(evidence: &Evidence) -> Option<Found> {
+    lost_call(evidence)
+        .or_else(|| late_connections(evidence))
+        .or_else(|| lost_in_both(evidence))
+        .or_else(|| dns::lost_everywhere(evidence))
+}
+
+/// Datagrams to resolvers that answer others, and connections to addresses that take others at once.
+fn lost_in_both(evidence: &Evidence) -> Option<Found> {
+    let datagrams = evidence.said("dns.lost").count();
+    let address = uneven(evidence)?;
+    let tries = || plain_tries(evidence).filter(|f| f.path.address == Some(address) && !is_said(f));
+    let (late, of) = (tries().filter(|f| is_late(f)).count(), tries().count());
+    let first = tries().find(|f| is_late(f))?;
+    let is_broken = tries().any(|f| matches!(f.saw, Err(Failure::Reset | Failure::Eof | Failure::Refused)));
+    let is_vain = evidence.end().is_some_and(|(_, failure)| matches!(failure, Failure::TimedOut(_)));
+    let found = if is_vain { Found::root(first) } else { Found::contributing(first) };
+    (datagrams > 0 && datagrams + late > 2 && !is_broken).then(|| found.rate(late, of))
+}
+
+/// The call waited in vain, and others like it did not: to one address connections and handshakes alike get lost, and go well.
+fn lost_call(evidence: &Evidence) -> Option<Found> {
+    let is_vain = |f: &Fact| {
+        matches!(f.stage, Stage::Connect | Stage::Handshake) && matches!(f.saw, Err(Failure::TimedOut(_)))
+    };
+    let (end, _) = evidence.end().filter(|(f, _)| is_vain(f))?;
+    let tries = || plain_tries(evidence).filter(|f| f.path.address == end.path.address && !is_said(f));
+    let vain = |stage| tries().filter(move |f| is_vain(f) && f.stage == stage).count();
+    let well = tries().filter(|f| f.stage == Stage::Handshake && f.saw.is_ok()).count();
+    let (lost, all) = (vain(Stage::Connect) + vain(Stage::Handshake), tries().count());
+    // A filter and an overloaded server are at work in one stage; what loses packets is in both.
+    let is_both = vain(Stage::Connect) > 0 && vain(Stage::Handshake) > 0 && well > 1;
+    let is_broken = tries().any(|f| matches!(f.saw, Err(Failure::Reset | Failure::Eof | Failure::Refused)));
+    (is_both && !is_broken).then(|| Found::root(end).rate(lost, all))
+}
+
+/// One connection in four or more to an address loses its first packet, and the others do not.
+fn late_connections(evidence: &Evidence) -> Option<Found> {
     let address = uneven(evidence)?;
     let tries = || {
         let is_connect = |f: &&Fact| {

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clearline_diagnose::Probe;
 use clearline_model::{CallId, Dur, Fact, Failure, Foreign, Path, Seen, Sent, Source, Stage};
@@ -22,18 +23,21 @@ const HANDSHAKE: Dur = Dur::millis(3_500);
 /// How often the Python SDK tries again (`DEFAULT_MAX_RETRIES`).
 const RETRIES: u16 = 2;
 
+/// How long after its begin the call may still be tried again: what took longer to fail takes as long again.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// How long the request with the key waits where the one without it got no answer.
 const MUTE: Dur = Dur::secs(2);
 
 pub(super) async fn call(world: &World, probe: &Probe) -> Vec<Fact> {
-    let mut facts = Vec::new();
+    let (mut facts, begun) = (Vec::new(), Instant::now());
     for n in 1..=RETRIES + 1 {
         let mut call = Call { world, path: world.reference_path(), facts: Vec::new(), limit: probe.limit };
         // Where it ended is one of its facts.
         let _ended = call.whole().await;
         let again = call.facts.iter().rev().find_map(|f| f.saw.as_ref().err()).is_some_and(|f| heals(*f));
         facts.extend(call.facts.into_iter().map(|fact| numbered(fact, n)));
-        if !again {
+        if !again || begun.elapsed() >= PATIENCE {
             break;
         }
     }
@@ -100,8 +104,16 @@ impl Call<'_> {
         if !conn.is_usable() {
             conn = self.open(&addrs, &tls).await?;
         }
-        self.facts.extend(stream::call(self.world, &self.path, conn, self.limit).await);
+        self.facts.extend(stream::call(self.world, &self.path, conn, self.limit.min(self.left())).await);
         Ok(())
+    }
+
+    /// What is left of the time for a diagnosis; a second always, so that a late call is still seen.
+    fn left(&self) -> Dur {
+        if self.world.goal.deep {
+            return self.limit;
+        }
+        self.world.left().max(Dur::secs(1))
     }
 
     fn fault(&mut self, fault: &Fault, took: Dur) -> Ended {

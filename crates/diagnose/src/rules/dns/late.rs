@@ -74,29 +74,48 @@ fn losses<'a>(names: &Names<'a>, resolver: IpAddr) -> (u32, u32, Option<&'a Fact
     (count(asked.len()), count(asked.iter().filter(failed).count()) + count(repeated.count()), first)
 }
 
-/// Some questions to the resolver are lost, and not those to another.
-fn flaky(evidence: &Evidence) -> Option<Found> {
-    let names = Names::new(evidence)?;
+/// The share of questions that a resolver loses, and who else loses as many.
+struct Loss<'a> {
+    fact: &'a Fact,
+    lost: u32,
+    asked: u32,
+    /// Whether another resolver loses them as well: then they are lost on the way.
+    is_shared: bool,
+}
+
+fn loss<'a>(names: &Names<'a>) -> Option<Loss<'a>> {
     let first = names.first()?;
-    let (asked, lost, example) = losses(&names, first);
+    let (asked, lost, example) = losses(names, first);
     // One that is late every time is slow.
     let is_quick = names.asked(first, names.host).any(|f| f.saw.is_ok() && f.took < LATE);
     let is_rate = is_quick && asked >= ENOUGH && lost >= LOST_MIN && lost < asked && lost * 6 >= asked;
-    if !is_rate {
-        return None;
-    }
-    // What every resolver loses is lost on the way.
+    let fact = example.or_else(|| names.asked(first, names.host).next()).filter(|_| is_rate)?;
     let is_shared = names.others().into_iter().chain(names.configured.iter().copied().skip(1)).any(|ip| {
-        let (asked_there, lost_there, _) = losses(&names, ip);
+        let (asked_there, lost_there, _) = losses(names, ip);
         asked_there >= ENOUGH && lost_there * asked * 2 >= lost * asked_there
     });
-    if is_shared {
-        return None;
-    }
-    let fact = example.or_else(|| names.asked(first, names.host).next())?;
+    Some(Loss { fact, lost, asked, is_shared })
+}
+
+fn found(names: &Names<'_>, loss: &Loss<'_>) -> Found {
+    let fact = loss.fact;
     let mut found = if names.unresolved().is_some() { Found::root(fact) } else { Found::contributing(fact) };
-    found.proof = vec![Proof::Rate(fact.id, lost, asked)];
-    Some(found)
+    found.proof = vec![Proof::Rate(fact.id, loss.lost, loss.asked)];
+    found
+}
+
+/// Some questions to the resolver are lost, and not those to another.
+fn flaky(evidence: &Evidence) -> Option<Found> {
+    let names = Names::new(evidence)?;
+    let loss = loss(&names).filter(|loss| !loss.is_shared)?;
+    Some(found(&names, &loss))
+}
+
+/// Some questions to every resolver are lost.
+pub(in crate::rules) fn lost_everywhere(evidence: &Evidence) -> Option<Found> {
+    let names = Names::new(evidence)?;
+    let loss = loss(&names).filter(|loss| loss.is_shared)?;
+    Some(found(&names, &loss))
 }
 
 /// The resolver answers, and takes its time.

@@ -13,6 +13,7 @@ use super::Rule;
 use super::address::NOBODY;
 use crate::evidence::Evidence;
 use crate::plan::{Goal, Probe, What};
+pub(super) use late::lost_everywhere;
 use view::{Answer, Names, addresses};
 
 /// The rules of this layer.
