@@ -13,6 +13,7 @@ mod proxy;
 mod stream;
 mod tcp;
 mod tls;
+mod witness;
 
 use clearline_model::{Cause, Confidence, Dur, Fact, Finding, Path, Proof, Role};
 
@@ -147,6 +148,9 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Rule> {
 pub(crate) fn findings(evidence: &Evidence) -> Vec<Finding> {
     let mut all: Vec<Finding> =
         all().filter_map(|rule| Some((rule.judge)(evidence)?.finding(rule.cause))).collect();
-    all.iter_mut().for_each(|finding| origin::add(evidence, finding));
+    for finding in &mut all {
+        witness::add(evidence, finding);
+        origin::add(evidence, finding);
+    }
     all
 }
