@@ -240,3 +240,23 @@ fn a_proxy_that_is_not_there_is_told_from_a_target_that_is_not() {
     assert_eq!(code, 0);
     assert!(out.contains("its proxy    http://127.0.0.1:9"), "{out}");
 }
+
+/// A switch that nobody uses is worth a line; one that leads nowhere fails the client that it is for.
+#[test]
+fn another_clouds_route_is_followed() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let own = [KEY, ("ANTHROPIC_BASE_URL", &api.url), ("CLAUDE_CODE_USE_BEDROCK", "1")];
+    let dead = ("ANTHROPIC_BEDROCK_BASE_URL", "https://127.0.0.1:1");
+    let token = ("AWS_BEARER_TOKEN_BEDROCK", "fake");
+    let plain = ("ANTHROPIC_BEDROCK_BASE_URL", api.url.as_str());
+    for (more, expected, role) in [
+        (vec![plain, token], "healthy", "information"),
+        (vec![plain], "degraded", "contributing"),
+        (vec![dead, token], "degraded", "contributing"),
+    ] {
+        let (status, _, causes) = examine(&home, &[&own[..], &more[..]].concat());
+        let switch = ("config.route-switch".to_owned(), role.to_owned());
+        assert_eq!((status.as_str(), causes), (expected, vec![switch]), "{more:?}");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod address;
 mod clock;
+mod cloud;
 mod config;
 mod dns;
 mod edge;
@@ -38,6 +39,7 @@ pub(crate) const fn planners() -> &'static [Planner] {
         gateway::plan,
         http::plan,
         stream::plan,
+        cloud::plan,
     ]
 }
 
@@ -140,6 +142,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Rule> {
         gateway::RULES,
         edge::RULES,
         stream::RULES,
+        cloud::RULES,
     ];
     dns::rules().chain(own.into_iter().flatten())
 }
