@@ -39,6 +39,8 @@ pub struct Goal {
     pub no_call: bool,
     /// Slow tests are wanted.
     pub deep: bool,
+    /// Host and port of another cloud, where a setting sends known clients there.
+    pub cloud: Option<(String, u16)>,
     /// The size of the body that the call is made with, bytes, where it is not the doctor's own.
     pub body: Option<u64>,
 }

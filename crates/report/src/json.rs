@@ -5,6 +5,7 @@ use clearline_model::{
 };
 use serde_json::{Value, json};
 
+use crate::known;
 use crate::prose::{Args, Fix, Prose};
 
 /// The word of a blame.
@@ -87,7 +88,7 @@ pub const fn status(status: Status) -> &'static str {
 #[must_use]
 pub fn verdict(prose: &Prose, verdict: &Verdict, facts: &[Fact], elapsed: Dur) -> Value {
     let causes = verdict.findings.iter().map(|finding| {
-        let mut value = cause(prose, finding.cause, &Args::default());
+        let mut value = cause(prose, finding.cause, &known::args(finding, facts));
         if let Some(map) = value.as_object_mut() {
             map.insert("role".to_owned(), json!(finding.role));
             map.insert("confidence".to_owned(), json!(finding.confidence));

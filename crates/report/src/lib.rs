@@ -10,6 +10,7 @@ pub mod document;
 pub mod escape;
 pub mod html;
 pub mod json;
+mod known;
 mod lang;
 pub mod layout;
 pub mod markdown;

@@ -13,6 +13,7 @@ macro_rules! files {
         [
             include_str!(concat!("../prose/", $lang, "/words.ftl")),
             include_str!(concat!("../prose/", $lang, "/facts.ftl")),
+            include_str!(concat!("../prose/", $lang, "/states.ftl")),
             include_str!(concat!("../prose/", $lang, "/auth.ftl")),
             include_str!(concat!("../prose/", $lang, "/client.ftl")),
             include_str!(concat!("../prose/", $lang, "/clock.ftl")),
@@ -34,8 +35,8 @@ macro_rules! files {
     };
 }
 
-/// The files of a language: the words, those of the facts, and one per layer.
-pub(crate) const fn files(lang: Lang) -> [&'static str; 19] {
+/// The files of a language: the words, those of facts and states, and one per layer.
+pub(crate) const fn files(lang: Lang) -> [&'static str; 20] {
     match lang {
         Lang::En => files!("en"),
         Lang::Zh => files!("zh-CN"),
@@ -124,8 +125,14 @@ impl Prose {
     /// A sentence of the reports, with what is known filled in; its name where there is none.
     #[must_use]
     pub fn say(&self, name: &str, args: &Args) -> String {
-        let pattern = self.bundle.get_message(name).and_then(|m| m.value());
-        pattern.map_or_else(|| name.to_owned(), |p| self.format(p, args))
+        self.known(name, args).unwrap_or_else(|| name.to_owned())
+    }
+
+    /// The same; nothing where there is none.
+    #[must_use]
+    pub(crate) fn known(&self, name: &str, args: &Args) -> Option<String> {
+        let pattern = self.bundle.get_message(name)?.value()?;
+        Some(self.format(pattern, args))
     }
 
     /// A cause in words. The title has the arguments in it where all that it names are known.
@@ -240,10 +247,11 @@ mod tests {
     #[test]
     fn words_are_in_both_languages() {
         let names = |lang| {
-            let [words, facts, ..] = files(lang);
+            let [words, facts, states, ..] = files(lang);
             let names = words
                 .lines()
                 .chain(facts.lines())
+                .chain(states.lines())
                 .filter_map(|l| l.split_once(" = "))
                 .map(|(name, _)| name.to_owned());
             names.collect::<Vec<_>>()

@@ -202,9 +202,23 @@ fn well(prose: &Prose, fact: &Fact, seen: &Seen) -> String {
                 .with("last", Foreign::new(&pace.last.to_string()));
             prose.say("saw-paced", &args)
         }
-        Seen::State(name, value) if value.raw().is_empty() => Foreign::new(name).escaped(),
-        Seen::State(name, value) => format!("{}: {}", Foreign::new(name).escaped(), value.escaped()),
+        Seen::State(name, value) => state(prose, name, value),
     }
+}
+
+/// A state in words, by its name and, where that has words of its own, its value.
+fn state(prose: &Prose, name: &str, value: &Foreign) -> String {
+    // Where a setting stands: `origin.HTTPS_PROXY`.
+    let place = name.split_once('.').filter(|(kind, _)| matches!(*kind, "origin" | "elsewhere"));
+    let (name, setting) = place.map_or((name, ""), |(kind, setting)| (kind, setting));
+    let args = Args::default().with("value", value.clone()).with("setting", Foreign::new(setting));
+    let message = format!("state-{}", name.replace('.', "-"));
+    let word = if setting.is_empty() { value.raw() } else { setting };
+    let of_value = prose.known(&format!("{message}-{word}"), &args);
+    of_value.or_else(|| prose.known(&message, &args)).unwrap_or_else(|| {
+        let name = Foreign::new(name).escaped();
+        if value.raw().is_empty() { name } else { format!("{name}: {}", value.escaped()) }
+    })
 }
 
 fn failed(prose: &Prose, failure: Failure, time: Dur) -> String {

@@ -2,6 +2,7 @@
 
 use clearline_model::{Blame, Cause, Confidence, Dur, Fact, Role, Status, Verdict};
 
+use crate::known;
 use crate::lang::Lang;
 use crate::layout::{pad, width, wrap};
 use crate::prose::{Args, Fix, Prose};
@@ -220,11 +221,11 @@ pub fn verdict(prose: &Prose, style: Style, verdict: &Verdict, facts: &[Fact], h
     }
     for finding in &verdict.findings {
         if finding.role == Role::Information {
-            let title = prose.explain(finding.cause, &Args::default()).title;
+            let title = prose.explain(finding.cause, &known::args(finding, facts)).title;
             parts.push(format!("  {} {}   {}", style.dash(), title, finding.cause.id()));
             continue;
         }
-        let whole = cause(prose, style, finding.cause, &Args::default());
+        let whole = cause(prose, style, finding.cause, &known::args(finding, facts));
         let (head, rest) = whole.split_once('\n').unwrap_or((&whole, ""));
         let mut page = Page { prose, style, lines: Vec::new() };
         page.proof(&seen::proof(prose, facts, &finding.proof));

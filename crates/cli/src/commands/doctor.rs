@@ -192,6 +192,9 @@ fn plan(goal: &Goal) -> Result<u8, Failure> {
     }
     let list = |all: &[std::net::IpAddr]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     out::say(&format!("resolvers    {}, for the names of both", list(&goal.resolvers)))?;
+    if let Some((host, port)) = goal.cloud.as_ref().filter(|_| !goal.only_target) {
+        out::say(&format!("other cloud  {host}:{port}, where a switch sends a client"))?;
+    }
     if !goal.only_target {
         out::say("and only where the call fails, to tell its fault from those of the network:")?;
         out::say(&format!("resolvers    {}", list(&goal.public_resolvers)))?;

@@ -39,6 +39,11 @@ fn a_healthy_path_is_healthy() {
     assert_eq!((status.as_str(), code, causes.len()), ("healthy", 0, 0), "{causes:?}");
 }
 
+/// A refusal with a sentence of the API.
+fn refusal(status: u16, message: &str) -> String {
+    format!("status = {status}\nmessage = \"{message}\"")
+}
+
 #[test]
 fn what_the_api_answers_is_the_root_cause() {
     let home = Folder::new();
@@ -58,8 +63,78 @@ fn what_the_api_answers_is_the_root_cause() {
             "quota.credit",
         ),
         (
-            "status = 429\nmessage = \"This request would exceed the rate limit for your organization (o) of 50 requests per minute.\"",
+            &refusal(
+                400,
+                "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
+            ),
+            "quota.spend-limit",
+        ),
+        (
+            &refusal(
+                429,
+                "You have reached your API usage limits: Monthly spend. You will regain access on 2026-12-01 at 00:00 UTC.",
+            ),
+            "quota.spend-limit",
+        ),
+        (
+            &refusal(
+                429,
+                "This request would exceed the rate limit for your organization (o) of 50 requests per minute.",
+            ),
             "quota.requests",
+        ),
+        (
+            &refusal(
+                429,
+                "This request would exceed your organization's rate limit of 30,000 input tokens per minute.",
+            ),
+            "quota.input-tokens",
+        ),
+        (
+            &refusal(
+                429,
+                "This request would exceed the rate limit for your organization (o) of 8,000 output tokens per minute.",
+            ),
+            "quota.output-tokens",
+        ),
+        (
+            &refusal(
+                429,
+                "Number of concurrent connections has exceeded your rate limit. Please try again later.",
+            ),
+            "quota.concurrency",
+        ),
+        (
+            &refusal(429, "This request would exceed your account's rate limit. Please try again later."),
+            "quota.subscription",
+        ),
+        (&refusal(429, "Rate limited"), "quota.throttled"),
+        (
+            "status = 429\nbody = '{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"Usage grew too fast.\",\"details\":{\"error_code\":\"ramp_limit_exceeded\"}}}'",
+            "quota.acceleration",
+        ),
+        (&refusal(400, "This organization has been disabled."), "auth.org-disabled"),
+        (
+            &refusal(
+                401,
+                "OAuth token has expired. Please obtain a new token or refresh your existing token.",
+            ),
+            "auth.expired",
+        ),
+        (&refusal(403, "OAuth token has been revoked. Please obtain a new token."), "auth.revoked"),
+        (
+            &refusal(
+                400,
+                "This credential is only authorized for use with Claude Code and cannot be used for other API requests.",
+            ),
+            "auth.wrong-kind",
+        ),
+        (
+            &refusal(
+                400,
+                "anthropic-workspace-id is required when authenticating with an identity-linked API key; send the id of the workspace this request acts in.",
+            ),
+            "auth.workspace-missing",
         ),
         ("status = 500", "server.error"),
         ("status = 529", "server.overloaded"),
@@ -181,4 +256,24 @@ fn a_recording_is_judged_the_same_each_time_with_the_time_that_its_run_took() {
     let report: Value = serde_json::from_str(&first.1).unwrap();
     assert_eq!(report["causes"][0]["id"], "server.overloaded");
     assert!(report["elapsed_ms"].as_u64().unwrap() >= 300, "{report}");
+}
+
+/// A switch that nobody uses is worth a line; one that leads nowhere fails the client that it is for.
+#[test]
+fn another_clouds_route_is_followed() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let own = [KEY, ("ANTHROPIC_BASE_URL", &api.url), ("CLAUDE_CODE_USE_BEDROCK", "1")];
+    let dead = ("ANTHROPIC_BEDROCK_BASE_URL", "https://127.0.0.1:1");
+    let token = ("AWS_BEARER_TOKEN_BEDROCK", "fake");
+    let plain = ("ANTHROPIC_BEDROCK_BASE_URL", api.url.as_str());
+    for (more, expected, role) in [
+        (vec![plain, token], "healthy", "information"),
+        (vec![plain], "degraded", "contributing"),
+        (vec![dead, token], "degraded", "contributing"),
+    ] {
+        let (status, _, causes) = examine(&home, &[&own[..], &more[..]].concat());
+        let switch = ("config.route-switch".to_owned(), role.to_owned());
+        assert_eq!((status.as_str(), causes), (expected, vec![switch]), "{more:?}");
+    }
 }

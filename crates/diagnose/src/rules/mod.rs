@@ -2,6 +2,7 @@
 
 mod address;
 mod clock;
+mod cloud;
 mod config;
 mod dns;
 mod edge;
@@ -13,6 +14,7 @@ mod proxy;
 mod stream;
 mod tcp;
 mod tls;
+mod witness;
 
 use clearline_model::{Cause, Confidence, Dur, Fact, Finding, Path, Proof, Role};
 
@@ -37,6 +39,7 @@ pub(crate) const fn planners() -> &'static [Planner] {
         gateway::plan,
         http::plan,
         stream::plan,
+        cloud::plan,
     ]
 }
 
@@ -139,6 +142,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Rule> {
         gateway::RULES,
         edge::RULES,
         stream::RULES,
+        cloud::RULES,
     ];
     dns::rules().chain(own.into_iter().flatten())
 }
@@ -147,6 +151,9 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Rule> {
 pub(crate) fn findings(evidence: &Evidence) -> Vec<Finding> {
     let mut all: Vec<Finding> =
         all().filter_map(|rule| Some((rule.judge)(evidence)?.finding(rule.cause))).collect();
-    all.iter_mut().for_each(|finding| origin::add(evidence, finding));
+    for finding in &mut all {
+        witness::add(evidence, finding);
+        origin::add(evidence, finding);
+    }
     all
 }
