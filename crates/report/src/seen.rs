@@ -22,7 +22,7 @@ pub struct Line {
 #[must_use]
 pub fn proof(prose: &Prose, facts: &[Fact], proofs: &[Proof]) -> Vec<Line> {
     let get = |id: &clearline_model::FactId| facts.iter().find(|f| f.id == *id);
-    let mut lines = Vec::new();
+    let (mut lines, mut told) = (Vec::new(), None);
     for proof in proofs {
         match proof {
             Proof::Flip(failed, well, axis) => {
@@ -32,8 +32,17 @@ pub fn proof(prose: &Prose, facts: &[Fact], proofs: &[Proof]) -> Vec<Line> {
                 );
             }
             Proof::One(fact) => {
-                lines.extend(get(fact).map(|f| line(prose, f)));
-                lines.extend(get(fact).and_then(|f| shown(prose, facts, f)));
+                let Some(fact) = get(fact) else { continue };
+                for f in [Some(fact), shown(facts, fact)].into_iter().flatten() {
+                    let mut line = line(prose, f);
+                    // What was seen on one way is told under its name, once.
+                    if told.as_ref() == Some(&line.way) {
+                        line.way.clear();
+                    } else {
+                        told = Some(line.way.clone());
+                    }
+                    lines.push(line);
+                }
             }
             Proof::Rate(fact, n, of) => lines.extend(get(fact).map(|f| {
                 let args = number("n", n).with("of", Foreign::new(&of.to_string()));
@@ -48,15 +57,14 @@ pub fn proof(prose: &Prose, facts: &[Fact], proofs: &[Proof]) -> Vec<Line> {
     lines
 }
 
-/// Beside a certificate that was refused: who issued it.
-fn shown(prose: &Prose, facts: &[Fact], refused: &Fact) -> Option<Line> {
+/// Beside a certificate that was refused: what it was.
+fn shown<'a>(facts: &'a [Fact], refused: &Fact) -> Option<&'a Fact> {
     let Err(Failure::Cert(_)) = refused.saw else { return None };
     let is_there = |f: &&Fact| {
         let (a, b) = (&f.path, &refused.path);
         (&a.host, a.address, &a.route) == (&b.host, b.address, &b.route)
     };
-    let cert = facts.iter().filter(is_there).find(|f| matches!(f.saw, Ok(Seen::Shown(_))))?;
-    Some(Line { way: String::new(), saw: saw(prose, cert) })
+    facts.iter().filter(is_there).find(|f| matches!(f.saw, Ok(Seen::Shown(_))))
 }
 
 /// One fact.
@@ -336,7 +344,10 @@ mod tests {
             fact(0, Stage::Handshake, path.clone(), refused),
             fact(1, Stage::Handshake, path, Ok(Seen::Shown(Box::new(cert)))),
         ];
-        let lines = proof(&Prose::load(Lang::Zh), &facts, &[Proof::One(FactId(0))]);
+        // A rule that names both facts has the same told.
+        let proofs = [Proof::One(FactId(0)), Proof::One(FactId(1))];
+        let lines = proof(&Prose::load(Lang::Zh), &facts, &proofs);
+        assert_eq!(lines, proof(&Prose::load(Lang::Zh), &facts, &proofs[..1]));
         let told: Vec<_> = lines.iter().map(|l| format!("{} | {}", l.way, l.saw)).collect();
         assert_eq!(told, ["api.anthropic.com | 不信任该证书", " | 出示由“CN=Example CA”签发的证书"]);
     }
