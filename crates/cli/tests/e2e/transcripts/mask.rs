@@ -33,9 +33,9 @@ pub(super) fn words(text: &str) -> Vec<String> {
 fn parts(word: &str) -> (&str, &str, &str) {
     let is_mark = |c: char| !c.is_alphanumeric() && !BARS.contains(c);
     let core = word.trim_start_matches(is_mark);
-    let before = &word[..word.len() - core.len()];
+    let before = word.strip_suffix(core).unwrap_or_default();
     let bare = core.trim_end_matches(is_mark);
-    (before, bare, &core[bare.len()..])
+    (before, bare, core.strip_prefix(bare).unwrap_or_default())
 }
 
 const BARS: &str = "▁▂▃▄▅▆▇█";
