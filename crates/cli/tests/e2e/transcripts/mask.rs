@@ -1,8 +1,11 @@
-//! What may differ from run to run: amounts of time, moments, ids, the bars of a course, and how many facts there were
-//! when a verdict was reached.
+//! What may differ from run to run: amounts of time, moments, ids, the bars of a course, and the counts at the moment of a
+//! verdict or an alert.
 
 /// Units of time.
 const UNITS: [&str; 6] = ["µs", "ms", "s", "m", "min", "h"];
+
+/// Fields of an alert. It is raised when the rate is judged, at most ten times a second, so calls may have come meanwhile.
+const COUNTS: [&str; 3] = ["\"count\":", "\"calls\":", "\"rate\":"];
 
 /// The words of a transcript, with a sign in place of each amount of time, moment, id and bar.
 pub(super) fn words(text: &str) -> Vec<String> {
@@ -21,6 +24,9 @@ pub(super) fn words(text: &str) -> Vec<String> {
                 }
                 words.push(format!("{before}#time{behind}"));
                 rest = tail.get(1..).unwrap_or_default();
+            }
+            _ if words.last().is_some_and(|last| COUNTS.contains(&last.as_str())) => {
+                words.push(format!("#count{after}"));
             }
             Some((_, "facts" | "项事实", _)) => words.push("#count".to_owned()),
             _ => words.push(format!("{before}{}{after}", masked(core))),
@@ -79,6 +85,7 @@ fn times_ids_and_moments_are_masked_and_nothing_else_is() {
         ("2026-11-25 16:44:13 req_jzVKXFf59wMW42EPHEtU", "2027-01-02 03:04:05 req_BpDDtmTsLmfcVyWunsCg"),
         ("▁▁▃█ 16:35", "▁█▁▁ 09:10"),
         ("326 ms · 30 facts", "1.2 s · 31 facts"),
+        ("\"calls\": 10, \"rate\": 0.5,", "\"calls\": 11, \"rate\": 0.5455,"),
         ("fee1f0b5be8f854e · x", "904deecdd671531d · x"),
     ] {
         assert_eq!(words(one), words(other));
