@@ -14,7 +14,7 @@ mod rules;
 
 pub use evidence::{Evidence, REFERENCE};
 pub use judge::judge;
-pub use plan::{Goal, PATIENCE, Probe, Step, What, family, next};
+pub use plan::{Goal, PATIENCE, Probe, Step, What, family, meanwhile, next};
 
 /// The cases of the rules, for whoever lists what can name a cause.
 #[must_use]

@@ -195,3 +195,11 @@ pub fn next(goal: &Goal, evidence: &Evidence, asked: &[Probe], spent: Dur) -> St
     }
     if wanted.is_empty() { Step::Done } else { Step::Probe(wanted) }
 }
+
+/// What is worth asking while a call is under way that takes long: what was seen beside it tells already.
+#[must_use]
+pub fn meanwhile(goal: &Goal, evidence: &Evidence, asked: &[Probe]) -> Vec<Probe> {
+    let mut probes = rules::meanwhile(goal, evidence);
+    probes.retain(|probe| !asked.iter().any(|old| probe.same(old)));
+    probes
+}

@@ -43,6 +43,11 @@ pub(crate) const fn planners() -> &'static [Planner] {
     ]
 }
 
+/// What is worth asking before the call has ended.
+pub(crate) fn meanwhile(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
+    dns::meanwhile(goal, evidence)
+}
+
 /// How often every address is tried on a path that works: enough to see one fault in five.
 const TRIES: u8 = 6;
 
