@@ -179,18 +179,29 @@ impl Prose {
     }
 }
 
-/// The lines of a value as one: with a blank between them, but for lines that Han characters end and begin.
+/// The lines of a value as one: with a blank between them, but for lines that wide characters end and begin, and beside
+/// a full-width mark, which brings its own room.
 fn joined(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines().map(str::trim) {
-        let is_wide = |c: Option<char>| c.is_some_and(|c| c >= '\u{2E80}');
-        let tight = is_wide(out.chars().next_back()) && is_wide(line.chars().next());
-        if !out.is_empty() && !line.is_empty() && !tight {
+        let (before, after) = (out.chars().next_back(), line.chars().next());
+        let both = |is: fn(char) -> bool| before.is_some_and(is) && after.is_some_and(is);
+        let marked = before.is_some_and(is_full_mark) || after.is_some_and(is_full_mark);
+        if !out.is_empty() && !line.is_empty() && !marked && !both(is_wide) {
             out.push(' ');
         }
         out.push_str(line);
     }
     out
+}
+
+const fn is_wide(c: char) -> bool {
+    c >= '\u{2E80}'
+}
+
+/// Punctuation that is as wide as a Han character.
+pub(crate) const fn is_full_mark(c: char) -> bool {
+    matches!(c, '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}' | '，' | '；' | '：' | '！' | '？' | '（' | '）')
 }
 
 /// The arguments that a pattern names.
@@ -216,6 +227,20 @@ mod tests {
                     panic!("{lang:?} {}: {errors:?}", text.lines().next().unwrap_or_default());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn lines_are_joined_as_each_script_wants_it() {
+        for (text, line) in [
+            ("one\n two", "one two"),
+            ("代理\n拒绝", "代理拒绝"),
+            ("代理\nHTTPS_PROXY", "代理 HTTPS_PROXY"),
+            ("密码。\n407", "密码。407"),
+            ("NODE_EXTRA_CA_CERTS，\nrequests", "NODE_EXTRA_CA_CERTS，requests"),
+            ("SSL\n（TLS）", "SSL（TLS）"),
+        ] {
+            assert_eq!(joined(text), line);
         }
     }
 

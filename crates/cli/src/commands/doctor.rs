@@ -112,7 +112,10 @@ impl Doctor {
             saved::write(file, evidence.facts())?;
         }
         let verdict = judge(&evidence);
-        let elapsed = Dur::from(begun.elapsed());
+        let elapsed = match self.from {
+            Some(_) => lasted(evidence.facts()),
+            None => Dur::from(begun.elapsed()),
+        };
         let prose = look::prose(lang, config);
         if self.html.is_some() || self.md.is_some() {
             let document = document::verdict(&prose, &verdict, evidence.facts(), elapsed);
@@ -131,6 +134,11 @@ impl Doctor {
         }
         Ok(code(&verdict))
     }
+}
+
+/// How long the looking took that these facts come from.
+fn lasted(facts: &[Fact]) -> Dur {
+    facts.iter().map(|f| Dur(f.at.0.saturating_add(f.took.0))).max().unwrap_or(Dur::ZERO)
 }
 
 /// A header as curl writes it.

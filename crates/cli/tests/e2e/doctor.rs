@@ -124,6 +124,7 @@ const ANSWERS: &[(&str, &str)] = &[
 ];
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table: a row for each answer")]
 fn what_the_api_answers_is_the_root_cause() {
     let home = Folder::new();
     let refusals = REFUSALS
@@ -225,6 +226,23 @@ fn a_proxy_that_is_not_there_is_told_from_a_target_that_is_not() {
     let (code, out, _) = run(clearline(&home.0).args(["doctor", "--plan"]).envs(environment));
     assert_eq!(code, 0);
     assert!(out.contains("its proxy    http://127.0.0.1:9"), "{out}");
+}
+
+#[test]
+fn a_recording_is_judged_the_same_each_time_with_the_time_that_its_run_took() {
+    let home = Folder::new();
+    let api =
+        Server::sim(&home, &format!("{QUICK}[[fault]]\nname = \"x\"\nstatus = 529\ndelay = \"300ms\"\n"));
+    let file = home.0.join("facts.json");
+    let mut command = clearline(&home.0);
+    command.args(["doctor", "--save"]).arg(&file).envs([KEY, ("ANTHROPIC_BASE_URL", api.url.as_str())]);
+    assert_eq!(run(&mut command).0, 1);
+    let judged = || run(clearline(&home.0).args(["doctor", "--json", "--from"]).arg(&file));
+    let (first, second) = (judged(), judged());
+    assert_eq!(first, second);
+    let report: Value = serde_json::from_str(&first.1).unwrap();
+    assert_eq!(report["causes"][0]["id"], "server.overloaded");
+    assert!(report["elapsed_ms"].as_u64().unwrap() >= 300, "{report}");
 }
 
 /// A switch that nobody uses is worth a line; one that leads nowhere fails the client that it is for.
