@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use clearline_model::{Cause, Dur, Path, Route};
 
+use crate::client::Profile;
 use crate::evidence::Evidence;
 use crate::rules;
 
@@ -41,6 +42,8 @@ pub struct Goal {
     pub deep: bool,
     /// The size of the body that the call is made with, bytes, where it is not the doctor's own.
     pub body: Option<u64>,
+    /// The client that is diagnosed, where one is named.
+    pub client: Option<Profile>,
 }
 
 impl Goal {

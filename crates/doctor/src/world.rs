@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path as File, PathBuf};
 use std::sync::Arc;
 
-use clearline_diagnose::{Goal, Probe, REFERENCE};
+use clearline_diagnose::{Goal, Probe, Profile, REFERENCE};
 use clearline_model::{
     Dur, Fact, FactId, Failure, Foreign, Mono, Path, ProbeId, Route, Seen, Sent, Source, Stage, Trust, Wall,
 };
@@ -39,6 +39,8 @@ pub struct Options {
     pub body: Option<Vec<u8>>,
     /// Headers that are added (a value) or left out (none).
     pub headers: Vec<(String, Option<String>)>,
+    /// The client that is diagnosed, where one is named.
+    pub client: Option<Profile>,
 }
 
 /// What every probe works with.
@@ -79,6 +81,7 @@ impl World {
             no_call: options.no_call,
             deep: options.deep,
             body: options.body.as_ref().map(|b| u64::try_from(b.len()).unwrap_or(u64::MAX)),
+            client: options.client,
         };
         Self { goal, target, settings, options, fence, begun: Instant::now() }
     }

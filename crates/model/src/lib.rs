@@ -7,6 +7,7 @@ mod alert;
 mod ask;
 mod cause;
 mod classify;
+mod client;
 mod event;
 mod fact;
 mod failure;
@@ -22,6 +23,7 @@ pub use alert::{Alert, Subject};
 pub use ask::{Ask, Hint, Limits, Repeat, Usage, Window};
 pub use cause::{Blame, Cause, CauseRow, Charge, Layer, Retry, UnknownCause};
 pub use classify::classify;
+pub use client::{ClientView, Fate, Habit, Turn};
 pub use event::{Event, EventKind, HeadSeen, KeyState, Outcome};
 pub use fact::{Axis, Certificate, Fact, Pace, Path, Route, Seen, Source, Transport, Trust};
 pub use failure::{

@@ -6,6 +6,7 @@
 pub mod alert;
 #[cfg(test)]
 mod checks;
+pub mod client;
 pub mod document;
 pub mod escape;
 pub mod html;

@@ -13,6 +13,7 @@ macro_rules! files {
         [
             include_str!(concat!("../prose/", $lang, "/words.ftl")),
             include_str!(concat!("../prose/", $lang, "/facts.ftl")),
+            include_str!(concat!("../prose/", $lang, "/clients.ftl")),
             include_str!(concat!("../prose/", $lang, "/auth.ftl")),
             include_str!(concat!("../prose/", $lang, "/client.ftl")),
             include_str!(concat!("../prose/", $lang, "/clock.ftl")),
@@ -34,8 +35,8 @@ macro_rules! files {
     };
 }
 
-/// The files of a language: the words, those of the facts, and one per layer.
-pub(crate) const fn files(lang: Lang) -> [&'static str; 19] {
+/// The files of a language: the words, those of the facts and of the clients, and one per layer.
+pub(crate) const fn files(lang: Lang) -> [&'static str; 20] {
     match lang {
         Lang::En => files!("en"),
         Lang::Zh => files!("zh-CN"),
@@ -215,10 +216,11 @@ mod tests {
     #[test]
     fn words_are_in_both_languages() {
         let names = |lang| {
-            let [words, facts, ..] = files(lang);
+            let [words, facts, clients, ..] = files(lang);
             let names = words
                 .lines()
                 .chain(facts.lines())
+                .chain(clients.lines())
                 .filter_map(|l| l.split_once(" = "))
                 .map(|(name, _)| name.to_owned());
             names.collect::<Vec<_>>()

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearline_diagnose::{Evidence, Goal, judge};
+use clearline_diagnose::{Evidence, Goal, Profile, judge, judge_for};
 use clearline_doctor::{Options, World, collect, examine};
-use clearline_model::{Dur, Fact, FactId, Mono, Sent, Source, Stage, Status, Verdict};
+use clearline_model::{ClientView, Dur, Fact, FactId, Mono, Sent, Source, Stage, Status, Verdict};
 use clearline_net::{Fault, Fence};
-use clearline_report::{document, json, terminal};
+use clearline_report::{Prose, client, document, json, terminal};
 use tokio::time::Instant;
 
 use crate::exit::{self, Failure};
@@ -55,6 +55,9 @@ pub(crate) struct Doctor {
     /// Lists whom it would contact, and does nothing
     #[arg(long)]
     plan: bool,
+    /// Diagnoses as this client would fare: curl, python-requests, anthropic-python, node, claude-code …
+    #[arg(long, value_name = "NAME", value_parser = profile)]
+    profile: Option<Profile>,
     /// Shows every fact
     #[arg(short, long)]
     verbose: bool,
@@ -72,6 +75,7 @@ impl Doctor {
             model: self.model.clone(),
             body: self.body.as_ref().map(read).transpose()?,
             headers: self.headers.clone(),
+            client: self.profile,
         })
     }
 
@@ -111,26 +115,55 @@ impl Doctor {
         if let Some(file) = &self.save {
             saved::write(file, evidence.facts())?;
         }
-        let verdict = judge(&evidence);
-        let elapsed = Dur::from(begun.elapsed());
-        let prose = look::prose(lang, config);
+        let (verdict, view) = match self.profile {
+            Some(profile) => {
+                let (verdict, view) = judge_for(&evidence, profile);
+                (verdict, Some(view))
+            }
+            None => (judge(&evidence), None),
+        };
+        let told = Told { verdict, view, elapsed: Dur::from(begun.elapsed()) };
+        self.tell(&look::prose(lang, config), &evidence, &told)?;
+        Ok(code(&told.verdict))
+    }
+
+    /// Prints and writes what was found.
+    fn tell(&self, prose: &Prose, evidence: &Evidence, told: &Told) -> Result<(), Failure> {
+        let (facts, Told { verdict, view, elapsed }) = (evidence.facts(), told);
         if self.html.is_some() || self.md.is_some() {
-            let document = document::verdict(&prose, &verdict, evidence.facts(), elapsed);
+            let mut document = document::verdict(prose, verdict, facts, *elapsed);
+            if let Some(view) = view {
+                document.blocks.splice(0..0, document::client(prose, facts, view));
+            }
             shared::write(self.md.as_deref(), self.html.as_deref(), &document)?;
         }
         if self.json {
-            out::say(&json::verdict(&prose, &verdict, evidence.facts(), elapsed).to_string())?;
-        } else {
-            out::say(&terminal::verdict(
-                &prose,
-                look::style(),
-                &verdict,
-                evidence.facts(),
-                (elapsed, self.verbose),
-            ))?;
+            let mut report = json::verdict(prose, verdict, facts, *elapsed);
+            if let (Some(view), Some(map)) = (view, report.as_object_mut()) {
+                map.insert("client".to_owned(), client::json(prose, facts, view));
+            }
+            return Ok(out::say(&report.to_string())?);
         }
-        Ok(code(&verdict))
+        let style = look::style();
+        if let Some(view) = view {
+            out::say(&format!("{}\n", terminal::client(prose, style, facts, view)))?;
+        }
+        Ok(out::say(&terminal::verdict(prose, style, verdict, facts, (*elapsed, self.verbose)))?)
     }
+}
+
+/// What was found, and in what time.
+struct Told {
+    verdict: Verdict,
+    /// How the named client fares.
+    view: Option<ClientView>,
+    elapsed: Dur,
+}
+
+/// A client by its name.
+fn profile(name: &str) -> Result<Profile, String> {
+    let known = || Profile::all().map(Profile::id).collect::<Vec<_>>().join(", ");
+    Profile::named(name).ok_or_else(|| format!("this client is not known; there are: {}", known()))
 }
 
 /// A header as curl writes it.

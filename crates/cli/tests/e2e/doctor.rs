@@ -165,3 +165,35 @@ fn a_proxy_that_is_not_there_is_told_from_a_target_that_is_not() {
     assert_eq!(code, 0);
     assert!(out.contains("its proxy    http://127.0.0.1:9"), "{out}");
 }
+
+/// The client, not the machine: a proxy that is not there fails whoever reads the variable.
+#[test]
+fn a_client_is_diagnosed_as_it_would_fare() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let environment = [KEY, ("ANTHROPIC_BASE_URL", api.url.as_str()), ("HTTP_PROXY", "http://127.0.0.1:9")];
+    let ask = |client: &str, more: &[&str]| {
+        let mut command = clearline(&home.0);
+        command.args(["doctor", "--profile", client]).args(more).envs(environment);
+        run(&mut command)
+    };
+    for (client, status, code, works) in [
+        ("curl", "failing", 1, Some(false)),
+        ("python-requests", "failing", 1, Some(false)),
+        ("node", "healthy", 0, Some(true)),
+        ("anthropic-typescript", "healthy", 0, Some(true)),
+        ("java", "healthy", 0, Some(true)),
+    ] {
+        let (got, out, err) = ask(client, &["--json"]);
+        let report: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
+        let fate = report["client"]["fate"]["works"].as_bool();
+        assert_eq!((report["status"].as_str(), got, fate), (Some(status), code, works), "{client}: {out}");
+    }
+    let (_, out, _) = ask("node", &[]);
+    assert!(out.contains("curl fails because it takes the proxy that the variables name"), "{out}");
+    assert!(out.contains("Node fetch works because it reads no variable that names a proxy"), "{out}");
+    let (_, out, _) = ask("node", &["--lang", "zh-CN"]);
+    assert!(out.contains("Node fetch 可以工作，因为它不读取任何代理变量"), "{out}");
+    let (code, _, err) = ask("netscape", &[]);
+    assert!(code == 2 && err.contains("claude-code"), "{err}");
+}

@@ -3,7 +3,7 @@
 mod address;
 mod clock;
 mod config;
-mod dns;
+pub(crate) mod dns;
 mod edge;
 mod gateway;
 mod http;
@@ -37,6 +37,7 @@ pub(crate) const fn planners() -> &'static [Planner] {
         gateway::plan,
         http::plan,
         stream::plan,
+        crate::client::plan,
     ]
 }
 

@@ -51,7 +51,7 @@ const CLIENT_FILES: [(&str, &str); 3] =
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A fact about this machine.
-fn state(name: &str, value: &str) -> Fact {
+pub(crate) fn state(name: &str, value: &str) -> Fact {
     Fact {
         id: FactId(0),
         from: Source::Host,
@@ -74,6 +74,7 @@ pub fn collect(
 ) -> (Vec<Fact>, Result<Settings, clearline_net::Fault>) {
     let set = |name: &str| lookup(name).filter(|v| !v.is_empty());
     let mut facts = Vec::new();
+    crate::clients::environment(lookup, &mut facts);
     origin::facts(&set, std::env::current_dir().ok().as_deref(), &mut facts);
     let configured = set("ANTHROPIC_BASE_URL");
     let url = configured.clone().unwrap_or_else(|| DEFAULT.to_owned());
