@@ -12,11 +12,13 @@ mod evidence;
 mod judge;
 mod plan;
 mod rules;
+mod verify;
 
 pub use client::{Profile, judge_for};
 pub use evidence::{Evidence, REFERENCE};
 pub use judge::judge;
 pub use plan::{Goal, PATIENCE, Probe, Step, What, family, next};
+pub use verify::{compare, deciding};
 
 /// The cases of the rules, for whoever lists what can name a cause.
 #[must_use]

@@ -35,4 +35,4 @@ pub use record::{AttemptRecord, CallRecord};
 pub use secret::{Foreign, Secret};
 pub use setting::{Kind, Origin as SettingOrigin, Setting, SettingError};
 pub use time::{Dur, Mono, Wall};
-pub use verdict::{Confidence, Finding, Proof, Role, Status, Verdict};
+pub use verdict::{Confidence, Finding, Proof, Role, Status, Verdict, Verification};

@@ -18,6 +18,7 @@ mod prose;
 pub mod redact;
 pub mod seen;
 pub mod terminal;
+pub mod verify;
 
 pub use lang::Lang;
 pub use prose::{Args, Explained, Fix, Prose};

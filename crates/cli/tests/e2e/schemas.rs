@@ -211,6 +211,7 @@ fn every_output_for_programs_has_the_form_that_is_published() {
         book.check("facts", &std::fs::read_to_string(&facts).unwrap());
         book.check("watch", &out(&["watch", "--once", "--json"], &environment));
     }
+    book.check("verification", &out(&["doctor", "--verify", "--json"], &[KEY, url]));
     for environment in [vec![KEY, url], vec![("ANTHROPIC_API_KEY", "sk-ant-fake-wrong"), url]] {
         book.check("call", &out(&["call", "--json"], &environment));
     }
