@@ -4,7 +4,7 @@ mod address;
 mod clock;
 mod cloud;
 mod config;
-mod dns;
+pub(crate) mod dns;
 mod edge;
 mod gateway;
 mod http;
@@ -40,6 +40,7 @@ pub(crate) const fn planners() -> &'static [Planner] {
         http::plan,
         stream::plan,
         cloud::plan,
+        crate::client::plan,
     ]
 }
 
