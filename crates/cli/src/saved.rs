@@ -1,11 +1,13 @@
 //! What a diagnosis saw, in a file: `clearline.facts/1`. It holds no secret, since no fact does.
 
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
 use clearline_model::Fact;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
+use crate::setup;
 
 /// The name and version of the form.
 const SCHEMA: &str = "clearline.facts/1";
@@ -29,6 +31,31 @@ pub(crate) fn write(file: &Path, facts: &[Fact]) -> Result<(), Failure> {
         |why: &dyn std::fmt::Display| Failure::usage(format!("{} cannot be written: {why}", file.display()));
     let text = serde_json::to_string(&saved).map_err(|e| wrong(&e))?;
     std::fs::write(file, text).map_err(|e| wrong(&e))
+}
+
+/// Keeps what the last diagnosis that found something saw, for `--verify`. Where nothing can be kept there is nothing to verify
+/// later, which is said then.
+pub(crate) fn keep(facts: &[Fact]) {
+    let Some(file) = last() else { return };
+    let kept = || -> std::io::Result<()> {
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let saved = Saved { schema: SCHEMA.to_owned(), facts: facts.to_vec() };
+        let text = serde_json::to_vec(&saved)?;
+        // Names of this site stand in it: for its owner alone, and whole or not at all.
+        let new = file.with_extension(format!("{}.new", std::process::id()));
+        let mut options = std::fs::OpenOptions::new();
+        let mut open = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        std::io::Write::write_all(&mut open, &text)?;
+        std::fs::rename(&new, &file)
+    };
+    let _kept = kept().is_ok();
+}
+
+/// Where that lies.
+pub(crate) fn last() -> Option<PathBuf> {
+    Some(setup::state_folder()?.join("doctor.json"))
 }
 
 /// Reads facts back.

@@ -39,6 +39,13 @@ pub(crate) fn user_file() -> Option<PathBuf> {
     Some(base.join("clearline").join("clearline.toml"))
 }
 
+/// Where clearline keeps what it has to remember.
+pub(crate) fn state_folder() -> Option<PathBuf> {
+    let set = |name: &str| variable(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let base = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local").join("state")))?;
+    Some(base.join("clearline"))
+}
+
 /// The roots that the environment wants, as the official SDKs read it. Where nothing will be verified the system's store is
 /// not read, because that takes longer than a call.
 pub(crate) fn trust(is_plain: bool) -> TrustSettings {

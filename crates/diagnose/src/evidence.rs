@@ -114,6 +114,12 @@ impl Evidence {
     }
 }
 
+/// What a variable of the environment was set to, as far as it was written down.
+pub(crate) fn env<'a>(evidence: &'a Evidence, name: &str) -> Option<&'a str> {
+    let name = format!("env.{name}");
+    evidence.state(&name).map(|(_, value)| value.raw())
+}
+
 /// The number of the attempt that a fact belongs to; 0 where there is only one.
 const fn attempt(fact: &Fact) -> u16 {
     if let Source::Attempt(_, n) = fact.from { n } else { 0 }

@@ -58,7 +58,7 @@ fn suppress(findings: &mut Vec<Finding>) {
 }
 
 /// Everything that a cause explains, and what that explains in turn.
-fn explained(cause: Cause) -> BTreeSet<Cause> {
+pub(crate) fn explained(cause: Cause) -> BTreeSet<Cause> {
     let (mut seen, mut open) = (BTreeSet::new(), vec![cause]);
     while let Some(next) = open.pop() {
         for cause in next.row().explains {

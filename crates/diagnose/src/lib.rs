@@ -7,14 +7,18 @@
 //! [`alerts`] judges many calls over time instead of one path now: the success rate, and the cause that brings it down.
 
 pub mod alerts;
+mod client;
 mod evidence;
 mod judge;
 mod plan;
 mod rules;
+mod verify;
 
+pub use client::{Profile, judge_for};
 pub use evidence::{Evidence, REFERENCE};
 pub use judge::judge;
-pub use plan::{Goal, PATIENCE, Probe, Step, What, family, next};
+pub use plan::{Goal, PATIENCE, Probe, Step, What, family, meanwhile, next};
+pub use verify::{compare, deciding};
 
 /// The cases of the rules, for whoever lists what can name a cause.
 #[must_use]

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use clearline_model::{Cause, Dur, Path, Route};
 
+use crate::client::Profile;
 use crate::evidence::Evidence;
 use crate::rules;
 
@@ -43,6 +44,10 @@ pub struct Goal {
     pub cloud: Option<(String, u16)>,
     /// The size of the body that the call is made with, bytes, where it is not the doctor's own.
     pub body: Option<u64>,
+    /// The client that is diagnosed, where one is named.
+    pub client: Option<Profile>,
+    /// These probes and no others.
+    pub only: Option<Vec<Probe>>,
 }
 
 impl Goal {
@@ -188,10 +193,22 @@ pub fn next(goal: &Goal, evidence: &Evidence, asked: &[Probe], spent: Dur) -> St
         return Step::Done;
     }
     let mut wanted: Vec<Probe> = Vec::new();
+    if let Some(only) = &goal.only {
+        wanted.extend(only.iter().filter(|probe| !asked.iter().any(|old| probe.same(old))).cloned());
+        return if wanted.is_empty() { Step::Done } else { Step::Probe(wanted) };
+    }
     for probe in rules::planners().iter().flat_map(|plan| plan(goal, evidence)) {
         if !asked.iter().chain(&wanted).any(|old| probe.same(old)) {
             wanted.push(probe);
         }
     }
     if wanted.is_empty() { Step::Done } else { Step::Probe(wanted) }
+}
+
+/// What is worth asking while a call is under way that takes long: what was seen beside it tells already.
+#[must_use]
+pub fn meanwhile(goal: &Goal, evidence: &Evidence, asked: &[Probe]) -> Vec<Probe> {
+    let mut probes = rules::meanwhile(goal, evidence);
+    probes.retain(|probe| !asked.iter().any(|old| probe.same(old)));
+    probes
 }

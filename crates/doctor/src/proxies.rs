@@ -1,10 +1,11 @@
 //! What this machine says of proxies: its variables, and the files in which proxies are set for somebody else.
 
-use std::path::{Path as File, PathBuf};
+use std::path::PathBuf;
 
 use clearline_model::{Dur, Fact, FactId, Foreign, Mono, Path, Route, Seen, Sent, Source, Stage};
 use clearline_net::{Proxy, ProxyEnv, Target, parse_proxy};
 
+use crate::collect::{Environment, Place};
 use crate::world::shown;
 
 /// A proxy that the reference client does not use: how it is written without credentials, and where it was found.
@@ -82,7 +83,7 @@ pub(crate) fn contradictions(set: &dyn Fn(&str) -> Option<String>, facts: &mut V
 
 /// Looks for every proxy that is set here and not used, and says what the one in use, and `NO_PROXY`, are like.
 pub(crate) fn look(
-    set: &dyn Fn(&str) -> Option<String>,
+    (set, whose): (Environment<'_>, &Place),
     target: &Target,
     proxies: &ProxyEnv,
     facts: &mut Vec<Fact>,
@@ -104,7 +105,7 @@ pub(crate) fn look(
         exceptions(&no_proxy(set), &target.host, facts);
     }
     found.extend(variables(set));
-    found.extend(files(set("HOME").as_deref()));
+    found.extend(files(set("HOME").as_deref(), whose));
     let own = used.map(shown);
     let mut kept: Vec<Candidate> = Vec::new();
     for one in found {
@@ -161,11 +162,11 @@ fn variables(set: &dyn Fn(&str) -> Option<String>) -> Vec<Candidate> {
 }
 
 /// Proxies of files.
-fn files(home: Option<&str>) -> Vec<Candidate> {
-    let own = home.into_iter().flat_map(|home| OWN_FILES.map(|f| File::new(home).join(f)));
-    let mut all: Vec<PathBuf> = FILES.iter().map(PathBuf::from).chain(own).collect();
+fn files(home: Option<&str>, whose: &Place) -> Vec<Candidate> {
+    let own = home.into_iter().flat_map(|home| OWN_FILES.map(|f| whose.at(home).join(f)));
+    let mut all: Vec<PathBuf> = FILES.iter().map(|f| whose.at(f)).chain(own).collect();
     for folder in FOLDERS {
-        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        let Ok(entries) = std::fs::read_dir(whose.at(folder)) else { continue };
         let mut inside: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).take(64).collect();
         inside.sort();
         all.extend(inside);

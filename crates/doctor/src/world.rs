@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path as File, PathBuf};
 use std::sync::Arc;
 
-use clearline_diagnose::{Goal, Probe, REFERENCE};
+use clearline_diagnose::{Goal, Probe, Profile, REFERENCE};
 use clearline_model::{
     Dur, Fact, FactId, Failure, Foreign, Mono, Path, ProbeId, Route, Seen, Sent, Source, Stage, Trust, Wall,
 };
@@ -39,6 +39,8 @@ pub struct Options {
     pub body: Option<Vec<u8>>,
     /// Headers that are added (a value) or left out (none).
     pub headers: Vec<(String, Option<String>)>,
+    /// The client that is diagnosed, where one is named.
+    pub client: Option<Profile>,
 }
 
 /// What every probe works with.
@@ -80,6 +82,8 @@ impl World {
             cloud: settings.cloud.as_ref().map(|t| (t.host.clone(), t.port)),
             deep: options.deep,
             body: options.body.as_ref().map(|b| u64::try_from(b.len()).unwrap_or(u64::MAX)),
+            client: options.client,
+            only: None,
         };
         Self { goal, target, settings, options, fence, begun: Instant::now() }
     }
@@ -127,10 +131,21 @@ impl World {
         let public_roots = self.settings.public_roots.clone();
         match &self.settings.ca_file {
             Some(file) => (named(file), only(file, public_roots)),
+            // Another root has a store of its own.
+            None if self.settings.root != File::new("/") && self.system_store().is_some() => {
+                let file = self.system_store().unwrap_or_default();
+                (Trust::System, only(&file, public_roots))
+            }
             None => {
                 (Trust::System, TrustSettings { public_roots, fallback: false, ..TrustSettings::default() })
             }
         }
+    }
+
+    /// The file of the system's store.
+    fn system_store(&self) -> Option<PathBuf> {
+        let at = |path: &&'static str| self.settings.root.join(path.trim_start_matches('/'));
+        STORES.iter().map(at).find(|f| f.is_file())
     }
 
     /// Every store that somebody here may use: the system's, what the world trusts, each configured file, and those of
@@ -141,7 +156,7 @@ impl World {
             TrustSettings { public_roots: public_roots.clone(), system: false, ..TrustSettings::default() };
         let store = |trust, client, settings| Store { trust, client, settings };
         let mut all = vec![store(Trust::Public, None, public.clone())];
-        if let Some(file) = STORES.iter().map(PathBuf::from).find(|f| File::new(f).is_file()) {
+        if let Some(file) = self.system_store() {
             all.push(store(Trust::System, None, only(&file, public_roots.clone())));
         }
         if let Some(file) = &self.settings.ca_file {

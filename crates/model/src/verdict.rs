@@ -76,3 +76,27 @@ pub struct Verdict {
     /// The causes that are still possible where the verdict is inconclusive.
     pub open: Vec<Cause>,
 }
+
+/// What became of what was found, after somebody tried to fix it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verification {
+    /// Gone.
+    pub fixed: Vec<Cause>,
+    /// Still there.
+    pub left: Vec<Cause>,
+    /// Not seen again: the call ends before.
+    pub open: Vec<Cause>,
+    /// What the call meets now, and did not meet before.
+    pub next: Vec<Cause>,
+}
+
+impl Verification {
+    /// Whether all is well; nothing where that is not certain.
+    #[must_use]
+    pub const fn is_well(&self) -> Option<bool> {
+        if !self.left.is_empty() || (self.open.is_empty() && !self.next.is_empty()) {
+            return Some(false);
+        }
+        if self.open.is_empty() { Some(true) } else { None }
+    }
+}

@@ -2,7 +2,9 @@
 //!
 //! Every text in it is plain and already harmless on a terminal; each medium escapes it once more for itself.
 
-use clearline_model::{Cause, Confidence, Dur, Fact, Finding, Foreign, Role, Status, Verdict};
+use clearline_model::{
+    Cause, ClientView, Confidence, Dur, Fact, Fate, Finding, Foreign, Role, Status, Verdict,
+};
 
 use crate::lang::Lang;
 use crate::prose::{Args, Fix, Prose};
@@ -182,6 +184,20 @@ pub fn verdict(prose: &Prose, verdict: &Verdict, facts: &[Fact], elapsed: Dur) -
     document.blocks.push(Block::Table(String::new(), head, rows.collect()));
     document.foot = format!("{} · {elapsed} · {}", document.foot, prose.word("redacted"));
     document
+}
+
+/// What a client's call comes to, for the same readers.
+#[must_use]
+pub fn client(prose: &Prose, facts: &[Fact], view: &ClientView) -> Vec<Block> {
+    let facts = redact::facts(facts);
+    let mood = match view.fate {
+        Fate::Works => Mood::Well,
+        Fate::Fails { .. } => Mood::Bad,
+        Fate::Unknown(_) => Mood::Open,
+    };
+    let mut sentences = crate::client::sentences(prose, &facts, view).into_iter();
+    let heading = Block::Heading(mood, sentences.next().unwrap_or_default(), None);
+    std::iter::once(heading).chain(sentences.map(Block::Text)).collect()
 }
 
 fn finding(prose: &Prose, finding: &Finding, facts: &[Fact]) -> Vec<Block> {

@@ -6,6 +6,7 @@
 pub mod alert;
 #[cfg(test)]
 mod checks;
+pub mod client;
 pub mod document;
 pub mod escape;
 pub mod html;
@@ -18,6 +19,7 @@ mod prose;
 pub mod redact;
 pub mod seen;
 pub mod terminal;
+pub mod verify;
 
 pub use lang::Lang;
 pub use prose::{Args, Explained, Fix, Prose};

@@ -14,6 +14,7 @@ macro_rules! files {
             include_str!(concat!("../prose/", $lang, "/words.ftl")),
             include_str!(concat!("../prose/", $lang, "/facts.ftl")),
             include_str!(concat!("../prose/", $lang, "/states.ftl")),
+            include_str!(concat!("../prose/", $lang, "/clients.ftl")),
             include_str!(concat!("../prose/", $lang, "/auth.ftl")),
             include_str!(concat!("../prose/", $lang, "/client.ftl")),
             include_str!(concat!("../prose/", $lang, "/clock.ftl")),
@@ -35,8 +36,8 @@ macro_rules! files {
     };
 }
 
-/// The files of a language: the words, those of facts and states, and one per layer.
-pub(crate) const fn files(lang: Lang) -> [&'static str; 20] {
+/// The files of a language: the words, those of facts, states and clients, and one per layer.
+pub(crate) const fn files(lang: Lang) -> [&'static str; 21] {
     match lang {
         Lang::En => files!("en"),
         Lang::Zh => files!("zh-CN"),
@@ -247,11 +248,12 @@ mod tests {
     #[test]
     fn words_are_in_both_languages() {
         let names = |lang| {
-            let [words, facts, states, ..] = files(lang);
+            let [words, facts, states, clients, ..] = files(lang);
             let names = words
                 .lines()
                 .chain(facts.lines())
                 .chain(states.lines())
+                .chain(clients.lines())
                 .filter_map(|l| l.split_once(" = "))
                 .map(|(name, _)| name.to_owned());
             names.collect::<Vec<_>>()

@@ -73,6 +73,11 @@ pub fn line(prose: &Prose, fact: &Fact) -> Line {
     Line { way: way(prose, &fact.path), saw: saw(prose, fact) }
 }
 
+/// A fact by what tells it from another along an axis: what it is there, and what was seen.
+pub(crate) fn along_axis(prose: &Prose, fact: &Fact, axis: Axis) -> (String, String) {
+    (along(prose, &fact.path, axis), whose(prose, fact, axis))
+}
+
 /// What was seen, and by whom where the axis does not say it.
 fn whose(prose: &Prose, fact: &Fact, axis: Axis) -> String {
     let text = saw(prose, fact);

@@ -1,6 +1,6 @@
 //! Reports for people: plain text in columns. Colour only repeats what the words say.
 
-use clearline_model::{Blame, Cause, Confidence, Dur, Fact, Role, Status, Verdict};
+use clearline_model::{Blame, Cause, ClientView, Confidence, Dur, Fact, Fate, Role, Status, Verdict};
 
 use crate::known;
 use crate::lang::Lang;
@@ -238,6 +238,23 @@ pub fn verdict(prose: &Prose, style: Style, verdict: &Verdict, facts: &[Fact], h
     let count = facts.len();
     parts.push(format!("  {elapsed} · {count} {}", prose.word("facts")));
     parts.join("\n\n")
+}
+
+/// What a client's call comes to, and why another one's comes to something else.
+#[must_use]
+pub fn client(prose: &Prose, style: Style, facts: &[Fact], view: &ClientView) -> String {
+    let sign = match view.fate {
+        Fate::Works => style.tick(),
+        Fate::Fails { .. } => style.cross(),
+        Fate::Unknown(_) => "?".to_owned(),
+    };
+    let mut sentences = crate::client::sentences(prose, facts, view).into_iter();
+    let mut lines = vec![format!("{sign} {}", sentences.next().unwrap_or_default())];
+    let columns = style.columns.saturating_sub(2).max(NARROW);
+    for sentence in sentences {
+        lines.extend(wrap(&sentence, columns).into_iter().map(|line| format!("  {line}")));
+    }
+    lines.join("\n")
 }
 
 /// A fact with its number, as -v shows it.

@@ -1,15 +1,23 @@
 //! `clearline doctor`: why calls fail, with the proof and the fix.
 
+mod subject;
+mod verify;
+mod watch;
+
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearline_diagnose::{Evidence, Goal, judge};
+use clearline_diagnose::{Evidence, Goal, Profile, judge, judge_for};
 use clearline_doctor::{Options, World, collect, examine};
-use clearline_model::{Dur, Fact, FactId, Mono, Sent, Source, Stage, Status, Verdict};
+use clearline_model::{
+    ClientView, Dur, Fact, FactId, Foreign, Mono, Seen, Sent, Source, Stage, Status, Verdict,
+};
 use clearline_net::{Fault, Fence};
-use clearline_report::{document, json, terminal};
+use clearline_report::{Prose, client, document, json, terminal};
 use tokio::time::Instant;
 
+use self::subject::{Entered, Subject};
 use crate::exit::{self, Failure};
 use crate::{look, out, saved, serve, setup, shared};
 
@@ -55,6 +63,24 @@ pub(crate) struct Doctor {
     /// Lists whom it would contact, and does nothing
     #[arg(long)]
     plan: bool,
+    /// Diagnoses as this client would fare: curl, python-requests, anthropic-python, node, claude-code …
+    #[arg(long, value_name = "NAME", value_parser = profile)]
+    profile: Option<Profile>,
+    /// Repeats just the probes that decide whether the last diagnosis (or that of --from) is fixed: 0 fixed, 1 not, 4 not certain
+    #[arg(long, conflicts_with_all = ["plan", "save", "html", "md"])]
+    verify: bool,
+    /// Diagnoses a process that runs: its environment, names, files and network, as far as they may be read
+    #[arg(long, value_name = "PID", conflicts_with = "command")]
+    pid: Option<u32>,
+    /// Repeats cheaply and prints changes only, until Ctrl-C ends it with the rate of failures
+    #[arg(long, conflicts_with_all = ["plan", "save", "from", "verify", "html", "md"])]
+    watch: bool,
+    /// From one time to the next, with --watch [default: 30s]
+    #[arg(long, value_name = "TIME", requires = "watch")]
+    interval: Option<String>,
+    /// Diagnoses the environment that this command would get; it is not started
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<OsString>,
     /// Shows every fact
     #[arg(short, long)]
     verbose: bool,
@@ -67,78 +93,143 @@ impl Doctor {
         };
         Ok(Options {
             only_target: self.only_target,
-            no_call: self.no_call,
+            no_call: self.no_call || self.watch,
             deep: self.deep,
             model: self.model.clone(),
             body: self.body.as_ref().map(read).transpose()?,
             headers: self.headers.clone(),
+            client: self.profile,
         })
     }
 
-    /// Looks and probes.
-    fn see(&self, begun: Instant) -> Result<Seen, Failure> {
-        let (mut facts, settings) = collect(&setup::variable);
+    /// Whose environment it is.
+    fn subject(&self) -> Result<Subject, Failure> {
+        match self.pid {
+            Some(pid) => Subject::of_process(pid),
+            None if self.command.is_empty() => Ok(Subject::own()),
+            None => Ok(Subject::of_command(&self.command)),
+        }
+    }
+
+    /// What the settings say, and where they lead.
+    fn world(&self, subject: &Subject) -> Result<(Vec<Fact>, Option<World>), Failure> {
+        let (mut facts, settings) = collect(&|name| subject.variable(name), &subject.place);
+        facts.extend(subject.unseen.iter().map(|why| host_fact("unreadable", why)));
         match settings {
             Ok(settings) => {
                 let fence =
                     Fence::parse(setup::variable("CLEARLINE_FENCE").as_deref()).map_err(Failure::usage)?;
-                let world = World::new(settings, self.options()?, fence);
-                if self.plan {
-                    return Ok(Seen::Plan(Box::new(world.goal)));
-                }
-                let progress = out::Progress::new();
-                let on = |what: &str| progress.show(&format!("{what} … {}", Dur::from(begun.elapsed())));
-                let evidence = serve::one_thread()?.block_on(Box::pin(examine(&world, facts, &on)));
-                progress.clear();
-                Ok(Seen::Evidence(evidence))
+                Ok((facts, Some(World::new(settings, self.options()?, fence))))
             }
             Err(fault) => {
                 facts.push(settings_fact(&fault));
-                Ok(Seen::Evidence(Evidence::new(facts)))
+                Ok((facts, None))
             }
         }
     }
 
-    pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
+    pub(crate) fn run(mut self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
         let begun = Instant::now();
+        let mut subject = self.subject()?;
+        match self.pid.map(subject::enter) {
+            Some(Entered::Done(code)) => return Ok(code),
+            Some(Entered::Here(why)) => subject.unseen.extend(why),
+            None => {}
+        }
+        self.profile = self.profile.or(subject.profile);
+        let prose = look::prose(lang, config);
+        if self.verify {
+            return verify::run(&self, &subject, &prose);
+        }
+        if self.watch {
+            return watch::run(&self, &subject, &prose, config);
+        }
         let evidence = match &self.from {
             Some(file) => Evidence::new(saved::read(file)?),
-            None => match self.see(begun)? {
-                Seen::Evidence(evidence) => evidence,
-                Seen::Plan(goal) => return plan(&goal),
+            None => match self.world(&subject)? {
+                (_, Some(world)) if self.plan => return plan(&world.goal),
+                (facts, world) => serve::one_thread()?.block_on(see(world.as_ref(), facts, begun)),
             },
         };
         if let Some(file) = &self.save {
             saved::write(file, evidence.facts())?;
         }
-        let verdict = judge(&evidence);
+        let (verdict, view) = self.judge(&evidence);
+        if self.from.is_none() && matches!(verdict.status, Status::Failing | Status::Degraded) {
+            saved::keep(evidence.facts());
+        }
         let elapsed = match self.from {
             Some(_) => lasted(evidence.facts()),
             None => Dur::from(begun.elapsed()),
         };
-        let prose = look::prose(lang, config);
+        let told = Told { verdict, view, elapsed };
+        self.tell(&prose, &evidence, &told)?;
+        Ok(code(&told.verdict))
+    }
+
+    /// The verdict, for the client that is named or the reference client.
+    fn judge(&self, evidence: &Evidence) -> (Verdict, Option<ClientView>) {
+        match self.profile {
+            Some(profile) => {
+                let (verdict, view) = judge_for(evidence, profile);
+                (verdict, Some(view))
+            }
+            None => (judge(evidence), None),
+        }
+    }
+
+    /// Prints and writes what was found.
+    fn tell(&self, prose: &Prose, evidence: &Evidence, told: &Told) -> Result<(), Failure> {
+        let (facts, Told { verdict, view, elapsed }) = (evidence.facts(), told);
         if self.html.is_some() || self.md.is_some() {
-            let document = document::verdict(&prose, &verdict, evidence.facts(), elapsed);
+            let mut document = document::verdict(prose, verdict, facts, *elapsed);
+            if let Some(view) = view {
+                document.blocks.splice(0..0, document::client(prose, facts, view));
+            }
             shared::write(self.md.as_deref(), self.html.as_deref(), &document)?;
         }
         if self.json {
-            out::say(&json::verdict(&prose, &verdict, evidence.facts(), elapsed).to_string())?;
-        } else {
-            out::say(&terminal::verdict(
-                &prose,
-                look::style(),
-                &verdict,
-                evidence.facts(),
-                (elapsed, self.verbose),
-            ))?;
+            let mut report = json::verdict(prose, verdict, facts, *elapsed);
+            if let (Some(view), Some(map)) = (view, report.as_object_mut()) {
+                map.insert("client".to_owned(), client::json(prose, facts, view));
+            }
+            return Ok(out::say(&report.to_string())?);
         }
-        Ok(code(&verdict))
+        let style = look::style();
+        if let Some(view) = view {
+            out::say(&format!("{}\n", terminal::client(prose, style, facts, view)))?;
+        }
+        Ok(out::say(&terminal::verdict(prose, style, verdict, facts, (*elapsed, self.verbose)))?)
     }
 }
 
 /// How long the looking took that these facts come from.
 fn lasted(facts: &[Fact]) -> Dur {
     facts.iter().map(|f| Dur(f.at.0.saturating_add(f.took.0))).max().unwrap_or(Dur::ZERO)
+}
+
+/// Looks and probes; where the settings allow no call, they are all that is seen.
+async fn see(world: Option<&World>, facts: Vec<Fact>, begun: Instant) -> Evidence {
+    let Some(world) = world else { return Evidence::new(facts) };
+    let progress = out::Progress::new();
+    let on = |what: &str| progress.show(&format!("{what} … {}", Dur::from(begun.elapsed())));
+    let evidence = Box::pin(examine(world, facts, &on)).await;
+    progress.clear();
+    evidence
+}
+
+/// What was found, and in what time.
+struct Told {
+    verdict: Verdict,
+    /// How the named client fares.
+    view: Option<ClientView>,
+    elapsed: Dur,
+}
+
+/// A client by its name.
+fn profile(name: &str) -> Result<Profile, String> {
+    let known = || Profile::all().map(Profile::id).collect::<Vec<_>>().join(", ");
+    Profile::named(name).ok_or_else(|| format!("this client is not known; there are: {}", known()))
 }
 
 /// A header as curl writes it.
@@ -152,19 +243,21 @@ fn header(text: &str) -> Result<(String, Option<String>), String> {
     Ok((name.to_owned(), Some(value.to_owned()).filter(|v| !v.is_empty())))
 }
 
-/// What came of looking.
-enum Seen {
-    Evidence(Evidence),
-    /// Whom it would contact was asked for, and no more.
-    Plan(Box<Goal>),
-}
-
 const fn code(verdict: &Verdict) -> u8 {
     match verdict.status {
         Status::Healthy => exit::WELL,
         Status::Degraded | Status::Failing => exit::PROBLEM,
         Status::Inconclusive => exit::INCONCLUSIVE,
     }
+}
+
+/// Something about this machine.
+fn host_fact(name: &str, says: &str) -> Fact {
+    let saw = Ok(Seen::State(name.to_owned(), Foreign::new(says)));
+    let nobody = clearline_model::Path::default();
+    let took = Dur::ZERO;
+    let (id, at, stage, sent) = (FactId(0), Mono(0), Stage::Config, Sent::No);
+    Fact { id, from: Source::Host, path: nobody, stage, saw, sent, at, took }
 }
 
 /// Settings that allow no call at all are where the reference client ends.

@@ -106,11 +106,7 @@ impl Run {
 
 /// A new file for the log of this run.
 fn own_log() -> Result<PathBuf, String> {
-    let set = |name: &str| setup::variable(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let base = set("XDG_STATE_HOME")
-        .or_else(|| Some(set("HOME")?.join(".local").join("state")))
-        .ok_or("neither XDG_STATE_HOME nor HOME is set")?;
-    let folder = base.join("clearline");
+    let folder = setup::state_folder().ok_or("neither XDG_STATE_HOME nor HOME is set")?;
     std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let now = jiff::ZonedDateTime::now();
     let name = format!("run-{}-{}.jsonl", now.strftime("%Y%m%d-%H%M%S"), std::process::id());

@@ -12,8 +12,8 @@ macro_rules! schemas {
 }
 
 /// Every schema, by name.
-const SCHEMAS: [(&str, &str); 18] = schemas! {
-    "verdict" "explanation" "explained" "causes" "emitters" "logs" "trace" "call" "watch" "alert" "alert-not-delivered"
+const SCHEMAS: [(&str, &str); 19] = schemas! {
+    "verdict" "verification" "explanation" "explained" "causes" "emitters" "logs" "trace" "call" "watch" "alert" "alert-not-delivered"
     "call-record" "request-refused" "gateway-status" "settings" "facts" "demo" "schemas"
 };
 

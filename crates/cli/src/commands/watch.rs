@@ -51,7 +51,7 @@ const FAILURES_MIN: u32 = 3;
 
 impl Watch {
     pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
-        let settings = setup::load(config, &self.flags())?;
+        let settings = setup::load(config, &flags(self.interval.as_ref()))?;
         let lang = look::lang(lang, config);
         let prose = Prose::load(lang);
         let client = if self.call {
@@ -72,11 +72,6 @@ impl Watch {
         let sink = ToOutput { style, json: self.json };
         let notifier = Ways::of(&settings, lang)?.start(sink)?;
         runtime.block_on(watch(&settings, &prober, show, &notifier))
-    }
-
-    fn flags(&self) -> Vec<Given> {
-        let given = |text: &String| Given { key: "watch.interval", flag: "--interval", text: text.clone() };
-        self.interval.iter().map(given).collect()
     }
 
     /// Settings under which no probe can be made are the answer.
@@ -102,8 +97,14 @@ impl Watch {
     }
 }
 
+/// The settings of the command line.
+pub(super) fn flags(interval: Option<&String>) -> Vec<Given> {
+    let given = |text: &String| Given { key: "watch.interval", flag: "--interval", text: text.clone() };
+    interval.into_iter().map(given).collect()
+}
+
 /// Under which rules probes raise alerts.
-fn rules(settings: &Settings) -> AlertRules {
+pub(super) fn rules(settings: &Settings) -> AlertRules {
     let rules = serve::alert_rules(settings);
     AlertRules { failures_min: rules.failures_min.min(FAILURES_MIN), own_faults: true, ..rules }
 }
@@ -153,7 +154,7 @@ async fn watch(
 }
 
 /// Everything that was seen.
-struct Watching {
+pub(super) struct Watching {
     begun: Instant,
     rules: AlertRules,
     alerts: Alerts,
@@ -161,7 +162,7 @@ struct Watching {
 }
 
 impl Watching {
-    fn new(rules: AlertRules) -> Self {
+    pub(super) fn new(rules: AlertRules) -> Self {
         Self { begun: Instant::now(), rules, alerts: Alerts::new(rules), course: Course::default() }
     }
 
@@ -169,14 +170,14 @@ impl Watching {
         Mono(Dur::from(self.begun.elapsed()).0)
     }
 
-    fn now(&self) -> Now<'_> {
+    pub(super) fn now(&self) -> Now<'_> {
         let at = self.at();
         let [short, long] = self.alerts.rates(at);
         Now { course: &self.course, rates: [(self.rules.window, short), (self.rules.window_long, long)], at }
     }
 
     /// Takes a probe into the rate, and gives the alerts that begin or end with it.
-    fn take(&mut self, round: &Round) -> Vec<Told> {
+    pub(super) fn take(&mut self, round: &Round) -> Vec<Told> {
         let (now, failed) = (self.at(), round.failed.as_ref().map(|miss| miss.cause));
         let mut alerts = self.alerts.add(now, CallerId(0), failed);
         alerts.extend(self.alerts.tick(now));
@@ -184,7 +185,7 @@ impl Watching {
     }
 
     /// Shows what changed.
-    fn show(&mut self, show: &mut Show<'_>, round: &Round) -> Result<(), Failure> {
+    pub(super) fn show(&mut self, show: &mut Show<'_>, round: &Round) -> Result<(), Failure> {
         let failed = round.failed.as_ref().map(|miss| miss.cause);
         let change = self.course.take(self.at(), failed);
         if let Some(change) = change {

@@ -39,118 +39,103 @@ fn a_healthy_path_is_healthy() {
     assert_eq!((status.as_str(), code, causes.len()), ("healthy", 0, 0), "{causes:?}");
 }
 
-/// A refusal with a sentence of the API.
-fn refusal(status: u16, message: &str) -> String {
-    format!("status = {status}\nmessage = \"{message}\"")
-}
+/// A refusal with a sentence of the API and its cause.
+const REFUSALS: &[(u16, &str, &str)] = &[
+    (
+        400,
+        "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
+        "quota.spend-limit",
+    ),
+    (
+        429,
+        "You have reached your API usage limits: Monthly spend. You will regain access on 2026-12-01 at 00:00 UTC.",
+        "quota.spend-limit",
+    ),
+    (
+        429,
+        "This request would exceed the rate limit for your organization (o) of 50 requests per minute.",
+        "quota.requests",
+    ),
+    (
+        429,
+        "This request would exceed your organization's rate limit of 30,000 input tokens per minute.",
+        "quota.input-tokens",
+    ),
+    (
+        429,
+        "This request would exceed the rate limit for your organization (o) of 8,000 output tokens per minute.",
+        "quota.output-tokens",
+    ),
+    (
+        429,
+        "Number of concurrent connections has exceeded your rate limit. Please try again later.",
+        "quota.concurrency",
+    ),
+    (
+        429,
+        "This request would exceed your account's rate limit. Please try again later.",
+        "quota.subscription",
+    ),
+    (429, "Rate limited", "quota.throttled"),
+    (400, "This organization has been disabled.", "auth.org-disabled"),
+    (
+        401,
+        "OAuth token has expired. Please obtain a new token or refresh your existing token.",
+        "auth.expired",
+    ),
+    (403, "OAuth token has been revoked. Please obtain a new token.", "auth.revoked"),
+    (
+        400,
+        "This credential is only authorized for use with Claude Code and cannot be used for other API requests.",
+        "auth.wrong-kind",
+    ),
+    (
+        400,
+        "anthropic-workspace-id is required when authenticating with an identity-linked API key; send the id of the workspace this request acts in.",
+        "auth.workspace-missing",
+    ),
+];
+
+/// Other answers.
+const ANSWERS: &[(&str, &str)] = &[
+    ("status = 401", "auth.invalid"),
+    ("status = 403", "auth.forbidden"),
+    (
+        "status = 403\nbody = '{\"error\":{\"type\":\"forbidden\",\"message\":\"Request not allowed\"}}'",
+        "edge.region-blocked",
+    ),
+    (
+        "status = 403\nbody = '<title>Just a moment...</title>'\nheaders = { content-type = \"text/html\", cf-mitigated = \"challenge\", server = \"cloudflare\" }",
+        "edge.bot-challenge",
+    ),
+    (
+        "status = 400\nmessage = \"Your credit balance is too low to access the Anthropic API.\"",
+        "quota.credit",
+    ),
+    (
+        "status = 429\nbody = '{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"Usage grew too fast.\",\"details\":{\"error_code\":\"ramp_limit_exceeded\"}}}'",
+        "quota.acceleration",
+    ),
+    ("status = 500", "server.error"),
+    ("status = 529", "server.overloaded"),
+    ("html_200 = true", "edge.not-the-api"),
+    ("reset = \"after_request\"", "http.reset-before-response"),
+    ("close = \"after_request\"", "http.closed-before-response"),
+];
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table: a row for each answer")]
 fn what_the_api_answers_is_the_root_cause() {
     let home = Folder::new();
-    for (fault, cause) in [
-        ("status = 401", "auth.invalid"),
-        ("status = 403", "auth.forbidden"),
-        (
-            "status = 403\nbody = '{\"error\":{\"type\":\"forbidden\",\"message\":\"Request not allowed\"}}'",
-            "edge.region-blocked",
-        ),
-        (
-            "status = 403\nbody = '<title>Just a moment...</title>'\nheaders = { content-type = \"text/html\", cf-mitigated = \"challenge\", server = \"cloudflare\" }",
-            "edge.bot-challenge",
-        ),
-        (
-            "status = 400\nmessage = \"Your credit balance is too low to access the Anthropic API.\"",
-            "quota.credit",
-        ),
-        (
-            &refusal(
-                400,
-                "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
-            ),
-            "quota.spend-limit",
-        ),
-        (
-            &refusal(
-                429,
-                "You have reached your API usage limits: Monthly spend. You will regain access on 2026-12-01 at 00:00 UTC.",
-            ),
-            "quota.spend-limit",
-        ),
-        (
-            &refusal(
-                429,
-                "This request would exceed the rate limit for your organization (o) of 50 requests per minute.",
-            ),
-            "quota.requests",
-        ),
-        (
-            &refusal(
-                429,
-                "This request would exceed your organization's rate limit of 30,000 input tokens per minute.",
-            ),
-            "quota.input-tokens",
-        ),
-        (
-            &refusal(
-                429,
-                "This request would exceed the rate limit for your organization (o) of 8,000 output tokens per minute.",
-            ),
-            "quota.output-tokens",
-        ),
-        (
-            &refusal(
-                429,
-                "Number of concurrent connections has exceeded your rate limit. Please try again later.",
-            ),
-            "quota.concurrency",
-        ),
-        (
-            &refusal(429, "This request would exceed your account's rate limit. Please try again later."),
-            "quota.subscription",
-        ),
-        (&refusal(429, "Rate limited"), "quota.throttled"),
-        (
-            "status = 429\nbody = '{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"Usage grew too fast.\",\"details\":{\"error_code\":\"ramp_limit_exceeded\"}}}'",
-            "quota.acceleration",
-        ),
-        (&refusal(400, "This organization has been disabled."), "auth.org-disabled"),
-        (
-            &refusal(
-                401,
-                "OAuth token has expired. Please obtain a new token or refresh your existing token.",
-            ),
-            "auth.expired",
-        ),
-        (&refusal(403, "OAuth token has been revoked. Please obtain a new token."), "auth.revoked"),
-        (
-            &refusal(
-                400,
-                "This credential is only authorized for use with Claude Code and cannot be used for other API requests.",
-            ),
-            "auth.wrong-kind",
-        ),
-        (
-            &refusal(
-                400,
-                "anthropic-workspace-id is required when authenticating with an identity-linked API key; send the id of the workspace this request acts in.",
-            ),
-            "auth.workspace-missing",
-        ),
-        ("status = 500", "server.error"),
-        ("status = 529", "server.overloaded"),
-        ("html_200 = true", "edge.not-the-api"),
-        ("reset = \"after_request\"", "http.reset-before-response"),
-        ("close = \"after_request\"", "http.closed-before-response"),
-    ] {
+    let refusals = REFUSALS
+        .iter()
+        .map(|(status, message, cause)| (format!("status = {status}\nmessage = \"{message}\""), *cause));
+    let answers = ANSWERS.iter().map(|(fault, cause)| ((*fault).to_owned(), *cause));
+    for (fault, cause) in refusals.chain(answers) {
         let api = Server::sim(&home, &format!("{QUICK}[[fault]]\nname = \"x\"\n{fault}\n"));
         let (status, code, causes) = examine(&home, &[KEY, ("ANTHROPIC_BASE_URL", &api.url)]);
         assert_eq!((status.as_str(), code), ("failing", 1), "{fault}: {causes:?}");
-        assert_eq!(
-            causes.first().map(|(id, role)| (id.as_str(), role.as_str())),
-            Some((cause, "root")),
-            "{fault}"
-        );
+        let first = causes.first().map(|(id, role)| (id.as_str(), role.as_str()));
+        assert_eq!(first, Some((cause, "root")), "{fault}");
     }
 }
 
@@ -277,4 +262,159 @@ fn another_clouds_route_is_followed() {
         let switch = ("config.route-switch".to_owned(), role.to_owned());
         assert_eq!((status.as_str(), causes), (expected, vec![switch]), "{more:?}");
     }
+}
+
+/// The client, not the machine: a proxy that is not there fails whoever reads the variable.
+#[test]
+fn a_client_is_diagnosed_as_it_would_fare() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let environment = [KEY, ("ANTHROPIC_BASE_URL", api.url.as_str()), ("HTTP_PROXY", "http://127.0.0.1:9")];
+    let ask = |client: &str, more: &[&str]| {
+        let mut command = clearline(&home.0);
+        command.args(["doctor", "--profile", client]).args(more).envs(environment);
+        run(&mut command)
+    };
+    for (client, status, code, works) in [
+        ("curl", "failing", 1, Some(false)),
+        ("python-requests", "failing", 1, Some(false)),
+        ("node", "healthy", 0, Some(true)),
+        ("anthropic-typescript", "healthy", 0, Some(true)),
+        ("java", "healthy", 0, Some(true)),
+    ] {
+        let (got, out, err) = ask(client, &["--json"]);
+        let report: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
+        let fate = report["client"]["fate"]["works"].as_bool();
+        assert_eq!((report["status"].as_str(), got, fate), (Some(status), code, works), "{client}: {out}");
+    }
+    let (_, out, _) = ask("node", &[]);
+    assert!(out.contains("curl fails because it takes the proxy that the variables name"), "{out}");
+    assert!(out.contains("Node fetch works because it reads no variable that names a proxy"), "{out}");
+    let (_, out, _) = ask("node", &["--lang", "zh-CN"]);
+    assert!(out.contains("Node fetch 可以工作，因为它不读取任何代理变量"), "{out}");
+    let (code, _, err) = ask("netscape", &[]);
+    assert!(code == 2 && err.contains("claude-code"), "{err}");
+}
+
+/// What was found is verified by the probes that decide it: gone, still there, gone with something else behind it.
+#[test]
+fn a_fix_is_verified() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let url = ("ANTHROPIC_BASE_URL", api.url.as_str());
+    let dead = ("HTTP_PROXY", "http://127.0.0.1:9");
+    let ask = |arguments: &[&str], environment: &[(&str, &str)]| {
+        run(clearline(&home.0).args(arguments).envs(environment.iter().copied()))
+    };
+    let verify = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let all = [&["doctor", "--verify", "--json"], arguments].concat();
+        let (code, out, err) = ask(&all, environment);
+        crate::schemas::check(&home, "verification", &out);
+        let report: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
+        (code, report["status"].as_str().unwrap().to_owned(), report)
+    };
+    // Nothing was found yet.
+    let (code, _, err) = ask(&["doctor", "--verify"], &[KEY, url]);
+    assert!(code == 2 && err.contains("clearline doctor"), "{err}");
+    let saved = home.0.join("found.json");
+    let save = saved.to_str().unwrap();
+    assert_eq!(ask(&["doctor", "--save", save], &[KEY, url, dead]).0, 1);
+    let (code, status, report) = verify(&[], &[KEY, url, dead]);
+    assert_eq!((code, status.as_str(), &report["left"][0]), (1, "not-fixed", &"proxy.unreachable".into()));
+    let (code, status, report) = verify(&[], &[KEY, url]);
+    assert_eq!((code, status.as_str(), &report["fixed"][0]), (0, "fixed", &"proxy.unreachable".into()));
+    let (code, status, report) = verify(&["--from", save], &[url]);
+    assert_eq!((code, status.as_str(), &report["next"][0]), (1, "fixed-and-next", &"auth.missing".into()));
+    // Now the call does not even begin.
+    let (code, status, _) = verify(&["--from", save], &[KEY, ("ANTHROPIC_BASE_URL", "127.0.0.1:1")]);
+    assert_eq!((code, status.as_str()), (4, "open"));
+    let (_, out, _) = ask(&["doctor", "--verify", "--lang", "zh-CN"], &[KEY, url]);
+    assert!(out.starts_with("✔ 已修复："), "{out}");
+    // What is kept is for its owner alone, and a healthy diagnosis does not replace it.
+    let kept = home.0.join(".local/state/clearline/doctor.json");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&kept).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(ask(&["doctor"], &[KEY, url]).0, 0);
+    assert_eq!(verify(&[], &[KEY, url]).1, "fixed");
+    assert!(!std::fs::read_to_string(&kept).unwrap().contains(KEY.1));
+}
+
+/// The environment that a command would get, and that of a process that runs.
+#[test]
+fn commands_and_processes_are_diagnosed() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let url = ("ANTHROPIC_BASE_URL", api.url.as_str());
+    let ask = |arguments: &[&str]| {
+        let mut command = clearline(&home.0);
+        command.args(["doctor", "--json"]).args(arguments).envs([KEY, url]);
+        let (code, out, err) = run(&mut command);
+        let report: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
+        (code, report, err)
+    };
+    let (code, report, _) = ask(&["--", "env", "HTTP_PROXY=http://127.0.0.1:9", "python3.12", "app.py"]);
+    assert_eq!((code, report["client"]["id"].as_str()), (1, Some("anthropic-python")));
+    assert_eq!(report["causes"][0]["id"], "proxy.unreachable");
+    let (code, report, _) = ask(&["--", "env", "-u", "ANTHROPIC_API_KEY", "./app"]);
+    assert_eq!(
+        (code, report["causes"][0]["id"].as_str(), &report["client"]),
+        (1, Some("auth.missing"), &Value::Null)
+    );
+    // A named profile is taken before the program's name.
+    let (_, report, _) = ask(&["--profile", "curl", "--", "node", "x.js"]);
+    assert_eq!(report["client"]["id"], "curl");
+
+    let folder = home.0.join("work");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join(".env"), "HTTP_PROXY=http://127.0.0.1:9\n").unwrap();
+    let mut child = std::process::Command::new("cat")
+        .env_clear()
+        .envs([KEY, url, ("HTTP_PROXY", "http://127.0.0.1:9"), ("NONSENSE", "\u{1b}[31m\n")])
+        .current_dir(&folder)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = child.id().to_string();
+    let (code, report, err) = ask(&["--pid", &pid]);
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert_eq!((code, report["causes"][0]["id"].as_str()), (1, Some("proxy.unreachable")), "{err}");
+    let facts = report["facts"].to_string();
+    assert!(facts.contains("origin.HTTP_PROXY") && facts.contains("work/.env:1"), "{facts}");
+    // It is gone now.
+    let (code, out, err) = run(clearline(&home.0).args(["doctor", "--pid", &pid]));
+    assert!(code == 2 && out.is_empty() && err.contains("there is no process"), "{err}");
+}
+
+/// A change is told once, and the rate is kept.
+#[test]
+fn watching_tells_changes_and_keeps_the_rate() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let mut command = clearline(&home.0);
+    command
+        .args(["doctor", "--watch", "--json", "--interval", "1s"])
+        .envs([KEY, ("ANTHROPIC_BASE_URL", &api.url)]);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let mut next = || lines.next().unwrap().unwrap();
+    let read = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+    let first = next();
+    crate::schemas::check(&home, "watch", &first);
+    assert_eq!(read(&first)["event"], "well");
+    let (_, _) = api.stop();
+    let second = next();
+    crate::schemas::check(&home, "watch", &second);
+    let second = read(&second);
+    assert_eq!(
+        (&second["event"], &second["cause"]["id"]),
+        (&"failing".into(), &"config.base-url-dead".into())
+    );
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT)
+        .unwrap();
+    let last = read(&next());
+    assert_eq!(last["event"], "end");
+    assert!(last["failed"].as_u64() >= Some(1), "{last}");
+    assert!(child.wait().unwrap().success());
 }

@@ -205,9 +205,13 @@ fn every_output_for_programs_has_the_form_that_is_published() {
     let save = facts.to_str().unwrap();
     for environment in [vec![KEY, url], vec![url], vec![KEY, ("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")]] {
         book.check("verdict", &out(&["doctor", "--json", "--save", save], &environment));
+        for client in ["curl", "anthropic-python-0", "node", "claude-code"] {
+            book.check("verdict", &out(&["doctor", "--json", "--profile", client, "--from", save], &[]));
+        }
         book.check("facts", &std::fs::read_to_string(&facts).unwrap());
         book.check("watch", &out(&["watch", "--once", "--json"], &environment));
     }
+    book.check("verification", &out(&["doctor", "--verify", "--json"], &[KEY, url]));
     for environment in [vec![KEY, url], vec![("ANTHROPIC_API_KEY", "sk-ant-fake-wrong"), url]] {
         book.check("call", &out(&["call", "--json"], &environment));
     }

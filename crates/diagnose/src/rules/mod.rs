@@ -4,7 +4,7 @@ mod address;
 mod clock;
 mod cloud;
 mod config;
-mod dns;
+pub(crate) mod dns;
 mod edge;
 mod gateway;
 mod http;
@@ -40,7 +40,13 @@ pub(crate) const fn planners() -> &'static [Planner] {
         http::plan,
         stream::plan,
         cloud::plan,
+        crate::client::plan,
     ]
+}
+
+/// What is worth asking before the call has ended.
+pub(crate) fn meanwhile(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
+    dns::meanwhile(goal, evidence)
 }
 
 /// How often every address is tried on a path that works: enough to see one fault in five.

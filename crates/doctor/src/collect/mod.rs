@@ -6,7 +6,7 @@ mod origin;
 mod system;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path as File, PathBuf};
 
 use clearline_model::{Dur, Fact, FactId, Foreign, Mono, Path, Secret, Seen, Sent, Source, Stage};
 use clearline_net::{Proxy, ProxyEnv, Target};
@@ -25,6 +25,8 @@ pub struct Settings {
     /// The files of clients whose own settings are present, by client.
     pub(crate) client_files: Vec<(&'static str, PathBuf)>,
     pub(crate) public_roots: Option<PathBuf>,
+    /// Where the system's own store lies.
+    pub(crate) root: PathBuf,
     pub(crate) resolvers: Vec<IpAddr>,
     pub(crate) public_resolvers: Vec<IpAddr>,
     pub(crate) controls: Vec<String>,
@@ -49,10 +51,10 @@ impl Settings {
 const CLIENT_FILES: [(&str, &str); 3] =
     [("NODE_EXTRA_CA_CERTS", "node"), ("REQUESTS_CA_BUNDLE", "requests"), ("CURL_CA_BUNDLE", "curl")];
 /// What a variable is set to; empty counts as not set.
-type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A fact about this machine.
-fn state(name: &str, value: &str) -> Fact {
+pub(crate) fn state(name: &str, value: &str) -> Fact {
     Fact {
         id: FactId(0),
         from: Source::Host,
@@ -65,6 +67,40 @@ fn state(name: &str, value: &str) -> Fact {
     }
 }
 
+/// Where the files of whoever is diagnosed lie.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The root of its file system, as it is seen from here.
+    pub root: PathBuf,
+    /// Its working folder.
+    pub working: Option<PathBuf>,
+    /// Its folder below `/proc`.
+    pub process: PathBuf,
+}
+
+impl Place {
+    /// This process's own.
+    #[must_use]
+    pub fn own() -> Self {
+        let working = std::env::current_dir().ok();
+        Self { root: PathBuf::from("/"), working, process: PathBuf::from("/proc/self") }
+    }
+
+    /// A path of its file system, as it is seen from here.
+    pub(crate) fn at(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    /// The same for a path that may be relative to its working folder.
+    fn file(&self, path: &str) -> PathBuf {
+        match &self.working {
+            Some(working) if !path.starts_with('/') && self.root != File::new("/") => working.join(path),
+            Some(_) | None if !path.starts_with('/') => PathBuf::from(path),
+            Some(_) | None => self.at(path),
+        }
+    }
+}
+
 /// Looks at the environment and the files; the fault where the settings allow no call at all.
 ///
 /// # Errors
@@ -72,10 +108,12 @@ fn state(name: &str, value: &str) -> Fact {
 /// The inner result is the settings' fault.
 pub fn collect(
     lookup: &dyn Fn(&str) -> Option<String>,
+    place: &Place,
 ) -> (Vec<Fact>, Result<Settings, clearline_net::Fault>) {
     let set = |name: &str| lookup(name).filter(|v| !v.is_empty());
     let mut facts = Vec::new();
-    origin::facts(&set, std::env::current_dir().ok().as_deref(), &mut facts);
+    crate::clients::environment(lookup, &mut facts);
+    origin::facts(&set, place, &mut facts);
     let configured = set("ANTHROPIC_BASE_URL");
     let url = configured.clone().unwrap_or_else(|| DEFAULT.to_owned());
     let target = match Target::parse(&url) {
@@ -93,15 +131,15 @@ pub fn collect(
     let credential = credential::credential(&set, configured.is_none(), &mut facts);
     let cloud = cloud::routes(&set, &mut facts);
     crate::proxies::contradictions(&set, &mut facts);
-    let resolvers = system::facts(&target.host, &set, &mut facts);
+    let resolvers = system::facts(&target.host, (&set, place), &mut facts);
     let proxies = match ProxyEnv::from_lookup(lookup) {
         Ok(proxies) => proxies.with_remote_names(),
         Err(fault) => return (facts, Err(fault)),
     };
-    let candidates = crate::proxies::look(&set, &target, &proxies, &mut facts);
+    let candidates = crate::proxies::look((&set, place), &target, &proxies, &mut facts);
     let timeout = set("API_TIMEOUT_MS").and_then(|v| v.parse::<u64>().ok());
     facts.extend(timeout.map(|ms| state("client.timeout-ms", &ms.to_string())));
-    let path = |name: &str| set(name).map(PathBuf::from);
+    let path = |name: &str| set(name).map(|file| place.file(&file));
     let settings = Settings {
         target,
         is_default: configured.is_none(),
@@ -111,7 +149,8 @@ pub fn collect(
         cloud,
         ca_file: path("SSL_CERT_FILE"),
         client_files: CLIENT_FILES.iter().filter_map(|(name, client)| Some((*client, path(name)?))).collect(),
-        public_roots: path("CLEARLINE_PUBLIC_ROOTS"),
+        public_roots: set("CLEARLINE_PUBLIC_ROOTS").map(PathBuf::from),
+        root: place.root.clone(),
         resolvers,
         public_resolvers: PUBLIC_RESOLVERS.to_vec(),
         controls: CONTROLS.map(str::to_owned).to_vec(),

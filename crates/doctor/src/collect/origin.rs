@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clearline_model::Fact;
 
-use super::{Environment, state};
+use super::{Environment, Place as Whose, state};
 
 /// The largest file that is looked into, bytes.
 const FILE_MAX: u64 = 1 << 20;
@@ -57,9 +57,9 @@ struct Line {
 }
 
 /// The places of the variables that are set, and of those that are not set here and stand in a file that was not read.
-pub(super) fn facts(set: Environment<'_>, working: Option<&Path>, facts: &mut Vec<Fact>) {
-    let home = set("HOME").map(PathBuf::from);
-    for place in places(home.as_deref(), working) {
+pub(super) fn facts(set: Environment<'_>, whose: &Whose, facts: &mut Vec<Fact>) {
+    let home = set("HOME").map(|home| whose.at(&home));
+    for place in places(home.as_deref(), whose) {
         match lines(&place) {
             Ok(lines) => {
                 let shown = shown(&place.path, home.as_deref());
@@ -87,11 +87,11 @@ fn told(set: Environment<'_>, line: &Line, shown: &str) -> Option<Fact> {
     }
 }
 
-fn places(home: Option<&Path>, working: Option<&Path>) -> Vec<Place> {
+fn places(home: Option<&Path>, whose: &Whose) -> Vec<Place> {
     let shell = |path: PathBuf| Place { path, is_json: false };
     let json = |path: PathBuf| Place { path, is_json: true };
     let mut all = Vec::new();
-    let above = working.into_iter().flat_map(Path::ancestors).take(PARENTS_MAX);
+    let above = whose.working.as_deref().into_iter().flat_map(Path::ancestors).take(PARENTS_MAX);
     for folder in above {
         all.push(shell(folder.join(".env")));
         if Some(folder) == home {
@@ -103,8 +103,8 @@ fn places(home: Option<&Path>, working: Option<&Path>) -> Vec<Place> {
         all.extend(SETTINGS.iter().map(|name| json(home.join(name))));
         all.extend(HOME.iter().map(|name| shell(home.join(name))));
     }
-    all.extend(SYSTEM.iter().map(|name| shell(PathBuf::from(name))));
-    let mut profile: Vec<PathBuf> = std::fs::read_dir("/etc/profile.d")
+    all.extend(SYSTEM.iter().map(|name| shell(whose.at(name))));
+    let mut profile: Vec<PathBuf> = std::fs::read_dir(whose.at("/etc/profile.d"))
         .map(|found| found.flatten().map(|entry| entry.path()).collect())
         .unwrap_or_default();
     profile.sort();
@@ -240,7 +240,8 @@ mod tests {
             _ => None,
         };
         let mut all = Vec::new();
-        facts(&set, Some(&folder), &mut all);
+        let whose = Whose { working: Some(folder.clone()), ..Whose::own() };
+        facts(&set, &whose, &mut all);
         std::fs::remove_dir_all(&folder).unwrap();
         let text = format!("{all:?}");
         assert!(text.contains("origin.HTTPS_PROXY") && text.contains("~/.bashrc:2"), "{text}");

@@ -1,13 +1,16 @@
 //! What the system's files say about names, and the limits of this process.
 
+use std::io::Read as _;
 use std::net::IpAddr;
 
 use clearline_model::Fact;
 
-use super::{Environment, state};
+use super::{Environment, Place, state};
 
 /// The GNU C library asks no more resolvers than this (`MAXNS`).
 const RESOLVERS_MAX: usize = 3;
+/// The most of a file that is read, bytes.
+const FILE_MAX: u64 = 4 << 20;
 /// Where the resolvers behind a stub on this machine are written down: systemd-resolved, NetworkManager, dnsmasq.
 const BEHIND: [&str; 5] = [
     "/run/systemd/resolve/resolv.conf",
@@ -18,10 +21,15 @@ const BEHIND: [&str; 5] = [
 ];
 
 /// A file's text; nothing where it is not there, and a fact where it cannot be read.
-fn text(path: &str, facts: &mut Vec<Fact>) -> Option<String> {
-    match std::fs::read(path) {
+fn text(place: &Place, path: &str, facts: &mut Vec<Fact>) -> Option<String> {
+    let read = || {
+        let mut bytes = Vec::new();
+        std::fs::File::open(place.at(path))?.take(FILE_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    match read() {
         Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err::<_, std::io::Error>(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => {
             facts.push(state("unreadable", &format!("{path}: {error}")));
             None
@@ -30,23 +38,27 @@ fn text(path: &str, facts: &mut Vec<Fact>) -> Option<String> {
 }
 
 /// Everything about names; the resolvers in their order.
-pub(super) fn facts(host: &str, set: Environment<'_>, facts: &mut Vec<Fact>) -> Vec<IpAddr> {
-    if let Some(text) = text("/etc/hosts", facts) {
+pub(super) fn facts(
+    host: &str,
+    (set, place): (Environment<'_>, &Place),
+    facts: &mut Vec<Fact>,
+) -> Vec<IpAddr> {
+    if let Some(text) = text(place, "/etc/hosts", facts) {
         hosts(&text, host, facts);
     }
-    if let Some(sources) = text("/etc/nsswitch.conf", facts).as_deref().and_then(name_sources) {
+    if let Some(sources) = text(place, "/etc/nsswitch.conf", facts).as_deref().and_then(name_sources) {
         facts.push(state("nss.hosts", &sources));
     }
-    limits(facts);
-    sandbox(set, facts);
-    let resolv = text("/etc/resolv.conf", facts);
+    limits(place, facts);
+    sandbox(set, place, facts);
+    let resolv = text(place, "/etc/resolv.conf", facts);
     let text = resolv.unwrap_or_default();
     let (resolvers, line) = resolvers(&text);
     facts.push(state("resolvers", &list(&resolvers)));
     facts.extend(line.map(|n| state("origin.resolvers", &format!("/etc/resolv.conf:{n}"))));
     search(&text, set, facts);
     if resolvers.iter().any(IpAddr::is_loopback) {
-        behind(&resolvers, facts);
+        behind(&resolvers, place, facts);
     }
     resolvers
 }
@@ -111,9 +123,9 @@ fn search(text: &str, set: Environment<'_>, facts: &mut Vec<Fact>) {
 }
 
 /// Whom a stub on this machine asks in its turn, where that is written down.
-fn behind(own: &[IpAddr], facts: &mut Vec<Fact>) {
+fn behind(own: &[IpAddr], place: &Place, facts: &mut Vec<Fact>) {
     for path in BEHIND {
-        let Some(text) = text(path, facts) else { continue };
+        let Some(text) = text(place, path, facts) else { continue };
         let (mut found, _) = resolvers(&text);
         found.retain(|ip| !ip.is_loopback() && !own.contains(ip));
         if !found.is_empty() {
@@ -141,21 +153,21 @@ fn name_sources(text: &str) -> Option<String> {
 }
 
 /// How many descriptors this process may have, and how many it has.
-fn limits(facts: &mut Vec<Fact>) {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+fn limits(place: &Place, facts: &mut Vec<Fact>) {
+    let limits = std::fs::read_to_string(place.process.join("limits")).unwrap_or_default();
     let soft = limits.lines().find_map(|l| l.strip_prefix("Max open files")?.split_whitespace().next());
     facts.extend(soft.map(|soft| state("limit.descriptors", soft)));
-    if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
+    if let Ok(open) = std::fs::read_dir(place.process.join("fd")) {
         facts.push(state("open.descriptors", &open.count().to_string()));
     }
 }
 
 /// The signs of a sandbox that has a policy for the network.
-fn sandbox(set: Environment<'_>, facts: &mut Vec<Fact>) {
+fn sandbox(set: Environment<'_>, place: &Place, facts: &mut Vec<Fact>) {
     for name in ["CODEX_SANDBOX_NETWORK_DISABLED", "SANDBOX_RUNTIME"] {
         facts.extend(set(name).filter(|v| v != "0").map(|_| state("sandbox", name)));
     }
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = std::fs::read_to_string(place.process.join("status")).unwrap_or_default();
     let mode = status.lines().find_map(|l| l.strip_prefix("Seccomp:")).map(str::trim);
     facts.extend(mode.filter(|m| *m == "2").map(|_| state("seccomp", "filter")));
 }

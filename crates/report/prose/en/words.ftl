@@ -74,3 +74,7 @@ took = Took
 status = Status
 key = Key
 request-id = Request id
+verify-fixed = Fixed: { $title }.
+verify-left = Not fixed: { $title }.
+verify-open = Not certain, since the call ends before that: { $title }.
+verify-next = Now the call meets: { $title }.

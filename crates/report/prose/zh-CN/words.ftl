@@ -74,3 +74,7 @@ took = 耗时
 status = 状态码
 key = 密钥
 request-id = 请求 id
+verify-fixed = 已修复：{ $title }。
+verify-left = 尚未修复：{ $title }。
+verify-open = 还不能确定，因为调用在此之前就结束了：{ $title }。
+verify-next = 现在调用遇到的是：{ $title }。
