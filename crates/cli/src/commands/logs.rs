@@ -176,7 +176,9 @@ fn table(prose: &Prose, s: &Summary, ranked: &[(Cause, &Row)]) -> Vec<String> {
     rows.extend(ranked.iter().map(|(cause, row)| {
         let id = row.last_id.as_ref().map(|id| format!("  {}", id.escaped())).unwrap_or_default();
         let when = format!("{}  {}{id}", bars(&s.course(row, COURSE)), span(row.first, row.last));
-        [cause.id().to_owned(), grouped(row.calls), grouped(row.attempts), blame(prose, *cause), when]
+        // A program's own lines tell of calls, and not of the attempts below them.
+        let attempts = if row.attempts == 0 { "–".to_owned() } else { grouped(row.attempts) };
+        [cause.id().to_owned(), grouped(row.calls), attempts, blame(prose, *cause), when]
     }));
     let wide = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|t| layout::width(t)).max();
     let [cause, calls, attempts, move_of] = [0, 1, 2, 3].map(|column| wide(column).unwrap_or(0));
