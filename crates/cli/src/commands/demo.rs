@@ -1,14 +1,16 @@
 //! `clearline demo`: a bad day, twice.
 
+use std::convert::Infallible;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use clap::Args;
 use clearline::{Client, Observer, PoolKey};
 use clearline_gateway::{Gateway, LogTarget, Options, Readers, Summary};
-use clearline_model::{CallRecord, Dur, Event, Secret};
+use clearline_model::{CallRecord, Dur, Event, Foreign, Secret};
 use clearline_net::Fence;
+use clearline_report::{Args, Prose};
 use clearline_sim::{Scenario, Sim};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -17,7 +19,8 @@ use tokio::time::Instant;
 use crate::commands::sim::BUILT_IN;
 use crate::demo::{self, Credential, Ended, Progress, Report, Tally};
 use crate::exit::{self, Failure};
-use crate::{out, serve, signals};
+use crate::out::grouped;
+use crate::{look, out, serve, signals};
 
 /// The keys that the scenario knows. The second one is revoked in the middle of the day.
 const KEYS: [&str; 2] = ["sk-ant-fake-batch-1", "sk-ant-fake-batch-2"];
@@ -26,7 +29,7 @@ const ALIASES: [&str; 2] = ["batch-1", "batch-2"];
 const IDLE: Dur = Dur::secs(5);
 
 /// Shows all of it at once: a bad day of the API, straight and through clearline, without a key and without a network
-#[derive(Debug, Args)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct Demo {
     /// Keeps the gateway running afterwards, for calls of your own
     #[arg(long)]
@@ -40,19 +43,18 @@ pub(crate) struct Demo {
 }
 
 impl Demo {
-    pub(crate) fn run(self) -> Result<u8, Failure> {
-        serve::many_threads()?.block_on(self.play())
+    pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
+        serve::many_threads()?.block_on(self.play(&look::prose(lang, config)))
     }
 
-    async fn play(self) -> Result<u8, Failure> {
+    async fn play(self, prose: &Prose) -> Result<u8, Failure> {
         let (text, seed) = scenario(self.seed)?;
         let calls = Arc::new(demo::plan(seed));
         if !self.json {
-            out::say(&format!(
-                "The same {} calls on the same bad day, once straight to a simulated API and once through clearline.\n\
-                 500s, a storm of 529s, rate limits, resets, broken and silent streams, a revoked key; about 40 s.\n",
-                calls.len()
-            ))?;
+            let count = u64::try_from(calls.len()).unwrap_or(u64::MAX);
+            let count = prose.count("calls", count, &grouped(count));
+            let begins = prose.say("demo-begins", &Args::default().with("calls", Foreign::new(&count)));
+            out::say(&format!("{begins}\n{}\n", prose.word("demo-day")))?;
         }
         let begun = Instant::now();
         let day = || Scenario::parse(&text).map_err(Failure::own);
@@ -61,24 +63,29 @@ impl Demo {
         let api = Sim::start(day()?, clearline_sim::Options::default()).await.map_err(Failure::own)?;
         let served = Served::start(&api.base_url(), seed).await?;
         let sides = [Arc::new(Progress::default()), Arc::new(Progress::default())];
-        let watch = tokio::spawn(show(sides.clone(), calls.len(), begun));
+        let watch = show(prose, sides.clone(), begun);
         let [a, b] = sides;
         let alternating: Credential = |n| if n.is_multiple_of(2) { KEYS[0] } else { KEYS[1] };
-        let (straight, through) = tokio::join!(
-            demo::run(straight_api.addr(), Arc::clone(&calls), alternating, a),
-            demo::run(served.addr, Arc::clone(&calls), |_| "sk-ant-fake-caller", b),
-        );
-        watch.abort();
+        let both = async {
+            tokio::join!(
+                demo::run(straight_api.addr(), Arc::clone(&calls), alternating, a),
+                demo::run(served.addr, Arc::clone(&calls), |_| "sk-ant-fake-caller", b),
+            )
+        };
+        let (straight, through) = tokio::select! {
+            ended = both => ended,
+            never = watch => match never {},
+        };
         out::Progress::new().clear();
         let report = served.report(seed, begun.elapsed().into(), &straight, &through);
         if self.json {
-            out::say(&demo::json(&report).to_string())?;
+            out::say(&demo::json(prose, &report).to_string())?;
         } else {
-            out::say(&demo::text(&report))?;
+            out::say(&demo::text(prose, &report))?;
         }
         straight_api.stop().await;
         if self.keep {
-            keep(&served).await?;
+            keep(prose, &served).await?;
         }
         served.stop().await?;
         api.stop().await;
@@ -96,20 +103,18 @@ fn scenario(seed: Option<u64>) -> Result<(String, u64), Failure> {
 }
 
 /// Says once a second how far both sides are.
-async fn show(sides: [Arc<Progress>; 2], calls: usize, begun: Instant) {
+async fn show(prose: &Prose, sides: [Arc<Progress>; 2], begun: Instant) -> Infallible {
     let line = out::Progress::new();
     loop {
         let [a, b] = &sides;
         let count = |p: &Progress| {
             let (done, well) = (p.done.load(Ordering::Relaxed), p.well.load(Ordering::Relaxed));
-            format!("{well} succeeded of {done}")
+            let args = Args::default().with("well", Foreign::new(&well.to_string()));
+            prose.say("demo-done", &args.with("done", Foreign::new(&done.to_string())))
         };
         let secs = begun.elapsed().as_secs();
-        line.show(&format!(
-            "{secs} s   straight {}   through clearline {}   ({calls} calls)",
-            count(a),
-            count(b)
-        ));
+        let [straight, through] = ["demo-straight", "demo-through"].map(|word| prose.word(word));
+        line.show(&format!("{secs} s   {straight} {}   {through} {}", count(a), count(b)));
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
@@ -189,14 +194,14 @@ impl Served {
 }
 
 /// Tells how to use the gateway that stays, and waits.
-async fn keep(served: &Served) -> Result<(), Failure> {
+async fn keep(prose: &Prose, served: &Served) -> Result<(), Failure> {
     let stop = signals::stop()?;
     let admin = served.admin.map(|a| format!("\n    curl http://{a}/metrics")).unwrap_or_default();
     out::say(&format!(
-        "\nThe gateway stays, in front of the simulated API. Point an SDK at it:\n    \
-         export ANTHROPIC_BASE_URL=http://{}\n    export ANTHROPIC_API_KEY=sk-ant-fake-caller{admin}\n\
-         Ctrl-C ends it.",
-        served.addr
+        "\n{}\n    export ANTHROPIC_BASE_URL=http://{}\n    export ANTHROPIC_API_KEY=sk-ant-fake-caller{admin}\n{}",
+        prose.word("demo-stays"),
+        served.addr,
+        prose.word("demo-ends")
     ))?;
     stop.await;
     Ok(())

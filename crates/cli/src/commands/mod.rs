@@ -66,7 +66,7 @@ enum Command {
 pub(crate) fn run(line: Line) -> Result<u8, Failure> {
     let (config, lang) = (line.config.as_deref(), line.lang.as_deref());
     match line.command {
-        Command::Demo(demo) => demo.run(),
+        Command::Demo(demo) => demo.run(lang, config),
         Command::Doctor(doctor) => doctor.run(lang, config),
         Command::Explain(explain) => explain.run(lang, config),
         Command::Call(call) => call.run(lang, config),
