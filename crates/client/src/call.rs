@@ -109,8 +109,7 @@ pub(crate) struct Driver {
     finished: bool,
     end: Option<End>,
     over: bool,
-    /// The latest answer that was read whole and not delivered.
-    saved: Option<Saved>,
+    saved: Option<(AttemptId, Saved)>,
     last: Option<(Miss, Foreign)>,
     request_id: Option<Foreign>,
     record: CallRecord,
@@ -250,7 +249,7 @@ impl Driver {
             Step::Failed(failed) => {
                 let crate::attempt::Failed { miss, saved, detail } = *failed;
                 if let Some(saved) = saved {
-                    self.saved = Some(saved);
+                    self.saved = Some((attempt, saved));
                 }
                 self.last = Some((miss, detail));
                 self.feed(Input::Failed(attempt, miss));
@@ -303,10 +302,11 @@ impl Driver {
             let torn = self.attempts.first().is_some_and(Attempt::is_torn);
             End::Broken(Box::new(Break { cause: answer.cause, is_stream, stage, attempts, got, torn }))
         } else {
-            // The latest answer may have been cut by the end of the call after its head: then the one before it is whole.
-            match self.saved.take().filter(|_| answer.from.is_some()) {
-                Some(saved) => End::Answered(Box::new(saved), answer.no_retry),
-                None => End::Own(Box::new(self.error(answer.cause, answer.retry_after, answer.no_retry))),
+            match self.saved.take() {
+                Some((attempt, saved)) if answer.from == Some(attempt) => {
+                    End::Answered(Box::new(saved), answer.no_retry)
+                }
+                _ => End::Own(Box::new(self.error(answer.cause, answer.retry_after, answer.no_retry))),
             }
         };
         self.end = Some(end);

@@ -33,8 +33,7 @@ pub enum Output {
 /// What the caller is told of a call that did not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
-    /// Pass a real answer on, unchanged: that of this attempt, the latest that was `answered`, or where it was cut, of the one
-    /// before it.
+    /// Pass the real answer of this attempt on, unchanged. It is the latest attempt that was `answered`.
     pub from: Option<AttemptId>,
     /// Why the call failed.
     pub cause: Cause,
