@@ -155,3 +155,24 @@ fn english_steps_begin_with_a_capital_and_chinese_uses_its_own_marks() {
         }
     }
 }
+
+#[test]
+fn chinese_is_set_with_full_width_marks_and_a_blank_beside_latin() {
+    const HALF: [char; 6] = [',', ';', ':', '!', '?', '('];
+    let lines = files(Lang::Zh).into_iter().flat_map(str::lines);
+    for line in lines.filter(|l| !l.starts_with('#') && !l.contains(".run-")) {
+        let value = line.split_once(" = ").map_or(line, |(_, value)| value);
+        // What an argument ends with is not known here.
+        let mut chars = Vec::new();
+        for (i, part) in value.split('{').enumerate() {
+            let part = if i == 0 { part } else { part.split_once('}').map_or("", |(_, rest)| rest) };
+            chars.extend((i > 0).then_some('\u{fffc}').into_iter().chain(part.chars()));
+        }
+        let wrong = chars.windows(2).find(|w| {
+            let (a, b) = (w[0], w[1]);
+            is_han(a) && (HALF.contains(&b) || b == ')' || b.is_ascii_alphanumeric())
+                || is_han(b) && (HALF.contains(&a) || a == ')' || a.is_ascii_alphanumeric())
+        });
+        assert!(wrong.is_none(), "{wrong:?}: {line}");
+    }
+}
