@@ -320,3 +320,40 @@ fn watching_tells_changes_and_keeps_the_rate() {
     assert!(last["failed"].as_u64() >= Some(1), "{last}");
     assert!(child.wait().unwrap().success());
 }
+
+/// The exact edit comes first: file, line, variable.
+#[test]
+fn the_edit_names_the_file_and_the_line() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let dead = "http://127.0.0.1:9";
+    home.write(".bashrc", &format!("# mine\nexport HTTP_PROXY={dead}\n"));
+    std::fs::create_dir(home.0.join(".claude")).unwrap();
+    let settings = format!("{{\n  \"env\": {{\n    \"HTTP_PROXY\": \"{dead}\"\n  }}\n}}\n");
+    home.write(".claude/settings.json", &settings);
+    home.write(".env", &format!("HTTP_PROXY={dead}\nANTHROPIC_API_KEY=sk-ant-fake-elsewhere\n"));
+    let ask = |environment: &[(&str, &str)], lang: &str| {
+        let mut command = clearline(&home.0);
+        command.args(["doctor", "--lang", lang]).envs(environment.iter().copied()).current_dir(&home.0);
+        run(&mut command).1
+    };
+    let url = ("ANTHROPIC_BASE_URL", api.url.as_str());
+    for lang in ["en", "zh-CN"] {
+        let out = ask(&[KEY, url, ("HTTP_PROXY", dead)], lang);
+        for command in [
+            "sed -i.bak '1{/HTTP_PROXY/d}' ~/.env",
+            "sed -i.bak '2{/HTTP_PROXY/d}' ~/.bashrc",
+            "${EDITOR:-vi} +3 ~/.claude/settings.json",
+        ] {
+            assert!(out.contains(command), "{command}: {out}");
+        }
+    }
+    let out = ask(&[url], "en");
+    assert!(out.contains("set -a; . ~/.env; set +a") && !out.contains("fake-elsewhere"), "{out}");
+    // A proxy that stands in no file: the variable itself.
+    for file in [".bashrc", ".env", ".claude/settings.json"] {
+        std::fs::remove_file(home.0.join(file)).unwrap();
+    }
+    let out = ask(&[KEY, url, ("HTTP_PROXY", dead)], "en");
+    assert!(out.contains("  unset HTTP_PROXY\n"), "{out}");
+}
