@@ -20,10 +20,11 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
         cargo(&[&["build", "--quiet", "--locked", "--package", "clearline-cli"], profile].concat())?;
         let folder = if profile.is_empty() { "debug" } else { "release" };
         lab.arg("--clearline").arg(built(folder, "clearline"));
-        for (flag, path) in [("--python", setup::python()), ("--node-sdk", setup::node())] {
-            if path.exists() {
-                lab.arg(flag).arg(path);
-            }
+        let clients = [("--python", setup::python()), ("--node-sdk", setup::node())];
+        for (flag, path) in
+            clients.iter().filter(|(_, path)| path.exists() && !matches!(words, ["bench", ..]))
+        {
+            lab.arg(flag).arg(path);
         }
     }
     sh::run(lab, "the lab, or a verdict in it,")
@@ -32,7 +33,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
 /// How many conditions CI runs at least, over all layers.
 const SPREAD: &str = "60";
 /// The share of right first causes that CI demands, per cent. To be raised as the doctor learns, never lowered.
-const GATE: &str = "50";
+const GATE: &str = "90";
 
 /// The part of CI: a spread of the conditions.
 ///

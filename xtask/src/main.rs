@@ -4,10 +4,13 @@ mod bench;
 mod docs;
 mod lab;
 mod load;
+mod picture;
 mod purity;
 mod setup;
 mod sh;
 mod test;
+mod transcripts;
+mod typography;
 
 use std::process::ExitCode;
 
@@ -17,7 +20,8 @@ cargo xtask COMMAND
   test            runs every check and every test, as CI does
   setup           installs what the tests need: packages (as root) and Python libraries (into target/python)
   purity          checks that the pure crates depend on nothing that does I/O
-  docs --check    checks that what the documents name exists
+  docs --check    checks that what the documents name exists, and that they show what is printed
+  transcripts     writes the transcripts of the documents anew, and everything that shows them
   bench gateway   compares the gateway with a plain nginx proxy: CPU of a call, and time that it adds
                     --quick   one short run of each, to see that it works
                     --json    prints one JSON object
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
         ["setup"] => setup::run(),
         ["purity"] => purity::run(),
         ["docs"] | ["docs", "--check"] => docs::run(),
+        ["transcripts"] => transcripts::write(),
         ["lab", words @ ..] => lab::run(words),
         ["bench", "gateway", flags @ ..] => bench::run(flags),
         [] | ["help" | "--help" | "-h"] => {

@@ -31,7 +31,16 @@ pub(crate) fn node() -> PathBuf {
 
 /// Where the Python libraries are.
 pub(crate) fn python() -> PathBuf {
-    sh::target().join("python").join("bin").join("python")
+    python_of("python")
+}
+
+/// Where the libraries of the Python SDK before its first version are.
+pub(crate) fn python_0() -> PathBuf {
+    python_of("python-0")
+}
+
+fn python_of(list: &str) -> PathBuf {
+    sh::target().join(list).join("bin").join("python")
 }
 
 /// Installs what is missing. What cannot be installed is said, and its tests are skipped aloud.
@@ -53,7 +62,8 @@ pub(crate) fn run() -> Result<(), String> {
     if !missing.is_empty() {
         packages(&missing)?;
     }
-    libraries()?;
+    libraries("python")?;
+    libraries("python-0")?;
     modules()
 }
 
@@ -125,20 +135,20 @@ fn packages(missing: &[&str]) -> Result<(), String> {
     apt(&install)
 }
 
-/// The Python libraries of `xtask/python.txt`, once for each version of that file.
-fn libraries() -> Result<(), String> {
-    let folder = sh::target().join("python");
-    let Some(wanted) = wanted("python.txt", &folder)? else { return Ok(()) };
+/// The Python libraries of a list in `xtask`, once for each version of that file.
+fn libraries(name: &str) -> Result<(), String> {
+    let (folder, file) = (sh::target().join(name), format!("{name}.txt"));
+    let Some(wanted) = wanted(&file, &folder)? else { return Ok(()) };
     if !has("python3") {
         say("missing: python3; the tests of the Python SDK will be skipped");
         return Ok(());
     }
-    say(&format!("installing the Python libraries of xtask/python.txt into {}", folder.display()));
-    let list = sh::root().join("xtask").join("python.txt").display().to_string();
+    say(&format!("installing the Python libraries of xtask/{file} into {}", folder.display()));
+    let list = sh::root().join("xtask").join(file).display().to_string();
     let venv = folder.display().to_string();
     let made = sh::run(command("python3", &["-m", "venv", &venv]), "python3 -m venv").and_then(|()| {
         let pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", &list];
-        sh::run(command(python(), &pip), "pip install")
+        sh::run(command(python_of(name), &pip), "pip install")
     });
     installed(&folder, &wanted, made, "the Python SDK")
 }

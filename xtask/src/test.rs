@@ -57,9 +57,10 @@ fn tests() -> Result<(), String> {
         .args([env!("CARGO"), "test", "--workspace", "--locked", "--offline", "--no-fail-fast"])
         .env("CLEARLINE_FENCE", "loopback")
         .env("RUST_BACKTRACE", "0");
-    let python = setup::python();
-    if python.exists() {
-        tests.env("CLEARLINE_TEST_PYTHON", python);
+    let pythons =
+        [("CLEARLINE_TEST_PYTHON", setup::python()), ("CLEARLINE_TEST_PYTHON_0", setup::python_0())];
+    for (name, python) in pythons.iter().filter(|(_, python)| python.exists()) {
+        tests.env(name, python);
     }
     let node = setup::node();
     if node.exists() {

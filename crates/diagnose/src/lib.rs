@@ -17,7 +17,7 @@ mod verify;
 pub use client::{Profile, judge_for};
 pub use evidence::{Evidence, REFERENCE};
 pub use judge::judge;
-pub use plan::{Goal, PATIENCE, Probe, Step, What, family, next};
+pub use plan::{Goal, PATIENCE, Probe, Step, What, family, meanwhile, next};
 pub use verify::{compare, deciding};
 
 /// The cases of the rules, for whoever lists what can name a cause.

@@ -40,6 +40,8 @@ pub struct Goal {
     pub no_call: bool,
     /// Slow tests are wanted.
     pub deep: bool,
+    /// Host and port of another cloud, where a setting sends known clients there.
+    pub cloud: Option<(String, u16)>,
     /// The size of the body that the call is made with, bytes, where it is not the doctor's own.
     pub body: Option<u64>,
     /// The client that is diagnosed, where one is named.
@@ -201,4 +203,12 @@ pub fn next(goal: &Goal, evidence: &Evidence, asked: &[Probe], spent: Dur) -> St
         }
     }
     if wanted.is_empty() { Step::Done } else { Step::Probe(wanted) }
+}
+
+/// What is worth asking while a call is under way that takes long: what was seen beside it tells already.
+#[must_use]
+pub fn meanwhile(goal: &Goal, evidence: &Evidence, asked: &[Probe]) -> Vec<Probe> {
+    let mut probes = rules::meanwhile(goal, evidence);
+    probes.retain(|probe| !asked.iter().any(|old| probe.same(old)));
+    probes
 }

@@ -187,6 +187,13 @@ fn shift(ip: IpAddr) -> IpAddr {
     }
 }
 
+/// What people meet most has been seen: a cause counts when a diagnosis under its condition was recorded.
+#[test]
+fn at_least_sixty_causes_were_recorded() {
+    let recorded: BTreeSet<String> = cases().into_iter().flat_map(|c| c.causes).map(|(id, _)| id).collect();
+    assert!(recorded.len() >= 60, "{}: {recorded:?}", recorded.len());
+}
+
 /// The rules that lack a case in which they speak, or one in which they keep silent although they are near, stand in
 /// `cases/lacking.txt`, a line each. That list may only shrink.
 #[test]

@@ -1,6 +1,6 @@
 //! The loop: ask the plan, make the probes, hand the facts back.
 
-use clearline_diagnose::{Evidence, Probe, Step, next};
+use clearline_diagnose::{Evidence, Probe, Step, meanwhile, next};
 use clearline_model::{Dur, Fact};
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
@@ -11,6 +11,8 @@ use crate::world::World;
 
 /// The least time that background probes are given once everything else has ended.
 const GRACE: Dur = Dur::millis(60);
+/// After so long a call has met more than a slow network.
+const LONG: Dur = Dur::millis(2_500);
 /// The longest.
 const GRACE_MAX: Dur = Dur::millis(700);
 
@@ -36,7 +38,7 @@ pub async fn examine(world: &World, facts: Vec<Fact>, on: &(dyn Fn(&str) + Sync)
             Step::Done if !round.settle().await => return evidence,
             Step::Done => {}
         }
-        round.wait().await;
+        round.wait(on).await;
     }
 }
 
@@ -61,10 +63,27 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Until no foreground probe is left.
-    async fn wait(&mut self) {
+    /// Until no foreground probe is left. Where that takes long, what was seen meanwhile may open a question by itself.
+    async fn wait(&mut self, on: &(dyn Fn(&str) + Sync)) {
+        let mut long = Some(Box::pin(tokio::time::sleep(LONG.into())));
         while self.open > 0 {
-            let Some(ended) = self.running.next().await else { return };
+            let next = self.running.next();
+            let ended = match long.as_mut() {
+                None => next.await,
+                Some(timer) => match select(next, timer).await {
+                    Either::Left((ended, _)) => ended,
+                    Either::Right(_) => {
+                        long = None;
+                        let evidence = Evidence::new(self.facts.clone());
+                        let probes = meanwhile(&self.world.goal, &evidence, &self.asked);
+                        if !probes.is_empty() {
+                            self.begin(probes, on);
+                        }
+                        continue;
+                    }
+                },
+            };
+            let Some(ended) = ended else { return };
             self.take(ended);
         }
     }

@@ -79,6 +79,7 @@ impl World {
             controls: settings.controls.clone(),
             only_target: options.only_target,
             no_call: options.no_call,
+            cloud: settings.cloud.as_ref().map(|t| (t.host.clone(), t.port)),
             deep: options.deep,
             body: options.body.as_ref().map(|b| u64::try_from(b.len()).unwrap_or(u64::MAX)),
             client: options.client,

@@ -223,7 +223,7 @@ causes! {
     TlsSelfSigned, "tls.self-signed", Tls, Provider, Never, Address, "The certificate is self-signed", [TlsUntrustedRoot];
     TlsUntrustedRoot, "tls.untrusted-root", Tls, Provider, Never, Address, "The chain ends in an unknown root", [];
     TlsIncompleteChain, "tls.incomplete-chain", Tls, Provider, Never, Address, "The server leaves out the intermediate certificate", [TlsUntrustedRoot];
-    TlsWeakKey, "tls.weak-key", Tls, Provider, Never, Address, "The certificate's key is too weak for the policy here", [];
+    TlsWeakKey, "tls.weak-key", Tls, Provider, Never, Address, "The certificate's key is too weak for the policy here", [TlsUntrustedRoot];
     TlsSniBlocked, "tls.sni-blocked", Tls, Site, Never, Site, "A middlebox resets, drops or closes handshakes that name this host", [TcpAcceptsThenCloses, TlsHandshakeStalled];
     TlsHandshakeStalled, "tls.handshake-stalled", Tls, Provider, Backoff, Address, "TCP connects and the handshake gets no answer, whatever the name", [];
     TlsHandshakeRejected, "tls.handshake-rejected", Tls, Provider, Never, Address, "The peer ends the handshake with an alert", [];
@@ -249,7 +249,7 @@ causes! {
     ProxyHangs, "proxy.hangs", Proxy, Site, Backoff, Site, "The proxy accepts the request for a tunnel and never answers", [HttpNoResponse];
     ProxyClosesTunnel, "proxy.closes-tunnel", Proxy, Site, Never, Site, "The proxy grants the tunnel and closes it when TLS starts", [TlsSniBlocked, HttpClosedBeforeResponse];
     ProxyNotAProxy, "proxy.not-a-proxy", Proxy, Caller, Never, Caller, "The configured proxy is an ordinary web server", [ProxyDenied, EdgeNotTheApi];
-    ProxySchemeMismatch, "proxy.scheme-mismatch", Proxy, Caller, Never, Caller, "The proxy URL says TLS where the proxy speaks plain text, or the reverse", [TlsPlainHttp, TcpReset, HttpClosedBeforeResponse];
+    ProxySchemeMismatch, "proxy.scheme-mismatch", Proxy, Caller, Never, Caller, "The proxy URL says TLS where the proxy speaks plain text, or the reverse", [ProxyNotAProxy, TlsPlainHttp, TcpReset, HttpClosedBeforeResponse];
     ProxyIdleCut, "proxy.idle-cut", Proxy, Site, FreshConnection, Site, "The proxy closes idle tunnels", [TcpIdleCut];
     ProxyStripsCredentials, "proxy.strips-credentials", Proxy, Site, Never, Site, "An inspecting proxy removes the credential header", [AuthMissing];
     ProxyBodyLimit, "proxy.body-limit", Proxy, Site, Never, Site, "The proxy refuses bodies over its limit", [GatewayBodyLimit];

@@ -6,7 +6,7 @@ use clearline_model::Cause;
 
 use crate::lang::Lang;
 use crate::layout::width;
-use crate::prose::files;
+use crate::prose::{Args, Fix, Prose, files, is_full_mark};
 
 /// A message: its value under the empty name, and its attributes.
 type Message = BTreeMap<String, String>;
@@ -19,7 +19,7 @@ const ARGUMENTS: [&str; 19] = [
 
 /// The messages of all layers, read line by line: what the files hold, not what Fluent makes of it.
 fn messages(lang: Lang) -> BTreeMap<String, Message> {
-    let [_, _, _, layers @ ..] = files(lang);
+    let [_, _, _, _, layers @ ..] = files(lang);
     let mut all: BTreeMap<String, Message> = BTreeMap::new();
     let (mut own, mut attribute) = (String::new(), String::new());
     for line in
@@ -137,6 +137,21 @@ fn english_steps_begin_with_a_capital_and_chinese_uses_its_own_marks() {
                 .windows(3)
                 .find(|w| is_han(w[0]) && matches!(w[1], ',' | '.' | ';' | ':' | '!' | '?') && is_han(w[2]));
             assert!(half.is_none(), "{name}.{part}: {text}");
+        }
+    }
+    // As it is shown: a full-width mark brings its own room.
+    let prose = Prose::load(Lang::Zh);
+    for cause in Cause::ALL {
+        let words = prose.explain(*cause, &Args::default());
+        let steps = words.fix.iter().map(|fix| match fix {
+            Fix::Text(text) | Fix::Command { why: text, .. } => text.as_str(),
+        });
+        for text in [words.title.as_str(), words.means.as_str()].into_iter().chain(steps) {
+            let chars: Vec<char> = text.chars().collect();
+            let loose = chars
+                .windows(2)
+                .any(|w| (is_full_mark(w[0]) && w[1] == ' ') || (w[0] == ' ' && is_full_mark(w[1])));
+            assert!(!loose, "{cause}: {text}");
         }
     }
 }

@@ -8,7 +8,7 @@ use clearline_model::{
 
 use crate::lang::Lang;
 use crate::prose::{Args, Fix, Prose};
-use crate::{redact, seen, terminal};
+use crate::{known, redact, seen, terminal};
 
 /// How something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,8 +95,8 @@ impl Document {
 }
 
 /// What a cause is, whose move it is and what to do.
-fn terms(prose: &Prose, cause: Cause) -> Vec<(String, Vec<Item>)> {
-    let (row, words) = (cause.row(), prose.explain(cause, &Args::default()));
+fn terms(prose: &Prose, cause: Cause, args: &Args) -> Vec<(String, Vec<Item>)> {
+    let (row, words) = (cause.row(), prose.explain(cause, args));
     let mut terms =
         vec![(prose.word("whose-move"), vec![Item::Text(prose.word(terminal::move_of(row.blame)))])];
     if !words.means.is_empty() {
@@ -114,7 +114,7 @@ fn terms(prose: &Prose, cause: Cause) -> Vec<(String, Vec<Item>)> {
 #[must_use]
 pub fn cause(prose: &Prose, cause: Cause) -> Vec<Block> {
     let title = prose.explain(cause, &Args::default()).title;
-    vec![Block::Heading(Mood::Bad, title, Some(cause)), Block::Terms(terms(prose, cause))]
+    vec![Block::Heading(Mood::Bad, title, Some(cause)), Block::Terms(terms(prose, cause, &Args::default()))]
 }
 
 /// What a text means: the first cause whole, the others in a table.
@@ -135,7 +135,7 @@ pub fn explanation(prose: &Prose, causes: &[(Cause, Confidence)], masked: bool, 
     let title = prose.explain(*first, &Args::default()).title;
     document.blocks.push(Block::Heading(Mood::Bad, title, Some(*first)));
     let mut all = vec![(prose.word("confidence"), vec![Item::Text(terminal::confidence(prose, *sure))])];
-    all.extend(terms(prose, *first));
+    all.extend(terms(prose, *first, &Args::default()));
     if !next.is_empty() {
         all.push((prose.word("next"), next.iter().cloned().map(Item::Command).collect()));
     }
@@ -201,7 +201,8 @@ pub fn client(prose: &Prose, facts: &[Fact], view: &ClientView) -> Vec<Block> {
 }
 
 fn finding(prose: &Prose, finding: &Finding, facts: &[Fact]) -> Vec<Block> {
-    let title = prose.explain(finding.cause, &Args::default()).title;
+    let known = known::args(finding, facts);
+    let title = prose.explain(finding.cause, &known).title;
     let (mood, role) = match finding.role {
         Role::Root => (Mood::Bad, "role-root"),
         Role::Contributing => (Mood::Odd, "role-contributing"),
@@ -210,7 +211,7 @@ fn finding(prose: &Prose, finding: &Finding, facts: &[Fact]) -> Vec<Block> {
     let sure = terminal::confidence(prose, finding.confidence);
     let role = Item::Text(format!("{} · {sure}", prose.word(role)));
     let mut all = vec![(prose.word("role"), vec![role])];
-    let mut rest = terms(prose, finding.cause);
+    let mut rest = terms(prose, finding.cause, &known);
     let fix = rest.pop();
     all.extend(rest);
     let proof: Vec<Item> =

@@ -5,8 +5,8 @@ use clearline_model::{
 };
 use serde_json::{Value, json};
 
-use crate::edit;
 use crate::prose::{Args, Fix, Prose};
+use crate::{edit, known};
 
 /// The word of a blame.
 #[must_use]
@@ -93,7 +93,7 @@ pub const fn status(status: Status) -> &'static str {
 #[must_use]
 pub fn verdict(prose: &Prose, verdict: &Verdict, facts: &[Fact], elapsed: Dur) -> Value {
     let causes = verdict.findings.iter().map(|finding| {
-        let mut value = cause(prose, finding.cause, &Args::default());
+        let mut value = cause(prose, finding.cause, &known::args(finding, facts));
         if let Some(map) = value.as_object_mut() {
             if let Some(Value::Array(steps)) = map.get_mut("fix") {
                 steps.splice(0..0, edit::edits(prose, finding, facts).into_iter().map(step));

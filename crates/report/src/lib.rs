@@ -12,6 +12,7 @@ pub mod edit;
 pub mod escape;
 pub mod html;
 pub mod json;
+mod known;
 mod lang;
 pub mod layout;
 pub mod markdown;

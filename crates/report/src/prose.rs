@@ -14,6 +14,7 @@ macro_rules! files {
             include_str!(concat!("../prose/", $lang, "/words.ftl")),
             include_str!(concat!("../prose/", $lang, "/facts.ftl")),
             include_str!(concat!("../prose/", $lang, "/clients.ftl")),
+            include_str!(concat!("../prose/", $lang, "/states.ftl")),
             include_str!(concat!("../prose/", $lang, "/auth.ftl")),
             include_str!(concat!("../prose/", $lang, "/client.ftl")),
             include_str!(concat!("../prose/", $lang, "/clock.ftl")),
@@ -35,8 +36,8 @@ macro_rules! files {
     };
 }
 
-/// The files of a language: the words, those of the facts and of the clients, and one per layer.
-pub(crate) const fn files(lang: Lang) -> [&'static str; 20] {
+/// The files of a language: the words, those of facts, clients and states, and one per layer.
+pub(crate) const fn files(lang: Lang) -> [&'static str; 21] {
     match lang {
         Lang::En => files!("en"),
         Lang::Zh => files!("zh-CN"),
@@ -125,8 +126,14 @@ impl Prose {
     /// A sentence of the reports, with what is known filled in; its name where there is none.
     #[must_use]
     pub fn say(&self, name: &str, args: &Args) -> String {
-        let pattern = self.bundle.get_message(name).and_then(|m| m.value());
-        pattern.map_or_else(|| name.to_owned(), |p| self.format(p, args))
+        self.known(name, args).unwrap_or_else(|| name.to_owned())
+    }
+
+    /// The same; nothing where there is none.
+    #[must_use]
+    pub(crate) fn known(&self, name: &str, args: &Args) -> Option<String> {
+        let pattern = self.bundle.get_message(name)?.value()?;
+        Some(self.format(pattern, args))
     }
 
     /// A cause in words. The title has the arguments in it where all that it names are known.
@@ -173,18 +180,29 @@ impl Prose {
     }
 }
 
-/// The lines of a value as one: with a blank between them, but for lines that Han characters end and begin.
+/// The lines of a value as one: with a blank between them, but for lines that wide characters end and begin, and beside
+/// a full-width mark, which brings its own room.
 fn joined(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines().map(str::trim) {
-        let is_wide = |c: Option<char>| c.is_some_and(|c| c >= '\u{2E80}');
-        let tight = is_wide(out.chars().next_back()) && is_wide(line.chars().next());
-        if !out.is_empty() && !line.is_empty() && !tight {
+        let (before, after) = (out.chars().next_back(), line.chars().next());
+        let both = |is: fn(char) -> bool| before.is_some_and(is) && after.is_some_and(is);
+        let marked = before.is_some_and(is_full_mark) || after.is_some_and(is_full_mark);
+        if !out.is_empty() && !line.is_empty() && !marked && !both(is_wide) {
             out.push(' ');
         }
         out.push_str(line);
     }
     out
+}
+
+const fn is_wide(c: char) -> bool {
+    c >= '\u{2E80}'
+}
+
+/// Punctuation that is as wide as a Han character.
+pub(crate) const fn is_full_mark(c: char) -> bool {
+    matches!(c, '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}' | '，' | '；' | '：' | '！' | '？' | '（' | '）')
 }
 
 /// The arguments that a pattern names.
@@ -214,13 +232,28 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_joined_as_each_script_wants_it() {
+        for (text, line) in [
+            ("one\n two", "one two"),
+            ("代理\n拒绝", "代理拒绝"),
+            ("代理\nHTTPS_PROXY", "代理 HTTPS_PROXY"),
+            ("密码。\n407", "密码。407"),
+            ("NODE_EXTRA_CA_CERTS，\nrequests", "NODE_EXTRA_CA_CERTS，requests"),
+            ("SSL\n（TLS）", "SSL（TLS）"),
+        ] {
+            assert_eq!(joined(text), line);
+        }
+    }
+
+    #[test]
     fn words_are_in_both_languages() {
         let names = |lang| {
-            let [words, facts, clients, ..] = files(lang);
+            let [words, facts, clients, states, ..] = files(lang);
             let names = words
                 .lines()
                 .chain(facts.lines())
                 .chain(clients.lines())
+                .chain(states.lines())
                 .filter_map(|l| l.split_once(" = "))
                 .map(|(name, _)| name.to_owned());
             names.collect::<Vec<_>>()

@@ -22,7 +22,7 @@ pub struct Line {
 #[must_use]
 pub fn proof(prose: &Prose, facts: &[Fact], proofs: &[Proof]) -> Vec<Line> {
     let get = |id: &clearline_model::FactId| facts.iter().find(|f| f.id == *id);
-    let mut lines = Vec::new();
+    let (mut lines, mut told) = (Vec::new(), None);
     for proof in proofs {
         match proof {
             Proof::Flip(failed, well, axis) => {
@@ -31,18 +31,40 @@ pub fn proof(prose: &Prose, facts: &[Fact], proofs: &[Proof]) -> Vec<Line> {
                     both.map(|f| Line { way: along(prose, &f.path, *axis), saw: whose(prose, f, *axis) }),
                 );
             }
-            Proof::One(fact) => lines.extend(get(fact).map(|f| line(prose, f))),
+            Proof::One(fact) => {
+                let Some(fact) = get(fact) else { continue };
+                for f in [Some(fact), shown(facts, fact)].into_iter().flatten() {
+                    let mut line = line(prose, f);
+                    // What was seen on one way is told under its name, once.
+                    if told.as_ref() == Some(&line.way) {
+                        line.way.clear();
+                    } else {
+                        told = Some(line.way.clone());
+                    }
+                    lines.push(line);
+                }
+            }
             Proof::Rate(fact, n, of) => lines.extend(get(fact).map(|f| {
                 let args = number("n", n).with("of", Foreign::new(&of.to_string()));
                 Line {
                     way: way(prose, &f.path),
-                    saw: format!("{}, {}", saw(prose, f), prose.say("way-rate", &args)),
+                    saw: format!("{}{}{}", saw(prose, f), prose.word("and"), prose.say("way-rate", &args)),
                 }
             })),
         }
     }
     lines.dedup();
     lines
+}
+
+/// Beside a certificate that was refused: what it was.
+fn shown<'a>(facts: &'a [Fact], refused: &Fact) -> Option<&'a Fact> {
+    let Err(Failure::Cert(_)) = refused.saw else { return None };
+    let is_there = |f: &&Fact| {
+        let (a, b) = (&f.path, &refused.path);
+        (&a.host, a.address, &a.route) == (&b.host, b.address, &b.route)
+    };
+    facts.iter().filter(is_there).find(|f| matches!(f.saw, Ok(Seen::Shown(_))))
 }
 
 /// One fact.
@@ -82,7 +104,7 @@ fn way(prose: &Prose, path: &Path) -> String {
     }
     parts.extend(path.address.map(|a| a.to_string()).filter(|a| *a != path.host));
     if let Some(Route::Proxy(proxy)) = &path.route {
-        parts.push(proxy.clone());
+        parts.push(prose.say("way-through", &number("name", proxy)));
     }
     let is_other_store = matches!(path.trust, Some(Trust::Public | Trust::File(_)));
     let chosen = [
@@ -193,9 +215,23 @@ fn well(prose: &Prose, fact: &Fact, seen: &Seen) -> String {
                 .with("last", Foreign::new(&pace.last.to_string()));
             prose.say("saw-paced", &args)
         }
-        Seen::State(name, value) if value.raw().is_empty() => Foreign::new(name).escaped(),
-        Seen::State(name, value) => format!("{}: {}", Foreign::new(name).escaped(), value.escaped()),
+        Seen::State(name, value) => state(prose, name, value),
     }
+}
+
+/// A state in words, by its name and, where that has words of its own, its value.
+fn state(prose: &Prose, name: &str, value: &Foreign) -> String {
+    // Where a setting stands: `origin.HTTPS_PROXY`.
+    let place = name.split_once('.').filter(|(kind, _)| matches!(*kind, "origin" | "elsewhere"));
+    let (name, setting) = place.map_or((name, ""), |(kind, setting)| (kind, setting));
+    let args = Args::default().with("value", value.clone()).with("setting", Foreign::new(setting));
+    let message = format!("state-{}", name.replace('.', "-"));
+    let word = if setting.is_empty() { value.raw() } else { setting };
+    let of_value = prose.known(&format!("{message}-{word}"), &args);
+    of_value.or_else(|| prose.known(&message, &args)).unwrap_or_else(|| {
+        let name = Foreign::new(name).escaped();
+        if value.raw().is_empty() { name } else { format!("{name}: {}", value.escaped()) }
+    })
 }
 
 fn failed(prose: &Prose, failure: Failure, time: Dur) -> String {
@@ -291,6 +327,34 @@ mod tests {
             ]
         );
         assert_eq!(told(Lang::Zh)[0], "经代理 | http://127.0.0.1:7890  在 210 ms 后拒绝连接");
+    }
+
+    #[test]
+    fn beside_a_refused_certificate_stands_who_issued_it() {
+        let path = Path { host: "api.anthropic.com".to_owned(), ..Path::default() };
+        let text = |t: &str| Foreign::new(t);
+        let cert = clearline_model::Certificate {
+            subject: text("CN=api.anthropic.com"),
+            issuer: text("CN=Example CA"),
+            serial: text("0a"),
+            names: Vec::new(),
+            from: clearline_model::Wall(0),
+            until: clearline_model::Wall(1),
+            key_bits: 256,
+            issuers_at: Vec::new(),
+            chain: 1,
+        };
+        let refused = Err(Failure::Cert(CertFault::UnknownIssuer));
+        let facts = [
+            fact(0, Stage::Handshake, path.clone(), refused),
+            fact(1, Stage::Handshake, path, Ok(Seen::Shown(Box::new(cert)))),
+        ];
+        // A rule that names both facts has the same told.
+        let proofs = [Proof::One(FactId(0)), Proof::One(FactId(1))];
+        let lines = proof(&Prose::load(Lang::Zh), &facts, &proofs);
+        assert_eq!(lines, proof(&Prose::load(Lang::Zh), &facts, &proofs[..1]));
+        let told: Vec<_> = lines.iter().map(|l| format!("{} | {}", l.way, l.saw)).collect();
+        assert_eq!(told, ["api.anthropic.com | 不信任该证书", " | 出示由“CN=Example CA”签发的证书"]);
     }
 
     #[test]

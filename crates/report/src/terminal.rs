@@ -2,6 +2,7 @@
 
 use clearline_model::{Blame, Cause, ClientView, Confidence, Dur, Fact, Fate, Role, Status, Verdict};
 
+use crate::known;
 use crate::lang::Lang;
 use crate::layout::{pad, width, wrap};
 use crate::prose::{Args, Fix, Prose};
@@ -48,6 +49,8 @@ impl Style {
 
 /// Where the text of a section begins.
 const INDENT: usize = 17;
+/// The widest column of ways.
+const WAY: usize = 36;
 /// The narrowest column of text.
 const NARROW: usize = 24;
 
@@ -95,16 +98,26 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// The lines of a proof: what tells them apart in one column, what was seen in the next.
+    /// The lines of a proof: what tells them apart in one column, what was seen in the next. A way that is too long for
+    /// a column has a line of its own.
     pub(crate) fn proof(&mut self, lines: &[seen::Line]) {
-        let wide = lines.iter().map(|l| width(&l.way)).max().unwrap_or(0).min(36);
-        let columns = self.style.columns.saturating_sub(INDENT + wide + 3).max(NARROW);
-        for (i, line) in lines.iter().enumerate() {
-            let label = if i == 0 { self.prose.word("proof") } else { String::new() };
-            for (j, text) in wrap(&line.saw, columns).into_iter().enumerate() {
-                let (label, way) = if j == 0 { (label.as_str(), line.way.as_str()) } else { ("", "") };
-                let text = format!("  {}{}   {text}", pad(label, INDENT - 2), pad(way, wide));
+        let fits = |way: &str| width(way) <= WAY;
+        let ways = lines.iter().map(|l| l.way.as_str()).filter(|way| fits(way));
+        let own = if lines.iter().all(|l| fits(&l.way)) { ways.map(width).max().unwrap_or(0) + 3 } else { 2 };
+        let columns = self.style.columns.saturating_sub(INDENT + own).max(NARROW);
+        let mut label = self.prose.word("proof");
+        for line in lines {
+            let mut way = line.way.as_str();
+            if own == 2 && !way.is_empty() {
+                self.lines.push(format!("  {}{way}", pad(&label, INDENT - 2)));
+                label.clear();
+                way = "";
+            }
+            for text in wrap(&line.saw, columns) {
+                let text = format!("  {}{}{text}", pad(&label, INDENT - 2), pad(way, own));
                 self.lines.push(text.trim_end().to_owned());
+                label.clear();
+                way = "";
             }
         }
     }
@@ -213,12 +226,12 @@ pub fn verdict(prose: &Prose, style: Style, verdict: &Verdict, facts: &[Fact], h
     }
     for finding in &verdict.findings {
         if finding.role == Role::Information {
-            let title = prose.explain(finding.cause, &Args::default()).title;
+            let title = prose.explain(finding.cause, &known::args(finding, facts)).title;
             parts.push(format!("  {} {}   {}", style.dash(), title, finding.cause.id()));
             continue;
         }
         let edits = edit::edits(prose, finding, facts);
-        let whole = edited(prose, style, (finding.cause, edits), &Args::default());
+        let whole = edited(prose, style, (finding.cause, edits), &known::args(finding, facts));
         let (head, rest) = whole.split_once('\n').unwrap_or((&whole, ""));
         let mut page = Page { prose, style, lines: Vec::new() };
         page.proof(&seen::proof(prose, facts, &finding.proof));
@@ -258,4 +271,37 @@ pub fn client(prose: &Prose, style: Style, facts: &[Fact], view: &ClientView) ->
 fn fact_line(prose: &Prose, fact: &Fact) -> String {
     let seen::Line { way, saw } = seen::line(prose, fact);
     format!("  {:>3}  {} {:<9} {saw}", fact.id.0, pad(&way, 44), fact.stage.word())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_columns_of_a_proof_stand_straight_however_long_its_ways_are() {
+        let prose = Prose::load(Lang::En);
+        let told = |lines: &[(&str, &str)]| {
+            let mut page = Page::new(&prose, Style { columns: 60, ..Style::default() });
+            let line =
+                |(way, saw): &(&str, &str)| seen::Line { way: (*way).to_owned(), saw: (*saw).to_owned() };
+            page.proof(&lines.iter().map(line).collect::<Vec<_>>());
+            page.finish()
+        };
+        let short = [("asked 10.0.0.1", "the name does not exist"), ("asked 1.1.1.1", "160.79.104.10")];
+        assert_eq!(
+            told(&short),
+            "  Proof          asked 10.0.0.1   the name does not exist\n                 \
+             asked 1.1.1.1    160.79.104.10"
+        );
+        let long = [
+            ("api.anthropic.com through http://proxy.example:3128", "does not trust the certificate"),
+            ("", "showed a certificate issued by \"Example\""),
+        ];
+        assert_eq!(
+            told(&long),
+            "  Proof          api.anthropic.com through http://proxy.example:3128\n                   \
+             does not trust the certificate\n                   \
+             showed a certificate issued by \"Example\""
+        );
+    }
 }

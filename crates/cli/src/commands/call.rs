@@ -52,6 +52,8 @@ struct Seen {
     text: String,
     status: u16,
     cause: Option<Cause>,
+    /// What a gateway of ours on the way says it is.
+    stated: Option<Cause>,
     detail: Foreign,
     request_id: Option<Foreign>,
     headers: Vec<(String, Foreign)>,
@@ -143,7 +145,11 @@ async fn read(reply: Reply, begun: Instant) -> Seen {
             seen.first_token = Some(begun.elapsed().into());
         }
         // An event that is too long is one mark more, and the stream is judged by the client.
-        let _whole = parser.push(&bytes, |event| seen.text.push_str(&delta(event.data))).is_ok();
+        let _whole = parser.push(&bytes, |event| seen.take(event.data)).is_ok();
+    }
+    if seen.cause.is_some() {
+        // A gateway of ours on the way says why the stream broke; the shape of its event alone says only that it did.
+        seen.cause = seen.stated.or(seen.cause);
     }
     if seen.cause.is_some() && !all.is_empty() {
         seen.detail = clearline_wire::parse_error(seen.status, &http::HeaderMap::new(), &all).message;
@@ -153,11 +159,17 @@ async fn read(reply: Reply, begun: Instant) -> Seen {
     seen
 }
 
-/// The text that an event adds.
-fn delta(data: &[u8]) -> String {
-    let value: serde_json::Value = serde_json::from_slice(data).unwrap_or_default();
-    let text = value.get("delta").and_then(|d| d.get("text")).and_then(|t| t.as_str());
-    text.unwrap_or_default().to_owned()
+impl Seen {
+    /// Takes an event of the stream: the text that it adds, or the error that it tells.
+    fn take(&mut self, data: &[u8]) {
+        let value: serde_json::Value = serde_json::from_slice(data).unwrap_or_default();
+        let text = |of: &str, name: &str| value.get(of).and_then(|v| v.get(name)).and_then(|t| t.as_str());
+        self.text.push_str(text("delta", "text").unwrap_or_default());
+        if let Some(message) = text("error", "message") {
+            self.detail = Foreign::new(message);
+        }
+        self.stated = text("clearline", "cause").and_then(|id| id.parse().ok()).or(self.stated);
+    }
 }
 
 fn stages(record: Option<&CallRecord>) -> Vec<(&'static str, Dur)> {

@@ -158,7 +158,11 @@ impl Doctor {
         if self.from.is_none() && matches!(verdict.status, Status::Failing | Status::Degraded) {
             saved::keep(evidence.facts());
         }
-        let told = Told { verdict, view, elapsed: Dur::from(begun.elapsed()) };
+        let elapsed = match self.from {
+            Some(_) => lasted(evidence.facts()),
+            None => Dur::from(begun.elapsed()),
+        };
+        let told = Told { verdict, view, elapsed };
         self.tell(&prose, &evidence, &told)?;
         Ok(code(&told.verdict))
     }
@@ -223,6 +227,11 @@ fn profile(name: &str) -> Result<Profile, String> {
     Profile::named(name).ok_or_else(|| format!("this client is not known; there are: {}", known()))
 }
 
+/// How long the looking took that these facts come from.
+fn lasted(facts: &[Fact]) -> Dur {
+    facts.iter().map(|f| Dur(f.at.0.saturating_add(f.took.0))).max().unwrap_or(Dur::ZERO)
+}
+
 /// A header as curl writes it.
 fn header(text: &str) -> Result<(String, Option<String>), String> {
     let (name, value) = text.split_once(':').ok_or("write 'Name: value', or 'Name:' to leave it out")?;
@@ -276,6 +285,9 @@ fn plan(goal: &Goal) -> Result<u8, Failure> {
     }
     let list = |all: &[std::net::IpAddr]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     out::say(&format!("resolvers    {}, for the names of both", list(&goal.resolvers)))?;
+    if let Some((host, port)) = goal.cloud.as_ref().filter(|_| !goal.only_target) {
+        out::say(&format!("other cloud  {host}:{port}, where a switch sends a client"))?;
+    }
     if !goal.only_target {
         out::say("and only where the call fails, to tell its fault from those of the network:")?;
         out::say(&format!("resolvers    {}", list(&goal.public_resolvers)))?;

@@ -392,6 +392,13 @@ fn one_call_is_verified_and_timed_or_its_cause_is_shown() {
         (code, &report["ok"], &report["cause"]["id"]),
         (1, &false.into(), &"stream.ended-early".into())
     );
+    // Through a gateway the error event is the gateway's, and says why the stream broke.
+    let mut command = clearline(&home.0);
+    command.args(["gateway", "--listen", "127.0.0.1:0", "--log", "none", "--upstream", &broken.url]);
+    let gateway = Server::start(&mut command);
+    let (code, out, _) = call(&gateway.url, &[]);
+    assert_eq!(code, 1);
+    assert!(out.contains("stream.ended-early") && out.contains("the answer is not complete"), "{out}");
     let (code, out, _) = call("http://127.0.0.1:9", &[]);
     assert_eq!(code, 1);
     assert!(out.contains("tcp.refused"), "{out}");

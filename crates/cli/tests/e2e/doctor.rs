@@ -39,42 +39,103 @@ fn a_healthy_path_is_healthy() {
     assert_eq!((status.as_str(), code, causes.len()), ("healthy", 0, 0), "{causes:?}");
 }
 
+/// A refusal with a sentence of the API and its cause.
+const REFUSALS: &[(u16, &str, &str)] = &[
+    (
+        400,
+        "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
+        "quota.spend-limit",
+    ),
+    (
+        429,
+        "You have reached your API usage limits: Monthly spend. You will regain access on 2026-12-01 at 00:00 UTC.",
+        "quota.spend-limit",
+    ),
+    (
+        429,
+        "This request would exceed the rate limit for your organization (o) of 50 requests per minute.",
+        "quota.requests",
+    ),
+    (
+        429,
+        "This request would exceed your organization's rate limit of 30,000 input tokens per minute.",
+        "quota.input-tokens",
+    ),
+    (
+        429,
+        "This request would exceed the rate limit for your organization (o) of 8,000 output tokens per minute.",
+        "quota.output-tokens",
+    ),
+    (
+        429,
+        "Number of concurrent connections has exceeded your rate limit. Please try again later.",
+        "quota.concurrency",
+    ),
+    (
+        429,
+        "This request would exceed your account's rate limit. Please try again later.",
+        "quota.subscription",
+    ),
+    (429, "Rate limited", "quota.throttled"),
+    (400, "This organization has been disabled.", "auth.org-disabled"),
+    (
+        401,
+        "OAuth token has expired. Please obtain a new token or refresh your existing token.",
+        "auth.expired",
+    ),
+    (403, "OAuth token has been revoked. Please obtain a new token.", "auth.revoked"),
+    (
+        400,
+        "This credential is only authorized for use with Claude Code and cannot be used for other API requests.",
+        "auth.wrong-kind",
+    ),
+    (
+        400,
+        "anthropic-workspace-id is required when authenticating with an identity-linked API key; send the id of the workspace this request acts in.",
+        "auth.workspace-missing",
+    ),
+];
+
+/// Other answers.
+const ANSWERS: &[(&str, &str)] = &[
+    ("status = 401", "auth.invalid"),
+    ("status = 403", "auth.forbidden"),
+    (
+        "status = 403\nbody = '{\"error\":{\"type\":\"forbidden\",\"message\":\"Request not allowed\"}}'",
+        "edge.region-blocked",
+    ),
+    (
+        "status = 403\nbody = '<title>Just a moment...</title>'\nheaders = { content-type = \"text/html\", cf-mitigated = \"challenge\", server = \"cloudflare\" }",
+        "edge.bot-challenge",
+    ),
+    (
+        "status = 400\nmessage = \"Your credit balance is too low to access the Anthropic API.\"",
+        "quota.credit",
+    ),
+    (
+        "status = 429\nbody = '{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"Usage grew too fast.\",\"details\":{\"error_code\":\"ramp_limit_exceeded\"}}}'",
+        "quota.acceleration",
+    ),
+    ("status = 500", "server.error"),
+    ("status = 529", "server.overloaded"),
+    ("html_200 = true", "edge.not-the-api"),
+    ("reset = \"after_request\"", "http.reset-before-response"),
+    ("close = \"after_request\"", "http.closed-before-response"),
+];
+
 #[test]
 fn what_the_api_answers_is_the_root_cause() {
     let home = Folder::new();
-    for (fault, cause) in [
-        ("status = 401", "auth.invalid"),
-        ("status = 403", "auth.forbidden"),
-        (
-            "status = 403\nbody = '{\"error\":{\"type\":\"forbidden\",\"message\":\"Request not allowed\"}}'",
-            "edge.region-blocked",
-        ),
-        (
-            "status = 403\nbody = '<title>Just a moment...</title>'\nheaders = { content-type = \"text/html\", cf-mitigated = \"challenge\", server = \"cloudflare\" }",
-            "edge.bot-challenge",
-        ),
-        (
-            "status = 400\nmessage = \"Your credit balance is too low to access the Anthropic API.\"",
-            "quota.credit",
-        ),
-        (
-            "status = 429\nmessage = \"This request would exceed the rate limit for your organization (o) of 50 requests per minute.\"",
-            "quota.requests",
-        ),
-        ("status = 500", "server.error"),
-        ("status = 529", "server.overloaded"),
-        ("html_200 = true", "edge.not-the-api"),
-        ("reset = \"after_request\"", "http.reset-before-response"),
-        ("close = \"after_request\"", "http.closed-before-response"),
-    ] {
+    let refusals = REFUSALS
+        .iter()
+        .map(|(status, message, cause)| (format!("status = {status}\nmessage = \"{message}\""), *cause));
+    let answers = ANSWERS.iter().map(|(fault, cause)| ((*fault).to_owned(), *cause));
+    for (fault, cause) in refusals.chain(answers) {
         let api = Server::sim(&home, &format!("{QUICK}[[fault]]\nname = \"x\"\n{fault}\n"));
         let (status, code, causes) = examine(&home, &[KEY, ("ANTHROPIC_BASE_URL", &api.url)]);
         assert_eq!((status.as_str(), code), ("failing", 1), "{fault}: {causes:?}");
-        assert_eq!(
-            causes.first().map(|(id, role)| (id.as_str(), role.as_str())),
-            Some((cause, "root")),
-            "{fault}"
-        );
+        let first = causes.first().map(|(id, role)| (id.as_str(), role.as_str()));
+        assert_eq!(first, Some((cause, "root")), "{fault}");
     }
 }
 
@@ -356,4 +417,41 @@ fn the_edit_names_the_file_and_the_line() {
     }
     let out = ask(&[KEY, url, ("HTTP_PROXY", dead)], "en");
     assert!(out.contains("  unset HTTP_PROXY\n"), "{out}");
+}
+
+#[test]
+fn a_recording_is_judged_the_same_each_time_with_the_time_that_its_run_took() {
+    let home = Folder::new();
+    let api =
+        Server::sim(&home, &format!("{QUICK}[[fault]]\nname = \"x\"\nstatus = 529\ndelay = \"300ms\"\n"));
+    let file = home.0.join("facts.json");
+    let mut command = clearline(&home.0);
+    command.args(["doctor", "--save"]).arg(&file).envs([KEY, ("ANTHROPIC_BASE_URL", api.url.as_str())]);
+    assert_eq!(run(&mut command).0, 1);
+    let judged = || run(clearline(&home.0).args(["doctor", "--json", "--from"]).arg(&file));
+    let (first, second) = (judged(), judged());
+    assert_eq!(first, second);
+    let report: Value = serde_json::from_str(&first.1).unwrap();
+    assert_eq!(report["causes"][0]["id"], "server.overloaded");
+    assert!(report["elapsed_ms"].as_u64().unwrap() >= 300, "{report}");
+}
+
+/// A switch that nobody uses is worth a line; one that leads nowhere fails the client that it is for.
+#[test]
+fn another_clouds_route_is_followed() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let own = [KEY, ("ANTHROPIC_BASE_URL", &api.url), ("CLAUDE_CODE_USE_BEDROCK", "1")];
+    let dead = ("ANTHROPIC_BEDROCK_BASE_URL", "https://127.0.0.1:1");
+    let token = ("AWS_BEARER_TOKEN_BEDROCK", "fake");
+    let plain = ("ANTHROPIC_BEDROCK_BASE_URL", api.url.as_str());
+    for (more, expected, role) in [
+        (vec![plain, token], "healthy", "information"),
+        (vec![plain], "degraded", "contributing"),
+        (vec![dead, token], "degraded", "contributing"),
+    ] {
+        let (status, _, causes) = examine(&home, &[&own[..], &more[..]].concat());
+        let switch = ("config.route-switch".to_owned(), role.to_owned());
+        assert_eq!((status.as_str(), causes), (expected, vec![switch]), "{more:?}");
+    }
 }

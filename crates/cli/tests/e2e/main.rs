@@ -17,4 +17,6 @@ mod schemas;
 #[cfg(test)]
 mod sdk;
 #[cfg(test)]
+mod transcripts;
+#[cfg(test)]
 mod watch;

@@ -11,7 +11,6 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { cause: Cause::ConfigCaFileMissing, judge: |e| fault(e, ConfigFault::CaFile) },
     Rule { cause: Cause::ConfigBaseUrlInsecure, judge: insecure },
     Rule { cause: Cause::ConfigBaseUrlPath, judge: doubled_path },
-    Rule { cause: Cause::ConfigRouteSwitch, judge: route_switch },
     Rule { cause: Cause::AuthMissing, judge: |e| credential(e, "missing") },
     Rule { cause: Cause::AuthMalformedKey, judge: |e| credential(e, "malformed") },
     Rule { cause: Cause::AuthWrongProviderKey, judge: |e| credential(e, "other-provider") },
@@ -37,11 +36,6 @@ fn doubled_path(evidence: &Evidence) -> Option<Found> {
     let (state, _) = evidence.state("base-url.v1")?;
     let not_found = |f: &&clearline_model::Fact| matches!(f.saw, Err(Failure::Status(404, ..)));
     evidence.reference().find(not_found).map(|_| Found::root(state))
-}
-
-fn route_switch(evidence: &Evidence) -> Option<Found> {
-    let (fact, _) = evidence.state("route-switch")?;
-    Some(Found::information(fact))
 }
 
 /// What the shape of the credential says before anything is sent with it. A gateway may take another shape; where it does not,

@@ -2,6 +2,7 @@
 
 mod address;
 mod clock;
+mod cloud;
 mod config;
 pub(crate) mod dns;
 mod edge;
@@ -13,6 +14,7 @@ mod proxy;
 mod stream;
 mod tcp;
 mod tls;
+mod witness;
 
 use clearline_model::{Cause, Confidence, Dur, Fact, Finding, Path, Proof, Role};
 
@@ -38,7 +40,13 @@ pub(crate) const fn planners() -> &'static [Planner] {
         http::plan,
         stream::plan,
         crate::client::plan,
+        cloud::plan,
     ]
+}
+
+/// What is worth asking before the call has ended.
+pub(crate) fn meanwhile(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
+    dns::meanwhile(goal, evidence)
 }
 
 /// How often every address is tried on a path that works: enough to see one fault in five.
@@ -140,6 +148,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Rule> {
         gateway::RULES,
         edge::RULES,
         stream::RULES,
+        cloud::RULES,
     ];
     dns::rules().chain(own.into_iter().flatten())
 }
@@ -148,6 +157,9 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Rule> {
 pub(crate) fn findings(evidence: &Evidence) -> Vec<Finding> {
     let mut all: Vec<Finding> =
         all().filter_map(|rule| Some((rule.judge)(evidence)?.finding(rule.cause))).collect();
-    all.iter_mut().for_each(|finding| origin::add(evidence, finding));
+    for finding in &mut all {
+        witness::add(evidence, finding);
+        origin::add(evidence, finding);
+    }
     all
 }

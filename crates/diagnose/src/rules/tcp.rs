@@ -62,7 +62,7 @@ pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
             probes.push(Probe::new(what, goal.at(*address), LIMIT, &[Cause::TcpIpv6Broken]).times(2));
         }
     }
-    if let Some(address) = uneven(evidence).filter(|_| is_direct) {
+    for address in uneven(evidence).filter(|_| is_direct).take(2) {
         probes
             .push(Probe::new(What::Connect, goal.at(address), LIMIT, &[Cause::TcpPacketLoss]).times(SERIES));
     }
@@ -391,11 +391,12 @@ fn is_late(fact: &Fact) -> bool {
 }
 
 /// Addresses at which some tries were late and some were not.
-fn uneven(evidence: &Evidence) -> Option<IpAddr> {
-    let of =
-        |late: bool| plain_tries(evidence).filter(move |f| is_late(f) == late).filter_map(|f| f.path.address);
-    let prompt: BTreeSet<IpAddr> = of(false).collect();
-    of(true).find(|ip| prompt.contains(ip))
+fn uneven(evidence: &Evidence) -> impl Iterator<Item = IpAddr> {
+    let of = |late: bool| -> BTreeSet<IpAddr> {
+        plain_tries(evidence).filter(|f| is_late(f) == late).filter_map(|f| f.path.address).collect()
+    };
+    let (prompt, late) = (of(false), of(true));
+    late.into_iter().filter(move |ip| prompt.contains(ip))
 }
 
 /// Packets are lost on the way: the call was, or one connection in four is.
@@ -406,17 +407,32 @@ fn packet_loss(evidence: &Evidence) -> Option<Found> {
         .or_else(|| dns::lost_everywhere(evidence))
 }
 
+/// Tries of an address, and how many of them needed their first packet more than once.
+struct Lateness<'a> {
+    first: &'a Fact,
+    late: usize,
+    of: usize,
+}
+
+/// Of these tries; nothing where the other side itself broke some off: that is no loss.
+fn lateness<'a>(evidence: &'a Evidence, address: IpAddr, counts: fn(&Fact) -> bool) -> Option<Lateness<'a>> {
+    let tries = || plain_tries(evidence).filter(move |f| f.path.address == Some(address) && !is_said(f));
+    if tries().any(|f| matches!(f.saw, Err(Failure::Reset | Failure::Eof | Failure::Refused))) {
+        return None;
+    }
+    let (late, of) = (tries().filter(|f| counts(f) && is_late(f)), tries().filter(|f| counts(f)).count());
+    Some(Lateness { first: tries().find(|f| counts(f) && is_late(f))?, late: late.count(), of })
+}
+
 /// Datagrams to resolvers that answer others, and connections to addresses that take others at once.
 fn lost_in_both(evidence: &Evidence) -> Option<Found> {
     let datagrams = evidence.said("dns.lost").count();
-    let address = uneven(evidence)?;
-    let tries = || plain_tries(evidence).filter(|f| f.path.address == Some(address) && !is_said(f));
-    let (late, of) = (tries().filter(|f| is_late(f)).count(), tries().count());
-    let first = tries().find(|f| is_late(f))?;
-    let is_broken = tries().any(|f| matches!(f.saw, Err(Failure::Reset | Failure::Eof | Failure::Refused)));
+    let is_enough = |l: &Lateness<'_>| datagrams > 0 && datagrams + l.late > 2;
+    let mut all = uneven(evidence).filter_map(|ip| lateness(evidence, ip, |_| true));
+    let lateness = all.find(is_enough)?;
     let is_vain = evidence.end().is_some_and(|(_, failure)| matches!(failure, Failure::TimedOut(_)));
-    let found = if is_vain { Found::root(first) } else { Found::contributing(first) };
-    (datagrams > 0 && datagrams + late > 2 && !is_broken).then(|| found.rate(late, of))
+    let found = if is_vain { Found::root(lateness.first) } else { Found::contributing(lateness.first) };
+    Some(found.rate(lateness.late, lateness.of))
 }
 
 /// The call waited in vain, and others like it did not: to one address connections and handshakes alike get lost, and go well.
@@ -437,17 +453,8 @@ fn lost_call(evidence: &Evidence) -> Option<Found> {
 
 /// One connection in four or more to an address loses its first packet, and the others do not.
 fn late_connections(evidence: &Evidence) -> Option<Found> {
-    let address = uneven(evidence)?;
-    let tries = || {
-        let is_connect = |f: &&Fact| {
-            f.stage == Stage::Connect && f.path.address == Some(address) && f.path.client.is_none()
-        };
-        plain_tries(evidence).filter(is_connect)
-    };
-    let (late, of) = (tries().filter(|f| is_late(f)).count(), tries().count());
-    let first = tries().find(|f| is_late(f))?;
-    let lost =
-        tries().filter(|f| matches!(f.saw, Err(Failure::Reset | Failure::Eof | Failure::Refused))).count();
-    let is_part = of >= usize::from(SERIES) && late * 4 >= of && late < of;
-    (is_part && lost == 0).then(|| Found::contributing(first).rate(late, of))
+    let is_connect = |f: &Fact| f.stage == Stage::Connect && f.path.client.is_none();
+    let is_part = |l: &Lateness<'_>| l.of >= usize::from(SERIES) && l.late * 4 >= l.of && l.late < l.of;
+    let lateness = uneven(evidence).filter_map(|ip| lateness(evidence, ip, is_connect)).find(is_part)?;
+    Some(Found::contributing(lateness.first).rate(lateness.late, lateness.of))
 }

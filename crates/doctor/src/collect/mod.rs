@@ -1,5 +1,6 @@
 //! What this machine itself says: variables, files, the shape of the credential. Nothing is sent.
 
+mod cloud;
 mod credential;
 mod origin;
 mod system;
@@ -18,6 +19,8 @@ pub struct Settings {
     pub(crate) proxies: ProxyEnv,
     pub(crate) candidates: Vec<crate::proxies::Candidate>,
     pub(crate) credential: Option<Secret>,
+    /// Where a known client goes instead.
+    pub(crate) cloud: Option<Target>,
     pub(crate) ca_file: Option<PathBuf>,
     /// The files of clients whose own settings are present, by client.
     pub(crate) client_files: Vec<(&'static str, PathBuf)>,
@@ -44,8 +47,6 @@ impl Settings {
     }
 }
 
-/// Variables that send a known client to another cloud.
-const ROUTES: [&str; 3] = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"];
 /// Variables that name a CA file for one client: Node adds it to its own roots, the others take nothing else.
 const CLIENT_FILES: [(&str, &str); 3] =
     [("NODE_EXTRA_CA_CERTS", "node"), ("REQUESTS_CA_BUNDLE", "requests"), ("CURL_CA_BUNDLE", "curl")];
@@ -128,9 +129,7 @@ pub fn collect(
     }
     facts.extend(crate::clients::present(&set).into_iter().map(|name| state("client", name)));
     let credential = credential::credential(&set, configured.is_none(), &mut facts);
-    for name in ROUTES.iter().filter(|name| set(name).is_some_and(|v| v != "0")) {
-        facts.push(state("route-switch", name));
-    }
+    let cloud = cloud::routes(&set, &mut facts);
     crate::proxies::contradictions(&set, &mut facts);
     let resolvers = system::facts(&target.host, (&set, place), &mut facts);
     let proxies = match ProxyEnv::from_lookup(lookup) {
@@ -147,6 +146,7 @@ pub fn collect(
         proxies,
         candidates,
         credential,
+        cloud,
         ca_file: path("SSL_CERT_FILE"),
         client_files: CLIENT_FILES.iter().filter_map(|(name, client)| Some((*client, path(name)?))).collect(),
         public_roots: set("CLEARLINE_PUBLIC_ROOTS").map(PathBuf::from),

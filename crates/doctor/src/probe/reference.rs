@@ -26,6 +26,9 @@ const RETRIES: u16 = 2;
 /// How long after its begin the call may still be tried again: what took longer to fail takes as long again.
 const PATIENCE: Duration = Duration::from_secs(4);
 
+/// Less than this is no time for another look-up.
+const ONCE_MORE: Dur = Dur::secs(2);
+
 /// How long the request with the key waits where the one without it got no answer.
 const MUTE: Dur = Dur::secs(2);
 
@@ -37,7 +40,9 @@ pub(super) async fn call(world: &World, probe: &Probe) -> Vec<Fact> {
         let _ended = call.whole().await;
         let again = call.facts.iter().rev().find_map(|f| f.saw.as_ref().err()).is_some_and(|f| heals(*f));
         facts.extend(call.facts.into_iter().map(|fact| numbered(fact, n)));
-        if !again || begun.elapsed() >= PATIENCE {
+        // What ended at a name is tried once more in the time that is left: the next question may be answered.
+        let is_name = n == 1 && is_ended_at_a_name(&facts) && world.left() >= ONCE_MORE;
+        if !(again && begun.elapsed() < PATIENCE || is_name) {
             break;
         }
     }
@@ -54,6 +59,12 @@ const fn heals(failure: Failure) -> bool {
             | Failure::Tunnel(500..=599)
             | Failure::Status(408 | 409 | 500..=599, ..)
     )
+}
+
+fn is_ended_at_a_name(facts: &[Fact]) -> bool {
+    let is_own = |f: &&Fact| f.path.client.as_deref() == Some(clearline_diagnose::REFERENCE);
+    let is_silence = |f: &Fact| matches!(f.saw, Err(Failure::TimedOut(_) | Failure::Rcode(2, _)));
+    facts.iter().rev().find(is_own).is_some_and(|f| f.stage == Stage::Resolve && is_silence(f))
 }
 
 /// A fact of the reference client, with the number of its attempt.
@@ -128,7 +139,7 @@ impl Call<'_> {
             return Ok(Vec::new());
         }
         let (target, begun) = (&self.world.target, Instant::now());
-        let limit = self.limit.max(Dur::secs(12));
+        let limit = self.limit.max(Dur::secs(12)).min(self.left());
         match clearline_net::resolve(&self.world.fence, &target.host, target.port, limit).await {
             Ok(found) => {
                 let seen = Seen::Addresses(found.iter().map(SocketAddr::ip).collect());

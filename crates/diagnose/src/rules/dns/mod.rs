@@ -7,7 +7,7 @@ mod view;
 
 use std::net::IpAddr;
 
-use clearline_model::{Cause, Dur, Fact, Path, Stage, Transport};
+use clearline_model::{Cause, Dur, Fact, Path, Seen, Stage, Transport};
 
 use super::Rule;
 use super::address::NOBODY;
@@ -58,7 +58,7 @@ pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
         }
         return all;
     }
-    if is_late(&names) { many(goal, &names) } else { Vec::new() }
+    if is_late(&names) { many(goal, &names.configured) } else { Vec::new() }
 }
 
 /// A question to a resolver.
@@ -182,12 +182,27 @@ fn is_late(names: &Names<'_>) -> bool {
     is_late || is_lost || is_open("unfinished") || is_open("dns.lost")
 }
 
+/// While a call is under way that takes long: enough questions for a rate, as it may be the name that it waits for although the
+/// resolver answers.
+pub(crate) fn meanwhile(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
+    if goal.proxy.is_some() || goal.is_loopback {
+        return Vec::new();
+    }
+    let is_asked = |f: &&Fact| f.path.host == goal.host && f.path.resolver.as_ref() == goal.resolvers.first();
+    let is_answered = |f: &Fact| matches!(f.saw, Ok(Seen::Addresses(_)));
+    if evidence.at(Stage::Resolve).filter(is_asked).any(is_answered) {
+        many(goal, &goal.resolvers)
+    } else {
+        Vec::new()
+    }
+}
+
 /// Enough questions for a rate, to the first resolver and to another one.
-fn many(goal: &Goal, names: &Names<'_>) -> Vec<Probe> {
+fn many(goal: &Goal, configured: &[IpAddr]) -> Vec<Probe> {
     const WHY: &[Cause] =
         &[Cause::DnsFlaky, Cause::DnsFirstResolverDead, Cause::DnsSlow, Cause::DnsAaaaBroken];
     const LIMIT: Dur = Dur::millis(1500);
-    let mut resolvers: Vec<IpAddr> = names.configured.clone();
+    let mut resolvers: Vec<IpAddr> = configured.to_vec();
     if !goal.only_target {
         resolvers.extend(goal.public_resolvers.first());
     }
