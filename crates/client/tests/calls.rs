@@ -341,4 +341,30 @@ mod calls {
         assert!(Client::builder("http://192.0.2.1").allow_insecure(true).build().is_ok());
         assert!(Client::builder("not a url").build().is_err());
     }
+
+    /// Forty calls at once to a server that is overloaded for as long as they have patience: how many requests it sees.
+    async fn crowd(signals: u32) -> usize {
+        let scenario = format!("{QUICK}[[fault]]\nname = \"x\"\nstatus = 529\n");
+        let bench = Bench::new(&scenario, 0, |s| {
+            (s.patience, s.backoff_max) = (Dur::millis(800), Dur::millis(50));
+            s.limiter_signals = signals;
+        })
+        .await;
+        let calls = (0..40).map(|_| bench.client.call(request("/v1/messages", &body(true))));
+        let replies = futures_util::future::join_all(calls).await;
+        for reply in replies {
+            match reply {
+                Ok(reply) => assert_eq!(reply.status.as_u16(), 529),
+                Err(own) => assert_eq!(own.cause, Cause::ServerOverloaded, "the cause is that of the lane"),
+            }
+        }
+        bench.requests()
+    }
+
+    #[tokio::test]
+    async fn a_crowd_before_an_overloaded_server_is_paced() {
+        let (paced, crowding) = (crowd(4).await, crowd(0).await);
+        assert!(paced <= 60, "forty first attempts and a few more: {paced}");
+        assert!(crowding > 3 * paced, "without the limiter: {crowding}, with it: {paced}");
+    }
 }

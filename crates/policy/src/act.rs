@@ -6,8 +6,8 @@ use clearline_model::{
 
 use crate::budget::Budget;
 use crate::call::{Call, Running, Wait};
-use crate::decide::{Base, Case, Decision, costs, decide, repeatable};
-use crate::engine::{Engine, Turn};
+use crate::decide::{Base, Case, Decision, costs, decide, is_overload, is_unreached, repeatable};
+use crate::engine::{Engine, Load, Turn};
 use crate::input::Miss;
 use crate::keys::Pick;
 use crate::output::{Answer, Body, Conn, Output, Plan};
@@ -41,11 +41,37 @@ impl Engine {
         self.config.settings.in_flight_max.is_none_or(|max| running < max)
     }
 
+    /// From when on the pace of the lane lets the next one start, where that is not now.
+    pub(crate) fn paced(&self, lane: LaneId, now: Mono) -> Option<Mono> {
+        self.lanes.get(&lane)?.limiter.ready_at().filter(|at| *at > now)
+    }
+
+    /// Switches the lane's limiter off when it is no longer needed.
+    pub(crate) fn settle(&mut self, t: &mut Turn<'_>, lane: LaneId) {
+        let s = self.config.settings;
+        if let Some(l) = self.lanes.get_mut(&lane)
+            && l.queue.is_empty()
+            && l.limiter.settle(t.now, &s)
+        {
+            t.note(None, EventKind::LaneChanged { lane, rate_milli: None });
+        }
+    }
+
+    fn is_limited(&self, lane: LaneId) -> bool {
+        self.lanes.get(&lane).is_some_and(|l| l.limiter.rate().is_some())
+    }
+
+    /// Whether others are before it, or the pace of its lane holds it back.
+    fn must_queue(&self, now: Mono, call: &Call) -> bool {
+        let waiting = self.lanes.get(&call.lane).is_some_and(|l| !l.queue.is_empty());
+        (waiting && !call.turn) || self.paced(call.lane, now).is_some()
+    }
+
     pub(crate) fn leave_queue(&mut self, call: &Call) {
         if call.wait.is_some_and(|w| w.queued)
             && let Some(lane) = self.lanes.get_mut(&call.lane)
         {
-            lane.queue.remove(&call.id);
+            lane.queue.remove(call.caller, call.id);
         }
     }
 
@@ -67,6 +93,7 @@ impl Engine {
 
     /// Starts the next attempt, or waits for what stands in its way, or gives up.
     pub(crate) fn proceed(&mut self, t: &mut Turn<'_>, call: &mut Call) {
+        self.settle(t, call.lane);
         if call.refused.is_some() && t.now > call.patience_end(&self.config.settings) {
             // What could be done by repeating was done here: a layer above would only multiply it.
             self.fail(t, call, call.attempts > 1);
@@ -99,7 +126,7 @@ impl Engine {
             self.pay(t.now, call.lane).map_err(Obstacle::Budget)?;
             call.owes = false;
         }
-        if !self.has_place(call.lane) {
+        if !self.has_place(call.lane) || self.must_queue(t.now, call) {
             return Err(Obstacle::Queue);
         }
         match self.keys.pick(call.lane, &call.tried, t.now) {
@@ -142,8 +169,15 @@ impl Engine {
             self.fail(t, call, false);
             return;
         }
-        self.lanes.entry(call.lane).or_default().queue.insert(call.id);
-        self.wait(t, call, Wait { until, queued: true, key: false }, Cause::ClientPoolExhausted);
+        let lane = self.lanes.entry(call.lane).or_default();
+        lane.queue.push(call.caller, call.id);
+        let limited = lane.limiter.rate().and(lane.cause);
+        if let Some(cause) = limited {
+            call.last.get_or_insert(cause);
+        }
+        self.freed.insert(call.lane);
+        let cause = limited.unwrap_or(Cause::ClientPoolExhausted);
+        self.wait(t, call, Wait { until, queued: true, key: false }, cause);
     }
 
     fn wait(&self, t: &mut Turn<'_>, call: &mut Call, wait: Wait, cause: Cause) {
@@ -156,7 +190,9 @@ impl Engine {
         let s = self.config.settings;
         call.attempts += 1;
         let (n, upstream) = (call.attempts, call.lane.upstream);
-        self.lanes.entry(call.lane).or_default().in_flight += 1;
+        let lane = self.lanes.entry(call.lane).or_default();
+        lane.in_flight += 1;
+        lane.limiter.started(t.now, &mut self.dice);
         if let Some(key) = key {
             self.keys.start(call.lane, key, t.now);
         }
@@ -188,7 +224,8 @@ impl Engine {
         if !safe || call.running.len() != 1 || call.committed.is_some() || call.attempts >= s.attempts_max {
             return;
         }
-        if !self.has_place(call.lane) || t.now > call.patience_end(&s) {
+        // A second attempt is no help where the other side has too much to do.
+        if !self.has_place(call.lane) || self.is_limited(call.lane) || t.now > call.patience_end(&s) {
             return;
         }
         let key = match self.keys.pick(call.lane, &call.tried, t.now) {
@@ -230,6 +267,7 @@ impl Engine {
         }
         self.abort_others(t, call, Some(n));
         call.committed = Some(n);
+        self.weigh(t, call.lane, Load::Accepted);
         for r in &mut call.running {
             (r.hold, r.hedge) = (None, None);
         }
@@ -274,7 +312,9 @@ impl Engine {
         };
         let floor = miss.hint.not_before(t.now);
         call.hint = floor;
-        call.owes = costs(miss.cause);
+        // Where the limiter waits, neither the budget nor a backoff has to.
+        let limited = self.is_limited(call.lane) && (is_overload(miss) || is_unreached(miss));
+        call.owes = costs(miss.cause) && !limited;
         match decision {
             Decision::End => self.fail(t, call, false),
             Decision::NextKey | Decision::RestKey => self.proceed(t, call),
@@ -286,6 +326,10 @@ impl Engine {
             }
             Decision::Longer => {
                 call.used.longer = true;
+                self.later(t, call, (floor, Dur::ZERO), miss.cause);
+            }
+            Decision::Backoff(conn, _) if limited => {
+                call.conn = call.conn.max(conn);
                 self.later(t, call, (floor, Dur::ZERO), miss.cause);
             }
             Decision::Backoff(conn, base) => {

@@ -1,6 +1,6 @@
 //! What the engine remembers of a call.
 
-use clearline_model::{Ask, AttemptId, CallId, Cause, Dur, KeyId, LaneId, Mono, Stage};
+use clearline_model::{Ask, AttemptId, CallId, CallerId, Cause, Dur, KeyId, LaneId, Mono, Stage};
 
 use crate::config::Settings;
 use crate::decide::Used;
@@ -15,6 +15,7 @@ const MARGIN_MAX: Dur = Dur::secs(1);
 pub(crate) struct Call {
     pub(crate) id: CallId,
     pub(crate) lane: LaneId,
+    pub(crate) caller: CallerId,
     pub(crate) ask: Ask,
     pub(crate) started: Mono,
     pub(crate) deadline: Option<Mono>,
@@ -38,6 +39,8 @@ pub(crate) struct Call {
     /// The next attempt has to be paid from the budget.
     pub(crate) owes: bool,
     pub(crate) wait: Option<Wait>,
+    /// It is its turn in the queue of its lane.
+    pub(crate) turn: bool,
     pub(crate) armed: Option<Mono>,
     pub(crate) over: bool,
 }

@@ -11,11 +11,13 @@ use crate::addresses::Addresses;
 use crate::budget::Budget;
 use crate::call::{Call, Running, Saved};
 use crate::config::Config;
-use crate::decide::{Used, about_key};
+use crate::decide::{Used, about_key, is_overload, is_unreached};
 use crate::dice::Dice;
 use crate::input::{Input, KeyChange, Miss};
 use crate::keys::Keys;
+use crate::limiter::Limiter;
 use crate::output::{Conn, Output, State};
+use crate::queue::Queue;
 use crate::timers::Timers;
 
 /// Decides for all calls of a process what is done next. Pure: no I/O, no clock, no randomness of its own.
@@ -28,16 +30,31 @@ pub struct Engine {
     pub(crate) budgets: BTreeMap<UpstreamId, Budget>,
     pub(crate) lanes: BTreeMap<LaneId, Lane>,
     pub(crate) freed: BTreeSet<LaneId>,
+    /// When the pace of a lane lets the next one of its queue start.
+    paces: BTreeSet<(Mono, LaneId)>,
     calls: BTreeMap<CallId, Call>,
     timers: Timers,
     now: Mono,
 }
 
-/// What runs on a lane, and what waits for a place there in the order of arrival.
+/// What runs on a lane, how fast it may start, and what waits there.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lane {
     pub(crate) in_flight: u32,
-    pub(crate) queue: BTreeSet<CallId>,
+    pub(crate) queue: Queue,
+    pub(crate) limiter: Limiter,
+    /// Why it is limited.
+    pub(crate) cause: Option<Cause>,
+    /// When the next one of its queue may start.
+    wake: Option<Mono>,
+}
+
+/// What an outcome says about the other side's load.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Load {
+    Accepted,
+    Refused(Cause),
+    Failed,
 }
 
 /// One turn of the engine: the moment, and what comes of it.
@@ -66,6 +83,7 @@ impl Engine {
             budgets: BTreeMap::new(),
             lanes: BTreeMap::new(),
             freed: BTreeSet::new(),
+            paces: BTreeSet::new(),
             calls: BTreeMap::new(),
             timers: Timers::default(),
             now: Mono(0),
@@ -90,7 +108,8 @@ impl Engine {
     /// When the engine wants a `Tick` at the latest.
     #[must_use]
     pub fn wake_at(&self) -> Option<Mono> {
-        self.timers.first()
+        let pace = self.paces.first().map(|(at, _)| *at);
+        self.timers.first().into_iter().chain(pace).min()
     }
 
     /// What is going on, as of the last input.
@@ -119,6 +138,7 @@ impl Engine {
                 let call = Call {
                     id: call,
                     lane,
+                    caller,
                     ask,
                     started: t.now,
                     deadline,
@@ -135,6 +155,7 @@ impl Engine {
                     tried: Vec::new(),
                     owes: false,
                     wait: None,
+                    turn: false,
                     armed: None,
                     over: false,
                 };
@@ -220,14 +241,70 @@ impl Engine {
 
     /// Gives free places to those that wait for them longest.
     fn pump(&mut self, t: &mut Turn<'_>) {
+        while let Some((_, lane)) = self.paces.first().copied().filter(|(at, _)| *at <= t.now) {
+            self.pace(lane, None);
+            self.freed.insert(lane);
+        }
         while let Some(lane) = self.freed.pop_first() {
-            while self.has_place(lane) {
-                let Some(id) = self.lanes.get_mut(&lane).and_then(|l| l.queue.pop_first()) else { break };
+            self.settle(t, lane);
+            while self.has_place(lane) && self.paced(lane, t.now).is_none() {
+                let Some(id) = self.lanes.get_mut(&lane).and_then(|l| l.queue.pop()) else { break };
                 self.with(t, id, |e, t, c| {
                     c.wait = None;
+                    c.turn = true;
                     e.proceed(t, c);
+                    c.turn = false;
                 });
             }
+            let waits = self.lanes.get(&lane).is_some_and(|l| !l.queue.is_empty());
+            let at = self.paced(lane, t.now).filter(|_| waits);
+            self.pace(lane, at);
+        }
+    }
+
+    /// Replaces the moment at which the next one of a lane's queue may start.
+    fn pace(&mut self, lane: LaneId, at: Option<Mono>) {
+        let Some(l) = self.lanes.get_mut(&lane).filter(|l| l.wake != at) else { return };
+        if let Some(old) = std::mem::replace(&mut l.wake, at) {
+            self.paces.remove(&(old, lane));
+        }
+        if let Some(at) = at {
+            self.paces.insert((at, lane));
+        }
+    }
+
+    /// What an outcome says about the other side's load.
+    pub(crate) fn weigh(&mut self, t: &mut Turn<'_>, lane: LaneId, load: Load) {
+        let s = self.config.settings;
+        let l = self.lanes.entry(lane).or_default();
+        let changed = match load {
+            Load::Accepted => l.limiter.accepted(t.now, &s),
+            Load::Refused(cause) => {
+                l.cause = Some(cause);
+                l.limiter.refused(t.now, &s)
+            }
+            Load::Failed => {
+                l.limiter.failed(t.now);
+                false
+            }
+        };
+        let rate_milli = l.limiter.rate();
+        if changed {
+            t.note(None, EventKind::LaneChanged { lane, rate_milli });
+        }
+        if rate_milli.is_some() {
+            self.freed.insert(lane);
+        }
+    }
+
+    fn load_of(&self, lane: LaneId, miss: &Miss, now: Mono) -> Load {
+        let alone = || !self.addresses.has_good(lane.upstream, now);
+        if is_overload(miss) || (is_unreached(miss) && alone()) {
+            Load::Refused(miss.cause)
+        } else if miss.answered && matches!(miss.cause.row().charge, Charge::Key | Charge::Caller) {
+            Load::Accepted
+        } else {
+            Load::Failed
         }
     }
 
@@ -282,6 +359,8 @@ impl Engine {
             },
         );
         self.charge(t, call.lane, &running, miss);
+        let load = self.load_of(call.lane, miss, t.now);
+        self.weigh(t, call.lane, load);
         call.last = Some(miss.cause);
         let row = miss.cause.row();
         if row.charge == Charge::Key && matches!(row.retry, Retry::Never | Retry::AfterRefresh) {

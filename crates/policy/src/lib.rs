@@ -13,7 +13,9 @@ mod dice;
 mod engine;
 mod input;
 mod keys;
+mod limiter;
 mod output;
+mod queue;
 mod timers;
 
 pub use config::{Config, Settings, Timeouts, Upstream};
