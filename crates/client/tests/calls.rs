@@ -367,4 +367,23 @@ mod calls {
         assert!(paced <= 60, "forty first attempts and a few more: {paced}");
         assert!(crowding > 3 * paced, "without the limiter: {crowding}, with it: {paced}");
     }
+
+    #[tokio::test]
+    async fn the_limits_that_the_headers_tell_are_kept_to_before_a_429() {
+        let limits = "[limits]\nrequests_per_minute = 1200\nburst = \"200ms\"\n";
+        let mut counts = Vec::new();
+        for pacing in [true, false] {
+            let bench = Bench::new(&format!("{QUICK}{limits}"), 1, |s| s.key_pacing = pacing).await;
+            assert_eq!(
+                whole(bench.client.call(request("/v1/messages", &body(true))).await.unwrap()).await.0,
+                200
+            );
+            let calls = (0..16).map(|_| bench.client.call(request("/v1/messages", &body(true))));
+            for reply in futures_util::future::join_all(calls).await {
+                assert_eq!(whole(reply.unwrap()).await.0, 200);
+            }
+            counts.push(bench.requests());
+        }
+        assert!(counts[0] <= 18 && counts[1] >= 24, "{counts:?} requests for 17 calls");
+    }
 }

@@ -4,6 +4,7 @@ use clearline_model::{Ask, AttemptId, CallId, CallerId, Cause, Dur, KeyId, LaneI
 
 use crate::config::Settings;
 use crate::decide::Used;
+use crate::meter::Share;
 use crate::output::Conn;
 
 /// The least and the most time before a caller's deadline at which its answer goes out: a twentieth of it between these.
@@ -50,6 +51,8 @@ pub(crate) struct Call {
 pub(crate) struct Running {
     pub(crate) n: u16,
     pub(crate) key: Option<KeyId>,
+    /// What it took of the key's limits.
+    pub(crate) share: Option<Share>,
     pub(crate) started: Mono,
     pub(crate) stage: Option<Stage>,
     pub(crate) status: u16,

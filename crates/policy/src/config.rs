@@ -52,6 +52,9 @@ pub struct Settings {
     pub key_quarantine: Dur,
     /// How long a limited key rests where the server gave no hint; doubles up to `backoff_max`. 2 s (a guess).
     pub key_cool: Dur,
+    /// What the headers say of a key's rate limits is kept to before a 429, and what they do not say is learned from the
+    /// first. On (resilience 5.6).
+    pub key_pacing: bool,
     /// How long a failed address is avoided first; doubles each time. 5 s (resilience 5.7).
     pub address_avoid: Dur,
     /// The longest avoidance. 60 s (resilience 5.7).
@@ -113,6 +116,7 @@ impl Default for Settings {
             maybe_billed: true,
             key_quarantine: Dur::secs(300),
             key_cool: Dur::secs(2),
+            key_pacing: true,
             address_avoid: Dur::secs(5),
             address_avoid_max: Dur::secs(60),
             timeouts: Timeouts::default(),

@@ -103,6 +103,21 @@ pub(crate) fn is_overload(miss: &Miss) -> bool {
     )
 }
 
+/// Whether it is about the organisation that a key belongs to, and so about all of that one's keys.
+pub(crate) const fn is_shared(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::QuotaRequests
+            | Cause::QuotaInputTokens
+            | Cause::QuotaOutputTokens
+            | Cause::QuotaAcceleration
+            | Cause::QuotaConcurrency
+            | Cause::QuotaCredit
+            | Cause::QuotaBilling
+            | Cause::AuthOrgDisabled
+    )
+}
+
 /// Whether the other side was not reached at all.
 pub(crate) fn is_unreached(miss: &Miss) -> bool {
     miss.sent == Sent::No && matches!(miss.cause.row().charge, Charge::Address | Charge::Site)

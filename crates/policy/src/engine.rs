@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearline_model::{
-    AddrId, AttemptId, CallId, Cause, Charge, Event, EventKind, KeyId, KeyState, LaneId, Mono, Outcome,
-    Retry, Sent, Stage, UpstreamId, Usage,
+    AddrId, AttemptId, CallId, Cause, Charge, Event, EventKind, KeyId, KeyState, LaneId, Limits, Mono,
+    Outcome, Retry, Sent, Stage, UpstreamId, Usage,
 };
 
 use crate::addresses::Addresses;
 use crate::budget::Budget;
 use crate::call::{Call, Running, Saved};
 use crate::config::Config;
-use crate::decide::{Used, about_key, is_overload, is_unreached};
+use crate::decide::{Used, about_key, is_overload, is_shared, is_unreached};
 use crate::dice::Dice;
 use crate::input::{Input, KeyChange, Miss};
 use crate::keys::Keys;
@@ -45,6 +45,8 @@ pub(crate) struct Lane {
     pub(crate) limiter: Limiter,
     /// Why it is limited.
     pub(crate) cause: Option<Cause>,
+    /// Which limit of the keys its queue waits for.
+    pub(crate) lacks: Option<Cause>,
     /// When the next one of its queue may start.
     wake: Option<Mono>,
 }
@@ -163,7 +165,9 @@ impl Engine {
             }
             Input::Resolved(upstream, addrs) => self.addresses.resolved(upstream, addrs),
             Input::Reached(id, stage) => self.with_attempt(t, id, |_, _, _, r| r.stage = Some(stage)),
-            Input::Head(id, status, _) => self.with(t, id.call, |e, t, c| e.on_head(t, c, id.n, status)),
+            Input::Head(id, status, limits) => {
+                self.with(t, id.call, |e, t, c| e.on_head(t, c, (id.n, status), &limits));
+            }
             Input::Content(id) => self.with(t, id.call, |e, t, c| e.commit(t, c, id.n)),
             Input::Failed(id, miss) => self.with(t, id.call, |e, t, c| e.on_failed(t, c, id.n, &miss)),
             Input::Done(id, usage) => self.with(t, id.call, |e, t, c| e.on_done(t, c, id.n, usage)),
@@ -247,7 +251,7 @@ impl Engine {
         }
         while let Some(lane) = self.freed.pop_first() {
             self.settle(t, lane);
-            while self.has_place(lane) && self.paced(lane, t.now).is_none() {
+            while self.has_place(lane) && self.held_until(lane, t.now).is_none() {
                 let Some(id) = self.lanes.get_mut(&lane).and_then(|l| l.queue.pop()) else { break };
                 self.with(t, id, |e, t, c| {
                     c.wait = None;
@@ -257,9 +261,17 @@ impl Engine {
                 });
             }
             let waits = self.lanes.get(&lane).is_some_and(|l| !l.queue.is_empty());
-            let at = self.paced(lane, t.now).filter(|_| waits);
+            let at = self.held_until(lane, t.now).filter(|_| waits);
             self.pace(lane, at);
+            if !waits && let Some(l) = self.lanes.get_mut(&lane) {
+                l.lacks = None;
+            }
         }
+    }
+
+    /// The call whose turn is next on a lane.
+    pub(crate) fn first_of(&self, lane: LaneId) -> Option<&Call> {
+        self.calls.get(&self.lanes.get(&lane)?.queue.first()?)
     }
 
     /// Replaces the moment at which the next one of a lane's queue may start.
@@ -328,7 +340,7 @@ impl Engine {
         }
     }
 
-    fn on_head(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, status: u16) {
+    fn on_head(&mut self, t: &mut Turn<'_>, call: &mut Call, (n, status): (u16, u16), limits: &Limits) {
         let hold = t.now + self.config.settings.commit_hold;
         let (stream, committed) = (call.ask.stream, call.committed.is_some());
         let Some(running) = call.running.iter_mut().find(|r| r.n == n) else { return };
@@ -340,6 +352,10 @@ impl Engine {
         if stream && !committed {
             running.hold = Some(hold);
         }
+        if let (Some(key), Some(share)) = (running.key, &mut running.share) {
+            self.keys.meters.head(key, share, limits, (t.now, &self.config.settings));
+            self.freed.insert(call.lane);
+        }
         let (key, started) = (running.key, running.started);
         self.key_accepted(t, key, started);
     }
@@ -347,6 +363,8 @@ impl Engine {
     fn on_failed(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, miss: &Miss) {
         let Some(running) = call.take(n) else { return };
         self.release(call.lane, running.key);
+        let refused = miss.not_executed || miss.sent == Sent::No;
+        self.close(t.now, call.ask, &running, (miss.usage, refused));
         t.note(
             Some(call.id),
             EventKind::AttemptEnded {
@@ -364,7 +382,11 @@ impl Engine {
         call.last = Some(miss.cause);
         let row = miss.cause.row();
         if row.charge == Charge::Key && matches!(row.retry, Retry::Never | Retry::AfterRefresh) {
-            call.tried.extend(running.key);
+            let shared = is_shared(miss.cause);
+            match running.key {
+                Some(key) if shared => call.tried.extend(self.keys.siblings(key)),
+                key => call.tried.extend(key),
+            }
         }
         if call.committed.is_some() {
             self.broken(t, call, running.status, miss);
@@ -386,18 +408,24 @@ impl Engine {
         let row = miss.cause.row();
         let charge = if about_key(miss.cause) { Charge::Key } else { row.charge };
         let out = matches!(row.retry, Retry::Never | Retry::AfterRefresh);
+        if charge == Charge::Key && !out {
+            self.learn(running, miss);
+        }
         match (charge, running.key, miss.addr) {
             // The only key is never refused on a guess; the call itself waits longer each time.
             (Charge::Key, Some(_), _)
                 if !out && miss.hint.after.is_none() && !self.keys.has_choice(lane.upstream) => {}
             (Charge::Key, Some(key), _) => {
-                let state = if out {
-                    self.keys.quarantine(key, miss.cause, t.now, &s)
-                } else {
-                    self.keys.cool(key, (miss.cause, miss.hint.after), t.now, &s)
-                };
-                if let Some(state) = state {
-                    t.note(None, EventKind::KeyChanged { key, state, cause: Some(miss.cause) });
+                let keys = if is_shared(miss.cause) { self.keys.siblings(key) } else { vec![key] };
+                for key in keys {
+                    let state = if out {
+                        self.keys.quarantine(key, miss.cause, t.now, &s)
+                    } else {
+                        self.keys.cool(key, (miss.cause, miss.hint.after), t.now, &s)
+                    };
+                    if let Some(state) = state {
+                        t.note(None, EventKind::KeyChanged { key, state, cause: Some(miss.cause) });
+                    }
                 }
             }
             (Charge::Address, _, Some(addr)) => self.avoid(t, addr),
@@ -411,6 +439,14 @@ impl Engine {
                 _,
                 _,
             ) => {}
+        }
+    }
+
+    /// Tells the limits of a key that one was reached.
+    fn learn(&mut self, running: &Running, miss: &Miss) {
+        let s = self.config.settings;
+        if let Some(share) = running.share {
+            self.keys.meters.refuse(share, (miss.cause, miss.hint.after), (self.now, &s));
         }
     }
 
@@ -428,6 +464,7 @@ impl Engine {
         self.commit(t, call, n);
         let Some(running) = call.take(n) else { return };
         self.release(call.lane, running.key);
+        self.close(t.now, call.ask, &running, (usage, false));
         let settings = self.config.settings;
         let fresh = Budget::new(t.now, &settings);
         self.budgets.entry(call.lane.upstream).or_insert(fresh).succeed(t.now, &settings);

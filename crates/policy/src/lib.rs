@@ -14,6 +14,7 @@ mod engine;
 mod input;
 mod keys;
 mod limiter;
+mod meter;
 mod output;
 mod queue;
 mod timers;

@@ -15,6 +15,8 @@ const SECONDS: usize = 16;
 const WINDOW: u64 = 10;
 /// Over how many of them the own pace is measured (resilience 5.5).
 const PACE: u64 = 3;
+/// So many starts within that time are a pace that one refusal says something about.
+const BUSY: u64 = 6;
 /// The share of refusals from which on it is overload, thousandths (resilience 5.5).
 const SHARE_MILLI: u64 = 300;
 /// What a cut leaves, thousandths (resilience 5.5).
@@ -71,6 +73,8 @@ struct On {
 pub(crate) struct Limiter {
     seconds: [Second; SECONDS],
     on: Option<On>,
+    /// Few refusals switch it on.
+    keen: bool,
 }
 
 /// From one start to the next.
@@ -83,6 +87,12 @@ fn milli_of(rate: u64, milli: u64) -> u64 {
 }
 
 impl Limiter {
+    /// One that the first refusal of many attempts, or the second of a few, switches on: a limit is certain where overload
+    /// may be chance.
+    pub(crate) fn keen() -> Self {
+        Self { keen: true, ..Self::default() }
+    }
+
     fn second(&mut self, now: Mono) -> Option<&mut Second> {
         let at = now.0 / 1_000_000;
         let place = usize::try_from(at % SECONDS as u64).ok()?;
@@ -186,12 +196,19 @@ impl Limiter {
         let refused = self.sum(now, WINDOW, |s| s.refused);
         let all = refused + self.sum(now, WINDOW, |s| s.accepted + s.other);
         let enough = s.limiter_signals > 0 && refused >= u64::from(s.limiter_signals);
-        if !enough || refused * 1_000 < all * SHARE_MILLI {
+        let started = self.sum(now, PACE, |s| s.started);
+        let on = if self.keen {
+            refused >= 2 || started >= BUSY
+        } else {
+            enough && refused * 1_000 >= all * SHARE_MILLI
+        };
+        if !on {
             return false;
         }
         let floor = s.limiter_floor_milli.max(1);
-        let own = self.sum(now, PACE, |s| s.started) * 1_000 / PACE;
-        let rate = milli_of(own, CUT_MILLI).max(floor);
+        let own = started * 1_000 / PACE;
+        // A few attempts say little about a limit, and it is learned from above.
+        let rate = milli_of(own, CUT_MILLI).max(if self.keen { 1_000 } else { floor });
         let never = Mono(now.0.saturating_sub(s.limiter_outage.0));
         let latest = self.last(now, SECONDS as u64).filter(|s| s.accepted > 0).map(|s| s.at).max();
         self.on = Some(On {
@@ -207,6 +224,11 @@ impl Limiter {
             ramp: false,
         });
         true
+    }
+
+    /// Whether less is started than it would let through.
+    pub(crate) fn is_slack(&self, now: Mono) -> bool {
+        self.on.is_some_and(|on| now > on.next + interval(on.rate).scale(2, 1))
     }
 
     /// Switches itself off when nothing was refused for long and nobody waits. Says whether it did.

@@ -60,6 +60,11 @@ impl Queue {
         });
     }
 
+    /// Whose turn it is.
+    pub(crate) fn first(&self) -> Option<CallId> {
+        self.heads.first().map(|(_, call, _)| *call)
+    }
+
     /// Takes whose turn it is.
     pub(crate) fn pop(&mut self) -> Option<CallId> {
         let (turn, call, caller) = self.heads.first().copied()?;

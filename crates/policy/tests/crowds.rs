@@ -7,7 +7,9 @@ mod crowds {
     use clearline_model::Dur;
     use clearline_policy::Settings;
 
-    use crate::model::{Api, How, Load, Over, Rng, SECOND, Trouble, World, attempts_milli, success_milli};
+    use crate::model::{
+        Api, Bucket, How, Load, Over, Rng, SECOND, Trouble, World, attempts_milli, success_milli,
+    };
 
     fn load(gateways: usize, callers: u32, until: u64) -> Load {
         Load {
@@ -98,6 +100,43 @@ mod crowds {
         }
         println!("{calm:?}");
         assert!(calm.iter().all(|(success, attempts)| *success >= 980 && *attempts <= 1_600), "{calm:?}");
+    }
+
+    /// Three keys that are asked for nearly what they have: success, attempts for each, the worst wait in milliseconds.
+    fn quotas(seed: u64, change: impl Fn(&mut Api)) -> (u64, u64, u64) {
+        let mut rng = Rng(seed * 91 + 5);
+        let per_minute = 35 + rng.below(15);
+        let mut api = Api { requests: Some(Bucket::new(per_minute, 5 + rng.below(5))), ..Api::default() };
+        (api.first, api.rest) = ((300, 900), (500, 4_000));
+        change(&mut api);
+        let mut load = load(1, 60, 300 * SECOND);
+        (load.keys, load.deadline) = (3, Some(Dur::secs(100)));
+        load.think = (1_000, 30_000);
+        let w = World::new(seed, api, load).run();
+        let worst = w.over.iter().map(|o| (o.ended - o.began) / 1_000).max().unwrap();
+        (success_milli(&w.over), attempts_milli(&w.over), worst)
+    }
+
+    #[test]
+    fn limits_that_the_headers_tell_are_kept_to_and_others_are_learned() {
+        for seed in 1..=3 {
+            let told = quotas(seed, |_| ());
+            let shared = quotas(seed, |api| {
+                api.organizations = vec![9, 9, 9];
+                api.requests = api.requests.map(|b| Bucket::new(3 * b.per_minute, 3 * b.burst));
+            });
+            let output = quotas(seed, |api| {
+                (api.requests, api.output) = (None, Some(Bucket::new(50_000, 5_000)));
+            });
+            let hints = quotas(seed, |api| api.headers = false);
+            let nothing = quotas(seed, |api| (api.headers, api.hints) = (false, false));
+            for (success, attempts, _) in [told, shared, output] {
+                assert!(success == 1_000 && attempts <= 1_020, "{success} {attempts}");
+            }
+            for (success, attempts, _) in [hints, nothing] {
+                assert!(success == 1_000 && attempts <= 1_120, "{success} {attempts}");
+            }
+        }
     }
 
     #[test]

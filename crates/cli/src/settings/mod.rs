@@ -173,6 +173,7 @@ impl Settings {
             budget_per_second_milli: self.number("budget.per_second"),
             key_quarantine: self.time("key.quarantine"),
             key_cool: self.time("key.cool"),
+            key_pacing: self.flag("key.pacing"),
             address_avoid: self.time("address.avoid"),
             address_avoid_max: self.time("address.avoid_max"),
             maybe_billed: self.flag("retry.maybe_billed"),

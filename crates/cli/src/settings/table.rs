@@ -86,6 +86,12 @@ pub(crate) const ROWS: &[Setting] = &[
     row("budget.per_second", BUDGET, "500", "What a second adds to the budget, thousandths of a retry"),
     row("key.quarantine", TIME, "300s", "How long a refused key rests before it is tried again"),
     row("key.cool", TIME, "2s", "How long a limited key rests where the server gave no hint"),
+    row(
+        "key.pacing",
+        Kind::Flag,
+        "true",
+        "Keep to a key's rate limits, as the headers of its answers tell them, before a 429",
+    ),
     row("address.avoid", TIME, "5s", "How long a failed address is avoided first; doubles each time"),
     row("address.avoid_max", TIME, "60s", "The longest avoidance of an address"),
     row("retry.maybe_billed", Kind::Flag, "true", "Repeat a billed call whose answer was lost"),

@@ -79,7 +79,7 @@ impl Bucket {
 
     fn window(&self) -> Window {
         let reset = self.until(self.burst);
-        Window { limit: self.burst, remaining: self.left(), reset }
+        Window { limit: self.per_minute, remaining: self.left(), reset }
     }
 }
 
