@@ -17,7 +17,9 @@ pub fn judge(evidence: &Evidence) -> Verdict {
         let is_good_then = findings.iter().any(|f| f.cause == Cause::ClockSkew && f.role == Role::Root);
         if !is_good_then && !findings.iter().any(|f| f.cause == cause && f.role == Role::Root) {
             let proof = vec![Proof::One(fact.id)];
-            findings.push(Finding { cause, role: Role::Root, confidence: Confidence::Certain, proof });
+            let mut finding = Finding { cause, role: Role::Root, confidence: Confidence::Certain, proof };
+            rules::origin::add(evidence, &mut finding);
+            findings.push(finding);
         }
     }
     suppress(&mut findings);

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::collect::Settings;
 
 /// Where the system keeps its roots, on the distributions of today.
-const STORES: [&str; 4] = [
+pub(crate) const STORES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",

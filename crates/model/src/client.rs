@@ -175,4 +175,6 @@ pub struct ClientView {
     pub others: Option<Turn>,
     /// What is known of this client, by axis.
     pub habits: Vec<(Axis, Habit)>,
+    /// The variable that names it a file of roots.
+    pub trust_variable: Option<&'static str>,
 }

@@ -95,6 +95,7 @@ pub fn json(prose: &Prose, facts: &[Fact], view: &ClientView) -> Value {
         "other": { "name": view.other.0, "fate": fate_json(view.other.1) },
         "because": { "own": view.own.as_ref().map(turn), "other": view.others.as_ref().map(turn) },
         "text": sentences(prose, facts, view),
+        "fix": crate::edit::of_client(prose, facts, view).map(crate::json::step),
         "habits": habits.collect::<Vec<_>>(),
     })
 }
@@ -137,6 +138,7 @@ mod tests {
                         own: Some(turn(habit)),
                         others: Some(turn(habit)),
                         habits: Vec::new(),
+                        trust_variable: None,
                     };
                     let lines = sentences(&prose, &[], &view);
                     assert_eq!(lines.len(), 3, "{lines:?}");

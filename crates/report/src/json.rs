@@ -5,8 +5,8 @@ use clearline_model::{
 };
 use serde_json::{Value, json};
 
-use crate::known;
 use crate::prose::{Args, Fix, Prose};
+use crate::{edit, known};
 
 /// The word of a blame.
 #[must_use]
@@ -35,14 +35,19 @@ pub const fn retry(retry: Retry) -> &'static str {
     }
 }
 
+/// A step of the way out.
+pub(crate) fn step(fix: Fix) -> Value {
+    match fix {
+        Fix::Text(text) => json!({ "text": text }),
+        Fix::Command { command, why } => json!({ "command": command, "why": why }),
+    }
+}
+
 /// A cause with its words.
 #[must_use]
 pub fn cause(prose: &Prose, cause: Cause, args: &Args) -> Value {
     let (row, words) = (cause.row(), prose.explain(cause, args));
-    let fix = words.fix.into_iter().map(|fix| match fix {
-        Fix::Text(text) => json!({ "text": text }),
-        Fix::Command { command, why } => json!({ "command": command, "why": why }),
-    });
+    let fix = words.fix.into_iter().map(step);
     json!({
         "id": row.id,
         "layer": row.id.split('.').next(),
@@ -90,6 +95,9 @@ pub fn verdict(prose: &Prose, verdict: &Verdict, facts: &[Fact], elapsed: Dur) -
     let causes = verdict.findings.iter().map(|finding| {
         let mut value = cause(prose, finding.cause, &known::args(finding, facts));
         if let Some(map) = value.as_object_mut() {
+            if let Some(Value::Array(steps)) = map.get_mut("fix") {
+                steps.splice(0..0, edit::edits(prose, finding, facts).into_iter().map(step));
+            }
             map.insert("role".to_owned(), json!(finding.role));
             map.insert("confidence".to_owned(), json!(finding.confidence));
             map.insert("proof".to_owned(), finding.proof.iter().map(proof).collect());

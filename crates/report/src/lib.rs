@@ -8,6 +8,7 @@ pub mod alert;
 mod checks;
 pub mod client;
 pub mod document;
+pub mod edit;
 pub mod escape;
 pub mod html;
 pub mod json;

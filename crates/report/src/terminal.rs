@@ -6,7 +6,7 @@ use crate::known;
 use crate::lang::Lang;
 use crate::layout::{pad, width, wrap};
 use crate::prose::{Args, Fix, Prose};
-use crate::seen;
+use crate::{edit, seen};
 
 /// How a report is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +149,11 @@ pub fn confidence(prose: &Prose, confidence: Confidence) -> String {
 /// One cause, whole: the answer first.
 #[must_use]
 pub fn cause(prose: &Prose, style: Style, cause: Cause, args: &Args) -> String {
+    edited(prose, style, (cause, Vec::new()), args)
+}
+
+/// The same with edits before the steps that every machine shares.
+fn edited(prose: &Prose, style: Style, (cause, edits): (Cause, Vec<Fix>), args: &Args) -> String {
     let (row, words) = (cause.row(), prose.explain(cause, args));
     let stop = if prose.lang() == Lang::Zh { "。" } else { "." };
     let title = format!("{} {}{stop}   {}", style.cross(), words.title, row.id);
@@ -157,7 +162,7 @@ pub fn cause(prose: &Prose, style: Style, cause: Cause, args: &Args) -> String {
     if !words.means.is_empty() {
         page.section("means", &words.means);
     }
-    page.steps(&words.fix);
+    page.steps(&[edits, words.fix].concat());
     page.finish()
 }
 
@@ -225,7 +230,8 @@ pub fn verdict(prose: &Prose, style: Style, verdict: &Verdict, facts: &[Fact], h
             parts.push(format!("  {} {}   {}", style.dash(), title, finding.cause.id()));
             continue;
         }
-        let whole = cause(prose, style, finding.cause, &known::args(finding, facts));
+        let edits = edit::edits(prose, finding, facts);
+        let whole = edited(prose, style, (finding.cause, edits), &known::args(finding, facts));
         let (head, rest) = whole.split_once('\n').unwrap_or((&whole, ""));
         let mut page = Page { prose, style, lines: Vec::new() };
         page.proof(&seen::proof(prose, facts, &finding.proof));
@@ -253,6 +259,10 @@ pub fn client(prose: &Prose, style: Style, facts: &[Fact], view: &ClientView) ->
     let columns = style.columns.saturating_sub(2).max(NARROW);
     for sentence in sentences {
         lines.extend(wrap(&sentence, columns).into_iter().map(|line| format!("  {line}")));
+    }
+    if let Some(Fix::Command { command, why }) = edit::of_client(prose, facts, view) {
+        lines.extend(wrap(&why, columns).into_iter().map(|line| format!("  {line}")));
+        lines.push(format!("    {}", style.paint("1", &command)));
     }
     lines.join("\n")
 }

@@ -203,11 +203,6 @@ impl Doctor {
     }
 }
 
-/// How long the looking took that these facts come from.
-fn lasted(facts: &[Fact]) -> Dur {
-    facts.iter().map(|f| Dur(f.at.0.saturating_add(f.took.0))).max().unwrap_or(Dur::ZERO)
-}
-
 /// Looks and probes; where the settings allow no call, they are all that is seen.
 async fn see(world: Option<&World>, facts: Vec<Fact>, begun: Instant) -> Evidence {
     let Some(world) = world else { return Evidence::new(facts) };
@@ -230,6 +225,11 @@ struct Told {
 fn profile(name: &str) -> Result<Profile, String> {
     let known = || Profile::all().map(Profile::id).collect::<Vec<_>>().join(", ");
     Profile::named(name).ok_or_else(|| format!("this client is not known; there are: {}", known()))
+}
+
+/// How long the looking took that these facts come from.
+fn lasted(facts: &[Fact]) -> Dur {
+    facts.iter().map(|f| Dur(f.at.0.saturating_add(f.took.0))).max().unwrap_or(Dur::ZERO)
 }
 
 /// A header as curl writes it.

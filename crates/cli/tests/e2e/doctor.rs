@@ -227,43 +227,6 @@ fn a_proxy_that_is_not_there_is_told_from_a_target_that_is_not() {
     assert!(out.contains("its proxy    http://127.0.0.1:9"), "{out}");
 }
 
-#[test]
-fn a_recording_is_judged_the_same_each_time_with_the_time_that_its_run_took() {
-    let home = Folder::new();
-    let api =
-        Server::sim(&home, &format!("{QUICK}[[fault]]\nname = \"x\"\nstatus = 529\ndelay = \"300ms\"\n"));
-    let file = home.0.join("facts.json");
-    let mut command = clearline(&home.0);
-    command.args(["doctor", "--save"]).arg(&file).envs([KEY, ("ANTHROPIC_BASE_URL", api.url.as_str())]);
-    assert_eq!(run(&mut command).0, 1);
-    let judged = || run(clearline(&home.0).args(["doctor", "--json", "--from"]).arg(&file));
-    let (first, second) = (judged(), judged());
-    assert_eq!(first, second);
-    let report: Value = serde_json::from_str(&first.1).unwrap();
-    assert_eq!(report["causes"][0]["id"], "server.overloaded");
-    assert!(report["elapsed_ms"].as_u64().unwrap() >= 300, "{report}");
-}
-
-/// A switch that nobody uses is worth a line; one that leads nowhere fails the client that it is for.
-#[test]
-fn another_clouds_route_is_followed() {
-    let home = Folder::new();
-    let api = Server::sim(&home, QUICK);
-    let own = [KEY, ("ANTHROPIC_BASE_URL", &api.url), ("CLAUDE_CODE_USE_BEDROCK", "1")];
-    let dead = ("ANTHROPIC_BEDROCK_BASE_URL", "https://127.0.0.1:1");
-    let token = ("AWS_BEARER_TOKEN_BEDROCK", "fake");
-    let plain = ("ANTHROPIC_BEDROCK_BASE_URL", api.url.as_str());
-    for (more, expected, role) in [
-        (vec![plain, token], "healthy", "information"),
-        (vec![plain], "degraded", "contributing"),
-        (vec![dead, token], "degraded", "contributing"),
-    ] {
-        let (status, _, causes) = examine(&home, &[&own[..], &more[..]].concat());
-        let switch = ("config.route-switch".to_owned(), role.to_owned());
-        assert_eq!((status.as_str(), causes), (expected, vec![switch]), "{more:?}");
-    }
-}
-
 /// The client, not the machine: a proxy that is not there fails whoever reads the variable.
 #[test]
 fn a_client_is_diagnosed_as_it_would_fare() {
@@ -417,4 +380,78 @@ fn watching_tells_changes_and_keeps_the_rate() {
     assert_eq!(last["event"], "end");
     assert!(last["failed"].as_u64() >= Some(1), "{last}");
     assert!(child.wait().unwrap().success());
+}
+
+/// The exact edit comes first: file, line, variable.
+#[test]
+fn the_edit_names_the_file_and_the_line() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let dead = "http://127.0.0.1:9";
+    home.write(".bashrc", &format!("# mine\nexport HTTP_PROXY={dead}\n"));
+    std::fs::create_dir(home.0.join(".claude")).unwrap();
+    let settings = format!("{{\n  \"env\": {{\n    \"HTTP_PROXY\": \"{dead}\"\n  }}\n}}\n");
+    home.write(".claude/settings.json", &settings);
+    home.write(".env", &format!("HTTP_PROXY={dead}\nANTHROPIC_API_KEY=sk-ant-fake-elsewhere\n"));
+    let ask = |environment: &[(&str, &str)], lang: &str| {
+        let mut command = clearline(&home.0);
+        command.args(["doctor", "--lang", lang]).envs(environment.iter().copied()).current_dir(&home.0);
+        run(&mut command).1
+    };
+    let url = ("ANTHROPIC_BASE_URL", api.url.as_str());
+    for lang in ["en", "zh-CN"] {
+        let out = ask(&[KEY, url, ("HTTP_PROXY", dead)], lang);
+        for command in [
+            "sed -i.bak '1{/HTTP_PROXY/d}' ~/.env",
+            "sed -i.bak '2{/HTTP_PROXY/d}' ~/.bashrc",
+            "${EDITOR:-vi} +3 ~/.claude/settings.json",
+        ] {
+            assert!(out.contains(command), "{command}: {out}");
+        }
+    }
+    let out = ask(&[url], "en");
+    assert!(out.contains("set -a; . ~/.env; set +a") && !out.contains("fake-elsewhere"), "{out}");
+    // A proxy that stands in no file: the variable itself.
+    for file in [".bashrc", ".env", ".claude/settings.json"] {
+        std::fs::remove_file(home.0.join(file)).unwrap();
+    }
+    let out = ask(&[KEY, url, ("HTTP_PROXY", dead)], "en");
+    assert!(out.contains("  unset HTTP_PROXY\n"), "{out}");
+}
+
+#[test]
+fn a_recording_is_judged_the_same_each_time_with_the_time_that_its_run_took() {
+    let home = Folder::new();
+    let api =
+        Server::sim(&home, &format!("{QUICK}[[fault]]\nname = \"x\"\nstatus = 529\ndelay = \"300ms\"\n"));
+    let file = home.0.join("facts.json");
+    let mut command = clearline(&home.0);
+    command.args(["doctor", "--save"]).arg(&file).envs([KEY, ("ANTHROPIC_BASE_URL", api.url.as_str())]);
+    assert_eq!(run(&mut command).0, 1);
+    let judged = || run(clearline(&home.0).args(["doctor", "--json", "--from"]).arg(&file));
+    let (first, second) = (judged(), judged());
+    assert_eq!(first, second);
+    let report: Value = serde_json::from_str(&first.1).unwrap();
+    assert_eq!(report["causes"][0]["id"], "server.overloaded");
+    assert!(report["elapsed_ms"].as_u64().unwrap() >= 300, "{report}");
+}
+
+/// A switch that nobody uses is worth a line; one that leads nowhere fails the client that it is for.
+#[test]
+fn another_clouds_route_is_followed() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let own = [KEY, ("ANTHROPIC_BASE_URL", &api.url), ("CLAUDE_CODE_USE_BEDROCK", "1")];
+    let dead = ("ANTHROPIC_BEDROCK_BASE_URL", "https://127.0.0.1:1");
+    let token = ("AWS_BEARER_TOKEN_BEDROCK", "fake");
+    let plain = ("ANTHROPIC_BEDROCK_BASE_URL", api.url.as_str());
+    for (more, expected, role) in [
+        (vec![plain, token], "healthy", "information"),
+        (vec![plain], "degraded", "contributing"),
+        (vec![dead, token], "degraded", "contributing"),
+    ] {
+        let (status, _, causes) = examine(&home, &[&own[..], &more[..]].concat());
+        let switch = ("config.route-switch".to_owned(), role.to_owned());
+        assert_eq!((status.as_str(), causes), (expected, vec![switch]), "{more:?}");
+    }
 }

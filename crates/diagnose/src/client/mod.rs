@@ -22,6 +22,7 @@ use crate::evidence::Evidence;
 use crate::judge::{explained, judge};
 use crate::plan::{Goal, Probe, What};
 use crate::rules::dns::API;
+use crate::rules::origin;
 
 /// A client that the doctor knows.
 #[derive(Debug, Clone, Copy)]
@@ -145,7 +146,9 @@ fn own_root(verdict: &mut Verdict, evidence: &Evidence, cause: Cause, view: &Cli
         return;
     }
     let proof = proof(evidence, view);
-    verdict.findings.push(Finding { cause, role: Role::Root, confidence: Confidence::Certain, proof });
+    let mut finding = Finding { cause, role: Role::Root, confidence: Confidence::Certain, proof };
+    origin::add(evidence, &mut finding);
+    verdict.findings.push(finding);
 }
 
 /// The facts on which the two clients part.
@@ -188,6 +191,7 @@ fn view(evidence: &Evidence, client: &'static Client, roots: &[Cause]) -> Client
         own,
         others: others.filter(|turn| own.is_none_or(|own| own.habit != turn.habit)),
         habits: client.habits(),
+        trust_variable: client.only.first().or_else(|| client.added.first()).copied(),
     }
 }
 

@@ -9,7 +9,7 @@ mod edge;
 mod gateway;
 mod http;
 mod net;
-mod origin;
+pub(crate) mod origin;
 mod proxy;
 mod stream;
 mod tcp;

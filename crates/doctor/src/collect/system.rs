@@ -49,6 +49,7 @@ pub(super) fn facts(
     if let Some(sources) = text(place, "/etc/nsswitch.conf", facts).as_deref().and_then(name_sources) {
         facts.push(state("nss.hosts", &sources));
     }
+    distribution(place, facts);
     limits(place, facts);
     sandbox(set, place, facts);
     let resolv = text(place, "/etc/resolv.conf", facts);
@@ -150,6 +151,22 @@ fn name_sources(text: &str) -> Option<String> {
         }
     }
     Some(sources.join(" "))
+}
+
+/// The distribution: its own id, and those that it is like (os-release(5)).
+fn distribution(place: &Place, facts: &mut Vec<Fact>) {
+    let Some(text) = text(place, "/etc/os-release", facts) else { return };
+    let value = |name: &str| {
+        let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix('='))?;
+        Some(line.trim().trim_matches(['"', '\'']).to_owned())
+    };
+    let ids: Vec<String> =
+        ["ID", "ID_LIKE"].into_iter().filter_map(value).filter(|v| !v.is_empty()).collect();
+    if !ids.is_empty() {
+        facts.push(state("distribution", &ids.join(" ")));
+    }
+    let store = crate::world::STORES.iter().find(|file| place.at(file).is_file());
+    facts.extend(store.map(|file| state("ca-store", file)));
 }
 
 /// How many descriptors this process may have, and how many it has.
