@@ -53,7 +53,7 @@ pub struct Settings {
     /// How long a limited key rests where the server gave no hint; doubles up to `backoff_max`. 2 s (a guess).
     pub key_cool: Dur,
     /// What the headers say of a key's rate limits is kept to before a 429, and what they do not say is learned from the
-    /// first. On (resilience 5.6).
+    /// 429s. On (resilience 5.6).
     pub key_pacing: bool,
     /// How long a failed address is avoided first; doubles each time. 5 s (resilience 5.7).
     pub address_avoid: Dur,

@@ -15,8 +15,9 @@ const SECONDS: usize = 16;
 const WINDOW: u64 = 10;
 /// Over how many of them the own pace is measured (resilience 5.5).
 const PACE: u64 = 3;
-/// So many starts within that time are a pace that one refusal says something about.
-const BUSY: u64 = 6;
+/// So many refusals, and such a share, thousandths, are a limit: one alone may be a throttle that has passed already.
+const KEEN_SIGNALS: u64 = 3;
+const KEEN_SHARE_MILLI: u64 = 100;
 /// The share of refusals from which on it is overload, thousandths (resilience 5.5).
 const SHARE_MILLI: u64 = 300;
 /// What a cut leaves, thousandths (resilience 5.5).
@@ -30,8 +31,10 @@ const FAST_MILLI: u64 = 600;
 /// Growth in a second beyond what was accepted before an outage, thousandths. Slow enough that the sum of a thousand
 /// gateways stays within a tenth of the capacity.
 const BEYOND_MILLI: u64 = 50;
-/// Growth in a second near the pace that was refused, thousandths (resilience 5.5 has 3 % in half a second; the same).
+/// Growth in a second near the pace that was refused, thousandths: as `BEYOND_MILLI`.
 const SLOW_MILLI: u64 = 20;
+/// The same for a limit of a key, which nobody else pushes (resilience 5.5: 3 % in half a second).
+const KEEN_SLOW_MILLI: u64 = 60;
 /// The longest time that one growth makes up for.
 const GROWTH_MAX: Dur = Dur::secs(2);
 /// Starts that were due so long ago may come together: timers are coarse.
@@ -73,7 +76,7 @@ struct On {
 pub(crate) struct Limiter {
     seconds: [Second; SECONDS],
     on: Option<On>,
-    /// Few refusals switch it on.
+    /// For a limit that nobody tells.
     keen: bool,
 }
 
@@ -87,8 +90,7 @@ fn milli_of(rate: u64, milli: u64) -> u64 {
 }
 
 impl Limiter {
-    /// One that the first refusal of many attempts, or the second of a few, switches on: a limit is certain where overload
-    /// may be chance.
+    /// One for a limit that nobody tells: fewer refusals switch it on, and its pace comes back faster.
     pub(crate) fn keen() -> Self {
         Self { keen: true, ..Self::default() }
     }
@@ -164,7 +166,7 @@ impl Limiter {
             on.set(on.rate.max(on.before / 2), now);
             return true;
         }
-        on.grow(now, s);
+        on.grow(now, if self.keen { KEEN_SLOW_MILLI } else { SLOW_MILLI }, s);
         false
     }
 
@@ -198,7 +200,7 @@ impl Limiter {
         let enough = s.limiter_signals > 0 && refused >= u64::from(s.limiter_signals);
         let started = self.sum(now, PACE, |s| s.started);
         let on = if self.keen {
-            refused >= 2 || started >= BUSY
+            refused >= KEEN_SIGNALS && refused * 1_000 >= all * KEEN_SHARE_MILLI
         } else {
             enough && refused * 1_000 >= all * SHARE_MILLI
         };
@@ -207,8 +209,9 @@ impl Limiter {
         }
         let floor = s.limiter_floor_milli.max(1);
         let own = started * 1_000 / PACE;
-        // A few attempts say little about a limit, and it is learned from above.
-        let rate = milli_of(own, CUT_MILLI).max(if self.keen { 1_000 } else { floor });
+        // A limit lets through what it let through before, and a few attempts say little about it.
+        let least = if self.keen { milli_of(self.accepted_milli(now), 900).max(1_000) } else { floor };
+        let rate = milli_of(own, CUT_MILLI).max(least);
         let never = Mono(now.0.saturating_sub(s.limiter_outage.0));
         let latest = self.last(now, SECONDS as u64).filter(|s| s.accepted > 0).map(|s| s.at).max();
         self.on = Some(On {
@@ -253,7 +256,7 @@ impl On {
         self.rate = rate;
     }
 
-    fn grow(&mut self, now: Mono, s: &Settings) {
+    fn grow(&mut self, now: Mono, slow: u64, s: &Settings) {
         let time = now.since(self.grown).min(GROWTH_MAX);
         self.grown = now;
         if !self.ramp && now < self.cut + HOLD {
@@ -261,7 +264,7 @@ impl On {
         }
         // Up to where there was room before, quickly; beyond, carefully.
         let known = if self.ramp { self.before } else { milli_of(self.broke, CUT_MILLI) };
-        let careful = if self.ramp { BEYOND_MILLI } else { SLOW_MILLI };
+        let careful = if self.ramp { BEYOND_MILLI } else { slow };
         let step = |milli| Dur(self.rate).scale(milli, 1_000).scale(time.0, 1_000_000).0;
         let rate = if self.rate < known {
             (self.rate + step(FAST_MILLI)).min(known)

@@ -2,8 +2,8 @@
 //! refused waits before it is sent.
 //!
 //! Each limit is a bucket that the headers of every answer set right. Between two answers it is ours to count: an attempt
-//! takes what it is estimated to need when it starts, and its end corrects that. Where the server says no numbers, the
-//! first refusal switches a limiter on that finds the pace.
+//! takes what it is estimated to need when it starts, and its end corrects that. Where the server says no numbers,
+//! refusals switch a limiter on that finds the pace.
 
 use std::collections::BTreeMap;
 
@@ -306,7 +306,8 @@ impl Meters {
         } else {
             meter.requests.deplete(wait, now);
         }
-        let known = meter.buckets().into_iter().any(|b| b.is_known(now));
+        // A throttle that names no quota is short, and the overload limiter knows it.
+        let known = cause == Cause::QuotaThrottled || meter.buckets().into_iter().any(|b| b.is_known(now));
         if !known {
             meter.limiter.refused(now, s);
         }
@@ -412,15 +413,18 @@ mod tests {
     }
 
     #[test]
-    fn without_numbers_the_first_refusal_paces() {
+    fn without_numbers_refusals_pace() {
         let mut b = bench();
         for n in 0..30 {
             let share = b.start(0, n * SECOND / 10);
             assert_eq!(b.wait(0, n * SECOND / 10).0, 0);
             b.meters.end(share, (ask(), Usage::default()), false, Mono(n * SECOND / 10));
         }
-        let share = b.start(0, 3 * SECOND);
-        b.meters.refuse(share, (Cause::QuotaRequests, None), (Mono(3 * SECOND), &b.s));
+        for n in 0..3 {
+            assert_eq!(b.wait(0, 3 * SECOND).0, 0, "after {n}");
+            let share = b.start(0, 3 * SECOND);
+            b.meters.refuse(share, (Cause::QuotaRequests, None), (Mono(3 * SECOND), &b.s));
+        }
         let (wait, cause) = b.wait(0, 3 * SECOND);
         assert_eq!(cause, Cause::QuotaThrottled);
         assert!((100..250).contains(&wait), "seven tenths of ten a second: {wait}");
