@@ -1,65 +1,76 @@
 //! What calls came to, in words.
 
 use clearline_gateway::Summary;
-use clearline_model::{Cause, Dur};
+use clearline_model::{Cause, Dur, Foreign};
+use clearline_report::{Args, Prose, layout};
 
 use crate::out::grouped;
 
 /// The most causes that a summary names.
 const CAUSES_MAX: usize = 6;
 
+/// Where the text behind a label begins.
+const LABEL: usize = 8;
+
 /// The summary of a run, with the program's name in front of its first line.
-pub(crate) fn summary(who: &str, s: &Summary) -> String {
-    let mut text = format!("{who}: {}, {} succeeded", count(s.calls, "call"), grouped(s.succeeded));
-    if s.after_retries > 0 {
-        text.push_str(&format!(", {} of them after retries", grouped(s.after_retries)));
-    }
-    text.push_str(&format!("; {} failed", grouped(s.failed)));
-    if s.left > 0 {
-        text.push_str(&format!("; in {} the caller left", grouped(s.left)));
-    }
-    let met = met(s.met.iter().map(|(cause, n)| (*cause, *n)).collect());
+pub(crate) fn summary(prose: &Prose, who: &str, s: &Summary) -> String {
+    let counted = |word: &str, n: u64| {
+        if n == 0 { String::new() } else { prose.say(word, &number("count", &grouped(n))) }
+    };
+    let head = number("calls", &prose.count("calls", s.calls, &grouped(s.calls)))
+        .with("well", Foreign::new(&grouped(s.succeeded)));
+    let mut lines = vec![format!(
+        "{who}: {}{}{}{}",
+        prose.say("summary-calls", &head),
+        counted("summary-retried", s.after_retries),
+        prose.say("summary-failed", &number("count", &grouped(s.failed))),
+        counted("summary-left", s.left)
+    )];
+    let met = met(prose, s.met.iter().map(|(cause, n)| (*cause, *n)).collect());
     if !met.is_empty() {
-        text.push_str(&format!("\n  met     {met}"));
+        lines.push(labelled(prose, "summary-met", &met));
     }
     for (cause, n, id) in s.failed_by.iter().take(CAUSES_MAX) {
         let id = id.as_ref().map(|id| format!("   {id}")).unwrap_or_default();
-        text.push_str(&format!("\n  failed  {} × {}   {cause}{id}", grouped(*n), cause.row().title));
+        let title = prose.explain(*cause, &Args::default()).title;
+        lines.push(labelled(prose, "summary-lost", &format!("{} × {title}   {cause}{id}", grouped(*n))));
     }
     let more = s.attempts.saturating_sub(s.calls);
     if s.waited > Dur::ZERO || more > 0 {
-        let billed = if s.wasted > 0 {
-            format!(", {} of them perhaps billed", grouped(s.wasted))
-        } else {
-            String::new()
-        };
-        let (all, longest) = (s.waited, s.longest_wait);
-        let attempts = count(more, "attempt");
-        text.push_str(&format!(
-            "\n  waited  {all} in all, {longest} at most; {attempts} more than calls{billed}"
-        ));
+        let waits = number("all", &s.waited.to_string())
+            .with("longest", Foreign::new(&s.longest_wait.to_string()))
+            .with("attempts", Foreign::new(&prose.count("attempts", more, &grouped(more))));
+        let waits = prose.say("summary-waits", &waits) + &counted("summary-billed", s.wasted);
+        lines.push(labelled(prose, "summary-waited", &waits));
     }
-    text
+    lines.join("\n")
+}
+
+/// A line of a summary.
+pub(crate) fn labelled(prose: &Prose, label: &str, text: &str) -> String {
+    format!("  {}{text}", layout::pad(&prose.word(label), LABEL))
+}
+
+fn number(name: &'static str, text: &str) -> Args {
+    Args::default().with(name, Foreign::new(text))
 }
 
 /// Causes with their counts, the most frequent first.
-pub(crate) fn met(mut causes: Vec<(Cause, u64)>) -> String {
+pub(crate) fn met(prose: &Prose, mut causes: Vec<(Cause, u64)>) -> String {
     causes.sort_by_key(|(cause, n)| (std::cmp::Reverse(*n), *cause));
     let rest: u64 = causes.iter().skip(CAUSES_MAX).map(|(_, n)| n).sum();
     let mut parts: Vec<String> =
         causes.iter().take(CAUSES_MAX).map(|(cause, n)| format!("{cause} {}", grouped(*n))).collect();
     if rest > 0 {
-        parts.push(format!("others {}", grouped(rest)));
+        parts.push(prose.say("summary-others", &number("count", &grouped(rest))));
     }
     parts.join(" · ")
 }
 
-fn count(n: u64, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{} {what}s", grouped(n)) }
-}
-
 #[cfg(test)]
 mod tests {
+    use clearline_report::Lang;
+
     use super::*;
 
     #[test]
@@ -77,9 +88,9 @@ mod tests {
             wasted: 7,
             ..Summary::default()
         };
-        let title = Cause::RequestContextTooLong.row().title;
+        let title = Prose::load(Lang::En).explain(Cause::RequestContextTooLong, &Args::default()).title;
         assert_eq!(
-            summary("clearline", &s),
+            summary(&Prose::load(Lang::En), "clearline", &s),
             format!(
                 "clearline: 312 calls, 311 succeeded, 41 of them after retries; 1 failed\n  \
                  met     server.overloaded 37 · stream.cut 7\n  \
@@ -87,6 +98,14 @@ mod tests {
                  waited  3 m 12 s in all, 24.0 s at most; 58 attempts more than calls, 7 of them perhaps billed"
             )
         );
-        assert_eq!(summary("clearline", &Summary::default()), "clearline: 0 calls, 0 succeeded; 0 failed");
+        let none = |lang| summary(&Prose::load(lang), "clearline", &Summary::default());
+        assert_eq!(none(Lang::En), "clearline: 0 calls, 0 succeeded; 0 failed");
+        assert_eq!(none(Lang::Zh), "clearline: 0 次调用，成功 0 次，失败 0 次");
+        let zh = summary(&Prose::load(Lang::Zh), "clearline", &s);
+        assert!(
+            zh.starts_with("clearline: 312 次调用，成功 311 次（其中 41 次靠重试），失败 1 次\n"),
+            "{zh}"
+        );
+        assert!(zh.ends_with("58 次尝试，其中 7 次可能已计费"), "{zh}");
     }
 }

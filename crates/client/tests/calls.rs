@@ -341,4 +341,49 @@ mod calls {
         assert!(Client::builder("http://192.0.2.1").allow_insecure(true).build().is_ok());
         assert!(Client::builder("not a url").build().is_err());
     }
+
+    /// Forty calls at once to a server that is overloaded for as long as they have patience: how many requests it sees.
+    async fn crowd(signals: u32) -> usize {
+        let scenario = format!("{QUICK}[[fault]]\nname = \"x\"\nstatus = 529\n");
+        let bench = Bench::new(&scenario, 0, |s| {
+            (s.patience, s.backoff_max) = (Dur::millis(800), Dur::millis(50));
+            s.limiter_signals = signals;
+        })
+        .await;
+        let calls = (0..40).map(|_| bench.client.call(request("/v1/messages", &body(true))));
+        let replies = futures_util::future::join_all(calls).await;
+        for reply in replies {
+            match reply {
+                Ok(reply) => assert_eq!(reply.status.as_u16(), 529),
+                Err(own) => assert_eq!(own.cause, Cause::ServerOverloaded, "the cause is that of the lane"),
+            }
+        }
+        bench.requests()
+    }
+
+    #[tokio::test]
+    async fn a_crowd_before_an_overloaded_server_is_paced() {
+        let (paced, crowding) = (crowd(4).await, crowd(0).await);
+        assert!(paced <= 60, "forty first attempts and a few more: {paced}");
+        assert!(crowding > 3 * paced, "without the limiter: {crowding}, with it: {paced}");
+    }
+
+    #[tokio::test]
+    async fn the_limits_that_the_headers_tell_are_kept_to_before_a_429() {
+        let limits = "[limits]\nrequests_per_minute = 1200\nburst = \"200ms\"\n";
+        let mut counts = Vec::new();
+        for pacing in [true, false] {
+            let bench = Bench::new(&format!("{QUICK}{limits}"), 1, |s| s.key_pacing = pacing).await;
+            assert_eq!(
+                whole(bench.client.call(request("/v1/messages", &body(true))).await.unwrap()).await.0,
+                200
+            );
+            let calls = (0..16).map(|_| bench.client.call(request("/v1/messages", &body(true))));
+            for reply in futures_util::future::join_all(calls).await {
+                assert_eq!(whole(reply.unwrap()).await.0, 200);
+            }
+            counts.push(bench.requests());
+        }
+        assert!(counts[0] <= 18 && counts[1] >= 24, "{counts:?} requests for 17 calls");
+    }
 }

@@ -65,23 +65,19 @@ impl<'a> Round<'a> {
 
     /// Until no foreground probe is left. Where that takes long, what was seen meanwhile may open a question by itself.
     async fn wait(&mut self, on: &(dyn Fn(&str) + Sync)) {
-        let mut long = Some(Box::pin(tokio::time::sleep(LONG.into())));
+        let mut look = Box::pin(tokio::time::sleep(LONG.into()));
         while self.open > 0 {
-            let next = self.running.next();
-            let ended = match long.as_mut() {
-                None => next.await,
-                Some(timer) => match select(next, timer).await {
-                    Either::Left((ended, _)) => ended,
-                    Either::Right(_) => {
-                        long = None;
-                        let evidence = Evidence::new(self.facts.clone());
-                        let probes = meanwhile(&self.world.goal, &evidence, &self.asked);
-                        if !probes.is_empty() {
-                            self.begin(probes, on);
-                        }
-                        continue;
+            let ended = match select(self.running.next(), look.as_mut()).await {
+                Either::Left((ended, _)) => ended,
+                Either::Right(_) => {
+                    look = Box::pin(tokio::time::sleep(LONG.into()));
+                    let evidence = Evidence::new(self.facts.clone());
+                    let probes = meanwhile(&self.world.goal, &evidence, &self.asked);
+                    if !probes.is_empty() {
+                        self.begin(probes, on);
                     }
-                },
+                    continue;
+                }
             };
             let Some(ended) = ended else { return };
             self.take(ended);

@@ -1,13 +1,13 @@
 //! What follows from an input: attempts begin, calls wait, answers go out.
 
 use clearline_model::{
-    Cause, Charge, Dur, EventKind, KeyId, KeyState, LaneId, Mono, Outcome, Repeat, Sent, Stage,
+    Ask, Cause, Charge, Dur, EventKind, KeyId, KeyState, LaneId, Mono, Outcome, Repeat, Sent, Stage, Usage,
 };
 
 use crate::budget::Budget;
 use crate::call::{Call, Running, Wait};
-use crate::decide::{Base, Case, Decision, costs, decide, repeatable};
-use crate::engine::{Engine, Turn};
+use crate::decide::{Base, Case, Decision, costs, decide, is_overload, is_unreached, repeatable};
+use crate::engine::{Engine, Load, Turn};
 use crate::input::Miss;
 use crate::keys::Pick;
 use crate::output::{Answer, Body, Conn, Output, Plan};
@@ -20,6 +20,8 @@ const HINT_JITTER: Dur = Dur::millis(200);
 enum Obstacle {
     /// Not before this moment.
     Until(Mono, Cause),
+    /// Not before a limit has room again.
+    Paced(Mono, Cause),
     /// Not before there is a retry in the budget.
     Budget(Mono),
     /// Not before a place is free.
@@ -41,11 +43,61 @@ impl Engine {
         self.config.settings.in_flight_max.is_none_or(|max| running < max)
     }
 
+    /// From when on the pace of the lane lets the next one start, where that is not now.
+    pub(crate) fn paced(&self, lane: LaneId, now: Mono) -> Option<Mono> {
+        self.lanes.get(&lane)?.limiter.ready_at().filter(|at| *at > now)
+    }
+
+    /// Switches the lane's limiter off when it is no longer needed.
+    pub(crate) fn settle(&mut self, t: &mut Turn<'_>, lane: LaneId) {
+        let s = self.config.settings;
+        if let Some(l) = self.lanes.get_mut(&lane)
+            && l.queue.is_empty()
+            && l.limiter.settle(t.now, &s)
+        {
+            t.note(None, EventKind::LaneChanged { lane, rate_milli: None });
+        }
+    }
+
+    fn is_limited(&self, lane: LaneId) -> bool {
+        self.lanes.get(&lane).is_some_and(|l| l.limiter.rate().is_some())
+    }
+
+    /// What the limits of a key have to have for it.
+    fn needs(&self, call: &Call) -> Option<Ask> {
+        self.config.settings.key_pacing.then_some(call.ask)
+    }
+
+    /// Until when nothing of a lane's queue can start, where that is not now.
+    pub(crate) fn held_until(&self, lane: LaneId, now: Mono) -> Option<Mono> {
+        if let Some(at) = self.paced(lane, now) {
+            return Some(at);
+        }
+        let call = self.first_of(lane)?;
+        match self.keys.pick(lane, (&call.tried, self.needs(call)), now) {
+            Pick::Paced(at, _) => Some(at),
+            Pick::Own | Pick::Key(_) | Pick::Until(..) | Pick::Nothing => None,
+        }
+    }
+
+    /// An attempt is over: what it took of the limits is set right.
+    pub(crate) fn close(&mut self, now: Mono, ask: Ask, running: &Running, (usage, refused): (Usage, bool)) {
+        if let Some(share) = running.share {
+            self.keys.meters.end(share, (ask, usage), refused, now);
+        }
+    }
+
+    /// Whether others are before it, or the pace of its lane holds it back.
+    fn must_queue(&self, now: Mono, call: &Call) -> bool {
+        let waiting = self.lanes.get(&call.lane).is_some_and(|l| !l.queue.is_empty());
+        (waiting && !call.turn) || self.paced(call.lane, now).is_some()
+    }
+
     pub(crate) fn leave_queue(&mut self, call: &Call) {
         if call.wait.is_some_and(|w| w.queued)
             && let Some(lane) = self.lanes.get_mut(&call.lane)
         {
-            lane.queue.remove(&call.id);
+            lane.queue.remove(call.caller, call.id);
         }
     }
 
@@ -67,6 +119,7 @@ impl Engine {
 
     /// Starts the next attempt, or waits for what stands in its way, or gives up.
     pub(crate) fn proceed(&mut self, t: &mut Turn<'_>, call: &mut Call) {
+        self.settle(t, call.lane);
         if call.refused.is_some() && t.now > call.patience_end(&self.config.settings) {
             // What could be done by repeating was done here: a layer above would only multiply it.
             self.fail(t, call, call.attempts > 1);
@@ -76,6 +129,7 @@ impl Engine {
             Ok(key) => self.start(t, call, key, Manner { body: Body::Original, hedge: false }),
             Err(Obstacle::End) => self.fail(t, call, call.attempts >= self.config.settings.attempts_max),
             Err(Obstacle::Queue) => self.enqueue(t, call),
+            Err(Obstacle::Paced(at, cause)) => self.wait_for_room(t, call, (at, cause)),
             Err(Obstacle::Budget(at)) => {
                 let cause = call.last.unwrap_or(Cause::ServerUnavailable);
                 self.park(t, call, (at, at), (cause, true));
@@ -99,12 +153,13 @@ impl Engine {
             self.pay(t.now, call.lane).map_err(Obstacle::Budget)?;
             call.owes = false;
         }
-        if !self.has_place(call.lane) {
+        if !self.has_place(call.lane) || self.must_queue(t.now, call) {
             return Err(Obstacle::Queue);
         }
-        match self.keys.pick(call.lane, &call.tried, t.now) {
+        match self.keys.pick(call.lane, (&call.tried, self.needs(call)), t.now) {
             Pick::Own => Ok(None),
             Pick::Key(key) => Ok(Some(key)),
+            Pick::Paced(at, cause) => Err(Obstacle::Paced(at, cause)),
             Pick::Until(at, cause) => Err(Obstacle::Until(at.max(t.now + Dur(1)), cause)),
             Pick::Nothing => Err(Obstacle::End),
         }
@@ -135,6 +190,17 @@ impl Engine {
         self.wait(t, call, Wait { until, queued: false, key: false }, cause);
     }
 
+    /// Waits until a limit of the keys has room, in the queue: who may not use every key would hold up all the others there.
+    fn wait_for_room(&mut self, t: &mut Turn<'_>, call: &mut Call, (at, cause): (Mono, Cause)) {
+        call.refused.get_or_insert(t.now);
+        if call.tried.is_empty() && at <= call.patience_end(&self.config.settings) {
+            self.lanes.entry(call.lane).or_default().lacks = Some(cause);
+            self.enqueue(t, call);
+        } else {
+            self.park(t, call, (at, at), (cause, false));
+        }
+    }
+
     fn enqueue(&mut self, t: &mut Turn<'_>, call: &mut Call) {
         call.refused.get_or_insert(t.now);
         let until = call.patience_end(&self.config.settings);
@@ -142,8 +208,15 @@ impl Engine {
             self.fail(t, call, false);
             return;
         }
-        self.lanes.entry(call.lane).or_default().queue.insert(call.id);
-        self.wait(t, call, Wait { until, queued: true, key: false }, Cause::ClientPoolExhausted);
+        let lane = self.lanes.entry(call.lane).or_default();
+        lane.queue.push(call.caller, call.id);
+        let limited = lane.limiter.rate().and(lane.cause).or(lane.lacks);
+        if let Some(cause) = limited {
+            call.last.get_or_insert(cause);
+        }
+        self.freed.insert(call.lane);
+        let cause = limited.unwrap_or(Cause::ClientPoolExhausted);
+        self.wait(t, call, Wait { until, queued: true, key: false }, cause);
     }
 
     fn wait(&self, t: &mut Turn<'_>, call: &mut Call, wait: Wait, cause: Cause) {
@@ -156,10 +229,14 @@ impl Engine {
         let s = self.config.settings;
         call.attempts += 1;
         let (n, upstream) = (call.attempts, call.lane.upstream);
-        self.lanes.entry(call.lane).or_default().in_flight += 1;
+        let lane = self.lanes.entry(call.lane).or_default();
+        lane.in_flight += 1;
+        lane.limiter.started(t.now, &mut self.dice);
         if let Some(key) = key {
             self.keys.start(call.lane, key, t.now);
         }
+        let need = (call.lane.family, call.ask);
+        let share = key.map(|key| self.keys.meters.start(key, need, t.now, &mut self.dice));
         let mut limits = s.timeouts;
         if call.ask.stream {
             limits.first_byte = s.first_byte_stream;
@@ -170,7 +247,16 @@ impl Engine {
         let (addrs, avoid) = self.addresses.plan(upstream, t.now);
         let conn = if manner.hedge { call.conn.max(Conn::Fresh) } else { call.conn };
         let hedge = s.hedge.filter(|_| !manner.hedge && manner.body == Body::Original).map(|h| t.now + h);
-        call.running.push(Running { n, key, started: t.now, stage: None, status: 0, hold: None, hedge });
+        call.running.push(Running {
+            n,
+            key,
+            share,
+            started: t.now,
+            stage: None,
+            status: 0,
+            hold: None,
+            hedge,
+        });
         t.note(Some(call.id), EventKind::AttemptStarted { n, upstream, key, hedge: manner.hedge });
         let plan = Plan { upstream, key, addrs, avoid, conn, limits, body: manner.body, hedge: manner.hedge };
         t.out.push(Output::Start { call: call.id, attempt: call.attempt(n), plan });
@@ -188,13 +274,14 @@ impl Engine {
         if !safe || call.running.len() != 1 || call.committed.is_some() || call.attempts >= s.attempts_max {
             return;
         }
-        if !self.has_place(call.lane) || t.now > call.patience_end(&s) {
+        // A second attempt is no help where the other side has too much to do.
+        if !self.has_place(call.lane) || self.is_limited(call.lane) || t.now > call.patience_end(&s) {
             return;
         }
-        let key = match self.keys.pick(call.lane, &call.tried, t.now) {
+        let key = match self.keys.pick(call.lane, (&call.tried, self.needs(call)), t.now) {
             Pick::Own => None,
             Pick::Key(key) => Some(key),
-            Pick::Until(..) | Pick::Nothing => return,
+            Pick::Until(..) | Pick::Paced(..) | Pick::Nothing => return,
         };
         if self.pay(t.now, call.lane).is_ok() {
             self.start(t, call, key, Manner { body: Body::Original, hedge: true });
@@ -207,6 +294,7 @@ impl Engine {
         call.running = kept;
         for r in gone {
             self.release(call.lane, r.key);
+            self.close(t.now, call.ask, &r, (Usage::default(), false));
             t.out.push(Output::Abort(call.attempt(r.n)));
             let seen = r.status != 0 || r.stage.is_some_and(|s| s >= Stage::Send);
             t.note(
@@ -216,7 +304,7 @@ impl Engine {
                     cause: None,
                     stage: r.stage.unwrap_or(Stage::Connect),
                     sent: if seen { Sent::Yes } else { Sent::Maybe },
-                    usage: clearline_model::Usage::default(),
+                    usage: Usage::default(),
                     aborted: true,
                 },
             );
@@ -230,6 +318,7 @@ impl Engine {
         }
         self.abort_others(t, call, Some(n));
         call.committed = Some(n);
+        self.weigh(t, call.lane, Load::Accepted);
         for r in &mut call.running {
             (r.hold, r.hedge) = (None, None);
         }
@@ -274,7 +363,9 @@ impl Engine {
         };
         let floor = miss.hint.not_before(t.now);
         call.hint = floor;
-        call.owes = costs(miss.cause);
+        // Where the limiter waits, neither the budget nor a backoff has to.
+        let limited = self.is_limited(call.lane) && (is_overload(miss) || is_unreached(miss));
+        call.owes = costs(miss.cause) && !limited;
         match decision {
             Decision::End => self.fail(t, call, false),
             Decision::NextKey | Decision::RestKey => self.proceed(t, call),
@@ -286,6 +377,10 @@ impl Engine {
             }
             Decision::Longer => {
                 call.used.longer = true;
+                self.later(t, call, (floor, Dur::ZERO), miss.cause);
+            }
+            Decision::Backoff(conn, _) if limited => {
+                call.conn = call.conn.max(conn);
                 self.later(t, call, (floor, Dur::ZERO), miss.cause);
             }
             Decision::Backoff(conn, base) => {

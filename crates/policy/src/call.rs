@@ -1,9 +1,10 @@
 //! What the engine remembers of a call.
 
-use clearline_model::{Ask, AttemptId, CallId, Cause, Dur, KeyId, LaneId, Mono, Stage};
+use clearline_model::{Ask, AttemptId, CallId, CallerId, Cause, Dur, KeyId, LaneId, Mono, Stage};
 
 use crate::config::Settings;
 use crate::decide::Used;
+use crate::meter::Share;
 use crate::output::Conn;
 
 /// The least and the most time before a caller's deadline at which its answer goes out: a twentieth of it between these.
@@ -15,6 +16,7 @@ const MARGIN_MAX: Dur = Dur::secs(1);
 pub(crate) struct Call {
     pub(crate) id: CallId,
     pub(crate) lane: LaneId,
+    pub(crate) caller: CallerId,
     pub(crate) ask: Ask,
     pub(crate) started: Mono,
     pub(crate) deadline: Option<Mono>,
@@ -38,6 +40,8 @@ pub(crate) struct Call {
     /// The next attempt has to be paid from the budget.
     pub(crate) owes: bool,
     pub(crate) wait: Option<Wait>,
+    /// It is its turn in the queue of its lane.
+    pub(crate) turn: bool,
     pub(crate) armed: Option<Mono>,
     pub(crate) over: bool,
 }
@@ -47,6 +51,8 @@ pub(crate) struct Call {
 pub(crate) struct Running {
     pub(crate) n: u16,
     pub(crate) key: Option<KeyId>,
+    /// What it took of the key's limits.
+    pub(crate) share: Option<Share>,
     pub(crate) started: Mono,
     pub(crate) stage: Option<Stage>,
     pub(crate) status: u16,

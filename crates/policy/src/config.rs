@@ -52,6 +52,9 @@ pub struct Settings {
     pub key_quarantine: Dur,
     /// How long a limited key rests where the server gave no hint; doubles up to `backoff_max`. 2 s (a guess).
     pub key_cool: Dur,
+    /// What the headers say of a key's rate limits is kept to before a 429, and what they do not say is learned from the
+    /// first. On (resilience 5.6).
+    pub key_pacing: bool,
     /// How long a failed address is avoided first; doubles each time. 5 s (resilience 5.7).
     pub address_avoid: Dur,
     /// The longest avoidance. 60 s (resilience 5.7).
@@ -66,6 +69,15 @@ pub struct Settings {
     pub resume: bool,
     /// The most attempts at once per lane; further calls queue in the order of arrival. No limit.
     pub in_flight_max: Option<u32>,
+    /// So many refusals for overload within 10 s, and 30 % of all outcomes, switch a lane's limiter on; 0 never does.
+    /// 4 (resilience 5.5 has 2, which one call with its own backoff reaches without any crowd).
+    pub limiter_signals: u32,
+    /// The least pace of a limited lane, thousandths of a start a second: the probe. 200 (resilience 5.5).
+    pub limiter_floor_milli: u64,
+    /// Nothing accepted for so long is an outage. 5 s (resilience 5.5).
+    pub limiter_outage: Dur,
+    /// So long without a refusal, and nobody waiting, switches it off. 10 s (resilience 5.5).
+    pub limiter_calm: Dur,
 }
 
 /// The limits of one attempt's stages; the shell enforces them and reports a `Failed`.
@@ -104,6 +116,7 @@ impl Default for Settings {
             maybe_billed: true,
             key_quarantine: Dur::secs(300),
             key_cool: Dur::secs(2),
+            key_pacing: true,
             address_avoid: Dur::secs(5),
             address_avoid_max: Dur::secs(60),
             timeouts: Timeouts::default(),
@@ -111,6 +124,10 @@ impl Default for Settings {
             hedge: None,
             resume: false,
             in_flight_max: None,
+            limiter_signals: 4,
+            limiter_floor_milli: 200,
+            limiter_outage: Dur::secs(5),
+            limiter_calm: Dur::secs(10),
         }
     }
 }

@@ -91,6 +91,38 @@ fn base(cause: Cause) -> Base {
     }
 }
 
+/// Whether it says that somebody on the other side has too much to do.
+pub(crate) fn is_overload(miss: &Miss) -> bool {
+    matches!(
+        miss.cause,
+        Cause::ServerOverloaded
+            | Cause::ServerUnavailable
+            | Cause::QuotaThrottled
+            | Cause::GatewayBadGateway
+            | Cause::GatewayRateLimited
+    )
+}
+
+/// Whether it is about the organisation that a key belongs to, and so about all of that one's keys.
+pub(crate) const fn is_shared(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::QuotaRequests
+            | Cause::QuotaInputTokens
+            | Cause::QuotaOutputTokens
+            | Cause::QuotaAcceleration
+            | Cause::QuotaConcurrency
+            | Cause::QuotaCredit
+            | Cause::QuotaBilling
+            | Cause::AuthOrgDisabled
+    )
+}
+
+/// Whether the other side was not reached at all.
+pub(crate) fn is_unreached(miss: &Miss) -> bool {
+    miss.sent == Sent::No && matches!(miss.cause.row().charge, Charge::Address | Charge::Site)
+}
+
 /// Decides. The effects on keys and addresses are not its business: they happen in any case.
 pub(crate) fn decide(miss: &Miss, case: &Case) -> Decision {
     if !repeatable(miss, case.ask, case.maybe_billed) {

@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearline_model::{
-    AddrId, AttemptId, CallId, Cause, Charge, Event, EventKind, KeyId, KeyState, LaneId, Mono, Outcome,
-    Retry, Sent, Stage, UpstreamId, Usage,
+    AddrId, AttemptId, CallId, Cause, Charge, Event, EventKind, KeyId, KeyState, LaneId, Limits, Mono,
+    Outcome, Retry, Sent, Stage, UpstreamId, Usage,
 };
 
 use crate::addresses::Addresses;
 use crate::budget::Budget;
 use crate::call::{Call, Running, Saved};
 use crate::config::Config;
-use crate::decide::{Used, about_key};
+use crate::decide::{Used, about_key, is_overload, is_shared, is_unreached};
 use crate::dice::Dice;
 use crate::input::{Input, KeyChange, Miss};
 use crate::keys::Keys;
+use crate::limiter::Limiter;
 use crate::output::{Conn, Output, State};
+use crate::queue::Queue;
 use crate::timers::Timers;
 
 /// Decides for all calls of a process what is done next. Pure: no I/O, no clock, no randomness of its own.
@@ -28,16 +30,33 @@ pub struct Engine {
     pub(crate) budgets: BTreeMap<UpstreamId, Budget>,
     pub(crate) lanes: BTreeMap<LaneId, Lane>,
     pub(crate) freed: BTreeSet<LaneId>,
+    /// When the pace of a lane lets the next one of its queue start.
+    paces: BTreeSet<(Mono, LaneId)>,
     calls: BTreeMap<CallId, Call>,
     timers: Timers,
     now: Mono,
 }
 
-/// What runs on a lane, and what waits for a place there in the order of arrival.
+/// What runs on a lane, how fast it may start, and what waits there.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lane {
     pub(crate) in_flight: u32,
-    pub(crate) queue: BTreeSet<CallId>,
+    pub(crate) queue: Queue,
+    pub(crate) limiter: Limiter,
+    /// Why it is limited.
+    pub(crate) cause: Option<Cause>,
+    /// Which limit of the keys its queue waits for.
+    pub(crate) lacks: Option<Cause>,
+    /// When the next one of its queue may start.
+    wake: Option<Mono>,
+}
+
+/// What an outcome says about the other side's load.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Load {
+    Accepted,
+    Refused(Cause),
+    Failed,
 }
 
 /// One turn of the engine: the moment, and what comes of it.
@@ -66,6 +85,7 @@ impl Engine {
             budgets: BTreeMap::new(),
             lanes: BTreeMap::new(),
             freed: BTreeSet::new(),
+            paces: BTreeSet::new(),
             calls: BTreeMap::new(),
             timers: Timers::default(),
             now: Mono(0),
@@ -90,7 +110,8 @@ impl Engine {
     /// When the engine wants a `Tick` at the latest.
     #[must_use]
     pub fn wake_at(&self) -> Option<Mono> {
-        self.timers.first()
+        let pace = self.paces.first().map(|(at, _)| *at);
+        self.timers.first().into_iter().chain(pace).min()
     }
 
     /// What is going on, as of the last input.
@@ -119,6 +140,7 @@ impl Engine {
                 let call = Call {
                     id: call,
                     lane,
+                    caller,
                     ask,
                     started: t.now,
                     deadline,
@@ -135,6 +157,7 @@ impl Engine {
                     tried: Vec::new(),
                     owes: false,
                     wait: None,
+                    turn: false,
                     armed: None,
                     over: false,
                 };
@@ -142,7 +165,9 @@ impl Engine {
             }
             Input::Resolved(upstream, addrs) => self.addresses.resolved(upstream, addrs),
             Input::Reached(id, stage) => self.with_attempt(t, id, |_, _, _, r| r.stage = Some(stage)),
-            Input::Head(id, status, _) => self.with(t, id.call, |e, t, c| e.on_head(t, c, id.n, status)),
+            Input::Head(id, status, limits) => {
+                self.with(t, id.call, |e, t, c| e.on_head(t, c, (id.n, status), &limits));
+            }
             Input::Content(id) => self.with(t, id.call, |e, t, c| e.commit(t, c, id.n)),
             Input::Failed(id, miss) => self.with(t, id.call, |e, t, c| e.on_failed(t, c, id.n, &miss)),
             Input::Done(id, usage) => self.with(t, id.call, |e, t, c| e.on_done(t, c, id.n, usage)),
@@ -220,14 +245,78 @@ impl Engine {
 
     /// Gives free places to those that wait for them longest.
     fn pump(&mut self, t: &mut Turn<'_>) {
+        while let Some((_, lane)) = self.paces.first().copied().filter(|(at, _)| *at <= t.now) {
+            self.pace(lane, None);
+            self.freed.insert(lane);
+        }
         while let Some(lane) = self.freed.pop_first() {
-            while self.has_place(lane) {
-                let Some(id) = self.lanes.get_mut(&lane).and_then(|l| l.queue.pop_first()) else { break };
+            self.settle(t, lane);
+            while self.has_place(lane) && self.held_until(lane, t.now).is_none() {
+                let Some(id) = self.lanes.get_mut(&lane).and_then(|l| l.queue.pop()) else { break };
                 self.with(t, id, |e, t, c| {
                     c.wait = None;
+                    c.turn = true;
                     e.proceed(t, c);
+                    c.turn = false;
                 });
             }
+            let waits = self.lanes.get(&lane).is_some_and(|l| !l.queue.is_empty());
+            let at = self.held_until(lane, t.now).filter(|_| waits);
+            self.pace(lane, at);
+            if !waits && let Some(l) = self.lanes.get_mut(&lane) {
+                l.lacks = None;
+            }
+        }
+    }
+
+    /// The call whose turn is next on a lane.
+    pub(crate) fn first_of(&self, lane: LaneId) -> Option<&Call> {
+        self.calls.get(&self.lanes.get(&lane)?.queue.first()?)
+    }
+
+    /// Replaces the moment at which the next one of a lane's queue may start.
+    fn pace(&mut self, lane: LaneId, at: Option<Mono>) {
+        let Some(l) = self.lanes.get_mut(&lane).filter(|l| l.wake != at) else { return };
+        if let Some(old) = std::mem::replace(&mut l.wake, at) {
+            self.paces.remove(&(old, lane));
+        }
+        if let Some(at) = at {
+            self.paces.insert((at, lane));
+        }
+    }
+
+    /// What an outcome says about the other side's load.
+    pub(crate) fn weigh(&mut self, t: &mut Turn<'_>, lane: LaneId, load: Load) {
+        let s = self.config.settings;
+        let l = self.lanes.entry(lane).or_default();
+        let changed = match load {
+            Load::Accepted => l.limiter.accepted(t.now, &s),
+            Load::Refused(cause) => {
+                l.cause = Some(cause);
+                l.limiter.refused(t.now, &s)
+            }
+            Load::Failed => {
+                l.limiter.failed(t.now);
+                false
+            }
+        };
+        let rate_milli = l.limiter.rate();
+        if changed {
+            t.note(None, EventKind::LaneChanged { lane, rate_milli });
+        }
+        if rate_milli.is_some() {
+            self.freed.insert(lane);
+        }
+    }
+
+    fn load_of(&self, lane: LaneId, miss: &Miss, now: Mono) -> Load {
+        let alone = || !self.addresses.has_good(lane.upstream, now);
+        if is_overload(miss) || (is_unreached(miss) && alone()) {
+            Load::Refused(miss.cause)
+        } else if miss.answered && matches!(miss.cause.row().charge, Charge::Key | Charge::Caller) {
+            Load::Accepted
+        } else {
+            Load::Failed
         }
     }
 
@@ -251,7 +340,7 @@ impl Engine {
         }
     }
 
-    fn on_head(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, status: u16) {
+    fn on_head(&mut self, t: &mut Turn<'_>, call: &mut Call, (n, status): (u16, u16), limits: &Limits) {
         let hold = t.now + self.config.settings.commit_hold;
         let (stream, committed) = (call.ask.stream, call.committed.is_some());
         let Some(running) = call.running.iter_mut().find(|r| r.n == n) else { return };
@@ -263,6 +352,10 @@ impl Engine {
         if stream && !committed {
             running.hold = Some(hold);
         }
+        if let (Some(key), Some(share)) = (running.key, &mut running.share) {
+            self.keys.meters.head(key, share, limits, (t.now, &self.config.settings));
+            self.freed.insert(call.lane);
+        }
         let (key, started) = (running.key, running.started);
         self.key_accepted(t, key, started);
     }
@@ -270,6 +363,8 @@ impl Engine {
     fn on_failed(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, miss: &Miss) {
         let Some(running) = call.take(n) else { return };
         self.release(call.lane, running.key);
+        let refused = miss.not_executed || miss.sent == Sent::No;
+        self.close(t.now, call.ask, &running, (miss.usage, refused));
         t.note(
             Some(call.id),
             EventKind::AttemptEnded {
@@ -282,10 +377,16 @@ impl Engine {
             },
         );
         self.charge(t, call.lane, &running, miss);
+        let load = self.load_of(call.lane, miss, t.now);
+        self.weigh(t, call.lane, load);
         call.last = Some(miss.cause);
         let row = miss.cause.row();
         if row.charge == Charge::Key && matches!(row.retry, Retry::Never | Retry::AfterRefresh) {
-            call.tried.extend(running.key);
+            let shared = is_shared(miss.cause);
+            match running.key {
+                Some(key) if shared => call.tried.extend(self.keys.siblings(key)),
+                key => call.tried.extend(key),
+            }
         }
         if call.committed.is_some() {
             self.broken(t, call, running.status, miss);
@@ -307,18 +408,24 @@ impl Engine {
         let row = miss.cause.row();
         let charge = if about_key(miss.cause) { Charge::Key } else { row.charge };
         let out = matches!(row.retry, Retry::Never | Retry::AfterRefresh);
+        if charge == Charge::Key && !out {
+            self.learn(running, miss);
+        }
         match (charge, running.key, miss.addr) {
             // The only key is never refused on a guess; the call itself waits longer each time.
             (Charge::Key, Some(_), _)
                 if !out && miss.hint.after.is_none() && !self.keys.has_choice(lane.upstream) => {}
             (Charge::Key, Some(key), _) => {
-                let state = if out {
-                    self.keys.quarantine(key, miss.cause, t.now, &s)
-                } else {
-                    self.keys.cool(key, (miss.cause, miss.hint.after), t.now, &s)
-                };
-                if let Some(state) = state {
-                    t.note(None, EventKind::KeyChanged { key, state, cause: Some(miss.cause) });
+                let keys = if is_shared(miss.cause) { self.keys.siblings(key) } else { vec![key] };
+                for key in keys {
+                    let state = if out {
+                        self.keys.quarantine(key, miss.cause, t.now, &s)
+                    } else {
+                        self.keys.cool(key, (miss.cause, miss.hint.after), t.now, &s)
+                    };
+                    if let Some(state) = state {
+                        t.note(None, EventKind::KeyChanged { key, state, cause: Some(miss.cause) });
+                    }
                 }
             }
             (Charge::Address, _, Some(addr)) => self.avoid(t, addr),
@@ -332,6 +439,14 @@ impl Engine {
                 _,
                 _,
             ) => {}
+        }
+    }
+
+    /// Tells the limits of a key that one was reached.
+    fn learn(&mut self, running: &Running, miss: &Miss) {
+        let s = self.config.settings;
+        if let Some(share) = running.share {
+            self.keys.meters.refuse(share, (miss.cause, miss.hint.after), (self.now, &s));
         }
     }
 
@@ -349,6 +464,7 @@ impl Engine {
         self.commit(t, call, n);
         let Some(running) = call.take(n) else { return };
         self.release(call.lane, running.key);
+        self.close(t.now, call.ask, &running, (usage, false));
         let settings = self.config.settings;
         let fresh = Budget::new(t.now, &settings);
         self.budgets.entry(call.lane.upstream).or_insert(fresh).succeed(t.now, &settings);

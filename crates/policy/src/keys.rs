@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use clearline_model::{Cause, Dur, KeyId, KeyState, LaneId, Mono, UpstreamId};
+use clearline_model::{Ask, Cause, Dur, KeyId, KeyState, LaneId, Mono, UpstreamId};
 
 use crate::config::{Config, Settings, Upstream};
+use crate::meter::Meters;
 
 /// The least time between two uses of a key that was refused, where nothing better is left: one a second.
 const PACE: Dur = Dur::secs(1);
@@ -37,6 +38,8 @@ pub(crate) enum Pick {
     Key(KeyId),
     /// None before this moment.
     Until(Mono, Cause),
+    /// None before this moment, when a limit has room again: who waits goes in turns.
+    Paced(Mono, Cause),
     /// None at all.
     Nothing,
 }
@@ -47,6 +50,7 @@ pub(crate) struct Keys {
     pools: BTreeMap<UpstreamId, Vec<KeyId>>,
     keys: BTreeMap<KeyId, Key>,
     leases: BTreeMap<(LaneId, KeyId), Lease>,
+    pub(crate) meters: Meters,
     uses: u64,
 }
 
@@ -116,6 +120,7 @@ impl Keys {
     pub(crate) fn refresh(&mut self, key: KeyId, now: Mono) -> bool {
         let Some(k) = self.keys.get_mut(&key) else { return false };
         (k.state, k.strikes, k.changed) = (KeyState::Ready, 0, now);
+        self.meters.forget(key);
         true
     }
 
@@ -132,12 +137,14 @@ impl Keys {
         self.leases.get(&(lane, key)).filter(|l| l.until > now && l.permits == 0).map(|l| l.until)
     }
 
-    /// The key for the next attempt on this lane; `tried` are those that refused this call already.
-    pub(crate) fn pick(&self, lane: LaneId, tried: &[KeyId], now: Mono) -> Pick {
+    /// The key for the next attempt on this lane; `tried` are those that refused this call already. `ask` is what it needs
+    /// of the limits; without it they are not looked at.
+    pub(crate) fn pick(&self, lane: LaneId, (tried, ask): (&[KeyId], Option<Ask>), now: Mono) -> Pick {
         let Some(pool) = self.pools.get(&lane.upstream) else { return Pick::Own };
         let mut best: Option<(u32, u64, KeyId)> = None;
         let mut soon: Option<(Mono, Cause)> = None;
         let mut out: Option<(Mono, KeyId)> = None;
+        let mut paced: Option<(Mono, Cause)> = None;
         for id in pool.iter().filter(|k| !tried.contains(k)) {
             let Some(key) = self.keys.get(id) else { continue };
             let free = match self.leased_out(lane, *id, now) {
@@ -146,6 +153,11 @@ impl Keys {
             };
             match (free, key.state) {
                 (Ok(()), _) => {
+                    let room = ask.map(|ask| self.meters.ready(*id, (lane.family, ask), now));
+                    if let Some(lacks) = room.filter(|(at, _)| *at > now) {
+                        paced = Some(paced.map_or(lacks, |p| p.min(lacks)));
+                        continue;
+                    }
                     let rank = (key.in_flight, key.used, *id);
                     best = Some(best.map_or(rank, |b| b.min(rank)));
                 }
@@ -157,11 +169,12 @@ impl Keys {
                 }
             }
         }
-        match (best, soon, out) {
-            (Some((_, _, id)), _, _) => Pick::Key(id),
-            (None, Some((at, cause)), _) => Pick::Until(at, cause),
-            (None, None, Some((_, id))) => self.probe(lane, id, now),
-            (None, None, None) => Pick::Nothing,
+        match (best, paced, soon, out) {
+            (Some((_, _, id)), ..) => Pick::Key(id),
+            (None, Some((at, cause)), soon, _) if soon.is_none_or(|(s, _)| at <= s) => Pick::Paced(at, cause),
+            (None, _, Some((at, cause)), _) => Pick::Until(at, cause),
+            (None, _, None, Some((_, id))) => self.probe(lane, id, now),
+            (None, _, None, None) => Pick::Nothing,
         }
     }
 
@@ -190,6 +203,11 @@ impl Keys {
         if let Some(key) = self.keys.get_mut(&id) {
             key.in_flight = key.in_flight.saturating_sub(1);
         }
+    }
+
+    /// The keys of the pools that share their limits with this one, itself included.
+    pub(crate) fn siblings(&self, id: KeyId) -> Vec<KeyId> {
+        self.keys.keys().copied().filter(|k| self.meters.is_same(*k, id)).collect()
     }
 
     /// It was refused.

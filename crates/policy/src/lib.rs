@@ -13,7 +13,10 @@ mod dice;
 mod engine;
 mod input;
 mod keys;
+mod limiter;
+mod meter;
 mod output;
+mod queue;
 mod timers;
 
 pub use config::{Config, Settings, Timeouts, Upstream};

@@ -211,6 +211,53 @@ mod scenes {
     }
 
     #[test]
+    fn what_never_heals_ends_at_once_and_takes_the_other_keys_of_an_organization_along() {
+        let refused = |cause| Miss::answer(cause, true, None);
+        for (cause, shared) in [
+            (Cause::QuotaSpendLimit, false),
+            (Cause::QuotaCredit, true),
+            (Cause::QuotaBilling, true),
+            (Cause::AuthRevoked, false),
+            (Cause::AuthInvalid, false),
+            (Cause::AuthOrgDisabled, true),
+        ] {
+            let ends = format!("fail 1 from 1 {cause}");
+            play(
+                "own credential",
+                config(0, Settings::default()),
+                &[(0, call(1), &["start 1.1 Any Original"]), (10, fail(1, 1, refused(cause)), &[&ends])],
+            );
+            play(
+                "one key",
+                config(1, Settings::default()),
+                &[(0, call(1), &["start 1.1 k0 Any Original"]), (10, fail(1, 1, refused(cause)), &[&ends])],
+            );
+            // The keys are known to be of one organisation from what their answers said.
+            let limits = Limits { organization: 5, ..Limits::default() };
+            let told = |n| Input::Head(id(n, 1), 200, limits);
+            let mut engine = Engine::new(config(2, Settings::default()), 7);
+            let mut step = |ms: u64, input: Input| {
+                let mut out = Vec::new();
+                engine.handle(Mono(ms * 1_000), input, &mut out);
+                out.iter().filter_map(short).collect::<Vec<_>>()
+            };
+            for n in [1, 2] {
+                assert_eq!(step(0, call(n)), [format!("start {n}.1 k{} Any Original", n - 1)]);
+                step(5, told(n));
+                step(9, done(n, 1));
+            }
+            assert_eq!(step(20, call(3)), ["start 3.1 k0 Any Original"]);
+            let after = step(30, fail(3, 1, refused(cause)));
+            if shared {
+                assert_eq!(after, [format!("fail 3 from 1 {cause}")]);
+            } else {
+                assert_eq!(after, ["start 3.2 k1 Any Original"]);
+                assert_eq!(step(40, fail(3, 2, refused(cause))), [format!("fail 3 from 2 {cause}")]);
+            }
+        }
+    }
+
+    #[test]
     fn a_bad_address_is_avoided_at_once_and_then_with_a_pause() {
         let refused =
             |a| Miss { addr: Some(AddrId(a)), ..Miss::silent(Cause::TcpRefused, Stage::Connect, Sent::No) };

@@ -19,7 +19,7 @@ const ARGUMENTS: [&str; 19] = [
 
 /// The messages of all layers, read line by line: what the files hold, not what Fluent makes of it.
 fn messages(lang: Lang) -> BTreeMap<String, Message> {
-    let [_, _, _, _, layers @ ..] = files(lang);
+    let [_, _, _, _, _, layers @ ..] = files(lang);
     let mut all: BTreeMap<String, Message> = BTreeMap::new();
     let (mut own, mut attribute) = (String::new(), String::new());
     for line in

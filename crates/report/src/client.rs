@@ -3,6 +3,7 @@
 use clearline_model::{Axis, ClientView, Fact, FactId, Failure, Fate, Foreign, Seen, Turn};
 use serde_json::{Value, json};
 
+use crate::lang::Lang;
 use crate::prose::{Args, Prose};
 use crate::seen;
 
@@ -47,6 +48,7 @@ fn because(prose: &Prose, facts: &[Fact], (name, fate): (&str, Fate), turn: &Tur
     };
     let sentence = prose.say(sentence, &named(name).with("habit", habit));
     match turn.fact.and_then(|id| saw(prose, facts, id, turn.axis)) {
+        Some(saw) if prose.lang() == Lang::Zh => format!("{sentence}：{saw}"),
         Some(saw) => format!("{sentence}: {saw}"),
         None => sentence,
     }
@@ -115,7 +117,6 @@ mod tests {
     use clearline_model::{Cause, Habit, Stage};
 
     use super::*;
-    use crate::lang::Lang;
 
     #[test]
     fn every_habit_and_every_fate_has_its_words() {

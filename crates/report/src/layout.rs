@@ -15,6 +15,13 @@ pub fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(blanks))
 }
 
+/// The text with blanks before it, up to this many columns.
+#[must_use]
+pub fn pad_left(text: &str, columns: usize) -> String {
+    let blanks = columns.saturating_sub(width(text));
+    format!("{}{text}", " ".repeat(blanks))
+}
+
 /// Marks that never begin a line.
 const CLOSING: &str = "，。；：！？、）》」』”’,.;:!?)";
 /// Marks that never end one.
@@ -83,6 +90,7 @@ mod tests {
         assert_eq!(width("代理 a"), 6);
         assert_eq!(pad("代理", 6), "代理  ");
         assert_eq!(pad("longer", 2), "longer");
+        assert_eq!(pad_left("代理", 6), "  代理");
     }
 
     #[test]

@@ -13,8 +13,9 @@ macro_rules! files {
         [
             include_str!(concat!("../prose/", $lang, "/words.ftl")),
             include_str!(concat!("../prose/", $lang, "/facts.ftl")),
-            include_str!(concat!("../prose/", $lang, "/clients.ftl")),
+            include_str!(concat!("../prose/", $lang, "/output.ftl")),
             include_str!(concat!("../prose/", $lang, "/states.ftl")),
+            include_str!(concat!("../prose/", $lang, "/clients.ftl")),
             include_str!(concat!("../prose/", $lang, "/auth.ftl")),
             include_str!(concat!("../prose/", $lang, "/client.ftl")),
             include_str!(concat!("../prose/", $lang, "/clock.ftl")),
@@ -36,8 +37,8 @@ macro_rules! files {
     };
 }
 
-/// The files of a language: the words, those of facts, clients and states, and one per layer.
-pub(crate) const fn files(lang: Lang) -> [&'static str; 21] {
+/// The files of a language: the words, those of facts, output, states and clients, and one per layer.
+pub(crate) const fn files(lang: Lang) -> [&'static str; 22] {
     match lang {
         Lang::En => files!("en"),
         Lang::Zh => files!("zh-CN"),
@@ -134,6 +135,13 @@ impl Prose {
     pub(crate) fn known(&self, name: &str, args: &Args) -> Option<String> {
         let pattern = self.bundle.get_message(name)?.value()?;
         Some(self.format(pattern, args))
+    }
+
+    /// A number of things: the word of one, or of many with the number as it is shown.
+    #[must_use]
+    pub fn count(&self, things: &str, n: u64, shown: &str) -> String {
+        let form = if n == 1 { "one" } else { "many" };
+        self.say(&format!("{things}-{form}"), &Args::default().with("count", Foreign::new(shown)))
     }
 
     /// A cause in words. The title has the arguments in it where all that it names are known.
@@ -246,14 +254,27 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_things_have_their_form() {
+        for (lang, one, many) in [(Lang::En, "1 file", "1,200 files"), (Lang::Zh, "1 个文件", "1,200 个文件")]
+        {
+            let prose = Prose::load(lang);
+            assert_eq!(
+                (prose.count("files", 1, "1").as_str(), prose.count("files", 1_200, "1,200").as_str()),
+                (one, many)
+            );
+        }
+    }
+
+    #[test]
     fn words_are_in_both_languages() {
         let names = |lang| {
-            let [words, facts, clients, states, ..] = files(lang);
+            let [words, facts, output, states, clients, ..] = files(lang);
             let names = words
                 .lines()
                 .chain(facts.lines())
-                .chain(clients.lines())
+                .chain(output.lines())
                 .chain(states.lines())
+                .chain(clients.lines())
                 .filter_map(|l| l.split_once(" = "))
                 .map(|(name, _)| name.to_owned());
             names.collect::<Vec<_>>()

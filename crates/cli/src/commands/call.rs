@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use clap::Args;
 use clearline::{Client, Observer, Reply};
 use clearline_model::{CallRecord, Cause, Dur, Event, Foreign, Usage};
-use clearline_report::{json, terminal};
+use clearline_report::{Args, Prose, json, layout, terminal};
 use clearline_wire::{Mark, Parser, Watch};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
@@ -18,7 +17,7 @@ use crate::{look, out, serve, setup};
 ///
 /// It goes where an official SDK would go: ANTHROPIC_BASE_URL, ANTHROPIC_API_KEY, the proxy and CA variables. One attempt is
 /// made, and the answer counts only when it is complete.
-#[derive(Debug, Args)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct Call {
     /// What to ask
     #[arg(default_value = "Say hello in five words.")]
@@ -177,10 +176,13 @@ fn stages(record: Option<&CallRecord>) -> Vec<(&'static str, Dur)> {
     attempt.map(|a| a.stages.iter().map(|(stage, took)| (stage.word(), *took)).collect()).unwrap_or_default()
 }
 
-fn to_text(prose: &clearline_report::Prose, seen: &Seen, record: Option<&CallRecord>) -> String {
+/// Where the times of the stages begin.
+const LABEL: usize = 10;
+
+fn to_text(prose: &Prose, seen: &Seen, record: Option<&CallRecord>) -> String {
     let mut lines = Vec::new();
     if let Some(cause) = seen.cause {
-        lines.push(terminal::cause(prose, look::style(), cause, &clearline_report::Args::default()));
+        lines.push(terminal::cause(prose, look::style(), cause, &Args::default()));
         if !seen.detail.raw().is_empty() {
             lines.push(format!("\n  \"{}\"", seen.detail.escaped()));
         }
@@ -190,15 +192,20 @@ fn to_text(prose: &clearline_report::Prose, seen: &Seen, record: Option<&CallRec
     lines.push(String::new());
     for (stage, took) in stages(record) {
         let status = if stage == "head" { format!("   {}", seen.status) } else { String::new() };
-        lines.push(format!("  {stage:10}{:>8}{status}", took.to_string()));
+        let stage = layout::pad(&prose.word(&format!("stage-{stage}")), LABEL);
+        lines.push(format!("  {stage}{:>8}{status}", took.to_string()));
     }
     if let Some(first) = seen.first_token {
         let end = if seen.cause.is_none() { " · message_stop" } else { "" };
-        lines.push(format!(
-            "  first token {first} · longest gap {} · end {}{end}",
-            seen.longest_gap, seen.took
-        ));
-        lines.push(format!("  tokens      {} in, {} out", seen.usage.input, seen.usage.output));
+        let named = |name, text: &dyn ToString| Args::default().with(name, Foreign::new(&text.to_string()));
+        let timing = named("first", &first)
+            .with("gap", Foreign::new(&seen.longest_gap.to_string()))
+            .with("end", Foreign::new(&seen.took.to_string()));
+        lines.push(format!("  {}{end}", prose.say("call-timing", &timing)));
+        let tokens =
+            named("input", &seen.usage.input).with("output", Foreign::new(&seen.usage.output.to_string()));
+        let label = layout::pad(&prose.word("tokens"), LABEL + 2);
+        lines.push(format!("  {label}{}", prose.say("tokens-count", &tokens)));
     }
     for (name, value) in &seen.headers {
         lines.push(format!("  {name}: {}", value.escaped()));
@@ -206,8 +213,8 @@ fn to_text(prose: &clearline_report::Prose, seen: &Seen, record: Option<&CallRec
     lines.join("\n")
 }
 
-fn to_json(prose: &clearline_report::Prose, seen: &Seen, record: Option<&CallRecord>) -> serde_json::Value {
-    let args = clearline_report::Args::default();
+fn to_json(prose: &Prose, seen: &Seen, record: Option<&CallRecord>) -> serde_json::Value {
+    let args = Args::default();
     let stages: serde_json::Map<_, _> =
         stages(record).into_iter().map(|(name, took)| (name.to_owned(), took.as_millis().into())).collect();
     let headers: serde_json::Map<_, _> =

@@ -70,7 +70,7 @@ impl Gateway {
             };
             out::say(&format!("calls go to {upstream} with {keys}; {log}"))?;
             let summary = gateway.serve(stop).await;
-            out::say(&crate::traces::summary("clearline", &summary))?;
+            out::say(&crate::traces::summary(&look::prose(lang, config), "clearline", &summary))?;
             Ok(exit::WELL)
         })
     }

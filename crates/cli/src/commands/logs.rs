@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use clap::Args;
 use clearline_logs::{Row, Summary};
-use clearline_model::{Cause, Wall};
+use clearline_model::{Cause, Foreign, Wall};
 use clearline_report::document::{self, Block, Document, Item, Mood};
-use clearline_report::{Fix, Prose, json, layout};
+use clearline_report::{Args, Fix, Prose, json, layout};
 
 use crate::exit::{self, Failure};
 use crate::out::{Progress, grouped, percent};
@@ -15,7 +14,7 @@ use crate::{lines, look, out, shared};
 /// Groups the failures of log files by cause: when, how often, whose move, and what to do first
 ///
 /// Reads clearline's own log, JSON lines and plain text of any client. - is the standard input.
-#[derive(Debug, Args)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct Logs {
     /// The files
     #[arg(required = true)]
@@ -89,36 +88,44 @@ fn bars(course: &[u32]) -> String {
     course.iter().map(bar).collect()
 }
 
+fn number(name: &'static str, text: &str) -> Args {
+    Args::default().with(name, Foreign::new(text))
+}
+
 /// One sentence: how many calls, and how they ended.
-fn headline(s: &Summary) -> String {
+fn headline(prose: &Prose, s: &Summary) -> String {
     let when = match (s.first, s.last) {
         (Some(first), Some(_)) => format!("   {} {}", local(first, "%Y-%m-%d"), span(s.first, s.last)),
         _ => String::new(),
     };
-    if s.calls > 0 {
-        let rate = percent(s.succeeded, s.calls.saturating_sub(s.left));
-        let (calls, well, failed) = (grouped(s.calls), grouped(s.succeeded), grouped(s.failed));
-        format!("{calls} calls, {well} succeeded ({rate}), {failed} failed{when}")
+    let failed = Foreign::new(&grouped(s.failed));
+    let sentence = if s.calls > 0 {
+        let args = number("calls", &prose.count("calls", s.calls, &grouped(s.calls)))
+            .with("well", Foreign::new(&grouped(s.succeeded)))
+            .with("rate", Foreign::new(&percent(s.succeeded, s.calls.saturating_sub(s.left))));
+        prose.say("logs-calls", &args.with("failed", failed))
     } else {
-        format!("{} lines, {} of them tell of failures{when}", grouped(s.lines), grouped(s.failed))
-    }
+        let lines = prose.count("lines", s.lines, &grouped(s.lines));
+        prose.say("logs-lines", &number("lines", &lines).with("failed", failed))
+    };
+    sentence + &when
 }
 
 /// The same as [`to_text`] for Markdown and HTML.
 fn to_document(prose: &Prose, s: &Summary) -> Document {
     let mut document = Document::new(prose, &prose.word("title-logs"));
     let mood = if s.failed == 0 { Mood::Well } else { Mood::Bad };
-    document.blocks.push(Block::Heading(mood, headline(s), None));
+    document.blocks.push(Block::Heading(mood, headline(prose, s), None));
     let ranked = s.ranked();
     let rows = ranked.iter().map(|(cause, row)| {
-        let title = prose.explain(*cause, &clearline_report::Args::default()).title;
-        let id = row.last_id.as_ref().map(clearline_model::Foreign::escaped).unwrap_or_default();
+        let title = prose.explain(*cause, &Args::default()).title;
+        let id = row.last_id.as_ref().map(Foreign::escaped).unwrap_or_default();
         vec![
             Item::Command(cause.id().to_owned()),
             Item::Text(title),
             Item::Text(grouped(row.calls)),
             Item::Text(grouped(row.attempts)),
-            Item::Text(json::blame(cause.row().blame).to_owned()),
+            Item::Text(blame(prose, *cause)),
             Item::Text(span(row.first, row.last)),
             Item::Said(id),
         ]
@@ -130,7 +137,7 @@ fn to_document(prose: &Prose, s: &Summary) -> Document {
         document.blocks.push(Block::Table(prose.word("title-logs"), head, rows));
     }
     if let Some(first) = first_move(prose, &ranked) {
-        document.blocks.push(Block::Text(first.trim().to_owned()));
+        document.blocks.push(Block::Text(first));
     }
     if s.unknown > 0 {
         let samples = s.samples.iter().map(document::said).collect();
@@ -140,68 +147,61 @@ fn to_document(prose: &Prose, s: &Summary) -> Document {
 }
 
 fn to_text(prose: &Prose, s: &Summary) -> String {
-    let mut out = vec![headline(s)];
+    let mut out = vec![headline(prose, s)];
     let ranked = s.ranked();
     if !ranked.is_empty() {
-        out.push(head());
-        out.extend(ranked.iter().map(|(cause, row)| row_text(s, *cause, row)));
-        out.extend(first_move(prose, &ranked));
+        out.extend(table(prose, s, &ranked));
+        out.extend(first_move(prose, &ranked).map(|first| format!("  {first}")));
     }
     if s.torn > 0 {
-        let records = if s.torn == 1 { "record is" } else { "records are" };
-        out.push(format!("  {} {records} cut off: the end was never written", grouped(s.torn)));
+        out.push(format!("  {}", prose.count("logs-torn", s.torn, &grouped(s.torn))));
     }
     if s.unknown > 0 {
-        out.push(format!(
-            "  {} more lines look like failures and are not known, for example:",
-            grouped(s.unknown)
-        ));
-        out.extend(
-            s.samples
-                .iter()
-                .map(|line| format!("    {}", line.escaped().chars().take(100).collect::<String>())),
-        );
+        out.push(format!("  {}", prose.count("logs-unknown", s.unknown, &grouped(s.unknown))));
+        let sample = |line: &Foreign| format!("    {}", line.escaped().chars().take(100).collect::<String>());
+        out.extend(s.samples.iter().map(sample));
     }
     out.join("\n")
 }
 
-fn head() -> String {
-    format!(
-        "  {} {:>7} {:>9}  {}  when",
-        layout::pad("cause", 30),
-        "calls",
-        "attempts",
-        layout::pad("whose move", 10)
-    )
+/// Whose move a cause is, in a word.
+fn blame(prose: &Prose, cause: Cause) -> String {
+    prose.word(&format!("blame-{}", json::blame(cause.row().blame)))
 }
 
-fn row_text(s: &Summary, cause: Cause, row: &Row) -> String {
-    let blame = json::blame(cause.row().blame);
-    let id = row.last_id.as_ref().map(|id| format!("  {}", id.escaped())).unwrap_or_default();
-    format!(
-        "  {} {:>7} {:>9}  {}  {}  {}{id}",
-        layout::pad(cause.id(), 30),
-        grouped(row.calls),
-        grouped(row.attempts),
-        layout::pad(blame, 10),
-        bars(&s.course(row, COURSE)),
-        span(row.first, row.last),
-    )
+/// A row for each cause, in columns as wide as what stands in them.
+fn table(prose: &Prose, s: &Summary, ranked: &[(Cause, &Row)]) -> Vec<String> {
+    let head = ["cause", "calls", "attempts", "whose-move", "when"];
+    let mut rows = vec![head.map(|name| prose.word(name).to_lowercase())];
+    rows.extend(ranked.iter().map(|(cause, row)| {
+        let id = row.last_id.as_ref().map(|id| format!("  {}", id.escaped())).unwrap_or_default();
+        let when = format!("{}  {}{id}", bars(&s.course(row, COURSE)), span(row.first, row.last));
+        // A program's own lines tell of calls, and not of the attempts below them.
+        let attempts = if row.attempts == 0 { "–".to_owned() } else { grouped(row.attempts) };
+        [cause.id().to_owned(), grouped(row.calls), attempts, blame(prose, *cause), when]
+    }));
+    let wide = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|t| layout::width(t)).max();
+    let [cause, calls, attempts, move_of] = [0, 1, 2, 3].map(|column| wide(column).unwrap_or(0));
+    let line = |[id, n, tries, whose, when]: &[String; 5]| {
+        let (n, tries) = (layout::pad_left(n, calls), layout::pad_left(tries, attempts));
+        format!("  {}  {n}  {tries}  {}  {when}", layout::pad(id, cause), layout::pad(whose, move_of))
+    };
+    rows.iter().map(line).collect()
 }
 
 /// What to do first: the first step against the cause of the most failed calls.
 fn first_move(prose: &Prose, ranked: &[(Cause, &Row)]) -> Option<String> {
     let (cause, _) = ranked.iter().find(|(_, row)| row.calls > 0)?;
-    let words = prose.explain(*cause, &clearline_report::Args::default());
+    let words = prose.explain(*cause, &Args::default());
     let step = match words.fix.first()? {
         Fix::Text(text) => text.clone(),
         Fix::Command { command, why } => format!("{command}   ({why})"),
     };
-    Some(format!("  First: {}. {step}", words.title))
+    Some(prose.say("logs-first", &number("title", &words.title).with("step", Foreign::new(&step))))
 }
 
 fn to_json(prose: &Prose, s: &Summary) -> serde_json::Value {
-    let args = clearline_report::Args::default();
+    let args = Args::default();
     let time = |at: Option<Wall>| {
         at.and_then(|at| jiff::Timestamp::from_microsecond(at.0).ok()).map(|t| t.to_string())
     };

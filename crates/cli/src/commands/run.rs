@@ -67,9 +67,11 @@ impl Run {
         if summary.calls == 0 {
             out::note(&unseen::explain(&self.command, &setup::variable));
         } else if !self.quiet || summary.failed > 0 {
-            let mut text = traces::summary("clearline", &summary);
+            let prose = look::prose(lang, config);
+            let mut text = traces::summary(&prose, "clearline", &summary);
             if let Some(path) = &log_file {
-                text.push_str(&format!("\n  log     {}", path.display()));
+                let log = traces::labelled(&prose, "summary-log", &path.display().to_string());
+                text.push_str(&format!("\n{log}"));
             }
             out::note(&text);
         }

@@ -5,20 +5,20 @@ mod story;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use clap::Args;
 use clearline_model::{Foreign, Wall};
-use clearline_report::Prose;
 use clearline_report::document::{Block, Document, Item};
+use clearline_report::{Args, Prose};
 use serde_json::Value;
 
 use crate::exit::{self, Failure};
+use crate::out::grouped;
 use crate::{lines, look, out, shared};
 
 /// Shows one call's life over several files, by any of its ids
 ///
 /// The id may be the API's request id, an x-request-id, or a traceparent. What clearline's own log says of the call links
 /// its ids, so that the lines of other programs are found by each of them.
-#[derive(Debug, Args)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct Trace {
     /// An id of the call
     id: String,
@@ -48,6 +48,7 @@ impl Trace {
         if self.files.iter().any(|f| f == "-") {
             return Err(Failure::usage("files are read twice, so the standard input cannot be one of them"));
         }
+        let prose = look::prose(lang, config);
         let ids = self.linked();
         let mut seen = Vec::new();
         let read = lines::each(&self.files, |file, line, text| {
@@ -66,13 +67,16 @@ impl Trace {
         }
         seen.sort_by_key(|s| (s.at, s.file, s.line));
         if seen.is_empty() {
-            out::say(&format!("No line of {} files names {}.", read, Foreign::new(&self.id).escaped()))?;
+            let read = u64::try_from(read).unwrap_or(u64::MAX);
+            let files = prose.count("files", read, &grouped(read));
+            let args = Args::default().with("files", Foreign::new(&files)).with("id", Foreign::new(&self.id));
+            out::say(&prose.say("trace-none", &args))?;
             return Ok(exit::WELL);
         }
         if self.json {
             out::say(&self.to_json(&ids, &seen).to_string())?;
-        } else if !self.printed.print(|| self.to_document(&look::prose(lang, config), &ids, &seen))? {
-            out::say(&self.to_text(&ids, &seen))?;
+        } else if !self.printed.print(|| self.to_document(&prose, &ids, &seen))? {
+            out::say(&self.to_text(&prose, &ids, &seen))?;
         }
         Ok(exit::WELL)
     }
@@ -89,13 +93,21 @@ impl Trace {
         ids
     }
 
-    fn to_text(&self, ids: &BTreeSet<String>, seen: &[Seen]) -> String {
+    fn to_text(&self, prose: &Prose, ids: &BTreeSet<String>, seen: &[Seen]) -> String {
         let shown = ids.iter().map(|id| Foreign::new(id).escaped()).collect::<Vec<_>>().join(" · ");
-        let mut text = vec![format!("{} lines of {} files   {shown}", seen.len(), self.files.len())];
+        let count = |things: &str, n: usize| {
+            let n = u64::try_from(n).unwrap_or(u64::MAX);
+            Foreign::new(&prose.count(things, n, &grouped(n)))
+        };
+        let head = Args::default()
+            .with("lines", count("lines", seen.len()))
+            .with("files", count("files", self.files.len()));
+        let mut text = vec![format!("{}   {shown}", prose.say("trace-head", &head))];
         for line in seen {
             let at = line.at.map(clock).unwrap_or_default();
             let place = format!("{}:{}", self.files.get(line.file).map_or("", String::as_str), line.line);
-            let story = serde_json::from_str::<Value>(&line.text).ok().and_then(|value| story::text(&value));
+            let story =
+                serde_json::from_str::<Value>(&line.text).ok().and_then(|value| story::text(prose, &value));
             text.push(format!("{at}  {place}"));
             text.extend(story.unwrap_or_else(|| {
                 let foreign = Foreign::new(&line.text).escaped();

@@ -8,6 +8,7 @@ use clearline_model::{AttemptRecord, CallRecord, Dur, Outcome};
 use super::tally::Tally;
 use crate::out::{grouped, percent};
 use crate::traces;
+use clearline_report::{Lang, Prose};
 
 /// Everything that a demo came to.
 pub(crate) struct Report {
@@ -52,7 +53,8 @@ pub(crate) fn text(r: &Report) -> String {
     for (what, straight, through) in rows {
         let _written = writeln!(out, "  {what:27}{straight:24}{through}");
     }
-    let met = traces::met(r.summary.met.iter().map(|(cause, n)| (*cause, *n)).collect());
+    let met =
+        traces::met(&Prose::load(Lang::En), r.summary.met.iter().map(|(cause, n)| (*cause, *n)).collect());
     let _written = writeln!(out, "\n  met, by cause   {met}");
     let told: Vec<String> = a.told.iter().map(|(why, n)| format!("{} × {why}", grouped(*n))).collect();
     let _written = writeln!(out, "  failed straight {}", told.join(" · "));

@@ -92,6 +92,8 @@ fn incident_is_told(scenario: &str, stream: bool, cause: &str, key: Option<&str>
     gateway.env("CLEARLINE_GATEWAY_TOKENS", "billing=env:BILLING");
     gateway.env("CLEARLINE_POLICY_ATTEMPTS", "2").env("CLEARLINE_POLICY_PATIENCE", "10ms");
     gateway.env("CLEARLINE_BACKOFF_BASE", "1ms").env("CLEARLINE_BACKOFF_OVERLOAD", "1ms");
+    // Failures are wanted here, and a limiter would spare them.
+    gateway.env("CLEARLINE_LIMITER_SIGNALS", "0");
     gateway.env("CLEARLINE_KEY_QUARANTINE", "1s").env("CLEARLINE_KEY_COOL", "10ms");
     gateway.env("CLEARLINE_ALERTS_WINDOW", "6s").env("CLEARLINE_ALERTS_CALM", "1s");
     gateway.env("CLEARLINE_ALERTS_WEBHOOK", &webhook);

@@ -360,7 +360,7 @@ fn a_call_is_traced_over_files_by_any_of_its_ids() {
     assert_eq!(report["lines"][0]["record"]["x_request_id"], "mine-7");
     let (code, out, _) = run(clearline(&home.0).args(["trace", "req_none"]).arg(&gateway));
     assert_eq!(code, 0);
-    assert!(out.contains("No line of 1 files names req_none."), "{out}");
+    assert!(out.contains("No line of 1 file names req_none."), "{out}");
 }
 
 #[test]

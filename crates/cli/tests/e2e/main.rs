@@ -15,6 +15,8 @@ mod common;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod schemas;
 #[cfg(test)]
 mod sdk;

@@ -39,8 +39,8 @@ pub(crate) const fn planners() -> &'static [Planner] {
         gateway::plan,
         http::plan,
         stream::plan,
-        crate::client::plan,
         cloud::plan,
+        crate::client::plan,
     ]
 }
 

@@ -58,7 +58,10 @@ async fn an_sdk_on_top_adds_next_to_no_attempts() {
         assert_eq!((one.status, two.status), (one.status, one.status), "{fault}");
         let (least, most) = (requests(&alone).len(), requests(&both).len());
         println!("{fault}: {least} attempts alone, {most} under an SDK");
-        assert!(least >= 8, "{fault}: the gateway repeats by itself: {least}");
+        // Where the server has too much to do, the limiter takes over after the fourth; so it does after a 429 that names
+        // no quota.
+        let enough = if matches!(fault, "status = 529" | "status = 503" | "status = 429") { 4 } else { 8 };
+        assert!(least >= enough, "{fault}: the gateway repeats by itself: {least}");
         // Chance moves both a little: the backoff is jittered.
         assert!(
             most * 10 <= least * 12 + 20,

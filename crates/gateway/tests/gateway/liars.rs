@@ -6,7 +6,7 @@ use clearline_model::Dur;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::common::{BODY, QUICK, Seen, ask, keyed, parts, raw, serve, serve_as, sim};
+use crate::common::{BODY, QUICK, Seen, ask, keyed, parts, post, raw, serve, serve_as, sim};
 use crate::fidelity::gzip;
 use crate::script::{MESSAGE, Say, Then, Upstream};
 
@@ -74,6 +74,26 @@ async fn an_answer_that_lies_is_never_a_success_and_has_a_cause() {
         assert_eq!(seen.header("clearline-cause"), Some(cause), "{what}: {}", seen.text());
         assert_eq!(seen.json()["clearline"]["cause"], cause, "{what}");
     }
+}
+
+/// The second answer's body never ends; the caller's time does. The caller gets the first one, which is whole, and not the
+/// gateway's own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_cut_by_the_end_leaves_the_one_before_it() {
+    let busy = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+    let say = |id: &str, length: usize, then| {
+        let head = format!(
+            "HTTP/1.1 529 Overloaded\r\ncontent-type: application/json\r\nrequest-id: {id}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        Say::new([head, busy.to_owned()].concat(), then)
+    };
+    let answers = vec![say("req_whole", busy.len(), Then::Keep), say("req_endless", 100_000, Then::Hang)];
+    let upstream = Upstream::new(answers).await;
+    let served = serve(&upstream.url(), &[], |_| ()).await;
+    let hurry = "x-api-key: sk-ant-fake-own\r\nx-stainless-timeout: 1\r\n";
+    let seen = ask(served.addr, &post(BODY, hurry)).await;
+    assert_eq!((seen.status, seen.header("request-id")), (529, Some("req_whole")), "{}", seen.text());
+    assert_eq!(seen.json()["error"]["type"], "overloaded_error");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -70,7 +70,8 @@ impl Outcome {
     fn held(&self, status: u16, type_: &str) {
         self.refused(status, type_, self.attempts.len());
         assert!(self.attempts.len() >= 2, "{} attempts", self.attempts.len());
-        assert!(self.took < Duration::from(PATIENCE) + Duration::from_secs(1), "{:?}", self.took);
+        // What was begun within the patience is still waited for, on whatever machine this is.
+        assert!(self.took < Duration::from(PATIENCE) * 3, "{:?}", self.took);
     }
 
     /// The caller can tell that something is missing.

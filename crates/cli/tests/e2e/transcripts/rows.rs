@@ -53,7 +53,11 @@ fn error_texts() {
 
 #[test]
 fn a_log_and_one_call_over_two_files() {
-    transcript("logs", |shell| assert_eq!(shell.run("clearline logs docs/recorded/gateway.jsonl"), 0));
+    transcript("logs", |shell| {
+        assert_eq!(shell.run("clearline logs docs/recorded/gateway.jsonl"), 0);
+        shell.empty_line();
+        assert_eq!(shell.run("clearline logs docs/recorded/app.log"), 0);
+    });
     transcript("trace", |shell| {
         let line = "clearline trace order-4230-9ad901 docs/recorded/gateway.jsonl docs/recorded/app.log";
         assert_eq!(shell.run(line), 0);

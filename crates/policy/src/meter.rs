@@ -1,0 +1,428 @@
+//! What is left of the rate limits of a key, or of the organisation that several keys belong to: so that what would be
+//! refused waits before it is sent.
+//!
+//! Each limit is a bucket that the headers of every answer set right. Between two answers it is ours to count: an attempt
+//! takes what it is estimated to need when it starts, and its end corrects that. Where the server says no numbers, the
+//! first refusal switches a limiter on that finds the pace.
+
+use std::collections::BTreeMap;
+
+use clearline_model::{Ask, Cause, Dur, KeyId, Limits, Mono, Usage, Window};
+
+use crate::config::Settings;
+use crate::dice::Dice;
+use crate::limiter::Limiter;
+
+/// The part of `max_tokens` that an answer is taken to need before any was seen.
+const OUTPUT_PART: u64 = 4;
+/// How much of the old a new value leaves in an average: 7 of 8.
+const KEEP: u64 = 7;
+/// How long a learned pace is kept after its last refusal.
+const LEARNED: Dur = Dur::secs(60);
+/// What is known only so long is not known any more.
+const GOOD_FOR: Dur = Dur::secs(120);
+
+/// Whose limits: an organisation shares its own between its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Owner {
+    Key(KeyId),
+    Organization(u64),
+}
+
+/// What an attempt is taken to need, and of whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Share {
+    owner: Owner,
+    family: u16,
+    input: u64,
+    output: u64,
+    /// The head of its answer has arrived: the server has counted what came in.
+    counted: bool,
+}
+
+/// One limit. Everything in thousandths of its unit.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bucket {
+    /// In a minute; 0 where nothing is known.
+    limit: u64,
+    full: u64,
+    left: i64,
+    /// What running attempts have taken of it and the server has not counted yet.
+    open: u64,
+    at: Mono,
+    told: Mono,
+}
+
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn milli(n: u64) -> u64 {
+    n.saturating_mul(1_000)
+}
+
+impl Bucket {
+    fn refill(&mut self, now: Mono) {
+        let gained = now.since(self.at).scale(self.limit, 60_000_000).0;
+        if gained == 0 {
+            return;
+        }
+        // The time that did not make a whole thousandth yet counts for the next one.
+        self.at = self.at + Dur(gained).scale(60_000_000, self.limit);
+        self.left = self.left.saturating_add(signed(gained)).min(signed(self.full));
+    }
+
+    const fn is_known(&self, now: Mono) -> bool {
+        self.limit > 0 && now.since(self.told).0 < GOOD_FOR.0
+    }
+
+    /// When there is enough; a need that is larger than the bucket waits for a full one.
+    fn ready(mut self, need: u64, now: Mono) -> Mono {
+        self.refill(now);
+        let lacks = signed(milli(need).min(self.full)).saturating_sub(self.left);
+        if !self.is_known(now) || lacks <= 0 {
+            return now;
+        }
+        let wait = Dur(u64::try_from(lacks).unwrap_or(0)).scale(60_000_000, self.limit) + Dur(1);
+        (self.at + wait).max(now + Dur(1))
+    }
+
+    fn take(&mut self, need: u64) {
+        self.left = self.left.saturating_sub(signed(milli(need)));
+        self.open = self.open.saturating_add(milli(need));
+    }
+
+    /// What was taken is `used` in truth.
+    fn close(&mut self, taken: u64, used: u64) {
+        self.open = self.open.saturating_sub(milli(taken));
+        let back = signed(milli(taken)).saturating_sub(signed(milli(used)));
+        self.left = self.left.saturating_add(back).min(signed(self.full));
+    }
+
+    /// The server counted it: from now on it is in what the headers say.
+    fn count(&mut self, taken: u64) {
+        self.open = self.open.saturating_sub(milli(taken));
+    }
+
+    fn tell(&mut self, window: Option<Window>, now: Mono) {
+        let Some(w) = window.filter(|w| w.limit > 0) else { return };
+        (self.limit, self.at, self.told) = (milli(w.limit), now, now);
+        // Its size is what is there and what the time until it is full brings; that time is rounded up to seconds.
+        let rest = Dur(w.reset.0.saturating_sub(1_000_000)).scale(self.limit, 60_000_000).0;
+        let most = milli(w.limit.max(w.remaining));
+        self.full = milli(w.remaining).saturating_add(rest).min(most).max(1_000);
+        self.left = signed(milli(w.remaining)).saturating_sub(signed(self.open));
+    }
+
+    /// It was empty all the same, and there will be enough after `wait`.
+    fn deplete(&mut self, wait: Dur, now: Mono) {
+        if self.limit > 0 {
+            self.refill(now);
+            let debt = wait.scale(self.limit, 60_000_000).0;
+            self.left = self.left.min(1_000_i64.saturating_sub(signed(debt)));
+        }
+    }
+}
+
+/// The limits of one owner and one family of models.
+#[derive(Debug, Clone, Default)]
+struct Meter {
+    requests: Bucket,
+    tokens: Bucket,
+    input: Bucket,
+    output: Bucket,
+    limiter: Limiter,
+    /// What answers needed on average: thousandths of an output token, and thousandths of the estimated input.
+    mean_output: Option<u64>,
+    input_ratio: Option<u64>,
+}
+
+impl Meter {
+    fn buckets(&mut self) -> [&mut Bucket; 4] {
+        [&mut self.requests, &mut self.tokens, &mut self.input, &mut self.output]
+    }
+
+    /// Input and output that an attempt is taken to need.
+    fn needs(&self, ask: Ask) -> (u64, u64) {
+        let input = Dur(u64::from(ask.est_input)).scale(self.input_ratio.unwrap_or(1_000), 1_000).0;
+        let most = u64::from(ask.max_output);
+        let output = self.mean_output.map_or(most / OUTPUT_PART, |mean| (mean / 1_000).min(most.max(1)));
+        (input, output)
+    }
+
+    /// When everything is there for an attempt, and what is missing until then.
+    fn ready(&self, ask: Ask, now: Mono) -> (Mono, Cause) {
+        let (input, output) = self.needs(ask);
+        let paced = self.limiter.ready_at().unwrap_or(now).max(now);
+        let all = [
+            (paced, Cause::QuotaThrottled),
+            (self.requests.ready(1, now), Cause::QuotaRequests),
+            (self.tokens.ready(input + output, now), Cause::QuotaInputTokens),
+            (self.input.ready(input, now), Cause::QuotaInputTokens),
+            (self.output.ready(output, now), Cause::QuotaOutputTokens),
+        ];
+        all.into_iter().max_by_key(|(at, _)| *at).unwrap_or((now, Cause::QuotaThrottled))
+    }
+
+    fn learn(&mut self, ask: Ask, usage: Usage) {
+        let mix =
+            |old: Option<u64>, new: u64| old.map_or(new, |old| (old.saturating_mul(KEEP) + new) / (KEEP + 1));
+        if usage.output > 0 {
+            self.mean_output = Some(mix(self.mean_output, milli(usage.output)));
+        }
+        let input = usage.input + usage.cache_write;
+        if input > 0 && ask.est_input > 0 {
+            self.input_ratio = Some(mix(self.input_ratio, milli(input) / u64::from(ask.est_input)));
+        }
+    }
+}
+
+/// All meters.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Meters {
+    organizations: BTreeMap<KeyId, u64>,
+    meters: BTreeMap<(Owner, u16), Meter>,
+}
+
+impl Meters {
+    fn owner(&self, key: KeyId) -> Owner {
+        self.organizations.get(&key).map_or(Owner::Key(key), |o| Owner::Organization(*o))
+    }
+
+    /// Whether two keys share their limits.
+    pub(crate) fn is_same(&self, a: KeyId, b: KeyId) -> bool {
+        a == b || self.owner(a) == self.owner(b)
+    }
+
+    /// When a key has room for an attempt, and what it lacks until then.
+    pub(crate) fn ready(&self, key: KeyId, (family, ask): (u16, Ask), now: Mono) -> (Mono, Cause) {
+        let meter = self.meters.get(&(self.owner(key), family));
+        meter.map_or((now, Cause::QuotaThrottled), |meter| meter.ready(ask, now))
+    }
+
+    fn at(&mut self, owner: Owner, family: u16) -> &mut Meter {
+        self.meters
+            .entry((owner, family))
+            .or_insert_with(|| Meter { limiter: Limiter::keen(), ..Meter::default() })
+    }
+
+    pub(crate) fn start(
+        &mut self,
+        key: KeyId,
+        (family, ask): (u16, Ask),
+        now: Mono,
+        dice: &mut Dice,
+    ) -> Share {
+        let owner = self.owner(key);
+        let meter = self.at(owner, family);
+        let (input, output) = meter.needs(ask);
+        for (bucket, need) in meter.buckets().into_iter().zip([1, input + output, input, output]) {
+            bucket.refill(now);
+            bucket.take(need);
+        }
+        meter.limiter.started(now, dice);
+        Share { owner, family, input, output, counted: false }
+    }
+
+    /// The head of a success arrived.
+    pub(crate) fn head(
+        &mut self,
+        key: KeyId,
+        share: &mut Share,
+        limits: &Limits,
+        (now, s): (Mono, &Settings),
+    ) {
+        let organization = limits.organization;
+        if organization != 0 && self.organizations.insert(key, organization) != Some(organization) {
+            // From now on its attempts count for all keys of the organisation. What still runs ends where it began.
+            let old = self.meters.remove(&(Owner::Key(key), share.family));
+            let place = (Owner::Organization(organization), share.family);
+            self.meters.entry(place).or_insert_with(|| old.unwrap_or_default());
+            share.owner = place.0;
+        }
+        let meter = self.at(share.owner, share.family);
+        if !share.counted {
+            share.counted = true;
+            meter.requests.count(1);
+            meter.input.count(share.input);
+        }
+        meter.requests.tell(limits.requests, now);
+        meter.tokens.tell(limits.tokens, now);
+        meter.input.tell(limits.input_tokens, now);
+        meter.output.tell(limits.output_tokens, now);
+        meter.limiter.accepted(now, s);
+        if meter.limiter.is_slack(now) {
+            meter.limiter.settle(now, &Settings { limiter_calm: LEARNED, ..*s });
+        }
+    }
+
+    /// An attempt ended. `refused`: the server did not carry it out.
+    pub(crate) fn end(&mut self, share: Share, (ask, usage): (Ask, Usage), refused: bool, now: Mono) {
+        let meter = self.at(share.owner, share.family);
+        let used = usage.input + usage.cache_write;
+        let input = if refused {
+            0
+        } else if used > 0 {
+            used
+        } else {
+            share.input
+        };
+        let output = if refused { 0 } else { usage.output };
+        meter.buckets().into_iter().for_each(|b| b.refill(now));
+        if share.counted {
+            // What came in is in the numbers that the head told.
+            meter.tokens.close(share.input + share.output, share.input + output);
+        } else {
+            meter.requests.close(1, 1);
+            meter.input.close(share.input, input);
+            meter.tokens.close(share.input + share.output, input + output);
+        }
+        meter.output.close(share.output, output);
+        if !refused {
+            meter.learn(ask, usage);
+        }
+    }
+
+    /// What was learned of a key is not true any more.
+    pub(crate) fn forget(&mut self, key: KeyId) {
+        self.organizations.remove(&key);
+        self.meters.retain(|(owner, _), _| *owner != Owner::Key(key));
+    }
+
+    /// A limit was reached all the same.
+    pub(crate) fn refuse(
+        &mut self,
+        share: Share,
+        (cause, hint): (Cause, Option<Dur>),
+        (now, s): (Mono, &Settings),
+    ) {
+        let meter = self.at(share.owner, share.family);
+        let wait = hint.unwrap_or(Dur::ZERO);
+        if cause == Cause::QuotaInputTokens {
+            meter.input.deplete(wait, now);
+            meter.tokens.deplete(wait, now);
+        } else if cause == Cause::QuotaOutputTokens {
+            meter.output.deplete(wait, now);
+        } else {
+            meter.requests.deplete(wait, now);
+        }
+        let known = meter.buckets().into_iter().any(|b| b.is_known(now));
+        if !known {
+            meter.limiter.refused(now, s);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    fn ask() -> Ask {
+        Ask { est_input: 100, max_output: 400, ..Ask::default() }
+    }
+
+    fn window(limit: u64, remaining: u64, reset: u64) -> Option<Window> {
+        Some(Window { limit, remaining, reset: Dur::secs(reset) })
+    }
+
+    struct Bench {
+        meters: Meters,
+        dice: Dice,
+        s: Settings,
+    }
+
+    impl Bench {
+        fn start(&mut self, key: u32, now: u64) -> Share {
+            self.meters.start(KeyId(key), (1, ask()), Mono(now), &mut self.dice)
+        }
+
+        fn head(&mut self, key: u32, share: &mut Share, limits: &Limits, now: u64) {
+            self.meters.head(KeyId(key), share, limits, (Mono(now), &self.s));
+        }
+
+        fn wait(&self, key: u32, now: u64) -> (u64, Cause) {
+            let (at, cause) = self.meters.ready(KeyId(key), (1, ask()), Mono(now));
+            ((at.0 - now) / 1_000, cause)
+        }
+    }
+
+    fn bench() -> Bench {
+        Bench { meters: Meters::default(), dice: Dice::new(1), s: Settings::default() }
+    }
+
+    #[test]
+    fn what_is_left_is_used_up_and_then_comes_back_at_the_pace_of_the_limit() {
+        let mut b = bench();
+        let mut first = b.start(0, 0);
+        let told = Limits { requests: window(60, 2, 58), ..Limits::default() };
+        b.head(0, &mut first, &told, SECOND);
+        b.start(0, SECOND);
+        b.start(0, SECOND);
+        assert_eq!(b.wait(0, SECOND), (1_000, Cause::QuotaRequests));
+        assert_eq!(b.wait(0, 2 * SECOND).0, 0);
+        b.start(0, 2 * SECOND);
+        assert_eq!(b.wait(0, 2 * SECOND).0, 1_000);
+    }
+
+    #[test]
+    fn what_runs_is_not_in_the_numbers_yet() {
+        let mut b = bench();
+        let mut first = b.start(0, 0);
+        let mut second = b.start(0, 0);
+        let told = Limits { requests: window(60, 1, 59), ..Limits::default() };
+        b.head(0, &mut first, &told, SECOND);
+        assert_eq!(
+            b.wait(0, SECOND),
+            (1_000, Cause::QuotaRequests),
+            "the second may take the one that is left"
+        );
+        b.head(0, &mut second, &told, SECOND);
+        assert_eq!(b.wait(0, SECOND).0, 0, "it had been counted");
+    }
+
+    #[test]
+    fn output_is_estimated_and_the_answer_sets_it_right() {
+        let mut b = bench();
+        let mut share = b.start(0, 0);
+        let told = Limits { output_tokens: window(6_000, 150, 58), ..Limits::default() };
+        b.head(0, &mut share, &told, SECOND);
+        // A quarter of what may come is still open of the first: 50 are left, 100 are needed.
+        assert_eq!(b.wait(0, SECOND), (500, Cause::QuotaOutputTokens));
+        let usage = Usage { input: 120, output: 20, ..Usage::default() };
+        b.meters.end(share, (ask(), usage), false, Mono(SECOND));
+        assert_eq!(b.wait(0, SECOND).0, 0);
+        assert_eq!(b.start(0, SECOND).output, 20, "as the last one");
+        assert_eq!(b.start(0, SECOND).input, 120);
+    }
+
+    #[test]
+    fn the_keys_of_an_organization_share_what_is_left() {
+        let mut b = bench();
+        let (mut one, mut two) = (b.start(0, 0), b.start(1, 0));
+        let told = Limits { requests: window(60, 1, 59), organization: 7, ..Limits::default() };
+        b.head(0, &mut one, &told, SECOND);
+        b.head(1, &mut two, &told, SECOND);
+        assert!(b.meters.is_same(KeyId(0), KeyId(1)) && !b.meters.is_same(KeyId(0), KeyId(2)));
+        assert_eq!(b.wait(1, SECOND).0, 0);
+        b.start(0, SECOND);
+        assert_eq!(b.wait(1, SECOND), (1_000, Cause::QuotaRequests));
+        assert_eq!(b.wait(2, SECOND).0, 0);
+    }
+
+    #[test]
+    fn without_numbers_the_first_refusal_paces() {
+        let mut b = bench();
+        for n in 0..30 {
+            let share = b.start(0, n * SECOND / 10);
+            assert_eq!(b.wait(0, n * SECOND / 10).0, 0);
+            b.meters.end(share, (ask(), Usage::default()), false, Mono(n * SECOND / 10));
+        }
+        let share = b.start(0, 3 * SECOND);
+        b.meters.refuse(share, (Cause::QuotaRequests, None), (Mono(3 * SECOND), &b.s));
+        let (wait, cause) = b.wait(0, 3 * SECOND);
+        assert_eq!(cause, Cause::QuotaThrottled);
+        assert!((100..250).contains(&wait), "seven tenths of ten a second: {wait}");
+    }
+}

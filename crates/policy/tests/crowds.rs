@@ -1,0 +1,148 @@
+//! Crowds in virtual time: what many callers do to an API that is in trouble, and how fast they come back.
+
+mod model;
+
+#[cfg(test)]
+mod crowds {
+    use clearline_model::Dur;
+    use clearline_policy::Settings;
+
+    use crate::model::{
+        Api, Bucket, How, Load, Over, Rng, SECOND, Trouble, World, attempts_milli, success_milli,
+    };
+
+    fn load(gateways: usize, callers: u32, until: u64) -> Load {
+        Load {
+            gateways,
+            think: (5_000, 60_000),
+            callers,
+            greedy: 0,
+            until,
+            deadline: None,
+            keys: 0,
+            settings: Settings::default(),
+        }
+    }
+
+    /// Gateways with callers, an outage, and a capacity a quarter above the load: what is drawn comes from the seed.
+    fn outage(seed: u64, gateways: usize, lasts: u64, how: How) -> (World, u64, u64) {
+        let mut rng = Rng(seed * 77 + 1);
+        let from = (60 + rng.below(60)) * SECOND;
+        let until = from + lasts + rng.below(30 * SECOND);
+        // A call of each caller takes some 45 s with its thinking.
+        let capacity = gateways as u64 * 100 * 1_000 / 45 * (1_100 + rng.below(400)) / 1_000;
+        let api = Api { troubles: vec![Trouble { from, until, how }], capacity, ..Api::default() };
+        (World::new(seed, api, load(gateways, 100, until + 300 * SECOND)), until, capacity)
+    }
+
+    #[test]
+    fn after_an_outage_a_crowd_comes_back_without_a_second_one() {
+        for (seed, how) in [(1, How::Refused), (2, How::Overloaded(1_000)), (3, How::Refused)] {
+            let (world, until, capacity) = outage(seed, 20, 240 * SECOND, how);
+            let w = world.run();
+            let end = usize::try_from(until / SECOND).unwrap();
+            let most = *w.offered[end + 1..].iter().max().unwrap();
+            assert!(u64::from(most) * 1_000 <= capacity * 115 / 100 + 3_000, "a herd: {most} of {capacity}");
+            let backlog = w.open_at(until) as u64;
+            let gone = until + 60 * SECOND + backlog * 1_000 * SECOND / capacity;
+            let late = w.over.iter().filter(|o| o.began < until && o.ended > until && !o.succeeded).count();
+            let after: Vec<_> = w.over.iter().filter(|o| o.began > gone).copied().collect();
+            let slow = after.iter().filter(|o| o.ended - o.began > 30 * SECOND).count();
+            println!("backlog {backlog}, {late} lost, {slow} slow after, {}", attempts_milli(&after));
+            assert!(success_milli(&after) >= 999, "still failing a minute later");
+            assert_eq!(slow, 0, "the backlog is gone");
+        }
+    }
+
+    #[test]
+    fn in_an_outage_each_gateway_only_probes_and_never_stops_probing() {
+        let (mut world, until, _) = outage(5, 1, 240 * SECOND, How::Overloaded(1_000));
+        world.keep_starts = true;
+        let w = world.run();
+        let from = until - 120 * SECOND;
+        let probes: Vec<_> = w.starts.iter().map(|s| s.0).filter(|at| (from..until).contains(at)).collect();
+        assert!((18..=30).contains(&probes.len()), "one each five seconds or so: {}", probes.len());
+        assert!(probes.windows(2).all(|p| p[1] - p[0] <= 6 * SECOND), "the probe never starves");
+    }
+
+    #[test]
+    fn a_caller_with_few_calls_is_not_kept_waiting_by_one_with_many() {
+        // More is wanted than is taken: one caller has fifty calls open at any time, ten others have one each.
+        let troubles = vec![Trouble { from: 20 * SECOND, until: 200 * SECOND, how: How::Capacity(3_000) }];
+        let api = Api { troubles, first: (200, 400), rest: (100, 200), ..Api::default() };
+        let mut load = load(1, 60, 200 * SECOND);
+        load.greedy = 50;
+        load.think = (100, 10_000);
+        load.deadline = Some(Dur::secs(60));
+        let w = World::new(3, api, load).run();
+        let slowed: Vec<_> = w.over.iter().filter(|o| o.began > 60 * SECOND).copied().collect();
+        assert!(attempts_milli(&slowed) <= 1_400, "{}", attempts_milli(&slowed));
+        let (many, few): (Vec<_>, Vec<_>) = slowed.iter().copied().partition(|o| o.caller.0 < 50);
+        let took = |calls: &[Over]| {
+            calls.iter().map(|o| o.ended - o.began).sum::<u64>() / (calls.len() as u64).max(1) / 1_000
+        };
+        println!("{} ms for the many, {} ms for the few", took(&many), took(&few));
+        assert_eq!(success_milli(&few), 1_000);
+        assert!(took(&few) * 2 < took(&many), "{} and {}", took(&few), took(&many));
+    }
+
+    #[test]
+    fn a_capacity_that_falls_with_the_attempts_is_not_pushed_down() {
+        let mut calm = Vec::new();
+        for seed in 1..=3 {
+            let how = How::Brownout(2_500);
+            let troubles = vec![Trouble { from: 30 * SECOND, until: 330 * SECOND, how }];
+            let api = Api { troubles, ..Api::default() };
+            let mut load = load(1, 100, 330 * SECOND);
+            load.deadline = Some(Dur::secs(60));
+            let w = World::new(seed, api, load).run();
+            calm.push((success_milli(&w.over), attempts_milli(&w.over)));
+        }
+        println!("{calm:?}");
+        assert!(calm.iter().all(|(success, attempts)| *success >= 980 && *attempts <= 1_600), "{calm:?}");
+    }
+
+    /// Three keys that are asked for nearly what they have: success, attempts for each, the worst wait in milliseconds.
+    fn quotas(seed: u64, change: impl Fn(&mut Api)) -> (u64, u64, u64) {
+        let mut rng = Rng(seed * 91 + 5);
+        let per_minute = 35 + rng.below(15);
+        let mut api = Api { requests: Some(Bucket::new(per_minute, 5 + rng.below(5))), ..Api::default() };
+        (api.first, api.rest) = ((300, 900), (500, 4_000));
+        change(&mut api);
+        let mut load = load(1, 60, 300 * SECOND);
+        (load.keys, load.deadline) = (3, Some(Dur::secs(100)));
+        load.think = (1_000, 30_000);
+        let w = World::new(seed, api, load).run();
+        let worst = w.over.iter().map(|o| (o.ended - o.began) / 1_000).max().unwrap();
+        (success_milli(&w.over), attempts_milli(&w.over), worst)
+    }
+
+    #[test]
+    fn limits_that_the_headers_tell_are_kept_to_and_others_are_learned() {
+        for seed in 1..=3 {
+            let told = quotas(seed, |_| ());
+            let shared = quotas(seed, |api| {
+                api.organizations = vec![9, 9, 9];
+                api.requests = api.requests.map(|b| Bucket::new(3 * b.per_minute, 3 * b.burst));
+            });
+            let output = quotas(seed, |api| {
+                (api.requests, api.output) = (None, Some(Bucket::new(50_000, 5_000)));
+            });
+            let hints = quotas(seed, |api| api.headers = false);
+            let nothing = quotas(seed, |api| (api.headers, api.hints) = (false, false));
+            for (success, attempts, _) in [told, shared, output] {
+                assert!(success == 1_000 && attempts <= 1_020, "{success} {attempts}");
+            }
+            for (success, attempts, _) in [hints, nothing] {
+                assert!(success == 1_000 && attempts <= 1_120, "{success} {attempts}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_crowd() {
+        let run = |seed| outage(seed, 4, 60 * SECOND, How::Refused).0.run().hash;
+        assert_eq!(run(8), run(8));
+        assert_ne!(run(8), run(9));
+    }
+}
