@@ -296,6 +296,11 @@ fn plan(goal: &Goal) -> Result<u8, Failure> {
     if let Some((host, port)) = goal.cloud.as_ref().filter(|_| !goal.only_target) {
         out::say(&format!("other cloud  {host}:{port}, where a switch sends a client"))?;
     }
+    let first =
+        goal.client.and_then(Profile::first_run).filter(|host| *host != goal.host && !goal.only_target);
+    if let Some(host) = first {
+        out::say(&format!("first run    {host}:443, which this client asks whatever the base URL says"))?;
+    }
     if !goal.only_target {
         out::say("and only where the call fails, to tell its fault from those of the network:")?;
         out::say(&format!("resolvers    {}", list(&goal.public_resolvers)))?;
