@@ -66,7 +66,11 @@ pub(crate) fn last() -> Option<PathBuf> {
 pub(crate) fn read(file: &Path) -> Result<Vec<Fact>, Failure> {
     let wrong =
         |why: &dyn std::fmt::Display| Failure::usage(format!("{} cannot be read: {why}", file.display()));
-    let size = std::fs::metadata(file).map_err(|e| wrong(&e))?.len();
+    let about = std::fs::metadata(file).map_err(|e| wrong(&e))?;
+    if !about.is_file() {
+        return Err(wrong(&"it is no regular file"));
+    }
+    let size = about.len();
     if size > MAX {
         return Err(wrong(&format!("it has {size} bytes, and {MAX} are the most")));
     }

@@ -1,5 +1,6 @@
 //! What this machine says of proxies: its variables, and the files in which proxies are set for somebody else.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use clearline_model::{Dur, Fact, FactId, Foreign, Mono, Path, Route, Seen, Sent, Source, Stage};
@@ -46,7 +47,7 @@ const OWN_FILES: [&str; 9] = [
     ".config/pip/pip.conf",
 ];
 /// The most of a file that is read, bytes.
-const READ_MAX: usize = 64 << 10;
+const READ_MAX: u64 = 64 << 10;
 /// The most candidates that are kept.
 const KEPT: usize = 6;
 
@@ -173,11 +174,18 @@ fn files(home: Option<&str>, whose: &Place) -> Vec<Candidate> {
     }
     let mut found = Vec::new();
     for file in all {
-        let Ok(text) = std::fs::read_to_string(&file) else { continue };
-        let text = text.get(..text.len().min(READ_MAX)).unwrap_or_default();
-        found.extend(in_text(text).into_iter().map(|p| (p, file.display().to_string())));
+        let Some(text) = beginning(&file) else { continue };
+        found.extend(in_text(&text).into_iter().map(|p| (p, file.display().to_string())));
     }
     found
+}
+
+/// The beginning of a file; nothing where it is none, a pipe for example.
+fn beginning(file: &std::path::Path) -> Option<String> {
+    std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file)?;
+    let mut bytes = Vec::new();
+    std::fs::File::open(file).ok()?.take(READ_MAX).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The proxies that a text of settings names: URLs with a port, in a line that is about a proxy and is no comment.

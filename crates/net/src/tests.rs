@@ -503,6 +503,8 @@ fn ca_files_that_are_missing_or_empty() {
     assert_eq!(missing.failure, Failure::Config(ConfigFault::CaFile));
     let none = tls_config(&trust(&[], Some(PathBuf::from("/dev/null")))).unwrap_err();
     assert_eq!(none.failure, Failure::Config(ConfigFault::NoRoots));
+    let endless = tls_config(&trust(&[PathBuf::from("/dev/zero")], None)).unwrap_err();
+    assert_eq!(endless.failure, Failure::Config(ConfigFault::CaFile));
 }
 
 static FORWARDED: AtomicUsize = AtomicUsize::new(0);

@@ -1,7 +1,8 @@
 //! TLS: whom we trust, and the handshake.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,6 +42,9 @@ impl Default for TrustSettings {
         Self { only: None, extra: Vec::new(), public_roots: None, system: true, fallback: true }
     }
 }
+
+/// The largest file of CA certificates, bytes: a hundred times that of a system.
+const CA_FILE_MAX: u64 = 32 << 20;
 
 /// Makes the configuration of every handshake.
 ///
@@ -125,12 +129,26 @@ pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, Fault> {
     })
 }
 
+/// A file whole, where it has an end: a pipe that nobody writes into would never begin, and a device never ends.
+fn bounded(file: &Path) -> io::Result<Vec<u8>> {
+    if std::fs::metadata(file)?.file_type().is_fifo() {
+        return Err(io::Error::other("it is a pipe"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?.take(CA_FILE_MAX + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|n| n > CA_FILE_MAX) {
+        return Err(io::Error::other(format!("it has more than {CA_FILE_MAX} bytes")));
+    }
+    Ok(bytes)
+}
+
 fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), Fault> {
     let wrong = |why: String| {
         Fault::new(Stage::Config, Failure::Config(ConfigFault::CaFile))
             .detailed(&format!("{}: {why}", file.display()))
     };
-    let found = CertificateDer::pem_file_iter(file).map_err(|e| wrong(e.to_string()))?;
+    let bytes = bounded(file).map_err(|e| wrong(e.to_string()))?;
+    let found = CertificateDer::pem_slice_iter(&bytes);
     for cert in found {
         let cert = cert.map_err(|e| wrong(e.to_string()))?;
         // A bundle may hold a few that no verifier can read; the others still count.

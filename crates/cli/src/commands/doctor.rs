@@ -21,6 +21,9 @@ use self::subject::{Entered, Subject};
 use crate::exit::{self, Failure};
 use crate::{look, out, saved, serve, setup, shared};
 
+/// The largest body of `--body`, bytes: twice what the API takes for a request.
+const BODY_MAX: u64 = 64 << 20;
+
 /// Finds out why calls fail: the cause, the proof, the fix
 ///
 /// It goes where an official SDK would go: ANTHROPIC_BASE_URL, the credential, proxy and CA variables of this environment.
@@ -89,7 +92,12 @@ pub(crate) struct Doctor {
 impl Doctor {
     fn options(&self) -> Result<Options, Failure> {
         let read = |file: &PathBuf| {
-            std::fs::read(file).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))
+            let wrong = |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", file.display()));
+            let about = std::fs::metadata(file).map_err(|e| wrong(&e))?;
+            if !about.is_file() || about.len() > BODY_MAX {
+                return Err(wrong(&format!("a body is a regular file of at most {BODY_MAX} bytes")));
+            }
+            std::fs::read(file).map_err(|e| wrong(&e))
         };
         Ok(Options {
             only_target: self.only_target,
@@ -287,6 +295,11 @@ fn plan(goal: &Goal) -> Result<u8, Failure> {
     out::say(&format!("resolvers    {}, for the names of both", list(&goal.resolvers)))?;
     if let Some((host, port)) = goal.cloud.as_ref().filter(|_| !goal.only_target) {
         out::say(&format!("other cloud  {host}:{port}, where a switch sends a client"))?;
+    }
+    let first =
+        goal.client.and_then(Profile::first_run).filter(|host| *host != goal.host && !goal.only_target);
+    if let Some(host) = first {
+        out::say(&format!("first run    {host}:443, which this client asks whatever the base URL says"))?;
     }
     if !goal.only_target {
         out::say("and only where the call fails, to tell its fault from those of the network:")?;

@@ -455,3 +455,38 @@ fn another_clouds_route_is_followed() {
         assert_eq!((status.as_str(), causes), (expected, vec![switch]), "{more:?}");
     }
 }
+
+/// Another user's process: what may not be read is said, and the rest is diagnosed.
+#[test]
+fn another_users_process_is_diagnosed_as_far_as_it_may() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let lowered = |program: &str| {
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--", program]);
+        command
+    };
+    let may = lowered(env!("CARGO_BIN_EXE_clearline")).arg("--version").output();
+    if !may.is_ok_and(|m| m.status.success()) {
+        return crate::common::skip("setpriv cannot start clearline as another user here");
+    }
+    let mut child = std::process::Command::new("cat")
+        .env("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = child.id().to_string();
+    let mut command = lowered(env!("CARGO_BIN_EXE_clearline"));
+    command.args(["doctor", "--json", "--pid", &pid]).env_clear();
+    command.env("PATH", std::env::var_os("PATH").unwrap()).env("CLEARLINE_FENCE", "loopback");
+    let (code, out, err) = run(command.envs([KEY, ("ANTHROPIC_BASE_URL", api.url.as_str())]));
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    let report: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
+    assert_eq!((report["status"].as_str(), code), (Some("healthy"), 0), "{out}");
+    let said = format!("the environment of process {pid} of user 0 cannot be read");
+    assert!(err.contains(&said) && err.contains("those of this shell are taken"), "{err}");
+    assert!(err.contains(&format!("sudo clearline doctor --pid {pid}")), "{err}");
+    assert!(report["facts"].to_string().contains("its environment: Permission denied"), "{out}");
+}

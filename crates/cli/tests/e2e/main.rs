@@ -5,6 +5,8 @@ mod alerts;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bad_world;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod commands;

@@ -65,6 +65,12 @@ impl Profile {
         self.0.id
     }
 
+    /// The host that it asks at its first run, whatever the base URL says.
+    #[must_use]
+    pub const fn first_run(self) -> Option<&'static str> {
+        if self.0.first_run { Some(API) } else { None }
+    }
+
     /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {

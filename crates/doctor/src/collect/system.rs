@@ -23,8 +23,11 @@ const BEHIND: [&str; 5] = [
 /// A file's text; nothing where it is not there, and a fact where it cannot be read.
 fn text(place: &Place, path: &str, facts: &mut Vec<Fact>) -> Option<String> {
     let read = || {
-        let mut bytes = Vec::new();
-        std::fs::File::open(place.at(path))?.take(FILE_MAX).read_to_end(&mut bytes)?;
+        let (file, mut bytes) = (place.at(path), Vec::new());
+        if !std::fs::metadata(&file)?.is_file() {
+            return Err(std::io::Error::other("it is no regular file"));
+        }
+        std::fs::File::open(file)?.take(FILE_MAX).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     match read() {

@@ -11,6 +11,9 @@ use tokio::time::Instant;
 use super::http::{Answer, BODY_MAX, answered, clock, head, is_misnamed, no_answer, request};
 use crate::world::World;
 
+/// The most of a stream that is read, bytes: more than the longest message has.
+const BYTES_MAX: usize = 64 << 20;
+
 /// What came, and how.
 struct Read {
     body: Vec<u8>,
@@ -38,7 +41,8 @@ pub(super) async fn call(world: &World, path: &Path, mut conn: Conn, limit: Dur)
     };
     let (parts, incoming) = response.into_parts();
     let mut body = clearline_net::Body::new(incoming, conn, None);
-    let read = read(&mut body, (begun, limit), parts.headers.contains_key("content-length")).await;
+    let sized = parts.headers.contains_key("content-length");
+    let read = read_all(&mut body, (begun, limit, longest(world)), sized).await;
     let took = Dur::from(begun.elapsed());
     let (stage, saw) = judged(parts.status.as_u16(), &parts.headers, &read);
     let failed = saw.is_err();
@@ -75,9 +79,17 @@ fn smallest(model: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Reads to the end, `message_stop`, or a silence that is longer than the limit.
-async fn read(body: &mut clearline_net::Body, how: (Instant, Dur), sized: bool) -> Read {
-    let (begun, limit) = how;
+/// How long a stream may take that never ends: what the doctor asks for by itself is one token.
+fn longest(world: &World) -> Dur {
+    const OWN: Dur = Dur::secs(15);
+    const ANY: Dur = Dur::secs(600);
+    if world.options.body.is_some() || world.options.deep { ANY } else { OWN }
+}
+
+/// Reads to the end, `message_stop`, a silence that is longer than the limit, or what no stream needs: the longest time, or too
+/// many bytes.
+async fn read_all(body: &mut clearline_net::Body, how: (Instant, Dur, Dur), sized: bool) -> Read {
+    let (begun, limit, longest) = how;
     let mut read = Read {
         body: Vec::new(),
         bytes: 0,
@@ -116,6 +128,11 @@ async fn read(body: &mut clearline_net::Body, how: (Instant, Dur), sized: bool) 
         read.bytes = read.bytes.saturating_add(data.len());
         if read.body.len() < BODY_MAX {
             read.body.extend_from_slice(&data);
+        }
+        if read.bytes > BYTES_MAX || Dur::from(begun.elapsed()) > longest {
+            // Whatever keeps it alive, it makes no progress.
+            read.end = Err(Failure::TimedOut(Limit::Idle));
+            return read;
         }
         if read.watch.complete() {
             read.end = rest(body).await;
