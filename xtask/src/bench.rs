@@ -24,6 +24,15 @@ struct Plan {
     json: bool,
 }
 
+/// Runs the engine's scenes in virtual time.
+///
+/// # Errors
+/// A build or a run that fails.
+pub(crate) fn resilience(words: &[&str]) -> Result<(), String> {
+    let run = ["run", "--release", "--locked", "-p", "clearline-policy", "--example", "resilience", "--"];
+    cargo(&[&run[..], words].concat())
+}
+
 /// Runs the comparison.
 ///
 /// # Errors

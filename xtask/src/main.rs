@@ -25,6 +25,8 @@ cargo xtask COMMAND
   bench gateway   compares the gateway with a plain nginx proxy: CPU of a call, and time that it adds
                     --quick   one short run of each, to see that it works
                     --json    prints one JSON object
+  bench resilience   the engine against an API in trouble, in virtual time: scenes with three seeds each
+                    herd [SECONDS]   a thousand gateways after an outage (an hour)
   lab             breaks the way to the API in namespaces and scores the doctor (root); `lab --help` says more
                     list, run ID…, score [ID…], up ID, down; --release, before these, tests the release build
 
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ["docs"] | ["docs", "--check"] => docs::run(),
         ["transcripts"] => transcripts::write(),
         ["lab", words @ ..] => lab::run(words),
+        ["bench", "resilience", words @ ..] => bench::resilience(words),
         ["bench", "gateway", flags @ ..] => bench::run(flags),
         [] | ["help" | "--help" | "-h"] => {
             sh::say(HELP.trim_end());

@@ -183,6 +183,8 @@ pub(crate) struct Over {
     pub(crate) caller: CallerId,
     pub(crate) began: u64,
     pub(crate) ended: u64,
+    /// When its last attempt began.
+    pub(crate) last: u64,
     pub(crate) succeeded: bool,
     pub(crate) cause: Option<Cause>,
     pub(crate) attempts: u16,
@@ -200,6 +202,7 @@ enum Due {
 struct Open {
     caller: CallerId,
     began: u64,
+    last: u64,
     attempts: u16,
     billed: u16,
 }
@@ -327,7 +330,7 @@ impl World {
         let gateway = &mut self.gateways[g];
         gateway.calls += 1;
         let call = CallId(gateway.calls);
-        gateway.open.insert(call, Open { caller, began: self.now, attempts: 0, billed: 0 });
+        gateway.open.insert(call, Open { caller, began: self.now, last: self.now, attempts: 0, billed: 0 });
         let max_output = u32::try_from(self.api.tokens.1).unwrap();
         let ask = Ask {
             stream: true,
@@ -371,6 +374,7 @@ impl World {
                 gateway.live.insert(attempt);
                 let open = gateway.open.get_mut(&attempt.call).unwrap();
                 open.attempts += 1;
+                open.last = self.now;
                 let caller = open.caller;
                 if self.keep_starts {
                     self.starts.push((self.now, attempt.call, caller));
@@ -399,6 +403,7 @@ impl World {
             caller: open.caller,
             began: open.began,
             ended: self.now,
+            last: open.last,
             succeeded: cause.is_none(),
             cause,
             attempts: open.attempts,
