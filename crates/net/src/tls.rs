@@ -46,7 +46,7 @@ impl Default for TrustSettings {
 ///
 /// # Errors
 ///
-/// `Config(CaFile)` where a file is missing or unreadable, `Config(NoRoots)` where no root is left.
+/// `Config(CaFile)` where a file is missing, unreadable or without a certificate, `Config(NoRoots)` where no root is left.
 pub fn tls_config(trust: &TrustSettings) -> Result<Arc<ClientConfig>, Fault> {
     config_with(Arc::new(Verifier(verifier(trust)?)))
 }
@@ -131,12 +131,14 @@ fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), Fault> {
             .detailed(&format!("{}: {why}", file.display()))
     };
     let found = CertificateDer::pem_file_iter(file).map_err(|e| wrong(e.to_string()))?;
+    let mut is_empty = true;
     for cert in found {
         let cert = cert.map_err(|e| wrong(e.to_string()))?;
+        is_empty = false;
         // A bundle may hold a few that no verifier can read; the others still count.
         roots.add_parsable_certificates([cert]);
     }
-    Ok(())
+    if is_empty { Err(wrong("it holds no certificate".to_owned())) } else { Ok(()) }
 }
 
 /// The handshake with a server of this name.

@@ -4,6 +4,8 @@ mod credential;
 mod origin;
 mod system;
 
+pub use system::descriptors_were;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
@@ -44,6 +46,43 @@ impl Settings {
 
 /// Variables that send a known client to another cloud.
 const ROUTES: [&str; 3] = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"];
+/// What says that a cloud may be called from here: the beginnings of its variables, and its files below the home directory.
+const CLOUDS: [(&str, &[&str], &[&str]); 3] = [
+    (
+        "CLAUDE_CODE_USE_BEDROCK",
+        &[
+            "AWS_PROFILE",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_BEARER_TOKEN_BEDROCK",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "ANTHROPIC_BEDROCK_BASE_URL",
+            "CLAUDE_CODE_SKIP_BEDROCK_AUTH",
+        ],
+        &[".aws/credentials", ".aws/config"],
+    ),
+    (
+        "CLAUDE_CODE_USE_VERTEX",
+        &[
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            "ANTHROPIC_VERTEX_PROJECT_ID",
+            "ANTHROPIC_VERTEX_BASE_URL",
+            "CLAUDE_CODE_SKIP_VERTEX_AUTH",
+        ],
+        &[".config/gcloud/application_default_credentials.json"],
+    ),
+    (
+        "CLAUDE_CODE_USE_FOUNDRY",
+        &[
+            "ANTHROPIC_FOUNDRY_API_KEY",
+            "ANTHROPIC_FOUNDRY_RESOURCE",
+            "ANTHROPIC_FOUNDRY_BASE_URL",
+            "AZURE_CLIENT_ID",
+        ],
+        &[".azure/azureProfile.json"],
+    ),
+];
 /// Variables that name a CA file for one client: Node adds it to its own roots, the others take nothing else.
 const CLIENT_FILES: [(&str, &str); 3] =
     [("NODE_EXTRA_CA_CERTS", "node"), ("REQUESTS_CA_BUNDLE", "requests"), ("CURL_CA_BUNDLE", "curl")];
@@ -62,6 +101,16 @@ fn state(name: &str, value: &str) -> Fact {
         at: Mono(0),
         took: Dur::ZERO,
     }
+}
+
+/// The first thing that says that the cloud of a switch may be called from here.
+fn cloud(switch: &str, set: Environment<'_>) -> Option<String> {
+    let (_, variables, files) = CLOUDS.iter().find(|(name, ..)| *name == switch)?;
+    if let Some(variable) = variables.iter().find(|name| set(name).is_some()) {
+        return Some((*variable).to_owned());
+    }
+    let home = PathBuf::from(set("HOME")?);
+    files.iter().find(|file| home.join(file).is_file()).map(|file| format!("~/{file}"))
 }
 
 /// Looks at the environment and the files; the fault where the settings allow no call at all.
@@ -92,6 +141,7 @@ pub fn collect(
     let credential = credential::credential(&set, configured.is_none(), &mut facts);
     for name in ROUTES.iter().filter(|name| set(name).is_some_and(|v| v != "0")) {
         facts.push(state("route-switch", name));
+        facts.extend(cloud(name, &set).map(|what| state("route-switch.credentials", &what)));
     }
     crate::proxies::contradictions(&set, &mut facts);
     let resolvers = system::facts(&target.host, &set, &mut facts);
