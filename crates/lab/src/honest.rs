@@ -1,5 +1,4 @@
 //! What the doctor knows must hold in any network: nothing of the lab may stand in its rules, its plan or its probes.
-#![expect(clippy::disallowed_methods, reason = "a test reads the sources")]
 
 use std::path::{Path, PathBuf};
 
@@ -59,8 +58,8 @@ fn of_the_lab() -> Vec<String> {
 fn stands(text: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     text.match_indices(word).any(|(at, _)| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + word.len()..].chars().next();
+        let before = text.get(..at).unwrap_or_default().chars().next_back();
+        let after = text.get(at + word.len()..).unwrap_or_default().chars().next();
         !before.is_some_and(is_part) && !after.is_some_and(is_part)
     })
 }
