@@ -78,7 +78,14 @@ fn verifier(trust: &TrustSettings) -> Result<Arc<WebPkiServerVerifier>, Fault> {
 fn roots(trust: &TrustSettings) -> Result<RootCertStore, Fault> {
     let mut roots = RootCertStore::empty();
     match &trust.only {
-        Some(file) => add_file(&mut roots, file)?,
+        Some(file) => {
+            add_file(&mut roots, file)?;
+            if roots.is_empty() {
+                // It was meant to stand for all roots, and is no such file.
+                return Err(Fault::new(Stage::Config, Failure::Config(ConfigFault::CaFile))
+                    .detailed(&format!("{}: it holds no certificate", file.display())));
+            }
+        }
         None => {
             if trust.system {
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -131,14 +138,12 @@ fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), Fault> {
             .detailed(&format!("{}: {why}", file.display()))
     };
     let found = CertificateDer::pem_file_iter(file).map_err(|e| wrong(e.to_string()))?;
-    let mut is_empty = true;
     for cert in found {
         let cert = cert.map_err(|e| wrong(e.to_string()))?;
-        is_empty = false;
         // A bundle may hold a few that no verifier can read; the others still count.
         roots.add_parsable_certificates([cert]);
     }
-    if is_empty { Err(wrong("it holds no certificate".to_owned())) } else { Ok(()) }
+    Ok(())
 }
 
 /// The handshake with a server of this name.
