@@ -30,11 +30,26 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    enough_descriptors();
     match commands::run(line) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             out::error(&failure.to_string());
             ExitCode::from(failure.code())
         }
+    }
+}
+
+/// A limit that leaves no room for this program's own work is raised, where that is allowed; a diagnosis still tells of it.
+fn enough_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    const ENOUGH: u64 = 64;
+    let own = getrlimit(Resource::Nofile);
+    let Some(current) = own.current.filter(|n| *n < ENOUGH) else { return };
+    let maximum = own.maximum.map(|n| n.max(ENOUGH));
+    // Beyond the hard limit only an administrator gets; up to it anybody does.
+    let tries = [Rlimit { current: Some(ENOUGH), maximum }, Rlimit { current: own.maximum, ..own }];
+    if tries.into_iter().any(|limit| setrlimit(Resource::Nofile, limit).is_ok()) {
+        clearline_doctor::descriptors_were(current);
     }
 }

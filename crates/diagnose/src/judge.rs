@@ -40,6 +40,11 @@ fn suppress(findings: &mut Vec<Finding>) {
     let roots: Vec<Cause> = findings.iter().filter(|f| f.role == Role::Root).map(|f| f.cause).collect();
     let hidden: BTreeSet<Cause> = roots.iter().flat_map(|root| explained(*root)).collect();
     findings.retain(|f| !hidden.contains(&f.cause));
+    // The same among what only makes the call worse.
+    let worse: Vec<Cause> =
+        findings.iter().filter(|f| f.role == Role::Contributing).map(|f| f.cause).collect();
+    let hidden: BTreeSet<Cause> = worse.iter().flat_map(|cause| explained(*cause)).collect();
+    findings.retain(|f| f.role == Role::Root || !hidden.contains(&f.cause));
     // A portal closes the port to everybody until somebody logs in; a network that needs its proxy does the same.
     if roots.contains(&Cause::EdgeCaptivePortal)
         || roots.contains(&Cause::ProxyRequired)
@@ -49,6 +54,23 @@ fn suppress(findings: &mut Vec<Finding>) {
             !matches!(
                 f.cause,
                 Cause::TcpPortBlocked | Cause::TcpFiltered | Cause::TcpTimeout | Cause::TcpRefused
+            )
+        });
+    }
+    // The resolver is there: it is one kind of question that it leaves unanswered.
+    if roots.contains(&Cause::DnsAaaaBroken) {
+        findings.retain(|f| f.cause != Cause::DnsResolverUnreachable);
+    }
+    // What a proxy says to a call that was never meant for it says nothing of the proxy.
+    if roots.contains(&Cause::ProxyUnintended) {
+        findings.retain(|f| {
+            !matches!(
+                f.cause,
+                Cause::ProxyDenied
+                    | Cause::ProxyPortDenied
+                    | Cause::ProxyCannotConnect
+                    | Cause::ProxyCannotResolve
+                    | Cause::ProxyNotAProxy
             )
         });
     }

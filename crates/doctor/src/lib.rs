@@ -9,6 +9,6 @@ mod probe;
 mod proxies;
 mod world;
 
-pub use collect::{Place, Settings, collect};
+pub use collect::{Place, Settings, collect, descriptors_were};
 pub use examine::examine;
 pub use world::{Options, World};

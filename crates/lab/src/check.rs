@@ -198,7 +198,7 @@ pub(crate) fn client_command(world: &World, arguments: &[&str]) -> Result<Comman
     let client = &world.plan.client;
     let mut all = vec!["timeout".to_owned(), "-k".to_owned(), "1".to_owned(), "60".to_owned()];
     if let Some(limit) = client.descriptors {
-        all.extend(["prlimit".to_owned(), format!("--nofile={limit}")]);
+        all.extend(["prlimit".to_owned(), format!("--nofile={limit}:")]);
     }
     if let Some(clock) = &client.clock {
         all.extend(["faketime", "--exclude-monotonic", "-f", clock].map(str::to_owned));

@@ -8,6 +8,8 @@ mod baseline;
 mod bench;
 mod check;
 mod fault;
+#[cfg(test)]
+mod honest;
 mod names;
 mod outcome;
 mod overlay;

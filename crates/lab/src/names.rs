@@ -97,6 +97,12 @@ impl Names {
         names
     }
 
+    /// Every value but that of the API's own name, which is the same everywhere.
+    #[cfg(test)]
+    pub(crate) fn values(&self) -> Vec<String> {
+        self.0.iter().filter(|(name, _)| *name != "api").map(|(_, value)| value.clone()).collect()
+    }
+
     /// The value of a name; nothing where there is none.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)

@@ -83,7 +83,7 @@ pub(crate) struct Client {
     pub(crate) body: Option<String>,
     /// How far its clock is off, as `faketime` takes it: `+400d`.
     pub(crate) clock: Option<String>,
-    /// The most file descriptors.
+    /// The most file descriptors; the hard limit is left as it is.
     pub(crate) descriptors: Option<u32>,
     /// Who its default routes lead to, by the name of an address: `router`, mostly.
     pub(crate) gateway: String,

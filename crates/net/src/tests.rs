@@ -501,6 +501,8 @@ async fn plain_http_and_silence_are_no_tls() {
 fn ca_files_that_are_missing_or_empty() {
     let missing = tls_config(&trust(&[PathBuf::from("/nonexistent.pem")], None)).unwrap_err();
     assert_eq!(missing.failure, Failure::Config(ConfigFault::CaFile));
+    let only = TrustSettings { only: Some(PathBuf::from("/dev/null")), ..TrustSettings::default() };
+    assert_eq!(tls_config(&only).unwrap_err().failure, Failure::Config(ConfigFault::CaFile));
     let none = tls_config(&trust(&[], Some(PathBuf::from("/dev/null")))).unwrap_err();
     assert_eq!(none.failure, Failure::Config(ConfigFault::NoRoots));
     let endless = tls_config(&trust(&[PathBuf::from("/dev/zero")], None)).unwrap_err();

@@ -50,7 +50,7 @@ const CA_FILE_MAX: u64 = 32 << 20;
 ///
 /// # Errors
 ///
-/// `Config(CaFile)` where a file is missing or unreadable, `Config(NoRoots)` where no root is left.
+/// `Config(CaFile)` where a file is missing, unreadable or without a certificate, `Config(NoRoots)` where no root is left.
 pub fn tls_config(trust: &TrustSettings) -> Result<Arc<ClientConfig>, Fault> {
     config_with(Arc::new(Verifier(verifier(trust)?)))
 }
@@ -82,7 +82,14 @@ fn verifier(trust: &TrustSettings) -> Result<Arc<WebPkiServerVerifier>, Fault> {
 fn roots(trust: &TrustSettings) -> Result<RootCertStore, Fault> {
     let mut roots = RootCertStore::empty();
     match &trust.only {
-        Some(file) => add_file(&mut roots, file)?,
+        Some(file) => {
+            add_file(&mut roots, file)?;
+            if roots.is_empty() {
+                // It was meant to stand for all roots, and is no such file.
+                return Err(Fault::new(Stage::Config, Failure::Config(ConfigFault::CaFile))
+                    .detailed(&format!("{}: it holds no certificate", file.display())));
+            }
+        }
         None => {
             if trust.system {
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -19,22 +19,26 @@ pub(crate) fn plan(goal: &Goal, _: &Evidence) -> Vec<Probe> {
     ]
 }
 
-/// A switch is on. It stands in the way of that client where the other cloud is not reached, or no credential for it is seen.
+/// A switch is on. It stands in the way of that client where no credential for the other cloud is seen, and one of the API is:
+/// then it was left over. Otherwise it may be meant, and how far that way goes is worth knowing.
 fn route_switch(evidence: &Evidence) -> Option<Found> {
     let (switch, _) = evidence.state("route-switch")?;
     let host = evidence.state("cloud.host").map(|(_, host)| host.raw());
     let is_there = |f: &&Fact| Some(f.path.host.as_str()) == host && f.path.client.is_none();
-    let broken = || {
-        let is_end = |f: &&Fact| f.saw.is_err() && f.stage < Stage::Head && f.path.trust.is_none();
-        evidence.facts().iter().filter(is_there).find(is_end)
+    let is_end = |f: &&Fact| f.saw.is_err() && f.stage < Stage::Head && f.path.trust.is_none();
+    let broken = evidence.facts().iter().filter(is_there).find(is_end);
+    let lacking = evidence.state("cloud.credential").filter(|(_, kind)| is_lacking(kind.raw()));
+    let has_own = evidence.state("credential").is_some_and(|(_, shape)| shape.raw() != "missing");
+    let mut found = match lacking.filter(|_| has_own) {
+        Some((fact, _)) => Found::contributing(fact).likely(),
+        None => Found::information(switch),
     };
-    let lacking = || evidence.state("cloud.credential").filter(|(_, kind)| is_lacking(kind.raw()));
-    let mut found = match (broken(), lacking()) {
-        (Some(end), _) => Found::contributing(end),
-        (None, Some((fact, _))) => Found::contributing(fact).likely(),
-        (None, None) => return Some(Found::information(switch)),
-    };
-    found.proof.push(Proof::One(switch.id));
+    let more = [Some(switch), broken].into_iter().flatten().map(|f| Proof::One(f.id));
+    for proof in more {
+        if !found.proof.contains(&proof) {
+            found.proof.push(proof);
+        }
+    }
     Some(found)
 }
 

@@ -1,14 +1,16 @@
 //! What this machine itself says: variables, credentials, files.
 
-use clearline_model::{Cause, ConfigFault, ErrorKind, Failure, LocalFault, Origin, Proof, Stage};
+use clearline_model::{
+    Cause, ConfigFault, ErrorKind, Fact, Failure, LocalFault, Origin, Proof, Stage, Trust,
+};
 
 use super::{Found, Rule};
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, REFERENCE};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule { cause: Cause::ConfigBaseUrlInvalid, judge: |e| fault(e, ConfigFault::BaseUrl) },
     Rule { cause: Cause::ProxySettingInvalid, judge: |e| fault(e, ConfigFault::Proxy) },
-    Rule { cause: Cause::ConfigCaFileMissing, judge: |e| fault(e, ConfigFault::CaFile) },
+    Rule { cause: Cause::ConfigCaFileMissing, judge: no_file },
     Rule { cause: Cause::ConfigBaseUrlInsecure, judge: insecure },
     Rule { cause: Cause::ConfigBaseUrlPath, judge: doubled_path },
     Rule { cause: Cause::AuthMissing, judge: |e| credential(e, "missing") },
@@ -25,6 +27,30 @@ fn fault(evidence: &Evidence, wanted: ConfigFault) -> Option<Found> {
     (failure == Failure::Config(wanted)).then(|| Found::root(fact))
 }
 
+/// A CA file that is not there, or holds no certificate: the reference client's own, or that of another client which is set up
+/// here. Node goes on without it, and fails only where the chain needs it.
+fn no_file(evidence: &Evidence) -> Option<Found> {
+    let missing = Failure::Config(ConfigFault::CaFile);
+    if let Some(found) = fault(evidence, ConfigFault::CaFile) {
+        return Some(found);
+    }
+    let is_others = |f: &Fact| f.path.client.as_deref().is_some_and(|c| c != REFERENCE);
+    let of_client = |node: bool| {
+        let is_it = move |f: &Fact| is_others(f) && (f.path.client.as_deref() == Some("node")) == node;
+        evidence.find(|f| is_it(f) && f.saw == Err(missing))
+    };
+    if let Some(fact) = of_client(false) {
+        return Some(Found::contributing(fact));
+    }
+    let fact = of_client(true)?;
+    let needs_it = evidence.at(Stage::Handshake).any(|f| {
+        f.path.trust == Some(Trust::Public)
+            && f.path.host == fact.path.host
+            && matches!(f.saw, Err(Failure::Cert(_)))
+    });
+    Some(if needs_it { Found::contributing(fact) } else { Found::information(fact) })
+}
+
 /// A key would travel in clear to another machine.
 fn insecure(evidence: &Evidence) -> Option<Found> {
     let (fact, _) = evidence.state("base-url.insecure")?;
@@ -34,7 +60,7 @@ fn insecure(evidence: &Evidence) -> Option<Found> {
 /// `/v1` stands in the base URL, and the API knows nothing of what lies below it.
 fn doubled_path(evidence: &Evidence) -> Option<Found> {
     let (state, _) = evidence.state("base-url.v1")?;
-    let not_found = |f: &&clearline_model::Fact| matches!(f.saw, Err(Failure::Status(404, ..)));
+    let not_found = |f: &&Fact| matches!(f.saw, Err(Failure::Status(404, ..)));
     evidence.reference().find(not_found).map(|_| Found::root(state))
 }
 
@@ -81,6 +107,14 @@ fn wrong_kind(evidence: &Evidence) -> Option<Found> {
 fn descriptors(evidence: &Evidence) -> Option<Found> {
     /// A call needs its standard streams, a socket, and a file or two at a time.
     const FEW: u64 = 12;
+    /// Besides the standard streams a call needs two at a time: a socket, and a file that is read beside it.
+    const LEAST: u64 = 5;
+    if let (Some((limit, value)), Some(_)) =
+        (evidence.state("limit.descriptors"), evidence.state("limit.raised"))
+        && value.raw().parse::<u64>().is_ok_and(|n| n < LEAST)
+    {
+        return Some(Found::root(limit));
+    }
     let (end, _) = evidence.end()?;
     let out = Failure::Local(LocalFault::Descriptors);
     if let Some(fact) = evidence.find(|f| f.saw == Err(out)) {

@@ -47,7 +47,11 @@ pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
         Some(_) | None => {}
     }
     if goal.deep && end.is_none() {
-        for seconds in [2, 10, 60] {
+        // What is cut after seconds need not be waited for a minute.
+        let is_cut = evidence.facts().iter().any(|f| f.path.idle.is_some() && f.saw.is_err());
+        let is_asked = evidence.facts().iter().any(|f| f.path.idle == Some(Dur::secs(10)));
+        let longest = [60].into_iter().filter(|_| is_asked && !is_cut);
+        for seconds in [2, 10].into_iter().chain(longest) {
             let path = Path { idle: Some(Dur::secs(seconds)), ..goal.path() };
             let why = &[Cause::TcpStalePooled, Cause::TcpIdleCut];
             probes.push(Probe::new(What::Reuse, path.clone(), Dur::secs(5), why));

@@ -151,7 +151,7 @@ const fn is_refusal(failure: Failure) -> bool {
 }
 
 fn is_here(fact: &Fact) -> bool {
-    fact.path.address.is_some_and(|ip| ip.is_loopback())
+    fact.path.address.is_some_and(|ip| kind(ip) == Kind::Nowhere)
 }
 
 /// Where the call ends, if that is on this machine's side of the network.

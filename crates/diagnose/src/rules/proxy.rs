@@ -33,8 +33,6 @@ pub(crate) const RULES: &[Rule] = &[
 const LIMIT: Dur = Dur::secs(2);
 /// How often a tunnel is asked for where tunnels may fail at times.
 const TRIES: u8 = 6;
-/// Addresses of the API that Anthropic documents (docs: IP addresses), for a proxy to be asked by address.
-const API_ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(160, 79, 104, 10));
 
 /// What tells the faults of a proxy, and of its settings, apart.
 pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
@@ -49,7 +47,12 @@ pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
 /// What costs nothing while the call runs: more tunnels.
 pub(crate) fn background(goal: &Goal) -> Vec<Probe> {
     let tunnels = Probe::new(What::Tunnel, goal.path(), LIMIT, &[Cause::ProxyFlaky]);
-    vec![tunnels.times(TRIES).background()]
+    let mut all = vec![tunnels.times(TRIES).background()];
+    if !goal.is_plain {
+        let stores = Probe::new(What::Handshake, goal.path(), LIMIT, &[Cause::TlsTrustStoreMismatch]);
+        all.push(stores.background());
+    }
+    all
 }
 
 /// The call goes through a proxy and fails.
@@ -152,7 +155,7 @@ fn controls(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
         probes.push(tunnel(Path { port: Some(USUAL), ..goal.path() }));
     }
     let known = own_addresses(evidence, &goal.host);
-    let address = known.first().copied().or_else(|| goal.is_default.then_some(API_ADDRESS));
+    let address = known.first().copied();
     if known.is_empty() {
         probes.push(Probe::new(What::Lookup, goal.direct(), LIMIT, WHY));
     }
@@ -310,6 +313,10 @@ fn left_out(evidence: &Evidence, is_written: bool) -> Option<Found> {
     if !is_refused || !is_own || !matches!(fact.path.route, Some(Route::Proxy(_))) {
         return None;
     }
+    // Where it is the port that the proxy does not like, the way around it is not what is missing.
+    if port_denied(evidence).is_some() {
+        return None;
+    }
     let straight = direct(evidence, &fact.path.host)?;
     let meant = evidence.state("no-proxy.meant").map(|(f, _)| f).or_else(|| in_network(evidence, fact));
     (meant.is_some() == is_written).then(|| {
@@ -364,7 +371,9 @@ fn scheme_mismatch(evidence: &Evidence) -> Option<Found> {
             | Failure::Cert(_)
             | Failure::TimedOut(Limit::Tunnel | Limit::Handshake)
     );
-    let (_, place) = own.split_once("://")?;
+    let (scheme, place) = own.split_once("://")?;
+    // A line of text is answered by whoever cannot read it; one that waits for more of it was sent something else.
+    let is_odd = is_odd && !(scheme == "http" && matches!(failure, Failure::TimedOut(_)));
     let other = tunnels(evidence, |p| {
         let Some(Route::Proxy(url)) = &p.route else { return false };
         url != own && url.split_once("://").is_some_and(|(_, other)| other == place)

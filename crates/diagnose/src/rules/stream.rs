@@ -2,6 +2,7 @@
 
 use clearline_model::{Cause, Dur, Fact, Failure, Framing, Pace, Path, Route, Seen, Stage, StreamEnd};
 
+use super::tcp::packet_loss;
 use super::{Found, Rule};
 use crate::evidence::Evidence;
 use crate::plan::{Goal, Probe, What};
@@ -127,17 +128,27 @@ fn buffered(evidence: &Evidence) -> Option<Found> {
     }
 }
 
+/// Whether a fact says how long the way there takes.
+const fn is_way(fact: &Fact) -> bool {
+    matches!(fact.saw, Ok(Seen::Tunnelled(_) | Seen::Handshake { .. } | Seen::Head { .. }))
+        && fact.path.trust.is_none()
+}
+
 /// One token took seconds to begin, and the way there takes none.
 fn slow_first_byte(evidence: &Evidence) -> Option<Found> {
-    if evidence.end().is_some() || buffered(evidence).is_some() {
+    // Where packets are lost, whatever is late is late for that.
+    if evidence.end().is_some() || buffered(evidence).is_some() || packet_loss(evidence).is_some() {
         return None;
     }
     let (fact, pace) = pace(evidence).filter(|(f, _)| f.path.body.is_none())?;
+    // Of all that goes this way the quickest: what is slow may be slow for every request.
     let around = evidence
-        .at(Stage::Head)
-        .filter(|f| f.path.credential.is_some() && f.path.route == fact.path.route && f.saw.is_ok())
+        .facts()
+        .iter()
+        .filter(|f| matches!(f.stage, Stage::Tunnel | Stage::Handshake | Stage::Head))
+        .filter(|f| f.path.route == fact.path.route && f.path.host == fact.path.host && is_way(f))
         .map(|f| f.took)
-        .max()?;
+        .min()?;
     let is_late = pace.first > LATE && around.scale(4, 1) < pace.first;
     is_late.then(|| Found::contributing(fact))
 }

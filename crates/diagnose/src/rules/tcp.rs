@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use clearline_model::{Axis, Cause, Dur, Fact, Failure, Icmp, Path, Route, Stage};
+use clearline_model::{Axis, Cause, Dur, Fact, Failure, Icmp, Path, Proof, Route, Stage};
 
+use super::net::Routes;
 use super::{Found, Rule, dns};
 use crate::evidence::{Evidence, REFERENCE};
 use crate::plan::{Goal, Probe, What, family};
@@ -29,6 +30,9 @@ pub(crate) const RULES: &[Rule] = &[
 const LIMIT: Dur = Dur::secs(3);
 /// How often one address is tried, one connection after the other, where its faults come and go.
 const SERIES: u8 = 12;
+
+/// How many connections a share of lost packets is counted with.
+const MANY: u8 = 24;
 
 /// What tells the layers above apart from a path that comes and goes.
 pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
@@ -62,12 +66,12 @@ pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
             probes.push(Probe::new(what, goal.at(*address), LIMIT, &[Cause::TcpIpv6Broken]).times(2));
         }
     }
-    for address in uneven(evidence).filter(|_| is_direct).take(2) {
-        probes
-            .push(Probe::new(What::Connect, goal.at(address), LIMIT, &[Cause::TcpPacketLoss]).times(SERIES));
+    for address in suspects(evidence).into_iter().filter(|_| is_direct).take(2) {
+        probes.push(Probe::new(What::Connect, goal.at(address), LIMIT, &[Cause::TcpPacketLoss]).times(MANY));
     }
-    if is_direct && comes_and_goes(evidence) {
+    if is_direct && (comes_and_goes(evidence) || refused_beside(evidence).is_some()) {
         let address = evidence.end().and_then(|(f, _)| f.path.address).or_else(|| unsteady(evidence).next());
+        let address = address.or_else(|| refused_beside(evidence));
         let series = |address| {
             Probe::new(What::Series, goal.at(address), LIMIT, &[Cause::TcpIntermittentReset]).times(SERIES)
         };
@@ -113,6 +117,13 @@ fn unsteady(evidence: &Evidence) -> impl Iterator<Item = IpAddr> {
     };
     let (well, failed) = (of(true), of(false));
     well.into_iter().filter(move |ip| failed.contains(ip))
+}
+
+/// An address that refused several connections at once, while another one took some: it may take one at a time.
+fn refused_beside(evidence: &Evidence) -> Option<IpAddr> {
+    let tries = || plain_tries(evidence).filter(|f| f.path.client.is_none());
+    tries().find(|f| f.saw.is_ok())?;
+    tries().find(|f| matches!(f.saw, Err(Failure::Refused | Failure::Reset)))?.path.address
 }
 
 fn comes_and_goes(evidence: &Evidence) -> bool {
@@ -226,13 +237,57 @@ fn same_kind(a: Failure, b: Failure) -> bool {
     std::mem::discriminant(&a) == std::mem::discriminant(&b)
 }
 
-/// The refusal came from nearer than the address: on another port the same address never answers but much later than the
-/// slowest refusal.
+/// The refusal came from nearer than the address: by what is left of its packets' time to live, or because on another port the
+/// same address never answers but much later than the slowest refusal.
 fn rejected(evidence: &Evidence) -> Option<Found> {
+    let (fact, failure) = evidence.end().filter(|(f, _)| f.stage == Stage::Connect)?;
+    let is_local = evidence.state("base-url.loopback").is_some();
+    // Where everybody is refused on this port, the port is what is blocked.
+    if failure != Failure::Refused || is_local || port_blocked(evidence).is_some() {
+        return None;
+    }
+    reset_from_nearby(evidence, fact).or_else(|| refused_too_soon(evidence, fact))
+}
+
+/// How many routers a packet has passed, by its time to live: systems begin with 64, 128 or 255.
+fn hops(ttl: u8) -> u8 {
+    let begun = [64, 128, 255].into_iter().find(|begun| ttl <= *begun).unwrap_or(u8::MAX);
+    begun - ttl
+}
+
+/// What decided about connections to the target's addresses: a reset or not, and how many routers it passed.
+fn decided(evidence: &Evidence, is_reset: bool) -> impl Iterator<Item = (&Fact, u8)> {
+    evidence.said("ttl").filter_map(move |(fact, text)| {
+        let (word, ttl) = text.raw().split_once(' ')?;
+        let is_it = is_target(evidence, fact) && (word == "reset") == is_reset;
+        is_it.then_some((fact, hops(ttl.parse().ok()?)))
+    })
+}
+
+/// A reset of an address that lies behind a router, and no router has touched it; or one that passed fewer of them than what the
+/// same address sends from another port.
+fn reset_from_nearby(evidence: &Evidence, fact: &Fact) -> Option<Found> {
+    let routes = Routes::new(evidence);
+    let is_behind = |ip: IpAddr| routes.to(ip).is_some_and(|route| route.via.is_some());
+    let own = || decided(evidence, true).filter(|(f, _)| f.path.port.is_none());
+    let at_hand = own().find(|(f, hops)| *hops == 0 && f.path.address.is_some_and(is_behind));
+    if let Some((reset, _)) = at_hand {
+        let mut found = Found::root(fact);
+        found.proof.push(Proof::One(reset.id));
+        return Some(found);
+    }
+    own().find_map(|(reset, near)| {
+        let same = |f: &Fact| f.path.address == reset.path.address && f.path.port.is_some();
+        let (farther, _) = decided(evidence, false).find(|(f, far)| same(f) && *far > near)?;
+        Some(Found::root(reset).flipped(Some(farther), Axis::Port))
+    })
+}
+
+fn refused_too_soon(evidence: &Evidence, fact: &Fact) -> Option<Found> {
     /// Below this two times are not told apart.
     const CLEAR: Dur = Dur::millis(15);
-    let (fact, failure) = evidence.end().filter(|(f, _)| f.stage == Stage::Connect)?;
-    if failure != Failure::Refused || evidence.state("base-url.loopback").is_some() {
+    // Who sent the resets is known: then their time says nothing more.
+    if decided(evidence, true).next().is_some() {
         return None;
     }
     let own = || evidence.at(Stage::Connect).filter(|f| f.path.address == fact.path.address && !is_said(f));
@@ -254,7 +309,7 @@ fn prohibited(evidence: &Evidence) -> Option<Found> {
     let is_unreachable = matches!(failure, Failure::Unreachable(_) | Failure::TimedOut(_));
     is_unreachable.then(|| {
         let mut found = Found::root(fact);
-        found.proof = vec![clearline_model::Proof::One(said.id)];
+        found.proof = vec![Proof::One(said.id)];
         found
     })
 }
@@ -323,7 +378,7 @@ fn accepts_then_closes(evidence: &Evidence) -> Option<Found> {
         .find(|(f, word)| f.path.address == fact.path.address && matches!(word.raw(), "closed" | "reset"))?;
     matches!(failure, Failure::Reset | Failure::Eof).then(|| {
         let mut found = Found::root(fact);
-        found.proof.push(clearline_model::Proof::One(said.id));
+        found.proof.push(Proof::One(said.id));
         found
     })
 }
@@ -362,7 +417,10 @@ fn connection_limit(evidence: &Evidence) -> Option<Found> {
     let address = one_by_one.first()?.path.address;
     let at_once = || plain_tries(evidence).filter(|f| f.path.reused.is_none() && f.path.address == address);
     let lost = at_once().filter(|f| is_lost(f)).count();
-    if lost == 0 || one_by_one.len() < usize::from(SERIES) || one_by_one.iter().any(|f| f.saw.is_err()) {
+    // The first of the series may still meet those that were open at once.
+    let alone: Vec<&&Fact> = one_by_one.iter().skip_while(|f| f.saw.is_err()).collect();
+    let is_alone = alone.len() * 2 > usize::from(SERIES) && alone.iter().all(|f| f.saw.is_ok());
+    if lost == 0 || one_by_one.len() < usize::from(SERIES) || !is_alone {
         return None;
     }
     let first = at_once().find(|f| is_lost(f))?;
@@ -379,6 +437,9 @@ fn intermittent(evidence: &Evidence) -> Option<Found> {
     let one_by_one = series(evidence);
     let lost = one_by_one.iter().filter(|f| matches!(f.saw, Err(Failure::Reset | Failure::Eof))).count();
     let first = one_by_one.iter().find(|f| matches!(f.saw, Err(Failure::Reset | Failure::Eof)))?;
+    if connection_limit(evidence).is_some() {
+        return None;
+    }
     (lost < one_by_one.len()).then(|| Found::contributing(first).rate(lost, one_by_one.len()))
 }
 
@@ -399,8 +460,29 @@ fn uneven(evidence: &Evidence) -> impl Iterator<Item = IpAddr> {
     late.into_iter().filter(move |ip| prompt.contains(ip))
 }
 
+/// Addresses to which packets may get lost: those with tries that were late, or all of them where other things were.
+fn suspects(evidence: &Evidence) -> Vec<IpAddr> {
+    let late: Vec<IpAddr> = uneven(evidence).collect();
+    if late.is_empty() && has_stumbled(evidence) { evidence.addresses().to_vec() } else { late }
+}
+
+/// Whether something on the way to the target took far longer than it takes: a question that was lost while others were
+/// answered, or requests over one connection of which some waited for a packet to come again.
+fn has_stumbled(evidence: &Evidence) -> bool {
+    const CLEAR: Dur = Dur::millis(250);
+    let own = || evidence.facts().iter().filter(|f| is_target(evidence, f));
+    let is_found = evidence.passed(Stage::Resolve).is_some();
+    let is_lost = own().any(|f| f.stage == Stage::Resolve && matches!(f.saw, Err(Failure::TimedOut(_))));
+    let requests =
+        || own().filter(|f| f.stage == Stage::Head && f.path.reused == Some(true) && f.saw.is_ok());
+    let (least, most) = (requests().map(|f| f.took).min(), requests().map(|f| f.took).max());
+    let is_uneven = least.zip(most).is_some_and(|(least, most)| most > least.scale(3, 1) + CLEAR);
+    let dialled = own().filter(|f| f.stage == Stage::Connect && f.path.client.is_some());
+    (is_found && is_lost) || is_uneven || dialled.into_iter().any(is_late)
+}
+
 /// Packets are lost on the way: the call was, or one connection in four is.
-fn packet_loss(evidence: &Evidence) -> Option<Found> {
+pub(crate) fn packet_loss(evidence: &Evidence) -> Option<Found> {
     lost_call(evidence)
         .or_else(|| late_connections(evidence))
         .or_else(|| lost_in_both(evidence))
@@ -451,10 +533,12 @@ fn lost_call(evidence: &Evidence) -> Option<Found> {
     (is_both && !is_broken).then(|| Found::root(end).rate(lost, all))
 }
 
-/// One connection in four or more to an address loses its first packet, and the others do not.
+/// One connection in five or more to an address loses its first packet, and the others do not.
 fn late_connections(evidence: &Evidence) -> Option<Found> {
     let is_connect = |f: &Fact| f.stage == Stage::Connect && f.path.client.is_none();
-    let is_part = |l: &Lateness<'_>| l.of >= usize::from(SERIES) && l.late * 4 >= l.of && l.late < l.of;
+    let is_part = |l: &Lateness<'_>| l.of >= usize::from(SERIES) && l.late * 5 >= l.of && l.late < l.of;
     let lateness = uneven(evidence).filter_map(|ip| lateness(evidence, ip, is_connect)).find(is_part)?;
-    Some(Found::contributing(lateness.first).rate(lateness.late, lateness.of))
+    let is_vain = evidence.end().is_some_and(|(_, failure)| matches!(failure, Failure::TimedOut(_)));
+    let found = if is_vain { Found::root(lateness.first) } else { Found::contributing(lateness.first) };
+    Some(found.rate(lateness.late, lateness.of))
 }

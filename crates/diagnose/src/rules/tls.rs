@@ -177,6 +177,10 @@ fn intercepted(evidence: &Evidence) -> Option<Found> {
         .at(Stage::Handshake)
         .find(|f| f.saw.is_ok() && f.path.trust.is_some() && f.path.host == public.path.host);
     let found = match untrusted(evidence) {
+        // The system trusts whoever signs: it is the file in its place that does not know them.
+        Some(_) if trusts(evidence, &Trust::System).is_some() => {
+            Found::information(public).flipped(trusting, Axis::Trust)
+        }
         Some(fact) => Found::root(fact).flipped(trusting, Axis::Trust),
         None if evidence.end().is_some_and(|(f, _)| f.stage <= Stage::Handshake) => return None,
         // The reference client trusts it: healthy, and worth knowing.
@@ -265,9 +269,7 @@ fn mismatch(evidence: &Evidence) -> Option<Found> {
     if let Some(fact) = untrusted(evidence) {
         let system = trusts(evidence, &Trust::System)?;
         let is_file = matches!(fact.path.trust, Some(Trust::File(_)));
-        let found =
-            if intercepted(evidence).is_some() { Found::contributing(fact) } else { Found::root(fact) };
-        return is_file.then(|| found.flipped(Some(system), Axis::Trust));
+        return is_file.then(|| Found::root(fact).flipped(Some(system), Axis::Trust));
     }
     let other = evidence.at(Stage::Handshake).find(|f| {
         let is_other = f.path.client.as_deref().is_some_and(|c| c != REFERENCE);

@@ -106,7 +106,7 @@ fn aws(set: Environment<'_>) -> &'static str {
         "AWS_WEB_IDENTITY_TOKEN_FILE",
     ]) {
         "role"
-    } else if at_home(set, ".aws/credentials") || at_home(set, ".aws/config") {
+    } else if any(&["AWS_PROFILE"]) || at_home(set, ".aws/credentials") || at_home(set, ".aws/config") {
         "profile"
     } else {
         "none"
@@ -126,9 +126,17 @@ fn google(set: Environment<'_>) -> &'static str {
     }
 }
 
-/// A key; a log-in with Entra is not seen.
+/// A key, an application's own, or a log-in with the command line.
 fn azure(set: Environment<'_>) -> &'static str {
-    if set("ANTHROPIC_FOUNDRY_API_KEY").is_some() { "keys" } else { "none" }
+    if set("ANTHROPIC_FOUNDRY_API_KEY").is_some() {
+        "keys"
+    } else if set("AZURE_CLIENT_ID").is_some() {
+        "role"
+    } else if at_home(set, ".azure/azureProfile.json") {
+        "log-in"
+    } else {
+        "none"
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ mod credential;
 mod origin;
 mod system;
 
+pub use system::descriptors_were;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path as File, PathBuf};
 

@@ -172,11 +172,23 @@ fn distribution(place: &Place, facts: &mut Vec<Fact>) {
     facts.extend(store.map(|file| state("ca-store", file)));
 }
 
+/// The limit that this process began with, where it was raised so that a diagnosis fits.
+static INHERITED: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+
+/// Says that the limit of descriptors was raised, and from what: it is the one of the programs beside this one.
+pub fn descriptors_were(limit: u64) {
+    // Whoever said it first knows.
+    let _known = INHERITED.set(limit).is_err();
+}
+
 /// How many descriptors this process may have, and how many it has.
 fn limits(place: &Place, facts: &mut Vec<Fact>) {
     let limits = std::fs::read_to_string(place.process.join("limits")).unwrap_or_default();
     let soft = limits.lines().find_map(|l| l.strip_prefix("Max open files")?.split_whitespace().next());
-    facts.extend(soft.map(|soft| state("limit.descriptors", soft)));
+    let raised = INHERITED.get().filter(|_| place.process == std::path::Path::new("/proc/self"));
+    let soft = raised.map(u64::to_string).or_else(|| soft.map(str::to_owned));
+    facts.extend(soft.map(|soft| state("limit.descriptors", &soft)));
+    facts.extend(raised.map(|_| state("limit.raised", "")));
     if let Ok(open) = std::fs::read_dir(place.process.join("fd")) {
         facts.push(state("open.descriptors", &open.count().to_string()));
     }

@@ -13,6 +13,7 @@ mod repeat;
 mod stream;
 mod tcp;
 mod tls;
+mod ttl;
 mod upload;
 
 use clearline_diagnose::{Probe, What};

@@ -2,7 +2,7 @@
 
 use clearline_diagnose::Probe;
 use clearline_model::{Dur, Fact, Stage};
-use clearline_net::Egress;
+use clearline_net::{Egress, Pass};
 use futures_util::future::join_all;
 
 use super::host;
@@ -34,7 +34,11 @@ pub(super) async fn leave(world: &World, probe: &Probe) -> Vec<Fact> {
     }
     let word = if least < EACH { "none" } else { "some" };
     let mut facts = vec![world.said(path, Stage::Connect, "packets.left", word)];
-    facts.extend(filters(world).iter().map(|line| world.said(path, Stage::Connect, "filter", line)));
+    // The one thread of a diagnosis has connections to time meanwhile.
+    let pass = world.fence.check(Egress::Child).ok();
+    let lines =
+        tokio::task::spawn_blocking(move || pass.map(filters)).await.ok().flatten().unwrap_or_default();
+    facts.extend(lines.iter().map(|line| world.said(path, Stage::Connect, "filter", line)));
     facts
 }
 
@@ -51,14 +55,13 @@ fn sent() -> Option<u64> {
 
 /// The lines of this machine's own filters that drop or reject what goes out. They show themselves to the administrator
 /// alone.
-fn filters(world: &World) -> Vec<String> {
+fn filters(_pass: Pass) -> Vec<String> {
     let tries: [(&[&str], &[&str]); 2] = [
         (&["nft", "/usr/sbin/nft"], &["list", "ruleset"]),
         (&["iptables", "/usr/sbin/iptables"], &["-S", "OUTPUT"]),
     ];
     for (programs, arguments) in tries {
         let text = programs.iter().find_map(|program| {
-            let _pass = world.fence.check(Egress::Child).ok()?;
             let done = std::process::Command::new(program).args(arguments).output().ok()?;
             done.status.success().then(|| String::from_utf8_lossy(&done.stdout).into_owned())
         });

@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Less than this is no time for another look-up.
 const ONCE_MORE: Dur = Dur::secs(2);
+/// How long the first answer is waited for: the SDK would wait ten minutes, and a server that is only slow has answered by then.
+const ANSWER: Dur = Dur::secs(8);
 
 /// How long the request with the key waits where the one without it got no answer.
 const MUTE: Dur = Dur::secs(2);
@@ -95,7 +97,8 @@ impl Call<'_> {
         let addrs = self.resolve().await?;
         let mut conn = self.open(&addrs, &tls).await?;
         let keyless = Path { client: None, credential: Some(String::new()), ..self.path.clone() };
-        let (facts, alive) = http::ask_without_key(self.world, &keyless, &mut conn, self.limit).await;
+        let (facts, alive) =
+            http::ask_without_key(self.world, &keyless, &mut conn, self.limit.max(ANSWER)).await;
         // Who does not answer this does not answer the next one sooner.
         let is_mute = facts.iter().any(|f| matches!(f.saw, Err(Failure::TimedOut(_))));
         self.limit = if is_mute { self.limit.min(MUTE) } else { self.limit };

@@ -8,10 +8,14 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::icmp::Ear;
+use super::ttl;
 use crate::world::World;
 
 /// The most addresses that are tried each for itself.
 const ADDRESSES_MAX: usize = 6;
+
+/// What passes between two tries of a series.
+const BREATH: Dur = Dur::millis(25);
 
 /// A connection to the path's address. A name is looked up the system's way first.
 pub(super) async fn dial(world: &World, probe: &Probe) -> Result<(TcpStream, Path), Fault> {
@@ -61,7 +65,7 @@ pub(super) async fn addresses(world: &World, probe: &Probe) -> Vec<Fact> {
     futures_util::future::join_all(each).await.into_iter().flatten().collect()
 }
 
-/// One try after the other, for as long as the limit allows.
+/// One try after the other, for as long as the limit allows. Between them passes a moment, in which what was open before ends.
 pub(super) async fn series(world: &World, probe: &Probe) -> Vec<Fact> {
     let what = if world.target.is_plain() { What::Connect } else { What::Handshake };
     let path = Path { reused: Some(false), ..probe.path.clone() };
@@ -71,6 +75,7 @@ pub(super) async fn series(world: &World, probe: &Probe) -> Vec<Fact> {
         if Dur::from(begun.elapsed()) > probe.limit {
             break;
         }
+        tokio::time::sleep(BREATH.into()).await;
         let seen = super::run(world, &one).await;
         facts.extend(seen.into_iter().filter(|f| f.path.trust.is_none()));
     }
@@ -80,12 +85,18 @@ pub(super) async fn series(world: &World, probe: &Probe) -> Vec<Fact> {
 pub(super) async fn connect(world: &World, probe: &Probe) -> Vec<Fact> {
     let begun = Instant::now();
     let ear = world.address_of(&probe.path).map(Ear::open);
-    match dial(world, probe).await {
+    let near = world.address_of(&probe.path).map(ttl::Ear::open);
+    let (path, mut facts) = match dial(world, probe).await {
         Ok((_stream, path)) => {
-            vec![world.fact(&path, Stage::Connect, Ok(Seen::Connected), (Sent::No, begun.elapsed().into()))]
+            let how = (Sent::No, begun.elapsed().into());
+            let fact = world.fact(&path, Stage::Connect, Ok(Seen::Connected), how);
+            (path, vec![fact])
         }
-        Err(fault) => refused(world, probe, ear, fault, begun.elapsed().into()),
-    }
+        Err(fault) => (probe.path.clone(), refused(world, probe, ear, fault, begun.elapsed().into())),
+    };
+    let said = near.and_then(ttl::Ear::heard);
+    facts.extend(said.map(|text| world.said(&path, Stage::Connect, "ttl", &text)));
+    facts
 }
 
 /// Sends nothing. A server waits for the hello; what closes by itself is no server.

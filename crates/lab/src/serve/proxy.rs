@@ -162,13 +162,13 @@ async fn serve<C: Wire>(mut client: C, running: &Running) -> Result<(), Problem>
     if client.read_buf(&mut bytes).await? == 0 {
         return Ok(());
     }
-    if bytes.first() == Some(&5) {
-        return socks::serve(client, bytes, running).await;
-    }
     if running.proxy.mode == ProxyMode::Hang {
         running.say("hangs");
         while client.read(&mut [0; 4096]).await? > 0 {}
         return Ok(());
+    }
+    if bytes.first() == Some(&5) {
+        return socks::serve(client, bytes, running).await;
     }
     let Some(asked) = head(&mut client, bytes).await? else {
         running.say("400 what came is no request");
