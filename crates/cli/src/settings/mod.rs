@@ -188,7 +188,7 @@ impl Settings {
                 first_byte: self.time("timeout.first_byte"),
                 idle: self.time("timeout.idle"),
             },
-            hedge: None,
+            hedge: Some(self.time("hedge.after")).filter(|after| *after > Dur::ZERO),
             resume: false,
         }
     }

@@ -95,6 +95,12 @@ pub(crate) const ROWS: &[Setting] = &[
     row("address.avoid", TIME, "5s", "How long a failed address is avoided first; doubles each time"),
     row("address.avoid_max", TIME, "60s", "The longest avoidance of an address"),
     row("retry.maybe_billed", Kind::Flag, "true", "Repeat a billed call whose answer was lost"),
+    row(
+        "hedge.after",
+        TIME,
+        "0s",
+        "Without a head for so long a second attempt starts beside the first, paid from the budget; 0s: never",
+    ),
     row("commit.hold", TIME, "2s", "How long a stream is held before its first content"),
     row("timeout.resolve", TIME, "10s", "Looking up a name"),
     row("timeout.connect", TIME, "3s", "Opening one connection"),

@@ -22,6 +22,19 @@ fn the_defaults_are_those_of_the_engine() {
 }
 
 #[test]
+fn what_is_off_by_default_reaches_the_engine() {
+    let said = [
+        ("CLEARLINE_HEDGE_AFTER", "3s"),
+        ("CLEARLINE_KEY_PACING", "false"),
+        ("CLEARLINE_LIMITER_SIGNALS", "0"),
+        ("CLEARLINE_LIMITER_FLOOR", "500"),
+    ];
+    let policy = with(None, &said, &[]).unwrap().policy();
+    assert_eq!(policy.hedge, Some(Dur::secs(3)));
+    assert_eq!((policy.key_pacing, policy.limiter_signals, policy.limiter_floor_milli), (false, 0, 500));
+}
+
+#[test]
 fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
     let file = Some("[timeout]\nidle = \"5s\"\n");
     let variable = [("CLEARLINE_TIMEOUT_IDLE", "6s")];
