@@ -35,7 +35,7 @@ impl Dice {
 }
 
 const WORDS: [&str; 24] = [
-    "larch", "harbor", "quartz", "meadow", "copper", "falcon", "juniper", "granite", "willow", "ember",
+    "larch", "harbor", "quartz", "meadow", "copper", "falcon", "thistle", "granite", "willow", "ember",
     "tundra", "lagoon", "saffron", "cobalt", "prairie", "cedar", "onyx", "delta", "birch", "summit", "coral",
     "maple", "orchid", "basalt",
 ];

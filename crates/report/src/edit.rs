@@ -294,8 +294,8 @@ mod tests {
             (
                 Cause::AuthConflicting,
                 "origin.ANTHROPIC_AUTH_TOKEN",
-                "/work/my app/.env:1",
-                "sed -i.bak '1{/ANTHROPIC_AUTH_TOKEN/d}' '/work/my app/.env'",
+                "/srv/my app/.env:1",
+                "sed -i.bak '1{/ANTHROPIC_AUTH_TOKEN/d}' '/srv/my app/.env'",
             ),
             (
                 Cause::AuthMissing,
