@@ -77,7 +77,7 @@ fn load(keys: u32) -> Load {
         until: 360 * SECOND,
         deadline: Some(Dur::secs(120)),
         keys,
-        settings: Settings::default(),
+        settings: Settings { limiter_signals: 4, ..Settings::default() },
     }
 }
 

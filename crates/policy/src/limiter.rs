@@ -285,9 +285,13 @@ mod tests {
         Mono(n * 1_000)
     }
 
+    fn on() -> Settings {
+        Settings { limiter_signals: 4, ..Settings::default() }
+    }
+
     /// Ten starts a second, all accepted, for ten seconds; then all are refused for `outage` milliseconds.
     fn broken(outage: u64) -> (Limiter, Settings, Dice) {
-        let (mut l, s, mut dice) = (Limiter::default(), Settings::default(), Dice::new(3));
+        let (mut l, s, mut dice) = (Limiter::default(), on(), Dice::new(3));
         for t in 0..100 {
             l.started(ms(t * 100), &mut dice);
             l.accepted(ms(t * 100), &s);
@@ -304,7 +308,7 @@ mod tests {
 
     #[test]
     fn chance_failures_switch_nothing_on() {
-        let (mut l, s, mut dice) = (Limiter::default(), Settings::default(), Dice::new(3));
+        let (mut l, s, mut dice) = (Limiter::default(), on(), Dice::new(3));
         for t in 0..1_000_u64 {
             l.started(ms(t * 100), &mut dice);
             if t % 5 == 0 {

@@ -20,7 +20,7 @@ mod crowds {
             until,
             deadline: None,
             keys: 0,
-            settings: Settings::default(),
+            settings: Settings { limiter_signals: 4, ..Settings::default() },
         }
     }
 

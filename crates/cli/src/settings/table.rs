@@ -66,8 +66,8 @@ pub(crate) const ROWS: &[Setting] = &[
     row(
         "limiter.signals",
         Kind::Count { min: 0, max: 1_000_000 },
-        "4",
-        "So many refusals for overload within 10 s (and 30 % of all) pace a model family's attempts; 0: never",
+        "0",
+        "So many refusals for overload within 10 s (and 30 % of all) pace a model family's attempts; 0: never; for many callers: 4",
     ),
     row(
         "limiter.floor",
