@@ -57,6 +57,9 @@ fn suppress(findings: &mut Vec<Finding>) {
             )
         });
     }
+    if findings.iter().any(|f| f.cause == Cause::TcpThrottled) {
+        findings.retain(|f| !rules::flow::is_said_by_it(f.cause));
+    }
     // The resolver is there: it is one kind of question that it leaves unanswered.
     if roots.contains(&Cause::DnsAaaaBroken) {
         findings.retain(|f| f.cause != Cause::DnsResolverUnreachable);

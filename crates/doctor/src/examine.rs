@@ -6,6 +6,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 
+use crate::flow::Meter;
 use crate::probe;
 use crate::world::World;
 
@@ -29,9 +30,10 @@ pub async fn examine(world: &World, facts: Vec<Fact>, on: &(dyn Fn(&str) + Sync)
         ended: Vec::new(),
         open: 0,
         running: FuturesUnordered::new(),
+        meter: Meter::start(),
     };
     loop {
-        let evidence = Evidence::new(round.facts.clone());
+        let evidence = round.evidence();
         match next(&world.goal, &evidence, &round.asked, world.spent()) {
             Step::Probe(probes) => round.begin(probes, on),
             // What is still out may bring a new question.
@@ -50,9 +52,17 @@ struct Round<'a> {
     /// Probes in the foreground that have not ended.
     open: usize,
     running: Running<'a>,
+    meter: Meter,
 }
 
 impl<'a> Round<'a> {
+    /// Everything that is known by now.
+    fn evidence(&self) -> Evidence {
+        let mut facts = self.facts.clone();
+        facts.extend(self.meter.fact(self.world));
+        Evidence::new(facts)
+    }
+
     fn begin(&mut self, probes: Vec<Probe>, on: &(dyn Fn(&str) + Sync)) {
         on(words(&probes));
         for probe in probes {
@@ -71,8 +81,7 @@ impl<'a> Round<'a> {
                 Either::Left((ended, _)) => ended,
                 Either::Right(_) => {
                     look = Box::pin(tokio::time::sleep(LONG.into()));
-                    let evidence = Evidence::new(self.facts.clone());
-                    let probes = meanwhile(&self.world.goal, &evidence, &self.asked);
+                    let probes = meanwhile(&self.world.goal, &self.evidence(), &self.asked);
                     if !probes.is_empty() {
                         self.begin(probes, on);
                     }

@@ -5,6 +5,7 @@ mod certificate;
 mod clients;
 mod collect;
 mod examine;
+mod flow;
 mod probe;
 mod proxies;
 mod world;

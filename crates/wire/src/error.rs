@@ -253,6 +253,7 @@ const fn fits(status: u16, first: ErrorKind, known: ErrorKind) -> bool {
             | ErrorKind::RateInputTokens
             | ErrorKind::RateOutputTokens
             | ErrorKind::RateConcurrency
+            | ErrorKind::RateAcceleration
     );
     match (first, known) {
         (

@@ -58,11 +58,16 @@ const MESSAGES: &[(&str, K)] = &[
     // Claude Code docs: Error reference.
     ("extra inputs are not permitted", K::BetaHeader),
     ("for the `anthropic-beta` header", K::BetaHeader),
+    // Claude API docs: Rate limits; the sentence also names the kind of tokens (claude-api.md 2.4).
+    ("acceleration limit", K::RateAcceleration),
+    ("usage increase", K::RateAcceleration),
+    ("more gradually", K::RateAcceleration),
     // Claude API docs: Rate limits (the sentence names the kind); claude-api.md 2.4.
     ("output tokens per minute", K::RateOutputTokens),
     ("input tokens per minute", K::RateInputTokens),
     ("number of request tokens has exceeded your per-minute", K::RateInputTokens),
     ("requests per minute", K::RateRequests),
+    ("number of requests has exceeded", K::RateRequests),
     ("number of concurrent connections has exceeded", K::RateConcurrency),
     // gsd-build/gsd-2#32.
     ("would exceed your account's rate limit", K::Subscription),

@@ -6,6 +6,7 @@ mod cloud;
 mod config;
 pub(crate) mod dns;
 mod edge;
+pub(crate) mod flow;
 mod gateway;
 mod http;
 mod net;
@@ -142,6 +143,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Rule> {
         clock::RULES,
         net::RULES,
         tcp::RULES,
+        flow::RULES,
         proxy::RULES,
         tls::RULES,
         http::RULES,

@@ -392,6 +392,9 @@ fn mtu(evidence: &Evidence) -> Option<Found> {
         let is_same = f.path.address == path.address && f.path.mss.is_none() && f.path.hello == path.hello;
         f.stage == small.stage && is_same && matches!(f.saw, Err(Failure::TimedOut(_)))
     })?;
+    if packet_loss(evidence).is_some() {
+        return None;
+    }
     // Where some large ones pass, the size is not the reason.
     let passes =
         |f: &&Fact| f.path.address == small.path.address && f.path.hello == small.path.hello && f.saw.is_ok();

@@ -18,6 +18,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { cause: Cause::TlsIncompleteChain, judge: incomplete },
     Rule { cause: Cause::TlsMixedBackends, judge: mixed },
     Rule { cause: Cause::TlsWeakKey, judge: weak_key },
+    Rule { cause: Cause::ConfigTlsPolicyStrict, judge: strict_policy },
     Rule { cause: Cause::TlsSniBlocked, judge: name_blocked },
     Rule { cause: Cause::TlsFingerprintBlocked, judge: fingerprint },
     Rule { cause: Cause::TlsLargeHelloDropped, judge: large_hello },
@@ -37,7 +38,9 @@ pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
         return Vec::new();
     }
     let Some((fact, failure)) = evidence.end().filter(|(f, _)| f.stage == Stage::Handshake) else {
-        return Vec::new();
+        // What was agreed on, and with which key, where this machine asks for more than most.
+        let probe = Probe::new(What::Handshake, goal.path(), LIMIT, &[Cause::ConfigTlsPolicyStrict]);
+        return if Policy::new(evidence).is_strict() { vec![probe] } else { Vec::new() };
     };
     let own = match fact.path.address {
         Some(address) if goal.proxy.is_none() => goal.at(address),
@@ -305,14 +308,73 @@ fn mixed(evidence: &Evidence) -> Option<Found> {
 /// A key that the verifiers of today refuse (CA/Browser Forum, Baseline Requirements, 6.1.5: RSA of 2048 bits and more).
 fn weak_key(evidence: &Evidence) -> Option<Found> {
     const LEAST: u32 = 2_048;
-    /// Curves are far shorter than any modulus.
-    const MODULUS: u32 = 600;
     let (fact, _) = evidence.end().filter(|(f, _)| f.stage == Stage::Handshake)?;
     let shown = evidence.at(Stage::Handshake).find(|f| {
         matches!(&f.saw, Ok(Seen::Shown(cert)) if (MODULUS..LEAST).contains(&cert.key_bits) && f.path.host == fact.path.host)
     })?;
     let mut found = Found::root(fact);
     found.proof.push(Proof::One(shown.id));
+    Some(found)
+}
+
+/// What OpenSSL's settings demand of the reference client's handshakes; 10 to 13 for TLS 1.0 to 1.3.
+struct Policy<'a> {
+    min: Option<(&'a Fact, u8)>,
+    level: Option<(&'a Fact, u8)>,
+}
+
+impl<'a> Policy<'a> {
+    /// What distributions set by themselves: TLS 1.2 and security level 2 (112 bits).
+    const USUAL: (u8, u8) = (12, 2);
+
+    fn new(evidence: &'a Evidence) -> Self {
+        let number = |name: &str| {
+            let (fact, value) = evidence.state(name)?;
+            Some((fact, value.raw().parse().ok()?))
+        };
+        Self { min: number("tls.min"), level: number("tls.level") }
+    }
+
+    fn is_strict(&self) -> bool {
+        let (min, level) = Self::USUAL;
+        self.min.is_some_and(|(_, n)| n > min) || self.level.is_some_and(|(_, n)| n > level)
+    }
+
+    /// The demand that a handshake of this version does not meet.
+    fn forbids_version(&self, version: u8) -> Option<&'a Fact> {
+        self.min.filter(|(_, min)| version < *min).map(|(fact, _)| fact)
+    }
+
+    /// The demand that a key of so many bits does not meet (`SSL_CTX_set_security_level(3)`; RSA, then elliptic curves).
+    fn forbids_key(&self, bits: u32) -> Option<&'a Fact> {
+        const LEAST: [(u32, u32); 6] =
+            [(0, 0), (1_024, 160), (2_048, 224), (3_072, 256), (7_680, 384), (15_360, 512)];
+        let (fact, level) = self.level?;
+        let (modulus, curve) = LEAST.get(usize::from(level)).copied()?;
+        let least = if bits >= MODULUS { modulus } else { curve };
+        (bits < least).then_some(fact)
+    }
+}
+
+/// Curves are far shorter than any modulus, bits.
+const MODULUS: u32 = 600;
+
+/// This machine's own policy forbids what the target agrees on, or its key. The doctor's own handshakes know nothing of it.
+fn strict_policy(evidence: &Evidence) -> Option<Found> {
+    let policy = Policy::new(evidence);
+    let first = evidence.reference().find(|f| f.stage >= Stage::Handshake)?;
+    let own =
+        || evidence.at(Stage::Handshake).filter(|f| f.path.host == first.path.host && f.path.trust.is_none());
+    let (fact, demand) = own().find_map(|f| match &f.saw {
+        Ok(Seen::Handshake { version: version @ 10.., .. }) => Some((f, policy.forbids_version(*version)?)),
+        Ok(Seen::Shown(cert)) => Some((f, policy.forbids_key(cert.key_bits)?)),
+        Ok(_) | Err(_) => None,
+    })?;
+    let mut found = Found::root(fact);
+    found.proof.push(Proof::One(demand.id));
+    let is_level = matches!(&demand.saw, Ok(Seen::State(name, _)) if name == "tls.level");
+    let place = if is_level { "origin.CipherString" } else { "origin.MinProtocol" };
+    found.proof.extend(evidence.state(place).map(|(f, _)| Proof::One(f.id)));
     Some(found)
 }
 

@@ -2,6 +2,7 @@
 
 mod cloud;
 mod credential;
+mod openssl;
 mod origin;
 mod system;
 
@@ -132,6 +133,7 @@ pub fn collect(
     facts.extend(crate::clients::present(&set).into_iter().map(|name| state("client", name)));
     let credential = credential::credential(&set, configured.is_none(), &mut facts);
     let cloud = cloud::routes(&set, &mut facts);
+    openssl::facts(&set, place, &mut facts);
     crate::proxies::contradictions(&set, &mut facts);
     let resolvers = system::facts(&target.host, (&set, place), &mut facts);
     let proxies = match ProxyEnv::from_lookup(lookup) {

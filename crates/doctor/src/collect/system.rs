@@ -21,7 +21,7 @@ const BEHIND: [&str; 5] = [
 ];
 
 /// A file's text; nothing where it is not there, and a fact where it cannot be read.
-fn text(place: &Place, path: &str, facts: &mut Vec<Fact>) -> Option<String> {
+pub(super) fn text(place: &Place, path: &str, facts: &mut Vec<Fact>) -> Option<String> {
     let read = || {
         let (file, mut bytes) = (place.at(path), Vec::new());
         if !std::fs::metadata(&file)?.is_file() {

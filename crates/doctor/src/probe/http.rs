@@ -301,6 +301,9 @@ pub(super) const MODELS: &str = "/v1/models?limit=1";
 pub(super) fn listed(answer: &Answer) -> Result<Seen, Failure> {
     match (answer.status, &answer.broke) {
         (200..=299, Some(fault)) => Err(fault.failure),
+        (200..=299, None) if is_misnamed(&answer.headers, &answer.body) => {
+            Err(Failure::Framing(Framing::Encoding))
+        }
         (200..=299, None) if is_list(&answer.body) => Ok(head(answer.status, &answer.headers)),
         (200..=399, None) => Err(no_answer(answer)),
         _ => Err(answered(answer)),

@@ -170,11 +170,12 @@ fn judged(status: u16, headers: &HeaderMap, read: &Read) -> (Stage, Result<Seen,
     if (300..400).contains(&status) {
         return (Stage::Head, Err(no_answer(&answer())));
     }
+    // Clients undo the encoding that is named, whatever they could have read without it.
+    if is_misnamed(headers, &read.body) {
+        return (Stage::Body, Err(Failure::Framing(Framing::Encoding)));
+    }
     if !is_stream && read.pace.events == 0 {
         return (Stage::Body, whole(read, &answer()));
-    }
-    if read.pace.events == 0 && is_misnamed(headers, &read.body) {
-        return (Stage::Body, Err(Failure::Framing(Framing::Encoding)));
     }
     // What other vendors' streams end with.
     if read.end == Ok(false) && has(&read.body, b"data: [DONE]") {
@@ -207,9 +208,7 @@ fn whole(read: &Read, answer: &Answer) -> Result<Seen, Failure> {
         (Some(value), _) if is_message(&value) => Ok(Seen::Complete),
         // JSON of another kind, or broken JSON: whoever wrote it meant to answer in the API's place.
         (Some(value), _) if value.is_object() => Err(Failure::Framing(Framing::Malformed)),
-        (None, Some(b'{')) if !is_misnamed(&answer.headers, &read.body) => {
-            Err(Failure::Framing(Framing::Malformed))
-        }
+        (None, Some(b'{')) => Err(Failure::Framing(Framing::Malformed)),
         _ => Err(no_answer(answer)),
     }
 }

@@ -91,3 +91,7 @@ state-silence-reset = reset the connection although nothing was sent
 state-silence-closed = closed the connection although nothing was sent
 state-unfinished = had not ended after { $value }
 state-unreadable = cannot be read: { $value }
+state-tls-min-13 = the settings of OpenSSL take nothing older than TLS 1.3
+state-tls-min = the settings of OpenSSL ask for a least version of TLS: { $value }
+state-tls-level = the settings of OpenSSL ask for keys of security level { $value }
+state-flow-came = bytes that came in each half second: { $value }

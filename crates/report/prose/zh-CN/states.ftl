@@ -90,3 +90,7 @@ state-silence-reset = 没有发送任何数据，连接就被重置
 state-silence-closed = 没有发送任何数据，连接就被关闭
 state-unfinished = { $value } 之后仍未结束
 state-unreadable = 无法读取：{ $value }
+state-tls-min-13 = OpenSSL 的设置不接受低于 TLS 1.3 的版本
+state-tls-min = OpenSSL 的设置对 TLS 版本有最低要求：{ $value }
+state-tls-level = OpenSSL 的设置要求密钥达到安全级别 { $value }
+state-flow-came = 每半秒到达的字节数：{ $value }

@@ -37,6 +37,10 @@ fn unknown_host(evidence: &Evidence) -> Option<Found> {
     if is_default(fact) || !matches!(failure, Failure::Rcode(NO_SUCH_NAME, _) | Failure::NoAddress) {
         return None;
     }
+    // The name is there and has no address: nothing is misspelled.
+    if let Some((_, Answer::Empty(_))) = denial(&names) {
+        return None;
+    }
     // Somebody knows it: then it is the resolver here that does not.
     if names.known_elsewhere().is_some() {
         return None;
@@ -171,7 +175,7 @@ fn filtered(evidence: &Evidence) -> Option<Found> {
     if is_marked_blocked(&names, ip) {
         return Some(Found::root(fact));
     }
-    let Answer::Denies(fact, NO_SUCH_NAME | REFUSED) = answer else { return None };
+    let (Answer::Denies(fact, NO_SUCH_NAME | REFUSED) | Answer::Empty(fact)) = answer else { return None };
     let is_cached = ip.is_loopback() && !behind(&names).1;
     if names.says(fact, "dns.alias").is_some() || is_cached {
         return None;
