@@ -16,7 +16,7 @@ mod watch;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::exit::Failure;
 
@@ -58,6 +58,11 @@ enum Command {
     Schema(schema::Schema),
 }
 
+/// The command line as clap knows it.
+pub(crate) fn line() -> clap::Command {
+    Line::command()
+}
+
 /// Runs the command of a line and returns the exit code.
 ///
 /// # Errors
@@ -77,19 +82,17 @@ pub(crate) fn run(line: Line) -> Result<u8, Failure> {
         Command::Gateway(gateway) => gateway.run(lang, config),
         Command::Run(run) => run.run(lang, config),
         Command::Sim(sim) => sim.run(),
-        Command::Config(command) => command.run(config),
+        Command::Config(command) => command.run(lang, config),
         Command::Schema(schema) => schema.run(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Line::command().debug_assert();
+        line().debug_assert();
     }
 }
