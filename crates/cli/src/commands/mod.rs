@@ -2,12 +2,16 @@
 
 mod call;
 mod causes;
+#[cfg(feature = "package")]
+mod completions;
 mod config;
 mod demo;
 mod doctor;
 mod explain;
 mod gateway;
 mod logs;
+#[cfg(feature = "package")]
+mod man;
 mod run;
 mod schema;
 mod sim;
@@ -56,6 +60,12 @@ enum Command {
     Sim(sim::Sim),
     Config(config::Config),
     Schema(schema::Schema),
+    #[cfg(feature = "package")]
+    #[command(hide = true)]
+    Completions(completions::Completions),
+    #[cfg(feature = "package")]
+    #[command(hide = true)]
+    Man(man::Pages),
 }
 
 /// The command line as clap knows it.
@@ -84,6 +94,10 @@ pub(crate) fn run(line: Line) -> Result<u8, Failure> {
         Command::Sim(sim) => sim.run(),
         Command::Config(command) => command.run(lang, config),
         Command::Schema(schema) => schema.run(),
+        #[cfg(feature = "package")]
+        Command::Completions(completions) => completions.run(),
+        #[cfg(feature = "package")]
+        Command::Man(pages) => pages.run(),
     }
 }
 
