@@ -91,7 +91,8 @@ fn make(profile: &str) -> Result<Made, String> {
     let bytes = std::fs::read(&binary).map_err(|e| format!("{}: {e}", binary.display()))?;
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     say(&format!("the binary has {:.1} MiB without symbols", mebibytes(size)));
-    if size > BINARY_MAX {
+    // What is not optimised is not for users.
+    if size > BINARY_MAX && profile != "dev" {
         return Err(format!("that is more than {} MiB", BINARY_MAX >> 20));
     }
     let made = Made {
