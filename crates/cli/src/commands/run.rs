@@ -65,7 +65,7 @@ impl Run {
             code.map(|code| (code, summary))
         })?;
         if summary.calls == 0 {
-            out::note(&unseen::explain(&self.command, &setup::variable));
+            out::note(&unseen::explain(&look::prose(lang, config), &self.command, &setup::variable));
         } else if !self.quiet || summary.failed > 0 {
             let prose = look::prose(lang, config);
             let mut text = traces::summary(&prose, "clearline", &summary);

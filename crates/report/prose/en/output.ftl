@@ -103,3 +103,11 @@ config-origin-file = { $file }, line { $line }, column { $count }
 config-origin-variable = variable { $name }
 config-origin-flag = flag { $name }
 config-meaning = { $name } ({ $value })
+run-unseen = clearline: no call came through me.
+run-unseen-own = { $program } made none, or set its own base URL. If the code says
+run-unseen-code = Anthropic(base_url="https://…") – remove base_url, or read it from ANTHROPIC_BASE_URL.
+run-unseen-route = { $variable } is set: the client calls another cloud, not this API.
+run-unseen-file = { $file }, line { $line }, sets its own base URL: { $value }
+run-unseen-file-fix = Remove it there, or read it from ANTHROPIC_BASE_URL.
+run-unseen-env = { $file }, line { $line }: its "env" sets { $variable }, which beats the variable that I set.
+run-unseen-env-fix = Remove { $variable } from "env" there.

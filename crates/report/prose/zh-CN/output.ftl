@@ -103,3 +103,11 @@ config-origin-file = { $file } 第 { $line } 行第 { $count } 列
 config-origin-variable = 变量 { $name }
 config-origin-flag = 选项 { $name }
 config-meaning = { $name }（{ $value }）
+run-unseen = clearline：没有任何调用经过我。
+run-unseen-own = { $program } 没有发出调用，或自行设置了基础 URL。如果代码里写着
+run-unseen-code = Anthropic(base_url="https://…")，请去掉 base_url，或从 ANTHROPIC_BASE_URL 读取。
+run-unseen-route = 设置了 { $variable }：该客户端调用的是另一个云，不是这个 API。
+run-unseen-file = { $file } 第 { $line } 行自行设置了基础 URL：{ $value }
+run-unseen-file-fix = 在那里去掉它，或从 ANTHROPIC_BASE_URL 读取。
+run-unseen-env = { $file } 第 { $line } 行：其中的 "env" 设置了 { $variable }，优先于我设置的变量。
+run-unseen-env-fix = 从那里的 "env" 中去掉 { $variable }。
