@@ -1,6 +1,7 @@
 //! The project's own tasks. They need nothing but a Rust toolchain; what the tests need beyond, `setup` installs.
 
 mod bench;
+mod dist;
 mod docs;
 mod lab;
 mod load;
@@ -22,6 +23,9 @@ cargo xtask COMMAND
   purity          checks that the pure crates depend on nothing that does I/O
   docs --check    checks that what the documents name exists, and that they show what is printed
   transcripts     writes the transcripts of the documents anew, and everything that shows them
+  dist            makes packages in target/packages: a tarball, a .deb and a Python wheel
+                    --check         installs each where nothing of it was, and runs its demo
+                    --profile NAME  of a binary built in another profile than dist
   bench gateway   compares the gateway with a plain nginx proxy: CPU of a call, and time that it adds
                     --quick   one short run of each, to see that it works
                     --json    prints one JSON object
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         ["purity"] => purity::run(),
         ["docs"] | ["docs", "--check"] => docs::run(),
         ["transcripts"] => transcripts::write(),
+        ["dist", flags @ ..] => dist::run(flags),
         ["lab", words @ ..] => lab::run(words),
         ["bench", "resilience", words @ ..] => bench::resilience(words),
         ["bench", "gateway", flags @ ..] => bench::run(flags),

@@ -13,7 +13,7 @@ use crate::sh::{self, cargo, command, say};
 /// The step that failed, or in CI: what was skipped.
 pub(crate) fn run() -> Result<(), String> {
     type Step = (&'static str, fn() -> Result<(), String>);
-    let steps: [Step; 9] = [
+    let steps: [Step; 10] = [
         ("setup", setup::run),
         ("format", || cargo(&["fmt", "--all", "--check"])),
         ("documents", crate::docs::run),
@@ -21,6 +21,7 @@ pub(crate) fn run() -> Result<(), String> {
         ("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])),
         ("build", build),
         ("licences", licences),
+        ("packages", crate::dist::light),
         ("tests", tests),
         ("lab", crate::lab::spread),
     ];
@@ -76,7 +77,7 @@ fn tests() -> Result<(), String> {
 }
 
 /// A command within a network namespace that has loopback and nothing else.
-fn fenced() -> Result<Command, String> {
+pub(crate) fn fenced() -> Result<Command, String> {
     const UP: &str = "ip link set lo up && exec \"$@\"";
     for how in ["-n", "-rn"] {
         let try_it = command("unshare", &[how, "sh", "-c", UP, "sh", "true"]).output();

@@ -3,6 +3,7 @@
 mod commands;
 mod demo;
 mod exit;
+mod help;
 mod lines;
 mod look;
 mod notify;
@@ -21,9 +22,11 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let line = match commands::Line::try_parse() {
+    let words: Vec<_> = std::env::args_os().collect();
+    let line = match commands::Line::try_parse_from(&words) {
         Ok(line) => line,
         Err(error) => {
+            let error = help::answer(&words, error);
             let code = if error.use_stderr() { exit::USAGE } else { exit::WELL };
             // Nobody is left to be told where even this cannot be written.
             let _told = error.print().is_ok();

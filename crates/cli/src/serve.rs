@@ -210,6 +210,21 @@ pub(crate) fn random() -> Result<u64, Failure> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
+/// The fewest file descriptors with which the doctor was seen to tell the truth: with fewer it takes what it cannot open
+/// for what is not there.
+const DESCRIPTORS_MIN: u64 = 32;
+
+/// A limit that could not be raised and leaves too little is said before it looks like a fault of the network.
+fn enough_descriptors() -> Result<(), Failure> {
+    let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let Some(few) = allowed.filter(|n| *n < DESCRIPTORS_MIN) else { return Ok(()) };
+    Err(Failure::own(format!(
+        "this process may open {few} files and sockets at once, and needs at least {DESCRIPTORS_MIN}\n  \
+         The hard limit of whoever started it is too low for any client. Raise it there: ulimit -n 1024 in a new shell,\n  \
+         LimitNOFILE= in a systemd unit, nofile in /etc/security/limits.conf, --ulimit nofile= in Docker."
+    )))
+}
+
 /// A runtime for a gateway: one thread, on which a call crosses no other. It serves tens of thousands of calls a
 /// second, and each costs less than where workers wake one another.
 ///
@@ -217,6 +232,7 @@ pub(crate) fn random() -> Result<u64, Failure> {
 ///
 /// A system that gives no event queue.
 pub(crate) fn one_thread() -> Result<tokio::runtime::Runtime, Failure> {
+    enough_descriptors()?;
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::own)
 }
 
@@ -226,5 +242,6 @@ pub(crate) fn one_thread() -> Result<tokio::runtime::Runtime, Failure> {
 ///
 /// A system that gives no threads.
 pub(crate) fn many_threads() -> Result<tokio::runtime::Runtime, Failure> {
+    enough_descriptors()?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::own)
 }

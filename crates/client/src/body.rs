@@ -78,6 +78,7 @@ fn error_event(broke: &Break) -> Bytes {
     let own = Own {
         stage: Some(broke.stage),
         attempts: Some(broke.attempts),
+        request_id: broke.request_id.as_ref(),
         delivered: Some(Delivered { bytes: got.bytes, text_chars: got.text_chars }),
         ..Own::of(cause)
     };

@@ -79,6 +79,8 @@ pub(crate) struct Break {
     pub(crate) is_stream: bool,
     pub(crate) stage: Stage,
     pub(crate) attempts: u16,
+    /// The upstream's id of it.
+    pub(crate) request_id: Option<Foreign>,
     /// What had arrived of it.
     pub(crate) got: Partial,
     /// The caller has seen a part of an event.
@@ -300,7 +302,9 @@ impl Driver {
                 .map_or_else(|| (Stage::Stream, Partial::default()), |(m, _)| (m.stage, m.got));
             let attempts = self.started;
             let torn = self.attempts.first().is_some_and(Attempt::is_torn);
-            End::Broken(Box::new(Break { cause: answer.cause, is_stream, stage, attempts, got, torn }))
+            let request_id = self.request_id.clone();
+            let cause = answer.cause;
+            End::Broken(Box::new(Break { cause, is_stream, stage, attempts, request_id, got, torn }))
         } else {
             match self.saved.take() {
                 Some((attempt, saved)) if answer.from == Some(attempt) => {

@@ -7,6 +7,7 @@
 mod explain;
 mod found;
 mod http;
+mod joined;
 mod line;
 mod masked;
 mod normal;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use clearline_model::{Cause, Foreign, Wall};
 
+use crate::joined::Joined;
 use crate::line::{Entry, Kind};
 
 /// A minute, microseconds.
@@ -39,7 +40,7 @@ pub struct Summary {
     pub succeeded: u64,
     /// … whose caller left.
     pub left: u64,
-    /// Failures: calls of our own log, and lines of others.
+    /// Failures: calls of our own log, and lines of others that tell of none of these calls.
     pub failed: u64,
     /// The causes.
     pub causes: BTreeMap<Cause, Row>,
@@ -53,6 +54,7 @@ pub struct Summary {
     pub first: Option<Wall>,
     /// The last time of all.
     pub last: Option<Wall>,
+    joined: Joined,
 }
 
 /// Whether a line is an object of JSON that was not written to its end.
@@ -81,6 +83,9 @@ impl Summary {
                     ("left", _) => self.left += 1,
                     (_, cause) => {
                         self.failed += 1;
+                        for (cause, at) in self.joined.call(&entry.ids) {
+                            self.uncount(cause, at);
+                        }
                         if let Some(cause) = cause {
                             self.failure(cause, entry);
                         }
@@ -88,8 +93,10 @@ impl Summary {
                 }
             }
             Kind::Failure(cause) => {
-                self.failed += 1;
-                self.failure(*cause, entry);
+                if self.joined.line(&entry.ids, (*cause, entry.at)) {
+                    self.failed += 1;
+                    self.failure(*cause, entry);
+                }
             }
             Kind::Fine => {}
             Kind::Unknown => {
@@ -106,6 +113,20 @@ impl Summary {
         row.calls += 1;
         if let Some(id) = entry.ids.iter().rev().find(|id| id.starts_with("req_")) {
             row.last_id = Some(Foreign::new(id));
+        }
+    }
+
+    /// Takes back what a line told of: the record of the call says it better. How far a row reaches stays as it was.
+    fn uncount(&mut self, cause: Cause, at: Option<Wall>) {
+        self.failed = self.failed.saturating_sub(1);
+        let Some(row) = self.causes.get_mut(&cause) else { return };
+        row.calls = row.calls.saturating_sub(1);
+        if let Some(n) = at.and_then(|at| row.minutes.get_mut(&at.0.div_euclid(MINUTE))) {
+            *n = n.saturating_sub(1);
+        }
+        row.minutes.retain(|_, n| *n > 0);
+        if row.calls == 0 && row.attempts == 0 {
+            self.causes.remove(&cause);
         }
     }
 
@@ -175,5 +196,34 @@ mod tests {
         let revoked = &summary.causes[&Cause::AuthRevoked];
         assert_eq!(revoked.last_id.as_ref().map(Foreign::raw), Some("req_9"));
         assert_eq!(summary.course(revoked, 4), [0, 2, 0, 0]);
+    }
+
+    #[test]
+    fn a_failure_that_both_logs_tell_of_is_counted_once() {
+        let gateway = [
+            r#"{"event":"call ended","ts":1795514460000,"outcome":"failed","cause":"quota.input-tokens","x_request_id":"mine","request_ids":["req_00001","req_00002"],"attempts":[{"cause":"server.error"},{"cause":"quota.input-tokens"}]}"#,
+            r#"{"event":"call ended","ts":1795514470000,"outcome":"failed","cause":"server.overloaded","x_request_id":"mine","request_ids":["req_00003"],"attempts":[{"cause":"server.overloaded"}]}"#,
+            r#"{"event":"call ended","ts":1795514480000,"outcome":"succeeded","request_ids":["req_00004"],"attempts":[{"cause":null}]}"#,
+        ];
+        let program = [
+            "2026-11-24 10:01:00 ERROR Error code: 429 - rate limit, 'request_id': 'req_00002'",
+            "2026-11-24 10:01:00 ERROR Error code: 429 - rate limit, again 'request_id': 'req_00002', after req_00001",
+            "2026-11-24 10:01:00 ERROR connect ECONNREFUSED 10.0.0.1:443",
+            "2026-11-24 10:01:00 ERROR Error code: 529 req_00003",
+            "2026-11-24 10:01:00 ERROR Error code: 500 after the answer req_00004",
+        ];
+        let seen = |lines: Vec<&str>| {
+            let mut summary = Summary::default();
+            lines.iter().for_each(|line| summary.add(&read(line), line));
+            let rows = summary.ranked().into_iter().map(|(c, r)| (c.id(), r.calls, r.attempts));
+            (summary.failed, rows.collect::<Vec<_>>())
+        };
+        let (failed, rows) = seen([&gateway[..], &program[..]].concat());
+        // Two calls, what never became a call, and what went wrong with a call that succeeded.
+        assert_eq!(failed, 4, "{rows:?}");
+        assert_eq!(rows.iter().map(|(_, calls, _)| calls).sum::<u64>(), failed);
+        assert_eq!(seen([&program[..], &gateway[..]].concat()), (failed, rows.clone()), "in either order");
+        // Without the gateway's log each line stands for itself.
+        assert_eq!(seen(program.to_vec()).0, 5);
     }
 }

@@ -17,6 +17,7 @@ mod samples;
 mod secret;
 mod setting;
 mod time;
+pub mod variable;
 mod verdict;
 
 pub use alert::{Alert, Subject};

@@ -6,7 +6,7 @@ use clearline_model::Cause;
 
 use crate::lang::Lang;
 use crate::layout::width;
-use crate::prose::{Args, Fix, Prose, files, is_full_mark};
+use crate::prose::{Args, Fix, HELP, Prose, files, is_full_mark};
 
 /// A message: its value under the empty name, and its attributes.
 type Message = BTreeMap<String, String>;
@@ -159,7 +159,7 @@ fn english_steps_begin_with_a_capital_and_chinese_uses_its_own_marks() {
 #[test]
 fn chinese_is_set_with_full_width_marks_and_a_blank_beside_latin() {
     const HALF: [char; 6] = [',', ';', ':', '!', '?', '('];
-    let lines = files(Lang::Zh).into_iter().flat_map(str::lines);
+    let lines = files(Lang::Zh).into_iter().chain([HELP]).flat_map(str::lines);
     for line in lines.filter(|l| !l.starts_with('#') && !l.contains(".run-")) {
         let value = line.split_once(" = ").map_or(line, |(_, value)| value);
         // What an argument ends with is not known here.

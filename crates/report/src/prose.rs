@@ -45,6 +45,9 @@ pub(crate) const fn files(lang: Lang) -> [&'static str; 22] {
     }
 }
 
+/// What the command line says of itself, where that is not English: its English stands in the code.
+pub(crate) const HELP: &str = include_str!("../prose/zh-CN/help.ftl");
+
 /// What is known of a case: names as in the prose (`host`, `proxy`, `file` …), and what they are here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Args(BTreeMap<&'static str, Foreign>);
@@ -99,12 +102,26 @@ impl Prose {
     /// Reads the files that are built in. What of them cannot be read is left out; a test keeps them readable.
     #[must_use]
     pub fn load(lang: Lang) -> Self {
+        Self::of(lang, &files(lang))
+    }
+
+    /// The words of the command line; nothing in English, which stands in the code. They are kept apart because few runs
+    /// want them.
+    #[must_use]
+    pub fn help(lang: Lang) -> Option<Self> {
+        match lang {
+            Lang::En => None,
+            Lang::Zh => Some(Self::of(lang, &[HELP])),
+        }
+    }
+
+    fn of(lang: Lang, files: &[&'static str]) -> Self {
         let locale = lang.tag().parse().unwrap_or_default();
         let mut bundle = FluentBundle::new(vec![locale]);
         // The marks that isolate arguments would be copied along with commands and addresses.
         bundle.set_use_isolating(false);
-        for text in files(lang) {
-            let resource = match FluentResource::try_new(text.to_owned()) {
+        for text in files {
+            let resource = match FluentResource::try_new((*text).to_owned()) {
                 Ok(resource) | Err((resource, _)) => resource,
             };
             bundle.add_resource_overriding(resource);
@@ -130,9 +147,16 @@ impl Prose {
         self.known(name, args).unwrap_or_else(|| name.to_owned())
     }
 
-    /// The same; nothing where there is none.
+    /// A part of a message, `help-doctor` and `json` for example; nothing where there is none.
     #[must_use]
-    pub(crate) fn known(&self, name: &str, args: &Args) -> Option<String> {
+    pub fn part(&self, name: &str, part: &str) -> Option<String> {
+        let message = self.bundle.get_message(name)?;
+        Some(self.format(message.get_attribute(part)?.value(), &Args::default()))
+    }
+
+    /// The same as [`Prose::say`]; nothing where there is none.
+    #[must_use]
+    pub fn known(&self, name: &str, args: &Args) -> Option<String> {
         let pattern = self.bundle.get_message(name)?.value()?;
         Some(self.format(pattern, args))
     }
@@ -231,7 +255,7 @@ mod tests {
     #[test]
     fn every_file_can_be_read() {
         for lang in Lang::ALL {
-            for text in files(lang) {
+            for text in files(lang).into_iter().chain([HELP]) {
                 if let Err((_, errors)) = FluentResource::try_new(text.to_owned()) {
                     panic!("{lang:?} {}: {errors:?}", text.lines().next().unwrap_or_default());
                 }

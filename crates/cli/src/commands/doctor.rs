@@ -14,7 +14,7 @@ use clearline_model::{
     ClientView, Dur, Fact, FactId, Foreign, Mono, Seen, Sent, Source, Stage, Status, Verdict,
 };
 use clearline_net::{Fault, Fence};
-use clearline_report::{Prose, client, document, json, terminal};
+use clearline_report::{Prose, client, document, json, layout, terminal};
 use tokio::time::Instant;
 
 use self::subject::{Entered, Subject};
@@ -155,7 +155,7 @@ impl Doctor {
         let evidence = match &self.from {
             Some(file) => Evidence::new(saved::read(file)?),
             None => match self.world(&subject)? {
-                (_, Some(world)) if self.plan => return plan(&world.goal),
+                (_, Some(world)) if self.plan => return plan(&prose, &world.goal),
                 (facts, world) => serve::one_thread()?.block_on(see(world.as_ref(), facts, begun)),
             },
         };
@@ -286,25 +286,33 @@ fn settings_fact(fault: &Fault) -> Fact {
     }
 }
 
-fn plan(goal: &Goal) -> Result<u8, Failure> {
-    out::say(&format!("the target   {}:{}", goal.host, goal.port))?;
-    if let Some(proxy) = &goal.proxy {
-        out::say(&format!("its proxy    {proxy}"))?;
-    }
+/// Whom the doctor contacts.
+fn plan(prose: &Prose, goal: &Goal) -> Result<u8, Failure> {
     let list = |all: &[std::net::IpAddr]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    out::say(&format!("resolvers    {}, for the names of both", list(&goal.resolvers)))?;
+    let said = |name: &str, key: &'static str, text: &str| {
+        prose.say(name, &clearline_report::Args::default().with(key, Foreign::new(text)))
+    };
+    let mut rows = vec![("plan-target", format!("{}:{}", goal.host, goal.port))];
+    rows.extend(goal.proxy.as_ref().map(|proxy| ("plan-proxy", proxy.to_string())));
+    rows.push(("plan-resolvers", said("plan-resolvers-own", "name", &list(&goal.resolvers))));
     if let Some((host, port)) = goal.cloud.as_ref().filter(|_| !goal.only_target) {
-        out::say(&format!("other cloud  {host}:{port}, where a switch sends a client"))?;
+        rows.push(("plan-cloud", said("plan-cloud-why", "host", &format!("{host}:{port}"))));
     }
     let first =
         goal.client.and_then(Profile::first_run).filter(|host| *host != goal.host && !goal.only_target);
-    if let Some(host) = first {
-        out::say(&format!("first run    {host}:443, which this client asks whatever the base URL says"))?;
-    }
+    rows.extend(first.map(|host| ("plan-first", said("plan-first-why", "host", &format!("{host}:443")))));
+    let own = rows.len();
     if !goal.only_target {
-        out::say("and only where the call fails, to tell its fault from those of the network:")?;
-        out::say(&format!("resolvers    {}", list(&goal.public_resolvers)))?;
-        out::say(&format!("hosts        {}", goal.controls.join(", ")))?;
+        rows.push(("plan-resolvers", list(&goal.public_resolvers)));
+        rows.push(("plan-hosts", goal.controls.join(", ")));
+    }
+    let rows: Vec<_> = rows.into_iter().map(|(name, text)| (prose.word(name), text)).collect();
+    let wide = rows.iter().map(|(name, _)| layout::width(name)).max().unwrap_or(0);
+    for (n, (name, text)) in rows.iter().enumerate() {
+        if n == own {
+            out::say(&prose.word("plan-after-failure"))?;
+        }
+        out::say(&format!("{}   {text}", layout::pad(name, wide)))?;
     }
     Ok(exit::WELL)
 }

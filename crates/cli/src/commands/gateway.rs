@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use clap::Args;
 use clearline_gateway::LogTarget;
+use clearline_model::Foreign;
+use clearline_report::{Args, Prose};
 
 use crate::exit::{self, Failure};
 use crate::serve::{self, Wanted};
@@ -13,7 +14,7 @@ use crate::{look, out, setup, signals};
 /// Runs the gateway: every call through one place, with retries, a pool of keys, a log and metrics
 ///
 /// Point an SDK at it with ANTHROPIC_BASE_URL=http://127.0.0.1:8787. It stops on SIGTERM when its calls are finished.
-#[derive(Debug, Args)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct Gateway {
     /// Address and port where calls come in; port 0 takes any free one [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDR")]
@@ -51,26 +52,18 @@ impl Gateway {
             lang: look::lang(lang, config),
         };
         let (upstream, pool, log) = (wanted.upstream.clone(), wanted.keys.len(), wanted.log.clone());
+        let prose = look::prose(lang, config);
         serve::one_thread()?.block_on(async {
             let stop = signals::stop()?;
             let gateway = serve::gateway(&settings, wanted).await?;
+            // Programs read these two lines.
             out::say(&format!("listening on http://{}", gateway.gateway.addr()))?;
             if let Some(admin) = gateway.gateway.admin_addr() {
                 out::say(&format!("admin on http://{admin}"))?;
             }
-            let keys = match pool {
-                0 => "the callers' own credentials".to_owned(),
-                1 => "1 key".to_owned(),
-                n => format!("a pool of {n} keys"),
-            };
-            let log = match log {
-                LogTarget::None => "no log".to_owned(),
-                LogTarget::Stderr => "log on standard error".to_owned(),
-                LogTarget::File(path) => format!("log in {}", path.display()),
-            };
-            out::say(&format!("calls go to {upstream} with {keys}; {log}"))?;
+            out::say(&begins(&prose, &upstream, pool, &log))?;
             let summary = gateway.serve(stop).await;
-            out::say(&crate::traces::summary(&look::prose(lang, config), "clearline", &summary))?;
+            out::say(&crate::traces::summary(&prose, "clearline", &summary))?;
             Ok(exit::WELL)
         })
     }
@@ -89,5 +82,40 @@ impl Gateway {
         let insecure = self.allow_insecure.then(|| "true".to_owned());
         give("network.allow_insecure", "--allow-insecure", insecure.as_ref());
         flags
+    }
+}
+
+/// Where calls go, with what, and where that is told.
+fn begins(prose: &Prose, upstream: &str, pool: usize, log: &LogTarget) -> String {
+    let keys = match pool {
+        0 => prose.word("server-keys-own"),
+        n => prose.count("server-keys", u64::try_from(n).unwrap_or(u64::MAX), &n.to_string()),
+    };
+    let log = match log {
+        LogTarget::None => prose.word("server-log-none"),
+        LogTarget::Stderr => prose.word("server-log-stderr"),
+        LogTarget::File(path) => prose
+            .say("server-log-file", &Args::default().with("file", Foreign::new(&path.display().to_string()))),
+    };
+    let args = Args::default().with("url", Foreign::new(upstream));
+    prose.say("server-calls", &args.with("keys", Foreign::new(&keys)).with("log", Foreign::new(&log)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clearline_report::Lang;
+
+    use super::*;
+
+    #[test]
+    fn the_beginning_is_said_in_both_languages() {
+        let file = LogTarget::File("/tmp/g.jsonl".into());
+        for (lang, pool, log, line) in [
+            (Lang::En, 0, &LogTarget::None, "calls go to http://u with the callers' own credentials; no log"),
+            (Lang::En, 3, &file, "calls go to http://u with a pool of 3 keys; log in /tmp/g.jsonl"),
+            (Lang::Zh, 1, &LogTarget::Stderr, "调用发往 http://u，凭据：1 个密钥；日志写到标准错误"),
+        ] {
+            assert_eq!(begins(&Prose::load(lang), "http://u", pool, log), line);
+        }
     }
 }

@@ -2,12 +2,16 @@
 
 mod call;
 mod causes;
+#[cfg(feature = "package")]
+mod completions;
 mod config;
 mod demo;
 mod doctor;
 mod explain;
 mod gateway;
 mod logs;
+#[cfg(feature = "package")]
+mod man;
 mod run;
 mod schema;
 mod sim;
@@ -16,7 +20,7 @@ mod watch;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::exit::Failure;
 
@@ -56,6 +60,17 @@ enum Command {
     Sim(sim::Sim),
     Config(config::Config),
     Schema(schema::Schema),
+    #[cfg(feature = "package")]
+    #[command(hide = true)]
+    Completions(completions::Completions),
+    #[cfg(feature = "package")]
+    #[command(hide = true)]
+    Man(man::Pages),
+}
+
+/// The command line as clap knows it.
+pub(crate) fn line() -> clap::Command {
+    Line::command()
 }
 
 /// Runs the command of a line and returns the exit code.
@@ -77,19 +92,21 @@ pub(crate) fn run(line: Line) -> Result<u8, Failure> {
         Command::Gateway(gateway) => gateway.run(lang, config),
         Command::Run(run) => run.run(lang, config),
         Command::Sim(sim) => sim.run(),
-        Command::Config(command) => command.run(config),
+        Command::Config(command) => command.run(lang, config),
         Command::Schema(schema) => schema.run(),
+        #[cfg(feature = "package")]
+        Command::Completions(completions) => completions.run(),
+        #[cfg(feature = "package")]
+        Command::Man(pages) => pages.run(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Line::command().debug_assert();
+        line().debug_assert();
     }
 }

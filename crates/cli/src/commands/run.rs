@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clearline_gateway::LogTarget;
-use clearline_model::{Dur, SettingOrigin};
+use clearline_model::{Dur, Foreign, SettingOrigin};
 
 use crate::exit::Failure;
 use crate::serve::{self, Wanted};
@@ -37,7 +37,7 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
         let settings = setup::load(config, &[])?;
-        let log = self.log_target();
+        let log = self.log_target(lang, config);
         let log_file = if let LogTarget::File(path) = &log { Some(path.clone()) } else { None };
         let upstream = self.upstream(&settings);
         let keys = setup::keys(&settings, false)?;
@@ -65,7 +65,7 @@ impl Run {
             code.map(|code| (code, summary))
         })?;
         if summary.calls == 0 {
-            out::note(&unseen::explain(&self.command, &setup::variable));
+            out::note(&unseen::explain(&look::prose(lang, config), &self.command, &setup::variable));
         } else if !self.quiet || summary.failed > 0 {
             let prose = look::prose(lang, config);
             let mut text = traces::summary(&prose, "clearline", &summary);
@@ -92,13 +92,14 @@ impl Run {
         }
     }
 
-    fn log_target(&self) -> LogTarget {
+    fn log_target(&self, lang: Option<&str>, config: Option<&Path>) -> LogTarget {
         match &self.log {
             Some(text) => serve::log_target(text),
             None => match own_log() {
                 Ok(path) => LogTarget::File(path),
                 Err(why) => {
-                    out::note(&format!("clearline: no log of this run: {why}"));
+                    let why = clearline_report::Args::default().with("name", Foreign::new(&why));
+                    out::note(&look::prose(lang, config).say("run-no-log", &why));
                     LogTarget::None
                 }
             },

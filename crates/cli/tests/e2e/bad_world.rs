@@ -139,6 +139,31 @@ fn an_environment_full_of_nonsense_is_survived() {
     }
 }
 
+/// A hard limit that only an administrator could raise: in a user namespace of its own, root may not either.
+#[test]
+fn too_few_descriptors_are_said_before_they_look_like_another_fault() {
+    let home = Folder::new();
+    let limited = |limit: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["-r", "sh", "-c", "ulimit -n \"$1\"; shift; exec \"$@\"", "sh", limit]);
+        command.arg(env!("CARGO_BIN_EXE_clearline")).args(["doctor", "--json"]);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", &home.0);
+        command.env("CLEARLINE_FENCE", "loopback").envs([KEY, ("ANTHROPIC_BASE_URL", "http://127.0.0.1:1")]);
+        run(&mut command)
+    };
+    if !Command::new("unshare").args(["-r", "true"]).output().is_ok_and(|o| o.status.success()) {
+        return skip("too few descriptors: no user namespace can be made (unshare -r)");
+    }
+    for limit in ["8", "31"] {
+        let (code, out, err) = limited(limit);
+        assert_eq!((code, out.as_str()), (3, ""), "{err}");
+        assert!(err.contains(&format!("may open {limit} files")) && err.contains("ulimit -n 1024"), "{err}");
+    }
+    let (code, out, err) = limited("32");
+    let is_told = |cause: &str| out.contains(&format!("\"id\":\"{cause}\""));
+    assert!(code == 1 && is_told("config.base-url-dead") && !is_told("config.fd-limit"), "{out}{err}");
+}
+
 /// What a server says that answers garbage, or never stops.
 #[derive(Debug, Clone, Copy)]
 enum Answer {

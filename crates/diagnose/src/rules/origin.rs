@@ -1,52 +1,36 @@
 //! Where it was set, for whatever a setting decides.
 
+use clearline_model::variable::{BASE_URL, CA_FILES, CREDENTIALS, PROXIES, ROUTES, TLS_POLICY};
 use clearline_model::{Cause, Finding, Layer, Proof};
 
 use crate::evidence::Evidence;
 
-const PROXIES: &[&str] = &[
-    "HTTPS_PROXY",
-    "https_proxy",
-    "HTTP_PROXY",
-    "http_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-    "NO_PROXY",
-    "no_proxy",
-];
-
-const BASE_URL: &[&str] = &["ANTHROPIC_BASE_URL"];
-const CA_FILES: &[&str] = &["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"];
-const CREDENTIALS: &[&str] = &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"];
 const RESOLVERS: &[&str] = &["resolvers"];
 
 /// The settings of single causes.
 const SETTINGS: &[(Cause, &[&str])] = &[
-    (Cause::ConfigBaseUrlInvalid, BASE_URL),
-    (Cause::ConfigBaseUrlUnknownHost, BASE_URL),
-    (Cause::ConfigBaseUrlPath, BASE_URL),
-    (Cause::ConfigBaseUrlInsecure, BASE_URL),
-    (Cause::ConfigBaseUrlDead, BASE_URL),
-    (Cause::ConfigCaFileMissing, CA_FILES),
-    (Cause::ConfigCaFileReplacesRoots, CA_FILES),
-    (Cause::TlsTrustStoreMismatch, CA_FILES),
-    (Cause::ConfigTlsPolicyStrict, &["OPENSSL_CONF"]),
+    (Cause::ConfigBaseUrlInvalid, &BASE_URL),
+    (Cause::ConfigBaseUrlUnknownHost, &BASE_URL),
+    (Cause::ConfigBaseUrlPath, &BASE_URL),
+    (Cause::ConfigBaseUrlInsecure, &BASE_URL),
+    (Cause::ConfigBaseUrlDead, &BASE_URL),
+    (Cause::ConfigCaFileMissing, &CA_FILES),
+    (Cause::ConfigCaFileReplacesRoots, &CA_FILES),
+    (Cause::TlsTrustStoreMismatch, &CA_FILES),
+    (Cause::ConfigTlsPolicyStrict, &TLS_POLICY),
     (Cause::ConfigHostsOverride, &["hosts"]),
     (Cause::ConfigSearchDomain, RESOLVERS),
     (Cause::ConfigNoResolver, RESOLVERS),
     (Cause::DnsFirstResolverDead, RESOLVERS),
-    (
-        Cause::ConfigRouteSwitch,
-        &["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"],
-    ),
+    (Cause::ConfigRouteSwitch, &ROUTES),
 ];
 
 /// The settings that a cause is about.
 fn settings(cause: Cause) -> &'static [&'static str] {
     let own = SETTINGS.iter().find(|(own, _)| *own == cause).map(|(_, settings)| *settings);
     own.unwrap_or_else(|| match cause.row().layer {
-        Layer::Auth => CREDENTIALS,
-        Layer::Proxy => PROXIES,
+        Layer::Auth => &CREDENTIALS,
+        Layer::Proxy => &PROXIES,
         Layer::Config | Layer::Clock | Layer::Dns | Layer::Net | Layer::Tcp | Layer::Tls => &[],
         Layer::Edge | Layer::Gateway | Layer::Http | Layer::Request | Layer::Quota | Layer::Server => &[],
         Layer::Stream | Layer::Client | Layer::Cloud => &[],

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clearline_model::Fact;
+use clearline_model::variable::decides;
 
 use super::{Environment, Place as Whose, state};
 
@@ -10,29 +11,6 @@ use super::{Environment, Place as Whose, state};
 const FILE_MAX: u64 = 1 << 20;
 /// How many folders above the working one are looked into.
 const PARENTS_MAX: usize = 8;
-
-/// Everything that decides where a call goes and how.
-pub(super) const WATCHED: [&str; 19] = [
-    "ANTHROPIC_BASE_URL",
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "HTTP_PROXY",
-    "http_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-    "NO_PROXY",
-    "no_proxy",
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "NODE_EXTRA_CA_CERTS",
-    "OPENSSL_CONF",
-    "CLAUDE_CODE_USE_BEDROCK",
-    "CLAUDE_CODE_USE_VERTEX",
-    "CLAUDE_CODE_USE_FOUNDRY",
-];
 
 /// The files that set variables for every program, as a shell reads them.
 const SYSTEM: [&str; 4] = ["/etc/environment", "/etc/profile", "/etc/bash.bashrc", "/etc/zsh/zshenv"];
@@ -132,10 +110,6 @@ fn lines(place: &Place) -> Result<Vec<Line>, Option<String>> {
     if place.is_json { of_json(&text).map_err(Some) } else { Ok(of_shell(&text)) }
 }
 
-fn is_watched(name: &str) -> bool {
-    WATCHED.contains(&name)
-}
-
 /// The lines of a shell's file or of a `.env` file.
 fn of_shell(text: &str) -> Vec<Line> {
     let mut all = Vec::new();
@@ -144,7 +118,7 @@ fn of_shell(text: &str) -> Vec<Line> {
         // fish: `set -gx NAME value`.
         if let Some(rest) = line.strip_prefix("set ") {
             let mut words = rest.split_whitespace().skip_while(|w| w.starts_with('-'));
-            if let Some(name) = words.next().filter(|n| is_watched(n)) {
+            if let Some(name) = words.next().filter(|n| decides(n)) {
                 let value = unquoted(&words.collect::<Vec<_>>().join(" "));
                 all.push(Line { name: name.to_owned(), value, number: i + 1 });
             }
@@ -152,7 +126,7 @@ fn of_shell(text: &str) -> Vec<Line> {
         }
         let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
         let Some((name, value)) = line.split_once('=') else { continue };
-        if is_watched(name.trim()) {
+        if decides(name.trim()) {
             let value = unquoted(value.trim());
             all.push(Line { name: name.trim().to_owned(), value, number: i + 1 });
         }
@@ -184,7 +158,7 @@ fn of_json(text: &str) -> Result<Vec<Line>, String> {
     };
     let line = |(name, value): (&String, &serde_json::Value)| {
         let value = value.as_str()?.to_owned();
-        is_watched(name).then(|| Line { name: name.clone(), value, number: number(name) })
+        decides(name).then(|| Line { name: name.clone(), value, number: number(name) })
     };
     Ok(env.iter().filter_map(line).collect())
 }

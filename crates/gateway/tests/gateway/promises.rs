@@ -38,7 +38,8 @@ async fn a_stream_that_is_not_whole_ends_in_a_typed_error() {
     ] {
         let shown = [START, BLOCK, TEXT].concat();
         let (first, rest) = events.split_at(shown.len());
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nrequest-id: req_of_api\r\n\
+                    transfer-encoding: chunked\r\n\r\n";
         let chunks = format!("{head}{:x}\r\n{first}\r\n{:x}\r\n{rest}\r\n0\r\n\r\n", first.len(), rest.len());
         let upstream = Upstream::new(vec![Say::new(chunks, Then::Keep)]).await;
         let served = serve(&upstream.url(), &[], |_| ()).await;
@@ -51,6 +52,7 @@ async fn a_stream_that_is_not_whole_ends_in_a_typed_error() {
         let event: serde_json::Value = serde_json::from_str(event.trim()).unwrap();
         assert_eq!(event["error"]["type"], "api_error");
         assert_eq!(event["clearline"]["cause"], cause, "{what}");
+        assert_eq!(event["clearline"]["request_id"], "req_of_api", "{what}: {event}");
         // 15: it says exactly what was delivered.
         assert_eq!(event["clearline"]["delivered"]["text_chars"], 3, "{what}: {event}");
         let shown = metrics(served.admin).await;
