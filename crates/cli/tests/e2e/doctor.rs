@@ -350,6 +350,46 @@ fn commands_and_processes_are_diagnosed() {
     assert!(code == 2 && out.is_empty() && err.contains("there is no process"), "{err}");
 }
 
+/// A process in a network and with files of its own, among which clearline is not found: its names are looked up as it would.
+#[test]
+fn a_process_elsewhere_has_its_own_names() {
+    let home = Folder::new();
+    let names = home.0.join("hosts");
+    std::fs::write(&names, "127.0.0.1 gateway.of-the-process.test\n").unwrap();
+    let bare = home.0.join("bare");
+    std::fs::create_dir(&bare).unwrap();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_clearline"));
+    let script = "ip link set lo up && mount --bind \"$1\" /etc/hosts && mount --bind \"$2\" \"$3\" && echo up && exec cat";
+    let mut child = std::process::Command::new("unshare")
+        .args(["--net", "--mount", "--propagation", "private", "sh", "-c", script, "sh"])
+        .args([&names, &bare, &program.parent().unwrap().to_path_buf()])
+        .envs([KEY, ("ANTHROPIC_BASE_URL", "https://gateway.of-the-process.test:9")])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut said = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+    if line != "up\n" {
+        child.wait().unwrap();
+        return crate::common::skip("a process elsewhere: no namespaces can be made here");
+    }
+    let pid = child.id();
+    let space = std::fs::read_link(format!("/proc/{pid}/ns/net")).unwrap().display().to_string();
+    let inode = space.trim_matches(|c: char| !c.is_ascii_digit());
+    let mut command = clearline(&home.0);
+    command.args(["doctor", "--json", "--pid", &pid.to_string()]);
+    let (code, out, err) = run(command.env("CLEARLINE_FENCE", format!("netns:{inode}")));
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    let report: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
+    // The name became the address that its own hosts file gives it, where nothing listens.
+    assert_eq!((code, report["causes"][0]["id"].as_str()), (1, Some("config.base-url-dead")), "{out}{err}");
+    assert!(report["facts"].to_string().contains("127.0.0.1"), "{out}");
+}
+
 /// A change is told once, and the rate is kept.
 #[test]
 fn watching_tells_changes_and_keeps_the_rate() {

@@ -107,6 +107,18 @@ fn is_same(one: &Path, other: &Path) -> bool {
     place(one).is_some() && place(one) == place(other)
 }
 
+/// Lays the files of names of a process, whose root is the first argument, over this machine's, as `ip netns exec` does, where
+/// nobody else sees it; then becomes the program behind. Without its own order of look-ups a program has that of its C library.
+/// Links are left alone: they would lead into this machine's files.
+const OWN_NAMES: &str = r#"root=$1; shift
+for file in resolv.conf hosts nsswitch.conf; do
+  own=$root/etc/$file
+  if [ "$file" = nsswitch.conf ] && ! [ -e "$own" ]; then own=/dev/null; fi
+  if [ -e "$own" ] && ! [ -L "$own" ] && [ -e "/etc/$file" ]; then mount --bind "$own" "/etc/$file" || exit 111; fi
+done
+exec "$@"
+"#;
+
 /// What came of going to where a process is.
 pub(super) enum Entered {
     /// The diagnosis was made there, and ended with this code.
@@ -151,9 +163,15 @@ pub(super) fn enter(pid: u32) -> Entered {
             options.push(format!("--wd={}", working.display()));
         }
     }
+    let is_elsewhere = !is_here(&process, "mnt") && !is_found;
     let nsenter = |what: &OsStr| {
         let mut command = Command::new("nsenter");
-        command.args(&options).arg("--").arg(what);
+        command.args(&options).arg("--");
+        if is_elsewhere {
+            command.args(["unshare", "--mount", "--propagation", "private", "--"]);
+            command.args(["sh", "-c", OWN_NAMES, "sh"]).arg(&inside);
+        }
+        command.arg(what);
         command
     };
     let trial = nsenter(OsStr::new("true")).stdin(Stdio::null()).stderr(Stdio::piped()).output();
