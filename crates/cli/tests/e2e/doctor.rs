@@ -386,7 +386,7 @@ fn a_process_elsewhere_has_its_own_names() {
     child.wait().unwrap();
     let report: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
     // The name became the address that its own hosts file gives it, where nothing listens.
-    assert_eq!((code, report["causes"][0]["id"].as_str()), (1, Some("config.base-url-dead")), "{out}{err}");
+    assert_eq!((code, report["causes"][0]["id"].as_str()), (1, Some("config.hosts-override")), "{out}{err}");
     assert!(report["facts"].to_string().contains("127.0.0.1"), "{out}");
 }
 

@@ -107,15 +107,18 @@ fn is_same(one: &Path, other: &Path) -> bool {
     place(one).is_some() && place(one) == place(other)
 }
 
-/// Lays the files of names of a process, whose root is the first argument, over this machine's, as `ip netns exec` does, where
-/// nobody else sees it; then becomes the program behind. Without its own order of look-ups a program has that of its C library.
-/// Links are left alone: they would lead into this machine's files.
+/// Lays copies of the files of names of a process, whose root is the first argument, over this machine's, where nobody else sees
+/// them, as `ip netns exec` does; then becomes the program behind. The files themselves cannot be laid there: they are another
+/// mount namespace's. Links are left alone: they would lead into this machine's files.
 const OWN_NAMES: &str = r#"root=$1; shift
+copies=$(mktemp -d) || exit 1
 for file in resolv.conf hosts nsswitch.conf; do
   own=$root/etc/$file
-  if [ "$file" = nsswitch.conf ] && ! [ -e "$own" ]; then own=/dev/null; fi
-  if [ -e "$own" ] && ! [ -L "$own" ] && [ -e "/etc/$file" ]; then mount --bind "$own" "/etc/$file" || exit 111; fi
+  if [ -f "$own" ] && ! [ -L "$own" ] && [ -f "/etc/$file" ]; then
+    cp "$own" "$copies/$file" && mount --bind "$copies/$file" "/etc/$file" || exit 1
+  fi
 done
+rm -r "$copies"
 exec "$@"
 "#;
 
