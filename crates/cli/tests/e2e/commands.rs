@@ -450,3 +450,24 @@ fn an_alert_names_the_cause_in_the_log_the_metrics_and_to_a_command() {
     // The gateway's end waits for the command.
     assert!(std::fs::read_to_string(&told).unwrap().contains("server.overloaded"));
 }
+
+/// The line that programs read stays as it is; what people read has their language.
+#[test]
+fn help_plans_settings_and_the_gateway_speak_chinese() {
+    let home = Folder::new();
+    for (words, text) in [
+        (&["--help"][..], "用法：clearline"),
+        (&["doctor", "--plan", "--only-target"], "目标     "),
+        (&["config", "check"], "设置没有问题"),
+        (&["config", "show", "-v"], "解析名称（CLEARLINE_TIMEOUT_RESOLVE）"),
+    ] {
+        let (code, out, err) = run(clearline(&home.0).env("LANG", "zh_CN.UTF-8").args(words));
+        assert!(code == 0 && out.contains(text), "{words:?}: {out}{err}");
+    }
+    let mut gateway = clearline(&home.0);
+    gateway.args(["gateway", "--listen", "127.0.0.1:0", "--lang", "zh-CN", "--log", "none"]);
+    let mut server = Server::start(&mut gateway);
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut server.out, &mut line).unwrap();
+    assert_eq!(line, "调用发往 https://api.anthropic.com，凭据：调用方自带；不写日志\n");
+}
