@@ -187,6 +187,15 @@ pub enum EventKind {
         /// Until when; `None` when it is used again.
         avoided_until: Option<Mono>,
     },
+    /// An upstream rests because it fails, or serves again.
+    UpstreamChanged {
+        /// Which.
+        upstream: UpstreamId,
+        /// Why it rests.
+        cause: Option<Cause>,
+        /// Until when; `None` when it serves again.
+        rests_until: Option<Mono>,
+    },
     /// The limiter of a lane changed.
     LaneChanged {
         /// Which.

@@ -142,6 +142,7 @@ impl CallRecord {
             }
             EventKind::KeyChanged { .. }
             | EventKind::AddressChanged { .. }
+            | EventKind::UpstreamChanged { .. }
             | EventKind::LaneChanged { .. } => {}
         }
     }
@@ -229,6 +230,7 @@ impl AttemptRecord {
             | EventKind::CallEnded { .. }
             | EventKind::KeyChanged { .. }
             | EventKind::AddressChanged { .. }
+            | EventKind::UpstreamChanged { .. }
             | EventKind::LaneChanged { .. } => {}
         }
     }

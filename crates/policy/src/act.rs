@@ -64,7 +64,7 @@ impl Engine {
     }
 
     /// What the limits of a key have to have for it.
-    fn needs(&self, call: &Call) -> Option<Ask> {
+    pub(crate) fn needs(&self, call: &Call) -> Option<Ask> {
         self.config.settings.key_pacing.then_some(call.ask)
     }
 
@@ -125,7 +125,8 @@ impl Engine {
             self.fail(t, call, call.attempts > 1);
             return;
         }
-        match self.way(t, call) {
+        self.place(t, call);
+        match self.way_anywhere(t, call) {
             Ok(key) => self.start(t, call, key, Manner { body: Body::Original, hedge: false }),
             Err(Obstacle::End) => self.fail(t, call, call.attempts >= self.config.settings.attempts_max),
             Err(Obstacle::Queue) => self.enqueue(t, call),
@@ -163,6 +164,26 @@ impl Engine {
             Pick::Until(at, cause) => Err(Obstacle::Until(at.max(t.now + Dur(1)), cause)),
             Pick::Nothing => Err(Obstacle::End),
         }
+    }
+
+    /// The same, on another upstream where nothing can start on this one.
+    fn way_anywhere(&mut self, t: &Turn<'_>, call: &mut Call) -> Result<Option<KeyId>, Obstacle> {
+        let here = self.way(t, call);
+        if here.is_ok() || call.turn || call.attempts >= self.config.settings.attempts_max {
+            return here;
+        }
+        if self.move_on(t, call, false) { self.way(t, call) } else { here }
+    }
+
+    /// Whether who comes to a lane now waits.
+    pub(crate) fn is_queued(&self, lane: LaneId, now: Mono) -> bool {
+        self.lanes.get(&lane).is_some_and(|l| !l.queue.is_empty()) || self.paced(lane, now).is_some()
+    }
+
+    /// Whether there is a retry in the budget.
+    pub(crate) fn has_retry(&self, lane: LaneId, now: Mono) -> bool {
+        let s = &self.config.settings;
+        self.budgets.get(&lane.upstream).copied().is_none_or(|mut b| b.take(now, s).is_ok())
     }
 
     fn pay(&mut self, now: Mono, lane: LaneId) -> Result<(), Mono> {
@@ -228,6 +249,7 @@ impl Engine {
     fn start(&mut self, t: &mut Turn<'_>, call: &mut Call, key: Option<KeyId>, manner: Manner) {
         let s = self.config.settings;
         call.attempts += 1;
+        call.here = call.here.saturating_add(1);
         let (n, upstream) = (call.attempts, call.lane.upstream);
         let lane = self.lanes.entry(call.lane).or_default();
         lane.in_flight += 1;
@@ -356,7 +378,13 @@ impl Engine {
             // Where nobody knows which address failed, another one cannot be chosen.
             other_address: miss.addr.is_some() && self.addresses.has_good(call.lane.upstream, t.now),
         };
-        let decision = match decide(miss, &case) {
+        let natural = decide(miss, &case);
+        call.owes = costs(miss.cause);
+        if self.hops(t, call, (miss, natural == Decision::End)) {
+            self.proceed(t, call);
+            return;
+        }
+        let decision = match natural {
             // The caller's own layer repeats already; two layers multiply what each of them does.
             d if call.ask.outer_retry > 0 && miss.sent != Sent::No && !d.hops() => Decision::End,
             d => d,

@@ -1,6 +1,6 @@
 //! What the engine remembers of a call.
 
-use clearline_model::{Ask, AttemptId, CallId, CallerId, Cause, Dur, KeyId, LaneId, Mono, Stage};
+use clearline_model::{Ask, AttemptId, CallId, CallerId, Cause, Dur, KeyId, LaneId, Mono, Stage, UpstreamId};
 
 use crate::config::Settings;
 use crate::decide::Used;
@@ -15,7 +15,14 @@ const MARGIN_MAX: Dur = Dur::secs(1);
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) id: CallId,
+    /// The upstream or the group that it was meant for.
+    pub(crate) home: UpstreamId,
+    /// Where it is now.
     pub(crate) lane: LaneId,
+    /// Attempts on this upstream since it came here.
+    pub(crate) here: u16,
+    /// The upstreams that it left.
+    pub(crate) seen: Vec<UpstreamId>,
     pub(crate) caller: CallerId,
     pub(crate) ask: Ask,
     pub(crate) started: Mono,

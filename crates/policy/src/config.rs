@@ -20,6 +20,15 @@ pub struct Upstream {
     pub keys: Vec<KeyId>,
 }
 
+/// Upstreams that stand in for one another. A call asks for it as for an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Under which number calls ask for it; none of an upstream.
+    pub id: UpstreamId,
+    /// The upstreams, and the share of the calls that each gets while it is well.
+    pub members: Vec<(UpstreamId, u32)>,
+}
+
 /// The numbers that bound the decisions. Defaults where nothing else is said: the policy of `design.md`, section 6,
 /// and the measured proposals of `facts/resilience.md`, section 5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +68,14 @@ pub struct Settings {
     pub address_avoid: Dur,
     /// The longest avoidance. 60 s (resilience 5.7).
     pub address_avoid_max: Dur,
+    /// So many failures in a row that are an upstream's own fault make it rest. 3 (as nginx and Envoy count them).
+    pub failover_after: u32,
+    /// How long it rests first, before one call tries it; doubles each time. 5 s (resilience 5.7).
+    pub failover_rest: Dur,
+    /// The longest rest. 60 s (resilience 5.7).
+    pub failover_rest_max: Dur,
+    /// So many attempts a call makes on an upstream that fails before it goes to another. 2: most overloads are brief.
+    pub failover_tries: u16,
     /// The limits of an attempt's stages.
     pub timeouts: Timeouts,
     /// First byte of a streamed answer; stands in for `timeouts.first_byte` there. 120 s (resilience 5.8).
@@ -120,6 +137,10 @@ impl Default for Settings {
             key_pacing: true,
             address_avoid: Dur::secs(5),
             address_avoid_max: Dur::secs(60),
+            failover_after: 3,
+            failover_rest: Dur::secs(5),
+            failover_rest_max: Dur::secs(60),
+            failover_tries: 2,
             timeouts: Timeouts::default(),
             first_byte_stream: Dur::secs(120),
             hedge: None,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clearline_model::{
     AddrId, AttemptId, CallId, Cause, Charge, Event, EventKind, KeyId, KeyState, LaneId, Limits, Mono,
-    Outcome, Retry, Sent, Stage, UpstreamId, Usage,
+    Outcome, Repeat, Retry, Sent, Stage, UpstreamId, Usage,
 };
 
 use crate::addresses::Addresses;
@@ -19,6 +19,7 @@ use crate::limiter::Limiter;
 use crate::output::{Conn, Output, State};
 use crate::queue::Queue;
 use crate::timers::Timers;
+use crate::upstreams::Upstreams;
 
 /// Decides for all calls of a process what is done next. Pure: no I/O, no clock, no randomness of its own.
 #[derive(Debug, Clone)]
@@ -27,6 +28,9 @@ pub struct Engine {
     pub(crate) dice: Dice,
     pub(crate) keys: Keys,
     pub(crate) addresses: Addresses,
+    pub(crate) upstreams: Upstreams,
+    /// The upstreams may be others than when a call came.
+    pub(crate) reloaded: bool,
     pub(crate) budgets: BTreeMap<UpstreamId, Budget>,
     pub(crate) lanes: BTreeMap<LaneId, Lane>,
     pub(crate) freed: BTreeSet<LaneId>,
@@ -82,6 +86,8 @@ impl Engine {
             dice: Dice::new(seed),
             keys,
             addresses: Addresses::default(),
+            upstreams: Upstreams::default(),
+            reloaded: false,
             budgets: BTreeMap::new(),
             lanes: BTreeMap::new(),
             freed: BTreeSet::new(),
@@ -124,7 +130,12 @@ impl Engine {
             keys: self.keys.states(),
             avoided: self.addresses.avoided(self.now).collect(),
             budget_milli: self.budgets.iter().map(|(u, b)| (*u, b.milli())).collect(),
+            upstreams: self.config.upstreams.iter().map(|u| (u.id, self.standing(u.id))).collect(),
         }
+    }
+
+    pub(crate) const fn now(&self) -> Mono {
+        self.now
     }
 
     fn take(&mut self, t: &mut Turn<'_>, input: Input) {
@@ -134,12 +145,18 @@ impl Engine {
                     return;
                 }
                 let (stream, repeat) = (ask.stream, ask.repeat);
+                let home = lane.upstream;
+                let may_repeat = ask.replayable && repeat != Repeat::Once;
+                let lane = self.lane_for(call, lane, may_repeat);
                 t.note(Some(call), EventKind::CallStarted { lane, caller, stream, repeat });
                 let budget = Budget::new(t.now, &self.config.settings);
                 self.budgets.entry(lane.upstream).or_insert(budget);
                 let call = Call {
                     id: call,
+                    home,
                     lane,
+                    here: 0,
+                    seen: Vec::new(),
                     caller,
                     ask,
                     started: t.now,
@@ -180,7 +197,12 @@ impl Engine {
             Input::Reload(config) => {
                 self.keys.load(&config);
                 self.config = config;
+                self.reloaded = true;
                 self.freed.extend(self.lanes.keys().copied());
+            }
+            Input::Groups(groups) => {
+                self.upstreams.regroup(groups);
+                self.look_again(t);
             }
             Input::Tick => {}
         }
@@ -197,7 +219,11 @@ impl Engine {
                 }
             }
         }
-        // Rare enough for a look at every call: those that wait for a key look again.
+        self.look_again(t);
+    }
+
+    /// Those that wait for a key look again. Rare enough for a look at every call.
+    fn look_again(&mut self, t: &mut Turn<'_>) {
         let waiting = self.calls.values().filter(|c| c.wait.is_some_and(|w| w.key)).map(|c| c.id);
         for id in waiting.collect::<Vec<_>>() {
             self.with(t, id, |e, t, c| {
@@ -358,6 +384,7 @@ impl Engine {
         }
         let (key, started) = (running.key, running.started);
         self.key_accepted(t, key, started);
+        self.is_alive(t, call.lane);
     }
 
     fn on_failed(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, miss: &Miss) {
@@ -379,6 +406,7 @@ impl Engine {
         self.charge(t, call.lane, &running, miss);
         let load = self.load_of(call.lane, miss, t.now);
         self.weigh(t, call.lane, load);
+        self.blame(t, (call.id, call.lane), miss);
         call.last = Some(miss.cause);
         let row = miss.cause.row();
         if row.charge == Charge::Key && matches!(row.retry, Retry::Never | Retry::AfterRefresh) {
@@ -484,6 +512,7 @@ impl Engine {
         (cause, status): (Option<Cause>, u16),
     ) {
         self.leave_queue(call);
+        self.stop_probing(call);
         call.over = true;
         t.note(Some(call.id), EventKind::CallEnded { outcome, cause, status });
     }

@@ -5,7 +5,7 @@ use clearline_model::{
     UpstreamId, Usage,
 };
 
-use crate::config::Config;
+use crate::config::{Config, Group};
 
 /// What happened, or what is wanted. Everything about calls or attempts that are over is ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Input {
     Call {
         /// Its number; larger than every earlier one.
         call: CallId,
-        /// Where it is meant to go.
+        /// Where it is meant to go: an upstream, or a group of them.
         lane: LaneId,
         /// Who sent it.
         caller: CallerId,
@@ -53,6 +53,8 @@ pub enum Input {
     Key(KeyId, KeyChange),
     /// New settings. Running calls keep their attempts.
     Reload(Config),
+    /// Which upstreams stand in for one another, from now on.
+    Groups(Vec<Group>),
     /// It is time: the moment that `wake_at` named has come.
     Tick,
 }

@@ -133,6 +133,20 @@ impl Keys {
         self.pools.get(&upstream).is_some_and(|pool| pool.len() > 1)
     }
 
+    /// Why all keys of a pool are out, and until when the first of them is.
+    pub(crate) fn all_out(&self, upstream: UpstreamId, now: Mono) -> Option<(Cause, Mono)> {
+        let mut first: Option<(Mono, Cause)> = None;
+        for key in self.pools.get(&upstream)?.iter().filter_map(|k| self.keys.get(k)) {
+            match key.state {
+                KeyState::Quarantined(until) if until > now => {
+                    first = Some(first.map_or((until, key.cause), |f| f.min((until, key.cause))));
+                }
+                KeyState::Quarantined(_) | KeyState::Ready | KeyState::Cooling(_) => return None,
+            }
+        }
+        first.map(|(until, cause)| (cause, until))
+    }
+
     fn leased_out(&self, lane: LaneId, key: KeyId, now: Mono) -> Option<Mono> {
         self.leases.get(&(lane, key)).filter(|l| l.until > now && l.permits == 0).map(|l| l.until)
     }

@@ -18,8 +18,9 @@ mod meter;
 mod output;
 mod queue;
 mod timers;
+mod upstreams;
 
-pub use config::{Config, Settings, Timeouts, Upstream};
+pub use config::{Config, Group, Settings, Timeouts, Upstream};
 pub use engine::Engine;
 pub use input::{Input, KeyChange, Miss, Partial};
-pub use output::{Answer, Body, Conn, Output, Plan, State};
+pub use output::{Answer, Body, Conn, Output, Plan, Standing, State};

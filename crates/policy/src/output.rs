@@ -86,6 +86,17 @@ pub enum Body {
     Continue,
 }
 
+/// How an upstream stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing was tried there.
+    Unused,
+    /// It serves.
+    Up,
+    /// It does not, for this reason, and is left alone until this moment.
+    Down(Cause, Mono),
+}
+
 /// What the engine shows of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
@@ -101,4 +112,6 @@ pub struct State {
     pub avoided: Vec<(AddrId, Mono)>,
     /// The retry budget of each upstream, thousandths of a retry.
     pub budget_milli: Vec<(UpstreamId, u64)>,
+    /// How each upstream stands.
+    pub upstreams: Vec<(UpstreamId, Standing)>,
 }

@@ -229,6 +229,7 @@ mod simulation {
                 | Input::Lease { .. }
                 | Input::Key(..)
                 | Input::Reload(_)
+                | Input::Groups(_)
                 | Input::Tick => {}
             }
         }

@@ -1,0 +1,336 @@
+//! Several upstreams: shares by weight, fail-over for what is an upstream's own fault, and the way back.
+
+#[cfg(test)]
+mod failover {
+    use clearline_model::{
+        AddrId, Ask, AttemptId, CallId, CallerId, Cause, Dur, EventKind, KeyId, LaneId, Limits, Mono, Repeat,
+        Sent, Stage, UpstreamId, Usage,
+    };
+    use clearline_policy::{Config, Engine, Group, Input, Miss, Output, Settings, Standing, Upstream};
+
+    const HOME: UpstreamId = UpstreamId(9);
+
+    /// An engine with its time, and what it wants.
+    struct Play {
+        engine: Engine,
+        now: u64,
+        next: u64,
+    }
+
+    /// What became of a call after an input.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    enum Saw {
+        Start(u16, u16, Option<u32>),
+        Park(Cause),
+        Fail(Cause),
+        Rests(u16, Cause),
+        Back(u16),
+    }
+
+    fn config(upstreams: &[(u16, &[u32])]) -> Config {
+        let upstream = |(id, keys): &(u16, &[u32])| Upstream {
+            id: UpstreamId(*id),
+            keys: keys.iter().copied().map(KeyId).collect(),
+        };
+        Config { upstreams: upstreams.iter().map(upstream).collect(), settings: Settings::default() }
+    }
+
+    fn play(upstreams: &[(u16, &[u32])], weights: &[(u16, u32)]) -> Play {
+        let mut p = Play { engine: Engine::new(config(upstreams), 1), now: 0, next: 0 };
+        p.regroup(weights);
+        p
+    }
+
+    fn refused() -> Miss {
+        Miss { addr: Some(AddrId(1)), ..Miss::silent(Cause::TcpRefused, Stage::Connect, Sent::No) }
+    }
+
+    fn status(cause: Cause) -> Miss {
+        Miss::answer(cause, true, None)
+    }
+
+    impl Play {
+        fn feed(&mut self, input: Input) -> Vec<Saw> {
+            let mut out = Vec::new();
+            self.engine.handle(Mono(self.now), input, &mut out);
+            out.iter().filter_map(saw).collect()
+        }
+
+        fn regroup(&mut self, weights: &[(u16, u32)]) -> Vec<Saw> {
+            let members = weights.iter().map(|(u, w)| (UpstreamId(*u), *w)).collect();
+            self.feed(Input::Groups(vec![Group { id: HOME, members }]))
+        }
+
+        fn call_as(&mut self, family: u16, ask: Ask) -> (u64, Vec<Saw>) {
+            self.next += 1;
+            let lane = LaneId { upstream: HOME, family };
+            let call = CallId(self.next);
+            let saw = self.feed(Input::Call { call, lane, caller: CallerId(0), deadline: None, ask });
+            (self.next, saw)
+        }
+
+        fn call(&mut self) -> (u64, Vec<Saw>) {
+            self.call_as(1, Ask { repeat: Repeat::Billed, ..Ask::default() })
+        }
+
+        fn fail(&mut self, call: u64, n: u16, miss: Miss) -> Vec<Saw> {
+            self.feed(Input::Failed(AttemptId { call: CallId(call), n }, miss))
+        }
+
+        fn succeed(&mut self, call: u64, n: u16) -> Vec<Saw> {
+            let id = AttemptId { call: CallId(call), n };
+            let mut saw = self.feed(Input::Head(id, 200, Limits::default()));
+            saw.extend(self.feed(Input::Done(id, Usage::default())));
+            saw
+        }
+
+        fn after(&mut self, ms: u64) -> Vec<Saw> {
+            self.now += ms * 1_000;
+            self.feed(Input::Tick)
+        }
+
+        fn standing(&self, upstream: u16) -> Standing {
+            let view = self.engine.view();
+            view.upstreams.iter().find(|(u, _)| *u == UpstreamId(upstream)).unwrap().1
+        }
+
+        /// Lets an upstream of two fail until it rests.
+        fn tire(&mut self, upstream: u16) {
+            for _ in 0..20 {
+                let (id, saw) = self.call();
+                let Some(Saw::Start(at, n, _)) = saw.first().cloned() else { panic!("{saw:?}") };
+                if at != upstream {
+                    self.succeed(id, n);
+                    continue;
+                }
+                let saw = self.fail(id, n, refused());
+                let last = saw.last().cloned();
+                let Some(Saw::Start(other, n, _)) = last else { panic!("{saw:?}") };
+                assert_ne!(other, upstream, "it goes to the other one at once");
+                self.succeed(id, n);
+                if saw.contains(&Saw::Rests(upstream, Cause::TcpRefused)) {
+                    return;
+                }
+            }
+            panic!("it never rests");
+        }
+    }
+
+    fn saw(output: &Output) -> Option<Saw> {
+        match output {
+            Output::Start { attempt, plan, .. } => {
+                Some(Saw::Start(plan.upstream.0, attempt.n, plan.key.map(|k| k.0)))
+            }
+            Output::Park(_, cause, _) => Some(Saw::Park(*cause)),
+            Output::Fail(_, answer) => Some(Saw::Fail(answer.cause)),
+            Output::Note(event) => {
+                let EventKind::UpstreamChanged { upstream, cause, .. } = event.kind else { return None };
+                Some(cause.map_or(Saw::Back(upstream.0), |cause| Saw::Rests(upstream.0, cause)))
+            }
+            Output::Abort(_) | Output::Commit(_) | Output::Finish(_) => None,
+        }
+    }
+
+    fn upstream_of(saw: &[Saw]) -> u16 {
+        match saw.last() {
+            Some(Saw::Start(upstream, ..)) => *upstream,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn calls_are_shared_by_weight() {
+        let mut p = play(&[(0, &[]), (1, &[]), (2, &[])], &[(0, 5), (1, 2), (2, 1)]);
+        let mut shares = [0; 3];
+        for _ in 0..80 {
+            let (id, saw) = p.call();
+            shares[usize::from(upstream_of(&saw))] += 1;
+            p.succeed(id, 1);
+        }
+        assert_eq!(shares, [50, 20, 10]);
+    }
+
+    #[test]
+    fn a_call_without_a_group_goes_where_it_asks() {
+        let mut p = play(&[(0, &[]), (1, &[])], &[]);
+        for (upstream, n) in [(0, 1), (1, 2)] {
+            let lane = LaneId { upstream: UpstreamId(upstream), family: 0 };
+            let ask = Ask::default();
+            let call = Input::Call { call: CallId(n), lane, caller: CallerId(0), deadline: None, ask };
+            assert_eq!(p.feed(call), [Saw::Start(upstream, 1, None)]);
+        }
+    }
+
+    #[test]
+    fn what_is_not_reached_rests_and_one_call_tries_it_again() {
+        let mut p = play(&[(0, &[]), (1, &[])], &[(0, 1), (1, 1)]);
+        p.tire(0);
+        assert!(matches!(p.standing(0), Standing::Down(Cause::TcpRefused, _)));
+        assert_eq!(p.standing(1), Standing::Up);
+        for _ in 0..10 {
+            let (id, saw) = p.call();
+            assert_eq!(upstream_of(&saw), 1);
+            p.succeed(id, 1);
+        }
+        p.after(5_001);
+        // What must not be done twice is no probe.
+        let (id, saw) = p.call_as(1, Ask { repeat: Repeat::Once, ..Ask::default() });
+        assert_eq!(upstream_of(&saw), 1);
+        p.succeed(id, 1);
+        let (probe, saw) = p.call();
+        assert_eq!(upstream_of(&saw), 0);
+        let (other, saw) = p.call();
+        assert_eq!(upstream_of(&saw), 1, "only one call tries");
+        p.succeed(other, 1);
+        let saw = p.fail(probe, 1, refused());
+        assert_eq!(saw, [Saw::Rests(0, Cause::TcpRefused), Saw::Start(1, 2, None)]);
+        p.succeed(probe, 2);
+        p.after(5_001);
+        assert_eq!(upstream_of(&p.call().1), 1, "it rests twice as long the second time");
+        p.after(5_001);
+        let (probe, saw) = p.call();
+        assert_eq!(upstream_of(&saw), 0);
+        assert_eq!(p.succeed(probe, 1), [Saw::Back(0)]);
+        let next: Vec<_> = (0..4).map(|_| upstream_of(&p.call().1)).collect();
+        assert_eq!(next.iter().filter(|u| **u == 0).count(), 2, "{next:?}");
+    }
+
+    #[test]
+    fn a_probe_whose_caller_leaves_is_repeated_by_another() {
+        let mut p = play(&[(0, &[]), (1, &[])], &[(0, 1), (1, 1)]);
+        p.tire(0);
+        p.after(5_001);
+        let (probe, saw) = p.call();
+        assert_eq!(upstream_of(&saw), 0);
+        p.feed(Input::CallerGone(CallId(probe)));
+        assert_eq!(upstream_of(&p.call().1), 0);
+    }
+
+    #[test]
+    fn an_overload_is_tried_twice_and_then_elsewhere() {
+        let mut p = play(&[(0, &[]), (1, &[])], &[(0, 1), (1, 1)]);
+        let (id, saw) = p.call();
+        let first = upstream_of(&saw);
+        assert_eq!(p.fail(id, 1, status(Cause::ServerOverloaded)), [Saw::Park(Cause::ServerOverloaded)]);
+        assert_eq!(upstream_of(&p.after(1_000)), first);
+        let saw = p.fail(id, 2, status(Cause::ServerOverloaded));
+        assert_eq!(upstream_of(&saw), 1 - first);
+        // Both fail now: it waits as it would before a single one.
+        assert_eq!(p.fail(id, 3, status(Cause::ServerError)), [Saw::Park(Cause::ServerError)]);
+    }
+
+    #[test]
+    fn a_long_hint_sends_the_call_elsewhere_at_once() {
+        let mut p = play(&[(0, &[]), (1, &[])], &[(0, 1), (1, 1)]);
+        let (id, saw) = p.call();
+        let miss = Miss::answer(Cause::ServerOverloaded, true, Some(Dur::secs(30)));
+        assert_eq!(upstream_of(&p.fail(id, 1, miss)), 1 - upstream_of(&saw));
+    }
+
+    #[test]
+    fn overload_of_one_family_leaves_the_others_where_they_are() {
+        let mut p = play(&[(0, &[]), (1, &[])], &[(0, 1), (1, 1)]);
+        let mut rests = false;
+        for _ in 0..20 {
+            let (id, saw) = p.call();
+            if upstream_of(&saw) == 0 {
+                rests |= p
+                    .fail(id, 1, status(Cause::ServerOverloaded))
+                    .iter()
+                    .any(|s| matches!(s, Saw::Rests(0, _)));
+            }
+            p.feed(Input::CallerGone(CallId(id)));
+        }
+        assert!(rests);
+        let ask = Ask { repeat: Repeat::Billed, ..Ask::default() };
+        let other: Vec<_> = (0..4).map(|_| upstream_of(&p.call_as(2, ask).1)).collect();
+        assert_eq!(other.iter().filter(|u| **u == 0).count(), 2, "{other:?}");
+        assert_eq!(p.standing(0), Standing::Up, "a lane of it serves");
+    }
+
+    #[test]
+    fn without_a_key_that_is_accepted_an_upstream_is_left() {
+        let mut p = play(&[(0, &[10, 11]), (1, &[20])], &[(0, 1), (1, 1)]);
+        let (first, second) = (p.call(), p.call());
+        let (id, saw) = if upstream_of(&first.1) == 0 { first } else { second };
+        let Some(Saw::Start(0, 1, Some(key))) = saw.last() else { panic!("{saw:?}") };
+        let saw = p.fail(id, 1, Miss::answer(Cause::AuthInvalid, false, None));
+        assert_eq!(saw, [Saw::Start(0, 2, Some(if *key == 10 { 11 } else { 10 }))], "first its other key");
+        let saw = p.fail(id, 2, Miss::answer(Cause::AuthInvalid, false, None));
+        assert_eq!(saw, [Saw::Start(1, 3, Some(20))]);
+        assert!(matches!(p.standing(0), Standing::Down(Cause::AuthInvalid, _)));
+        for _ in 0..6 {
+            assert_eq!(upstream_of(&p.call().1), 1);
+        }
+    }
+
+    #[test]
+    fn a_limited_key_sends_the_call_where_a_key_has_room() {
+        let mut p = play(&[(0, &[10]), (1, &[20])], &[(0, 1), (1, 1)]);
+        let (id, saw) = p.call();
+        let miss = Miss::answer(Cause::QuotaRequests, true, Some(Dur::secs(5)));
+        assert_eq!(upstream_of(&p.fail(id, 1, miss)), 1 - upstream_of(&saw));
+    }
+
+    #[test]
+    fn a_callers_own_credential_and_mistake_end_the_call() {
+        for cause in [Cause::AuthInvalid, Cause::RequestInvalid] {
+            let mut p = play(&[(0, &[]), (1, &[])], &[(0, 1), (1, 1)]);
+            let (id, _) = p.call();
+            assert_eq!(p.fail(id, 1, Miss::answer(cause, false, None)), [Saw::Fail(cause)]);
+        }
+    }
+
+    #[test]
+    fn what_must_happen_once_stays_where_it_may_have_happened() {
+        let mut p = play(&[(0, &[]), (1, &[])], &[(0, 1), (1, 1)]);
+        let once = Ask { repeat: Repeat::Once, ..Ask::default() };
+        let (id, _) = p.call_as(0, once);
+        let lost = Miss::silent(Cause::HttpResetBeforeResponse, Stage::Head, Sent::Yes);
+        assert_eq!(p.fail(id, 1, lost), [Saw::Fail(Cause::HttpResetBeforeResponse)]);
+        let (id, saw) = p.call_as(0, once);
+        assert_eq!(upstream_of(&p.fail(id, 1, refused())), 1 - upstream_of(&saw), "nothing was sent");
+    }
+
+    #[test]
+    fn where_all_rest_calls_are_tried_all_the_same() {
+        let mut p = play(&[(0, &[]), (1, &[])], &[(0, 1), (1, 1)]);
+        for _ in 0..6 {
+            let (id, _) = p.call();
+            for n in 1..=2 {
+                p.fail(id, n, refused());
+            }
+        }
+        assert!(matches!((p.standing(0), p.standing(1)), (Standing::Down(..), Standing::Down(..))));
+        assert!(matches!(p.call().1.last(), Some(Saw::Start(..))));
+    }
+
+    #[test]
+    fn a_single_upstream_is_down_until_its_rest_is_over() {
+        let mut p = play(&[(0, &[])], &[(0, 1)]);
+        assert_eq!(p.standing(0), Standing::Unused);
+        let (id, _) = p.call();
+        for n in 1..=3 {
+            assert!(matches!(p.standing(0), Standing::Unused | Standing::Up), "{n}");
+            p.fail(id, n, refused());
+            p.after(1_000);
+        }
+        assert!(matches!(p.standing(0), Standing::Down(Cause::TcpRefused, _)));
+        p.feed(Input::CallerGone(CallId(id)));
+        p.after(5_000);
+        assert_eq!(p.standing(0), Standing::Up, "who watches may send calls again");
+    }
+
+    #[test]
+    fn a_reload_moves_who_waits_and_leaves_what_runs() {
+        let mut p = play(&[(0, &[10])], &[(0, 1)]);
+        let (running, _) = p.call();
+        let (waiting, _) = p.call();
+        let miss = Miss::answer(Cause::QuotaRequests, true, Some(Dur::secs(5)));
+        assert_eq!(p.fail(waiting, 1, miss), [Saw::Park(Cause::QuotaRequests)]);
+        assert_eq!(p.feed(Input::Reload(config(&[(1, &[20])]))), []);
+        assert_eq!(p.regroup(&[(1, 1)]), []);
+        assert_eq!(p.after(5_300), [Saw::Start(1, 2, Some(20))]);
+        assert_eq!(p.succeed(running, 1), []);
+    }
+}
