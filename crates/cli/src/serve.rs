@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use clearline::{Client, PoolKey};
+use clearline::{Client, Route, Upstream};
 use clearline_gateway::{AlertRules, Gateway, LogTarget, Options, Readers, Summary, Watching};
 use clearline_model::Dur;
 use clearline_report::alert::Told;
@@ -22,10 +22,10 @@ pub(crate) struct Wanted {
     pub(crate) listen: SocketAddr,
     /// Where the admin pages are.
     pub(crate) admin: Option<SocketAddr>,
-    /// The base URL of the API.
-    pub(crate) upstream: String,
-    /// The pool of keys.
-    pub(crate) keys: Vec<PoolKey>,
+    /// The API servers with their keys.
+    pub(crate) upstreams: Vec<Upstream>,
+    /// Which calls go to which of them.
+    pub(crate) routes: Vec<Route>,
     /// The unguessable first segment of every path.
     pub(crate) prefix: Option<String>,
     /// Where the log goes.
@@ -42,11 +42,10 @@ pub(crate) struct Wanted {
 ///
 /// Everything that keeps a gateway from starting, in words.
 pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Serving, Failure> {
-    let aliases = wanted.keys.iter().map(|k| k.alias.clone()).collect();
     let tokens = setup::tokens(settings)?;
     let callers = tokens.iter().map(|t| t.alias.clone()).collect();
     let watching = Watching { rules: alert_rules(settings), callers };
-    let readers = Readers::watching(wanted.log.clone(), aliases, watching);
+    let readers = Readers::watching(wanted.log.clone(), Vec::new(), watching);
     let notifier = Ways::of(settings, wanted.lang)?.start(ToLog(Arc::downgrade(&readers)))?;
     let (queue, log) = (notifier.clone(), Arc::downgrade(&readers));
     readers.on_alert(Box::new(move |told| {
@@ -81,10 +80,10 @@ pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Servi
         connections_max: usize_of(settings.number("gateway.connections_max")),
         drain: wanted.drain.unwrap_or_else(|| settings.time("gateway.drain")),
         keep_alive: Some(settings.time("gateway.keep_alive")).filter(|d| *d > Dur::ZERO),
-        has_pool: !wanted.keys.is_empty(),
+        has_pool: wanted.upstreams.iter().any(|u| !u.keys.is_empty()),
         log: wanted.log,
     };
-    let client = client(settings, &wanted.upstream, wanted.keys, Arc::clone(&readers))?;
+    let client = client(settings, (wanted.upstreams, wanted.routes), Arc::clone(&readers))?;
     let gateway = Gateway::bind(options, client, Arc::clone(&readers)).await.map_err(Failure::usage)?;
     Ok(Serving { gateway, notifier, readers })
 }
@@ -156,13 +155,13 @@ fn usize_of(n: u64) -> usize {
 /// A base URL, a proxy, a key or a CA file that cannot be used.
 fn client(
     settings: &Settings,
-    upstream: &str,
-    keys: Vec<PoolKey>,
+    (upstreams, routes): (Vec<Upstream>, Vec<Route>),
     readers: Arc<Readers>,
 ) -> Result<Client, Failure> {
-    let builder = Client::builder(upstream).environment(&setup::variable).map_err(|e| refused(&e))?;
+    let builder = Client::builder("").environment(&setup::variable).map_err(|e| refused(&e))?;
     builder
-        .keys(keys)
+        .upstreams(upstreams)
+        .routes(routes)
         .policy(settings.policy())
         .allow_insecure(settings.flag("network.allow_insecure"))
         .observer(readers)

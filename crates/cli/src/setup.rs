@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clearline::{Client, Observer, PoolKey};
+use clearline::{Client, Observer, PoolKey, Route, Upstream};
 use clearline_gateway::CallerToken;
 use clearline_model::{Secret, SettingError, SettingOrigin};
 use clearline_net::TrustSettings;
@@ -132,6 +132,58 @@ pub(crate) fn keys(settings: &Settings, single: bool) -> Result<Vec<PoolKey>, Fa
         secret: Secret::new(key.as_bytes().to_vec()),
     };
     Ok(parts.enumerate().map(key).collect())
+}
+
+/// The upstreams, and which calls go to which of them. `single`: see [`keys`].
+///
+/// # Errors
+///
+/// As [`keys`], of all upstreams at once.
+pub(crate) fn upstreams(settings: &Settings, single: bool) -> Result<(Vec<Upstream>, Vec<Route>), Failure> {
+    if !settings.names_upstreams() {
+        return Ok((plain(settings, single)?, Vec::new()));
+    }
+    let (mut upstreams, mut mistakes) = (Vec::new(), Vec::new());
+    let origin = settings.origin("upstreams");
+    for row in settings.rows("upstreams") {
+        let keys = row.table("keys").iter().filter_map(|(alias, reference)| match secret(reference) {
+            Ok(secret) => Some(PoolKey { alias: alias.clone(), secret }),
+            Err(problem) => {
+                let found = format!("upstreams.{}.keys: {alias} = \"{reference}\"", row.name);
+                mistakes.push(SettingError { origin: origin.clone(), found, problem });
+                None
+            }
+        });
+        let keys = keys.collect();
+        let weight = row.number("weight").and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
+        upstreams.push(Upstream {
+            name: row.name.clone(),
+            base_url: row.text("url").to_owned(),
+            weight,
+            keys,
+        });
+    }
+    if !mistakes.is_empty() {
+        return Err(Failure::usage(settings::describe(&mistakes)));
+    }
+    let route = |row: &settings::Row| Route {
+        name: row.name.clone(),
+        path: Some(row.text("path")).filter(|p| !p.is_empty()).map(str::to_owned),
+        models: row.list("models").to_vec(),
+        upstreams: row.list("upstreams").to_vec(),
+    };
+    Ok((upstreams, settings.rows("routes").iter().map(route).collect()))
+}
+
+/// The upstreams without names, which are one API at several addresses: they share the pool.
+fn plain(settings: &Settings, single: bool) -> Result<Vec<Upstream>, Failure> {
+    let urls = settings.list("gateway.upstream");
+    let mut upstreams = Vec::with_capacity(urls.len());
+    for (i, url) in urls.iter().enumerate() {
+        let name = if urls.len() > 1 { format!("upstream-{}", i + 1) } else { String::new() };
+        upstreams.push(Upstream { name, base_url: url.clone(), weight: 1, keys: keys(settings, single)? });
+    }
+    Ok(upstreams)
 }
 
 /// The tokens of the callers.

@@ -4,14 +4,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use clearline_model::{Cause, Foreign, KeyId, Mono, Secret, UpstreamId};
-use clearline_net::{Fault, Fence, Pool, Proxy, ProxyEnv, Route, Target, TrustSettings};
-use clearline_policy::{Config, Engine, Settings, State, Upstream};
-use http::{HeaderMap, HeaderValue};
+use clearline_model::{Cause, Foreign, Mono, Secret};
+use clearline_net::{Fault, Fence, Pool, Proxy, ProxyEnv, TrustSettings};
+use clearline_policy::{Engine, Input, Settings, Standing, State};
 
 use crate::address::AddressBook;
 use crate::call::{Driver, Reply, Request};
 use crate::error::CallError;
+use crate::network::{Names, Network, Parts, Route, Server, Upstream, proxy_for};
 use crate::observer::{NoObserver, Observer};
 use crate::shared::Brain;
 
@@ -45,6 +45,8 @@ impl PoolKey {
 pub struct Builder {
     base_url: String,
     keys: Vec<PoolKey>,
+    upstreams: Vec<Upstream>,
+    routes: Vec<Route>,
     settings: Settings,
     proxies: Option<ProxyEnv>,
     trust: TrustSettings,
@@ -61,6 +63,8 @@ impl Builder {
         Self {
             base_url: base_url.to_owned(),
             keys: Vec::new(),
+            upstreams: Vec::new(),
+            routes: Vec::new(),
             settings: Settings::default(),
             proxies: None,
             trust: TrustSettings::default(),
@@ -75,6 +79,20 @@ impl Builder {
     #[must_use]
     pub fn keys(mut self, keys: Vec<PoolKey>) -> Self {
         self.keys = keys;
+        self
+    }
+
+    /// Several upstreams, in the place of the base URL and its keys.
+    #[must_use]
+    pub fn upstreams(mut self, upstreams: Vec<Upstream>) -> Self {
+        self.upstreams = upstreams;
+        self
+    }
+
+    /// Which calls go to which upstreams. What no route takes goes to all of them.
+    #[must_use]
+    pub fn routes(mut self, routes: Vec<Route>) -> Self {
+        self.routes = routes;
         self
     }
 
@@ -146,47 +164,34 @@ impl Builder {
     /// A base URL that cannot be parsed, a credential that would travel in clear, a key with characters that do not
     /// belong, a CA file that cannot be read.
     pub fn build(self) -> Result<Client, CallError> {
-        let target = Target::parse(&self.base_url).map_err(refused)?;
-        if !self.allow_insecure && target.is_plain() && !target.is_loopback() {
-            let detail = "a credential would travel over plain http; use https:// or allow it explicitly";
-            return Err(CallError::before(Cause::ConfigBaseUrlInsecure, Foreign::new(detail)));
-        }
-        for key in &self.keys {
-            check_key(key)?;
-        }
         let fence = match self.fence {
             Some(fence) => fence,
             None => Fence::parse(None)
                 .map_err(|e| CallError::before(Cause::ConfigSandboxNoEgress, foreign(&e)))?,
         };
-        let ids = (0..self.keys.len()).filter_map(|i| u32::try_from(i).ok()).map(KeyId).collect::<Vec<_>>();
-        // A caller whose credential is never replaced has a lane of its own, so that its refusals charge no key.
-        let mut upstreams = vec![Upstream { id: UpstreamId(0), keys: ids }];
-        if !self.keys.is_empty() {
-            upstreams.push(Upstream { id: UpstreamId(1), keys: Vec::new() });
+        let mut upstreams = self.upstreams;
+        if upstreams.is_empty() {
+            let (name, base_url) = (String::new(), self.base_url);
+            upstreams.push(Upstream { name, base_url, weight: 1, keys: self.keys });
         }
-        let engine = Engine::new(Config { upstreams, settings: self.settings }, self.seed);
-        let proxied = self.proxies.as_ref().is_some_and(|p| proxy_for(p, &target).is_some());
-        let trust = if target.is_plain() && !proxied {
-            // Nothing will be verified, and reading the system's store takes longer than all the rest.
-            TrustSettings { system: false, ..TrustSettings::default() }
-        } else {
-            self.trust
+        let parts = Parts {
+            upstreams,
+            routes: self.routes,
+            proxies: self.proxies.as_ref(),
+            trust: &self.trust,
+            allow_insecure: self.allow_insecure,
         };
-        let tls = clearline_net::tls_config(&trust).map_err(refused)?;
-        let host_header = HeaderValue::from_str(&target.authority())
-            .map_err(|e| CallError::before(Cause::ConfigBaseUrlInvalid, foreign(&e)))?;
-        let proxy = self.proxies.as_ref().and_then(|p| proxy_for(p, &target));
-        let route_key = Route { target: &target, proxy, tls: Arc::clone(&tls) }.key();
+        let network = Network::new(parts, None).map_err(first)?;
+        let (config, groups) = network.config(self.settings);
+        let engine = Engine::new(config, self.seed);
+        let brain = Brain::new(engine, Arc::clone(&self.observer));
+        brain.tell(vec![Input::Groups(groups)]);
         Ok(Client {
             inner: Arc::new(Inner {
-                brain: Brain::new(engine, Arc::clone(&self.observer)),
-                target,
-                host_header,
-                route_key,
-                keys: self.keys,
+                brain,
+                network: Mutex::new(Arc::new(network)),
                 proxies: self.proxies,
-                tls,
+                trust: self.trust,
                 fence,
                 pool: Pool::default(),
                 addresses: AddressBook::default(),
@@ -197,6 +202,12 @@ impl Builder {
     }
 }
 
+/// The mistake that a person reads first.
+fn first(mistakes: Vec<CallError>) -> CallError {
+    let none = || CallError::before(Cause::ConfigBaseUrlInvalid, Foreign::default());
+    mistakes.into_iter().next().unwrap_or_else(none)
+}
+
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").field("base_url", &self.base_url).finish_non_exhaustive()
@@ -204,17 +215,17 @@ impl fmt::Debug for Builder {
 }
 
 /// A failure of the settings, before any call.
-fn refused(fault: Fault) -> CallError {
+pub(crate) fn refused(fault: Fault) -> CallError {
     let cause = fault.cause();
     CallError::before(cause, fault.detail)
 }
 
-fn foreign(error: &dyn fmt::Display) -> Foreign {
+pub(crate) fn foreign(error: &dyn fmt::Display) -> Foreign {
     Foreign::new(&error.to_string())
 }
 
 /// A key with a newline or a quote would become a "connection error" in most clients; here it is named.
-fn check_key(key: &PoolKey) -> Result<(), CallError> {
+pub(crate) fn check_key(key: &PoolKey) -> Result<(), CallError> {
     let bytes = key.secret.expose();
     let clean =
         !bytes.is_empty() && bytes.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'$'));
@@ -229,13 +240,9 @@ fn check_key(key: &PoolKey) -> Result<(), CallError> {
 /// What all calls of a client share.
 pub(crate) struct Inner {
     pub(crate) brain: Arc<Brain>,
-    pub(crate) target: Target,
-    pub(crate) keys: Vec<PoolKey>,
+    network: Mutex<Arc<Network>>,
     pub(crate) proxies: Option<ProxyEnv>,
-    pub(crate) tls: Arc<clearline_net::ClientConfig>,
-    pub(crate) host_header: HeaderValue,
-    /// Under which name the pool keeps connections of this client.
-    pub(crate) route_key: String,
+    trust: TrustSettings,
     pub(crate) fence: Fence,
     pub(crate) pool: Pool,
     pub(crate) addresses: AddressBook,
@@ -243,22 +250,15 @@ pub(crate) struct Inner {
     families: Mutex<Vec<String>>,
 }
 
-fn proxy_for<'a>(proxies: &'a ProxyEnv, target: &Target) -> Option<&'a Proxy> {
-    proxies.for_url(target.scheme.word(), &target.host, target.port)
-}
-
 impl Inner {
-    /// The proxy on the way to the upstream.
-    pub(crate) fn proxy(&self) -> Option<&Proxy> {
-        proxy_for(self.proxies.as_ref()?, &self.target)
+    /// The proxy on the way to a server.
+    pub(crate) fn proxy(&self, server: &Server) -> Option<&Proxy> {
+        proxy_for(self.proxies.as_ref()?, &server.target)
     }
 
-    /// An OAuth bearer (a subscription's log-in) is never replaced and passes untouched.
-    pub(crate) fn upstream_for(&self, headers: &HeaderMap) -> UpstreamId {
-        let oauth = headers.get(http::header::AUTHORIZATION).is_some_and(|v| {
-            v.as_bytes().get(..17).is_some_and(|p| p.eq_ignore_ascii_case(b"Bearer sk-ant-oat"))
-        });
-        UpstreamId(u16::from(oauth && !self.keys.is_empty()))
+    /// Where calls go, as of now.
+    pub(crate) fn network(&self) -> Arc<Network> {
+        Arc::clone(&self.network.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The number of a model's family; 0 where there is none.
@@ -315,10 +315,48 @@ impl Client {
         self.inner.brain.view()
     }
 
-    /// The name of a key.
+    /// The names of upstreams and keys.
     #[must_use]
-    pub fn key_alias(&self, key: KeyId) -> Option<&str> {
-        self.inner.keys.get(usize::try_from(key.0).ok()?).map(|k| k.alias.as_str())
+    pub fn names(&self) -> Names {
+        self.inner.network().names().clone()
+    }
+
+    /// Why each upstream that serves nothing does not, in the order of their names.
+    #[must_use]
+    pub fn down(&self) -> Vec<(String, Option<Cause>)> {
+        let (network, view) = (self.inner.network(), self.view());
+        let mut all: std::collections::BTreeMap<&str, (bool, Option<Cause>)> = Default::default();
+        for (id, standing) in &view.upstreams {
+            let Some(name) = network.names().upstreams.get(id) else { continue };
+            let (is_up, why) = all.entry(name.as_str()).or_default();
+            match standing {
+                Standing::Unused => {}
+                Standing::Up => *is_up = true,
+                Standing::Down(cause, _) => *why = Some(*cause),
+            }
+        }
+        all.into_iter().map(|(name, (is_up, why))| (name.to_owned(), why.filter(|_| !is_up))).collect()
+    }
+
+    /// Takes other upstreams, routes and settings from now on. What runs goes on as it began; who waits goes the new way.
+    ///
+    /// # Errors
+    /// Every mistake; then nothing has changed.
+    pub fn reload(
+        &self,
+        (upstreams, routes): (Vec<Upstream>, Vec<Route>),
+        settings: Settings,
+        allow_insecure: bool,
+    ) -> Result<(), Vec<CallError>> {
+        let inner = &self.inner;
+        let old = inner.network();
+        let (proxies, trust) = (inner.proxies.as_ref(), &inner.trust);
+        let parts = Parts { upstreams, routes, proxies, trust, allow_insecure };
+        let network = Network::new(parts, Some(&old))?;
+        let (config, groups) = network.config(settings);
+        *inner.network.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(network);
+        inner.brain.tell(vec![Input::Reload(config), Input::Groups(groups)]);
+        Ok(())
     }
 
     /// The moment of now, on the clock of this client's events.
@@ -330,7 +368,7 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("keys", &self.inner.keys).finish_non_exhaustive()
+        f.debug_struct("Client").field("names", &self.names()).finish_non_exhaustive()
     }
 }
 

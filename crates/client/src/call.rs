@@ -123,7 +123,7 @@ impl Driver {
         let peek = request.body.peek();
         let ask = clearline_wire::request::ask(&request.method, &request.path, &request.headers, &peek);
         let lane = LaneId {
-            upstream: inner.upstream_for(&request.headers),
+            upstream: inner.network().group_for(&request.path, peek.model.as_deref(), &request.headers),
             family: inner.family(peek.model.as_deref()),
         };
         let (call, slot) = inner.brain.enter();

@@ -119,6 +119,19 @@ impl Brain {
         mine
     }
 
+    /// Tells the engine things that belong together and to no call.
+    pub(crate) fn tell(&self, inputs: Vec<Input>) {
+        let now = self.now();
+        let mut guard = self.lock();
+        let core = &mut *guard;
+        for input in inputs {
+            core.engine.handle(now, input, &mut core.out);
+        }
+        drop(guard);
+        // Whoever is told something now finds it in its slot.
+        let _nobodys = self.feed(None, Input::Tick);
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,11 +9,13 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use clearline_model::Cause;
 use http::header::{CONTENT_TYPE, HOST};
 use http::uri::Authority;
 use http::{HeaderMap, StatusCode};
 use tokio::net::TcpListener;
 
+use crate::metrics::Metrics;
 use crate::options::LogTarget;
 use crate::readers::Readers;
 
@@ -59,20 +61,30 @@ fn is_loopback(headers: &HeaderMap) -> bool {
 }
 
 async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shown.readers.metrics(shown.client.now()))
+    let mut text = shown.readers.metrics(shown.client.now());
+    text.push_str(&Metrics::upstreams(&shown.client.down()));
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
 async fn ready(State(shown): State<Shown>) -> impl IntoResponse {
     if shown.draining.load(Ordering::Acquire) {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-    } else {
-        (StatusCode::OK, "ready\n")
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
     }
+    let all = shown.client.down();
+    let down: Vec<_> = all.iter().filter_map(|(name, why)| Some((name, (*why)?))).collect();
+    if down.is_empty() || down.len() < all.len() {
+        return (StatusCode::OK, "ready\n".to_owned());
+    }
+    let line = |(name, cause): &(&String, Cause)| match name.as_str() {
+        "" => format!("down: {cause}\n"),
+        name => format!("down: {name} {cause}\n"),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, down.iter().map(line).collect())
 }
 
 async fn status(State(shown): State<Shown>) -> impl IntoResponse {
     let summary = shown.readers.summary();
-    let by = |(cause, n, id): &(clearline_model::Cause, u64, Option<String>)| serde_json::json!({ "cause": cause, "calls": n, "last_request_id": id });
+    let by = |(cause, n, id): &(Cause, u64, Option<String>)| serde_json::json!({ "cause": cause, "calls": n, "last_request_id": id });
     let log = match &shown.log {
         LogTarget::None => "none".to_owned(),
         LogTarget::Stderr => "stderr".to_owned(),
@@ -84,6 +96,7 @@ async fn status(State(shown): State<Shown>) -> impl IntoResponse {
         "state": if shown.draining.load(Ordering::Acquire) { "draining" } else { "ready" },
         "log": log,
         "alerts": shown.readers.alerts(),
+        "upstreams": shown.client.down().iter().map(|(name, down)| serde_json::json!({ "name": name, "down": down })).collect::<Vec<_>>(),
         "in_flight": shown.readers.metrics.in_flight.load(Ordering::Relaxed),
         "connections": shown.readers.metrics.connections.load(Ordering::Relaxed),
         "calls": summary.calls,

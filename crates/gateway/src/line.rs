@@ -2,11 +2,11 @@
 
 use std::sync::OnceLock;
 
+use clearline::Names;
 use clearline_model::{AttemptRecord, CallId, CallRecord, Cause, Foreign, Outcome, Sent, Stage, Usage};
 use serde::Serialize;
 
 use crate::ids::now as now_at;
-use crate::metrics::Metrics;
 
 /// What the gateway knows of a call and the client does not.
 #[derive(Debug, Default)]
@@ -64,6 +64,8 @@ struct Who<'a> {
 #[derive(Serialize)]
 struct Attempt<'a> {
     n: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<&'a str>,
     key: Option<&'a str>,
     cause: Option<Cause>,
     stage: Stage,
@@ -106,10 +108,11 @@ impl Context {
     }
 }
 
-fn attempt<'a>(a: &'a AttemptRecord, record: &CallRecord, metrics: &'a Metrics) -> Attempt<'a> {
+fn attempt<'a>(a: &'a AttemptRecord, record: &CallRecord, names: &'a Names) -> Attempt<'a> {
     Attempt {
         n: a.n,
-        key: a.key.and_then(|k| metrics.alias(k)),
+        upstream: names.upstreams.get(&a.upstream).map(String::as_str).filter(|n| !n.is_empty()),
+        key: a.key.and_then(|k| names.keys.get(&k)).map(String::as_str),
         cause: a.cause,
         stage: a.stage,
         sent: a.sent,
@@ -128,7 +131,7 @@ fn attempt<'a>(a: &'a AttemptRecord, record: &CallRecord, metrics: &'a Metrics) 
 }
 
 /// The line of a call that is over.
-pub(crate) fn ended(record: &CallRecord, context: Option<&Context>, metrics: &Metrics) -> String {
+pub(crate) fn ended(record: &CallRecord, context: Option<&Context>, names: &Names) -> String {
     let (ts, time) = now_at();
     let heads = record.attempts.iter().filter_map(|a| a.head.as_ref());
     let line = Line {
@@ -145,7 +148,7 @@ pub(crate) fn ended(record: &CallRecord, context: Option<&Context>, metrics: &Me
         took_ms: ms(record.ended.since(record.started)),
         committed_ms: record.committed.map(|at| ms(at.since(record.started))),
         request_ids: heads.filter_map(|h| h.request_id.as_ref()).collect(),
-        attempts: record.attempts.iter().map(|a| attempt(a, record, metrics)).collect(),
+        attempts: record.attempts.iter().map(|a| attempt(a, record, names)).collect(),
         waits: record.waits.iter().map(|(cause, d)| Wait { cause: *cause, ms: ms(*d) }).collect(),
         waited_ms: ms(record.waited()),
         usage: record.usage(),
@@ -170,5 +173,31 @@ struct Refused<'a> {
 pub(crate) fn refused(context: &Context, status: u16, cause: Cause) -> String {
     let (ts, time) = now_at();
     let line = Refused { event: "request refused", ts, time, who: context.who(), status, cause };
+    serde_json::to_string(&line).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Upstream<'a> {
+    event: &'static str,
+    ts: u64,
+    time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<Cause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rest_ms: Option<f64>,
+}
+
+/// The line of an upstream that rests, or serves again.
+pub(crate) fn upstream(
+    name: Option<&String>,
+    cause: Option<Cause>,
+    rest: Option<clearline_model::Dur>,
+) -> String {
+    let (ts, time) = now_at();
+    let event = if rest.is_some() { "upstream rests" } else { "upstream serves again" };
+    let upstream = name.map(String::as_str).filter(|n| !n.is_empty());
+    let line = Upstream { event, ts, time, upstream, cause, rest_ms: rest.map(ms) };
     serde_json::to_string(&line).unwrap_or_default()
 }

@@ -1,11 +1,13 @@
 //! Counters of what happened. Labels are causes, outcomes and key aliases alone, so their number is bounded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use clearline::Names;
 use clearline_diagnose::alerts::Rate;
-use clearline_model::{CallRecord, Cause, Outcome};
+use clearline_model::{CallRecord, Cause, KeyId, Outcome, UpstreamId};
 
 use crate::log::Losses;
 
@@ -64,11 +66,14 @@ impl Table {
     }
 }
 
+type Attempts = BTreeMap<(Option<KeyId>, UpstreamId, usize), u64>;
+
 /// All counters.
 pub(crate) struct Metrics {
-    aliases: Vec<String>,
+    names: RwLock<Arc<Names>>,
     calls: Table,
-    attempts: Table,
+    /// By key, upstream and cause; keys and upstreams come and go.
+    attempts: Mutex<Attempts>,
     buckets: Vec<AtomicU64>,
     micros: AtomicU64,
     refusals: Table,
@@ -86,23 +91,31 @@ fn cause_at(column: usize) -> &'static str {
 }
 
 impl Metrics {
-    pub(crate) fn new(aliases: Vec<String>) -> Self {
+    pub(crate) fn new(names: Names) -> Self {
         let columns = Cause::ALL.len() + 1;
         Self {
             calls: Table::new(OUTCOMES.len(), columns),
-            attempts: Table::new(aliases.len() + 1, columns),
+            attempts: Mutex::default(),
             buckets: (0..=BUCKETS.len()).map(|_| AtomicU64::new(0)).collect(),
             micros: AtomicU64::new(0),
             refusals: Table::new(1, columns),
             in_flight: AtomicI64::new(0),
             connections: AtomicI64::new(0),
-            aliases,
+            names: RwLock::new(Arc::new(names)),
         }
     }
 
-    /// The name of a key.
-    pub(crate) fn alias(&self, key: clearline_model::KeyId) -> Option<&str> {
-        self.aliases.get(usize::try_from(key.0).ok()?).map(String::as_str)
+    /// The names of keys and upstreams.
+    pub(crate) fn names(&self) -> Arc<Names> {
+        Arc::clone(&self.names.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes new names. Those of what is gone stay, for what was counted of it.
+    pub(crate) fn rename(&self, names: Names) {
+        let mut all = Names::clone(&self.names());
+        all.keys.extend(names.keys);
+        all.upstreams.extend(names.upstreams);
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(all);
     }
 
     /// Counts a call that is over, and its attempts.
@@ -115,9 +128,9 @@ impl Metrics {
         if let Some(cell) = self.buckets.get(bucket) {
             cell.fetch_add(1, Ordering::Relaxed);
         }
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         for attempt in &record.attempts {
-            let key = attempt.key.and_then(|k| usize::try_from(k.0).ok()).map_or(0, |k| k + 1);
-            self.attempts.add(key.min(self.aliases.len()), column(attempt.cause));
+            *attempts.entry((attempt.key, attempt.upstream, column(attempt.cause))).or_default() += 1;
         }
     }
 
@@ -135,12 +148,7 @@ impl Metrics {
             let labels = format!("outcome=\"{outcome}\",cause=\"{}\"", cause_at(column));
             put(&mut out, "clearline_calls_total", &labels, n);
         }
-        head(&mut out, "clearline_attempts_total", "counter", "Attempts of calls that are over.");
-        for (row, column, n) in self.attempts.seen() {
-            let alias = row.checked_sub(1).and_then(|i| self.aliases.get(i)).map_or("", String::as_str);
-            let labels = format!("cause=\"{}\",key=\"{}\"", cause_at(column), escape(alias));
-            put(&mut out, "clearline_attempts_total", &labels, n);
-        }
+        self.attempts(&mut out);
         head(&mut out, "clearline_refused_total", "counter", "Requests that did not become calls.");
         for (_, column, n) in self.refusals.seen() {
             put(&mut out, "clearline_refused_total", &format!("cause=\"{}\"", cause_at(column)), n);
@@ -160,6 +168,39 @@ impl Metrics {
         ] {
             head(&mut out, name, kind, help);
             put(&mut out, name, "", n);
+        }
+        out
+    }
+
+    fn attempts(&self, out: &mut String) {
+        let names = self.names();
+        let (mut by_key, mut by_upstream) = (BTreeMap::new(), BTreeMap::new());
+        for ((key, upstream, cause), n) in &*self.attempts.lock().unwrap_or_else(PoisonError::into_inner) {
+            let alias = key.and_then(|k| names.keys.get(&k)).map_or("", String::as_str);
+            *by_key.entry((alias.to_owned(), *cause)).or_insert(0) += n;
+            if let Some(name) = names.upstreams.get(upstream).filter(|name| !name.is_empty()) {
+                *by_upstream.entry((name.clone(), *cause)).or_insert(0) += n;
+            }
+        }
+        head(out, "clearline_attempts_total", "counter", "Attempts of calls that are over.");
+        for ((alias, cause), n) in by_key {
+            let labels = format!("cause=\"{}\",key=\"{}\"", cause_at(cause), escape(&alias));
+            put(out, "clearline_attempts_total", &labels, n);
+        }
+        head(out, "clearline_upstream_attempts_total", "counter", "The same by the upstream's name.");
+        for ((name, cause), n) in by_upstream {
+            let labels = format!("cause=\"{}\",upstream=\"{}\"", cause_at(cause), escape(&name));
+            put(out, "clearline_upstream_attempts_total", &labels, n);
+        }
+    }
+
+    /// Which upstreams serve.
+    pub(crate) fn upstreams(down: &[(String, Option<Cause>)]) -> String {
+        let mut out = String::new();
+        head(&mut out, "clearline_upstream_up", "gauge", "0 while an upstream serves nothing.");
+        for (name, why) in down {
+            let labels = format!("upstream=\"{}\"", escape(name));
+            put(&mut out, "clearline_upstream_up", &labels, u64::from(why.is_none()));
         }
         out
     }

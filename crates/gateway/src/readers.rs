@@ -6,9 +6,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context as Task, Poll};
 
-use clearline::Observer;
+use clearline::{Names, Observer};
 use clearline_diagnose::alerts::{AlertRules, Alerts};
-use clearline_model::{Alert, CallId, CallRecord, Cause, Dur, Event, EventKind, Mono, Outcome, Subject};
+use clearline_model::{
+    Alert, CallId, CallRecord, Cause, Dur, Event, EventKind, KeyId, Mono, Outcome, Subject,
+};
 use clearline_report::alert::Told;
 use clearline_report::{Lang, Prose};
 
@@ -141,7 +143,7 @@ impl Readers {
     pub fn watching(target: LogTarget, aliases: Vec<String>, watching: Watching) -> Arc<Self> {
         Arc::new(Self {
             log: Log::open(&target),
-            metrics: Metrics::new(aliases),
+            metrics: Metrics::new(names(aliases)),
             summary: Mutex::default(),
             pending: Mutex::default(),
             alerts: Mutex::new(Alerts::new(watching.rules)),
@@ -184,7 +186,7 @@ impl Readers {
             self.watching.callers.get(place).cloned()
         };
         let key = match alert.subject {
-            Subject::Key(key) => self.metrics.alias(key).map(str::to_owned),
+            Subject::Key(key) => self.metrics.names().keys.get(&key).cloned(),
             Subject::Calls => None,
         };
         let since = ids::local(ts.saturating_sub(alert.at.since(alert.since).as_millis()));
@@ -238,7 +240,7 @@ impl Readers {
             if entry.is_whole() { all.remove(&call) } else { None }
         };
         if let Some(Pending { context, record: Some(record), .. }) = whole {
-            self.log.line(line::ended(&record, context.as_deref(), &self.metrics));
+            self.log.line(line::ended(&record, context.as_deref(), &self.metrics.names()));
         }
     }
 
@@ -262,7 +264,14 @@ impl Observer for Readers {
         if let EventKind::KeyChanged { key, state, cause } = event.kind {
             self.judge(|alerts| alerts.key(event.at, key, state, cause));
         }
-        if !matches!(event.kind, EventKind::CallStarted { .. }) || !self.log.is_on() {
+        if !self.log.is_on() {
+            return;
+        }
+        if let EventKind::UpstreamChanged { upstream, cause, rests_until } = event.kind {
+            let rest = rests_until.map(|until| until.since(event.at));
+            self.log.line(line::upstream(self.metrics.names().upstreams.get(&upstream), cause, rest));
+        }
+        if !matches!(event.kind, EventKind::CallStarted { .. }) {
             return;
         }
         let (Some(call), Some(context)) = (event.call, STARTING.with(|s| s.borrow_mut().take())) else {
@@ -281,6 +290,12 @@ impl Observer for Readers {
             self.change(record.call, |p| p.record = Some(record.clone()));
         }
     }
+}
+
+/// The first names of keys, in their order.
+fn names(aliases: Vec<String>) -> Names {
+    let keys = aliases.into_iter().zip(0..).map(|(alias, i)| (KeyId(i), alias)).collect();
+    Names { keys, ..Names::default() }
 }
 
 /// Holds a call's line back until the gateway has added what it knows.

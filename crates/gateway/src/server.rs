@@ -78,6 +78,7 @@ impl Gateway {
         if let Some((path, why)) = readers.log.refused.clone() {
             return Err(BindError::Log { path, why });
         }
+        readers.metrics.rename(client.names());
         let (listener, addr) = listen(o.listen, "--listen").await?;
         let admin = match o.admin {
             Some(at) => Some(listen(at, "--admin").await?),

@@ -41,6 +41,8 @@ pub enum Kind {
     SecretList,
     /// Names with a text each, as a TOML table.
     Table,
+    /// Names with these columns each, as a TOML table a name. The first column may stand alone, in the place of its table.
+    Rows(&'static [Setting]),
 }
 
 /// One row of the table of settings.
@@ -57,6 +59,12 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// The last part of the key.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.key.rsplit('.').next().unwrap_or(self.key)
+    }
+
     /// The environment variable of this setting.
     #[must_use]
     pub fn variable(&self) -> String {

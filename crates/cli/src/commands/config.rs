@@ -44,7 +44,12 @@ impl Config {
 
 fn check(prose: &Prose, file: Option<&Path>) -> Result<u8, Failure> {
     let settings = setup::load(file, &[])?;
-    let keys = setup::keys(&settings, true)?.len();
+    let (upstreams, _) = setup::upstreams(&settings, true)?;
+    let keys: usize = if settings.names_upstreams() {
+        upstreams.iter().map(|u| u.keys.len()).sum()
+    } else {
+        setup::keys(&settings, true)?.len()
+    };
     let tokens = setup::tokens(&settings)?.len();
     let _checked = Ways::of(&settings, Lang::En)?;
     let changed = settings.entries().filter(|(_, e)| e.origin != SettingOrigin::Default).count();

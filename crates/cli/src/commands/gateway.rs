@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use clearline::Upstream;
 use clearline_gateway::LogTarget;
 use clearline_model::Foreign;
 use clearline_report::{Args, Prose};
@@ -19,9 +20,9 @@ pub(crate) struct Gateway {
     /// Address and port where calls come in; port 0 takes any free one [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// Base URL of the API [default: https://api.anthropic.com]
+    /// Base URL of the API; several share the calls [default: https://api.anthropic.com]
     #[arg(long, value_name = "URL")]
-    upstream: Option<String>,
+    upstream: Vec<String>,
     /// Address and port of /metrics, /healthz and /readyz [default: none]
     #[arg(long, value_name = "ADDR")]
     admin: Option<String>,
@@ -41,17 +42,19 @@ impl Gateway {
         } else {
             Some(serve::address(&settings, "gateway.admin")?)
         };
+        let (upstreams, routes) = setup::upstreams(&settings, true)?;
+        let (urls, pool) = ways(&upstreams, settings.names_upstreams());
         let wanted = Wanted {
             listen: serve::address(&settings, "gateway.listen")?,
             admin,
-            upstream: settings.text("gateway.upstream").to_owned(),
-            keys: setup::keys(&settings, true)?,
+            upstreams,
+            routes,
             prefix: None,
             log: serve::log_target(settings.text("gateway.log")),
             drain: None,
             lang: look::lang(lang, config),
         };
-        let (upstream, pool, log) = (wanted.upstream.clone(), wanted.keys.len(), wanted.log.clone());
+        let log = wanted.log.clone();
         let prose = look::prose(lang, config);
         serve::one_thread()?.block_on(async {
             let stop = signals::stop()?;
@@ -61,7 +64,7 @@ impl Gateway {
             if let Some(admin) = gateway.gateway.admin_addr() {
                 out::say(&format!("admin on http://{admin}"))?;
             }
-            out::say(&begins(&prose, &upstream, pool, &log))?;
+            out::say(&begins(&prose, (&urls, pool), &log))?;
             let summary = gateway.serve(stop).await;
             out::say(&crate::traces::summary(&prose, "clearline", &summary))?;
             Ok(exit::WELL)
@@ -76,7 +79,8 @@ impl Gateway {
             }
         };
         give("gateway.listen", "--listen", self.listen.as_ref());
-        give("gateway.upstream", "--upstream", self.upstream.as_ref());
+        let upstreams = Some(self.upstream.join(",")).filter(|_| !self.upstream.is_empty());
+        give("gateway.upstream", "--upstream", upstreams.as_ref());
         give("gateway.admin", "--admin", self.admin.as_ref());
         give("gateway.log", "--log", self.log.as_ref());
         let insecure = self.allow_insecure.then(|| "true".to_owned());
@@ -85,8 +89,15 @@ impl Gateway {
     }
 }
 
+/// Where calls go, and how many keys there are: upstreams without names share theirs.
+fn ways(upstreams: &[Upstream], are_named: bool) -> (String, usize) {
+    let urls: Vec<_> = upstreams.iter().map(|u| u.base_url.as_str()).collect();
+    let keys = upstreams.iter().map(|u| u.keys.len());
+    (urls.join(", "), if are_named { keys.sum() } else { keys.max().unwrap_or(0) })
+}
+
 /// Where calls go, with what, and where that is told.
-fn begins(prose: &Prose, upstream: &str, pool: usize, log: &LogTarget) -> String {
+fn begins(prose: &Prose, (urls, pool): (&str, usize), log: &LogTarget) -> String {
     let keys = match pool {
         0 => prose.word("server-keys-own"),
         n => prose.count("server-keys", u64::try_from(n).unwrap_or(u64::MAX), &n.to_string()),
@@ -97,7 +108,7 @@ fn begins(prose: &Prose, upstream: &str, pool: usize, log: &LogTarget) -> String
         LogTarget::File(path) => prose
             .say("server-log-file", &Args::default().with("file", Foreign::new(&path.display().to_string()))),
     };
-    let args = Args::default().with("url", Foreign::new(upstream));
+    let args = Args::default().with("url", Foreign::new(urls));
     prose.say("server-calls", &args.with("keys", Foreign::new(&keys)).with("log", Foreign::new(&log)))
 }
 
@@ -115,7 +126,7 @@ mod tests {
             (Lang::En, 3, &file, "calls go to http://u with a pool of 3 keys; log in /tmp/g.jsonl"),
             (Lang::Zh, 1, &LogTarget::Stderr, "调用发往 http://u，凭据：1 个密钥；日志写到标准错误"),
         ] {
-            assert_eq!(begins(&Prose::load(lang), "http://u", pool, log), line);
+            assert_eq!(begins(&Prose::load(lang), ("http://u", pool), log), line);
         }
     }
 }

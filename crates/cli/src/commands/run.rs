@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clearline::Upstream;
 use clearline_gateway::LogTarget;
 use clearline_model::{Dur, Foreign, SettingOrigin};
 
@@ -41,13 +42,14 @@ impl Run {
         let log_file = if let LogTarget::File(path) = &log { Some(path.clone()) } else { None };
         let upstream = self.upstream(&settings);
         let keys = setup::keys(&settings, false)?;
+        let upstream = Upstream { name: String::new(), base_url: upstream, weight: 1, keys };
         // 128 bits: nobody on this machine finds the gateway by trying.
         let prefix = format!("{:016x}{:016x}", serve::random()?, serve::random()?);
         let wanted = Wanted {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             admin: None,
-            upstream,
-            keys,
+            upstreams: vec![upstream],
+            routes: Vec::new(),
             prefix: Some(prefix.clone()),
             log,
             // The program has ended; whatever it left behind does not hold its exit up for long.
@@ -84,7 +86,7 @@ impl Run {
     /// Where the program itself would have gone, unless something here says otherwise.
     fn upstream(&self, settings: &Settings) -> String {
         let own = || setup::variable("ANTHROPIC_BASE_URL").filter(|v| !v.trim().is_empty());
-        let set = settings.text("gateway.upstream").to_owned();
+        let set = settings.list("gateway.upstream").first().cloned().unwrap_or_default();
         match (&self.upstream, settings.origin("gateway.upstream")) {
             (Some(url), _) => url.clone(),
             (None, SettingOrigin::Default) => own().unwrap_or(set),

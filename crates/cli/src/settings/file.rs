@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::table;
-use super::value::{self, Value};
+use super::value::{self, Row, Value};
 
 /// What was found in a file.
 #[derive(Debug, Default)]
@@ -90,8 +90,13 @@ impl Reader<'_> {
             (Kind::SecretList, DeValue::String(one)) => {
                 value::secrets(vec![("key-1".to_owned(), one.to_string())])
             }
+            (Kind::Rows(columns), DeValue::Table(rows)) => {
+                return self.rows((row, columns), rows, item.span());
+            }
+            (Kind::Rows(_), _) => Err("must be a table: a name each, with its settings below it".to_owned()),
+            (Kind::List, DeValue::String(one)) if row.key == "gateway.upstream" => value::parse(row, one),
             (Kind::Table, _) => Err("must be a table: NAME = \"env:VARIABLE\"".to_owned()),
-            (Kind::List, DeValue::Array(items)) => strings(items).map(Value::List),
+            (Kind::List, DeValue::Array(items)) => strings(items).and_then(|list| value::list(row, list)),
             (Kind::List, _) => Err("must be a list: [\"one\", \"two\"]".to_owned()),
             (Kind::Flag, DeValue::Boolean(on)) => Ok(Value::Flag(*on)),
             (Kind::Flag, _) => Err("must be true or false, without quotes".to_owned()),
@@ -137,6 +142,61 @@ impl Reader<'_> {
         }
         named.sort();
         self.keep(row, Value::Table(named.into_iter().map(|(_, alias, text)| (alias, text)).collect()), span);
+    }
+
+    /// Names with their columns; every mistake of every column.
+    fn rows(
+        &mut self,
+        (row, columns): (&'static Setting, &'static [Setting]),
+        named: &DeTable<'_>,
+        span: Range<usize>,
+    ) {
+        let mut rows = Vec::new();
+        for (name, item) in named {
+            let mut columns_of = Row { name: name.get_ref().to_string(), columns: Vec::new() };
+            let at = name.span().start;
+            let before = self.found.mistakes.len();
+            if let DeValue::Table(inner) = item.get_ref() {
+                self.columns((row.key, columns), inner, &mut columns_of);
+            } else {
+                let first = columns.first();
+                columns_of.columns.extend(first.and_then(|setting| self.column(setting, item)));
+            }
+            let key = format!("{}.{}", row.key, columns_of.name);
+            match value::check_row(columns, &columns_of) {
+                Ok(()) => rows.push((at, columns_of)),
+                // A column that was not understood is a mistake already.
+                Err(_) if self.found.mistakes.len() > before => {}
+                Err(problem) => self.mistake(at, &key, &problem),
+            }
+        }
+        rows.sort_by_key(|(at, _)| *at);
+        self.keep(row, Value::Rows(rows.into_iter().map(|(_, row)| row).collect()), span);
+    }
+
+    fn columns(&mut self, (key, columns): (&str, &'static [Setting]), inner: &DeTable<'_>, row: &mut Row) {
+        for (column, value) in inner {
+            match value::column_of(columns, column.get_ref()) {
+                Ok(setting) => row.columns.extend(self.column(setting, value)),
+                Err(problem) => {
+                    let key = format!("{key}.{}.{}", row.name, column.get_ref());
+                    let written = self.written(&key, value.span());
+                    self.mistake(column.span().start, &written, &problem);
+                }
+            }
+        }
+    }
+
+    /// Reads one column as a setting of its own; what is found there belongs to its row.
+    fn column(
+        &mut self,
+        setting: &'static Setting,
+        item: &Spanned<DeValue<'_>>,
+    ) -> Option<(&'static str, Value)> {
+        let before = self.found.values.len();
+        self.value(setting, item);
+        let found = self.found.values.split_off(before.min(self.found.values.len()));
+        found.into_iter().next().map(|(_, value, _)| (setting.name(), value))
     }
 
     fn unnamed_secrets(&mut self, row: &'static Setting, items: &[Spanned<DeValue<'_>>], span: Range<usize>) {

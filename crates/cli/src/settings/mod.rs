@@ -4,13 +4,14 @@ mod file;
 mod table;
 #[cfg(test)]
 mod tests;
+mod upstreams;
 mod value;
 
 use std::collections::BTreeMap;
 
-use clearline_model::{Dur, Setting, SettingError, SettingOrigin};
+use clearline_model::{Dur, Kind, Setting, SettingError, SettingOrigin};
 pub(crate) use table::ROWS;
-pub(crate) use value::Value;
+pub(crate) use value::{Row, Value};
 
 /// Everything that settings are made of.
 pub(crate) struct Sources<'a> {
@@ -75,6 +76,7 @@ pub(crate) fn resolve(sources: &Sources<'_>) -> Result<Settings, Vec<SettingErro
             settings.take(row, &given.text, SettingOrigin::Flag(given.flag.to_owned()), &mut mistakes);
         }
     }
+    upstreams::check(&settings, &mut mistakes);
     if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
 }
 
@@ -98,9 +100,8 @@ impl Settings {
         match value::parse(row, text) {
             Ok(value) => drop(self.0.insert(row.key, Entry { value, origin })),
             Err(problem) => {
-                let secret =
-                    matches!(row.kind, clearline_model::Kind::SecretList | clearline_model::Kind::Table)
-                        || row.key == "alerts.webhook";
+                let secret = matches!(row.kind, Kind::SecretList | Kind::Table | Kind::Rows(_))
+                    || row.key == "alerts.webhook";
                 let shown = if secret { "…" } else { text };
                 mistakes.push(SettingError { origin, found: format!("{} = \"{shown}\"", row.key), problem });
             }
@@ -147,6 +148,11 @@ impl Settings {
         if let Some(Value::List(list)) = self.value(key) { list } else { &[] }
     }
 
+    /// Names with their columns.
+    pub(crate) fn rows(&self, key: &str) -> &[Row] {
+        if let Some(Value::Rows(rows)) = self.value(key) { rows } else { &[] }
+    }
+
     /// Names with a text each.
     pub(crate) fn table(&self, key: &str) -> &[(String, String)] {
         if let Some(Value::Table(rows)) = self.value(key) { rows } else { &[] }
@@ -176,6 +182,10 @@ impl Settings {
             key_pacing: self.flag("key.pacing"),
             address_avoid: self.time("address.avoid"),
             address_avoid_max: self.time("address.avoid_max"),
+            failover_after: u32::try_from(self.number("failover.after")).unwrap_or(u32::MAX),
+            failover_rest: self.time("failover.rest"),
+            failover_rest_max: self.time("failover.rest_max"),
+            failover_tries: u16::try_from(self.number("failover.tries")).unwrap_or(u16::MAX),
             maybe_billed: self.flag("retry.maybe_billed"),
             commit_hold: self.time("commit.hold"),
             first_byte_stream: self.time("timeout.first_byte_stream"),

@@ -13,11 +13,39 @@ const fn row(key: &'static str, kind: Kind, default: &'static str, doc: &'static
     Setting { key, kind, default, doc }
 }
 
+const fn column(key: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Setting {
+    row(key, kind, default, doc)
+}
+
+/// What is said of an upstream.
+const UPSTREAM: &[Setting] = &[
+    column("upstreams.url", Kind::Text, "", "Its base URL"),
+    column("upstreams.weight", Kind::Count { min: 1, max: 1000 }, "1", "Its share of the calls"),
+    column(
+        "upstreams.keys",
+        Kind::SecretList,
+        "",
+        "Where its keys are; without any, the callers' credentials pass",
+    ),
+];
+
+/// What is said of a route.
+const ROUTE: &[Setting] = &[
+    column("routes.upstreams", Kind::List, "", "The names of its upstreams"),
+    column("routes.path", Kind::Text, "", "Paths that are this one or lie below it; empty: all"),
+    column("routes.models", Kind::List, "", "Names of models, * for anything; empty: all"),
+];
+
 /// Every setting, in the order in which they are shown.
 pub(crate) const ROWS: &[Setting] = &[
     row("gateway.listen", Kind::Text, "127.0.0.1:8787", "Address and port where the gateway takes calls"),
     row("gateway.admin", Kind::Text, "", "Address and port of metrics and health; empty: none"),
-    row("gateway.upstream", Kind::Text, "https://api.anthropic.com", "Base URL of the API"),
+    row(
+        "gateway.upstream",
+        Kind::List,
+        "https://api.anthropic.com",
+        "Base URL of the API; several share the calls, and the keys of the pool",
+    ),
     row("gateway.hosts", Kind::List, "", "Names besides loopback that a Host header may say"),
     row("gateway.origins", Kind::List, "", "Origins of web pages that may call"),
     row("gateway.body_max", Kind::Size { max: 1 << 30 }, "32MiB", "The largest request body"),
@@ -48,6 +76,32 @@ pub(crate) const ROWS: &[Setting] = &[
         Kind::SecretList,
         "",
         "Where the keys of the pool are (env: or file:), with or without aliases",
+    ),
+    row(
+        "upstreams",
+        Kind::Rows(UPSTREAM),
+        "",
+        "Several upstreams by name, each with url, weight and keys of its own, in the place of gateway.upstream",
+    ),
+    row(
+        "routes",
+        Kind::Rows(ROUTE),
+        "",
+        "Which calls go to which upstreams: a name each, with upstreams, path and models; the first that fits holds",
+    ),
+    row(
+        "failover.after",
+        Kind::Count { min: 1, max: 1000 },
+        "3",
+        "So many failures in a row that are an upstream's own make it rest",
+    ),
+    row("failover.rest", TIME, "5s", "How long it rests before one call tries it; doubles each time"),
+    row("failover.rest_max", TIME, "60s", "The longest rest of an upstream"),
+    row(
+        "failover.tries",
+        Kind::Count { min: 1, max: 1000 },
+        "2",
+        "Attempts of a call on an upstream that fails before it goes to another",
     ),
     row(
         "policy.patience",

@@ -70,6 +70,16 @@ fn values_are_read_with_their_units() {
         ("gateway.body_max", "1.5MiB", "\"1536KiB\""),
         ("policy.attempts", "7", "7"),
         ("retry.maybe_billed", "false", "false"),
+        (
+            "gateway.upstream",
+            "http://127.0.0.1:1,http://127.0.0.1:2",
+            "[\"http://127.0.0.1:1\", \"http://127.0.0.1:2\"]",
+        ),
+        (
+            "upstreams",
+            "a=http://127.0.0.1:1 weight=3 keys=env:A+file:/b, b=http://127.0.0.1:2",
+            "{ \"a\" = { url = \"http://127.0.0.1:1\", weight = 3, keys = { \"key-1\" = \"env:A\", \"key-2\" = \"file:/b\" } }, \"b\" = { url = \"http://127.0.0.1:2\" } }",
+        ),
         ("gateway.hosts", "a.example, b.example", "[\"a.example\", \"b.example\"]"),
         ("gateway.tokens", "ci=env:T,me=file:/t", "{ \"ci\" = \"env:T\", \"me\" = \"file:/t\" }"),
     ];
@@ -102,6 +112,34 @@ fn mistakes_name_place_and_remedy() {
         ("policy.attempts = 0", 1, 19, "must be a whole number from 1 to 1000"),
         ("policy.attempts = \"3\"", 1, 19, "must be a whole number from 1 to 1000, without quotes"),
         ("retry.maybe_billed = \"yes\"", 1, 22, "must be true or false, without quotes"),
+        ("gateway.upstream = \"x\"", 1, 20, "is no base URL: the scheme is missing: http:// or https://"),
+        ("gateway.upstream = []", 1, 20, "is no base URL: it is empty"),
+        (
+            "[upstreams.a]\nurl = \"http://127.0.0.1:1\"\nweigth = 3",
+            3,
+            1,
+            "there is no \"weigth\" here: write url, weight, keys",
+        ),
+        ("[upstreams.a]\nweight = 3", 1, 12, "needs url = …"),
+        (
+            "[upstreams.a]\nurl = \"http://127.0.0.1:1\"\nweight = 0",
+            3,
+            10,
+            "must be a whole number from 1 to 1000",
+        ),
+        ("[upstreams]\na = 5", 2, 5, "must be a text in quotes, not integer"),
+        (
+            "upstreams = \"http://127.0.0.1:1\"",
+            1,
+            13,
+            "must be a table: a name each, with its settings below it",
+        ),
+        (
+            "[upstreams]\na = \"http://127.0.0.1:1\"\n[routes.all]\nupstreams = [\"b\"]",
+            3,
+            2,
+            "names no upstream: add it as [upstreams.NAME]",
+        ),
         ("gateway.hosts = \"a\"", 1, 17, "must be a list: [\"one\", \"two\"]"),
         (
             "gateway.listen = \"8787\"",
@@ -168,4 +206,32 @@ fn all_mistakes_come_at_once() {
     for (line, start) in lines.iter().zip(expected) {
         assert!(line.starts_with(start), "{line} / {start}");
     }
+}
+
+#[test]
+fn upstreams_have_columns_in_the_order_of_the_file() {
+    let text = "[upstreams]\nz = \"http://127.0.0.1:1\"\n[upstreams.a]\nurl = \"http://127.0.0.1:2\"\nweight = 4\n\
+                keys = { one = \"env:A\" }\n[routes.batches]\npath = \"/v1/messages/batches\"\nupstreams = [\"a\"]\n";
+    let settings = with(Some(text), &[], &[]).unwrap();
+    let rows = settings.rows("upstreams");
+    let names: Vec<_> = rows.iter().map(|r| (r.name.as_str(), r.text("url"), r.number("weight"))).collect();
+    assert_eq!(names, [("z", "http://127.0.0.1:1", None), ("a", "http://127.0.0.1:2", Some(4))]);
+    assert_eq!(rows[1].table("keys"), [("one".to_owned(), "env:A".to_owned())]);
+    let route = &settings.rows("routes")[0];
+    assert_eq!(
+        (route.text("path"), route.list("upstreams")),
+        ("/v1/messages/batches", &["a".to_owned()][..])
+    );
+    assert!(settings.names_upstreams());
+}
+
+#[test]
+fn the_stronger_source_says_where_calls_go() {
+    let file = "[upstreams]\na = \"http://127.0.0.1:1\"\n";
+    let flag = [("gateway.upstream", "http://127.0.0.1:2")];
+    assert!(!with(Some(file), &[], &flag).unwrap().names_upstreams());
+    let both = format!("gateway.upstream = \"http://127.0.0.1:2\"\n{file}");
+    let mistakes = with(Some(&both), &[], &[]).unwrap_err();
+    assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+    assert!(mistakes[0].problem.contains("leave one of them out"));
 }

@@ -20,6 +20,44 @@ pub(crate) enum Value {
     List(Vec<String>),
     /// Names with a text each.
     Table(Vec<(String, String)>),
+    /// Names with what was said of their columns.
+    Rows(Vec<Row>),
+}
+
+/// A name, and what was said of its columns: the others are as their defaults say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Row {
+    /// The name.
+    pub(crate) name: String,
+    /// The columns, by their names.
+    pub(crate) columns: Vec<(&'static str, Value)>,
+}
+
+impl Row {
+    /// A column, where it was said.
+    pub(crate) fn get(&self, column: &str) -> Option<&Value> {
+        self.columns.iter().find(|(name, _)| *name == column).map(|(_, value)| value)
+    }
+
+    /// A text, or nothing.
+    pub(crate) fn text(&self, column: &str) -> &str {
+        if let Some(Value::Text(text)) = self.get(column) { text } else { "" }
+    }
+
+    /// A number, or 0.
+    pub(crate) fn number(&self, column: &str) -> Option<u64> {
+        if let Some(Value::Count(n)) = self.get(column) { Some(*n) } else { None }
+    }
+
+    /// Texts.
+    pub(crate) fn list(&self, column: &str) -> &[String] {
+        if let Some(Value::List(list)) = self.get(column) { list } else { &[] }
+    }
+
+    /// Names with a text each.
+    pub(crate) fn table(&self, column: &str) -> &[(String, String)] {
+        if let Some(Value::Table(rows)) = self.get(column) { rows } else { &[] }
+    }
 }
 
 /// Reads the text of a variable, a flag or a string of the file.
@@ -37,7 +75,7 @@ pub(crate) fn parse(row: &Setting, text: &str) -> Result<Value, String> {
         Kind::Text => check_text(row.key, text).map(|()| Value::Text(text.to_owned())),
         Kind::Word(words) if words.contains(&text) => Ok(Value::Text(text.to_owned())),
         Kind::Word(words) => Err(format!("must be one of {}", words.join(", "))),
-        Kind::List => Ok(Value::List(parts(text).map(str::to_owned).collect())),
+        Kind::List => list(row, parts(text).map(str::to_owned).collect()),
         Kind::SecretList => {
             let named = parts(text).enumerate().map(|(i, part)| (format!("key-{}", i + 1), part.to_owned()));
             secrets(named.collect())
@@ -50,11 +88,59 @@ pub(crate) fn parse(row: &Setting, text: &str) -> Result<Value, String> {
             };
             secrets(parts(text).map(pair).collect::<Result<_, &str>>()?)
         }
+        Kind::Rows(columns) => {
+            parts(text).map(|part| one_row(columns, part)).collect::<Result<_, _>>().map(Value::Rows)
+        }
     }
+}
+
+/// Texts that must be more than texts.
+pub(crate) fn list(row: &Setting, texts: Vec<String>) -> Result<Value, String> {
+    texts.iter().try_for_each(|text| check_text(row.key, text))?;
+    if row.key == "gateway.upstream" && texts.is_empty() {
+        return Err("is no base URL: it is empty".to_owned());
+    }
+    Ok(Value::List(texts))
 }
 
 fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|p| !p.is_empty())
+}
+
+/// `NAME=FIRST COLUMN=VALUE …`; within a list `+` stands for the comma, which ends a row.
+fn one_row(columns: &'static [Setting], text: &str) -> Result<Row, String> {
+    let first = columns.first().map_or("", Setting::name);
+    let form = || format!("must be NAME={} and then COLUMN=VALUE, with blanks between", first.to_uppercase());
+    let mut words = text.split_whitespace();
+    let (name, value) = words.next().and_then(|word| word.split_once('=')).ok_or_else(form)?;
+    let mut row = Row { name: name.to_owned(), columns: Vec::new() };
+    let pairs = std::iter::once(Some((first, value))).chain(words.map(|word| word.split_once('=')));
+    for pair in pairs {
+        let (column, value) = pair.ok_or_else(form)?;
+        let setting = column_of(columns, column)?;
+        let listed = matches!(setting.kind, Kind::List | Kind::SecretList);
+        let value = if listed { value.replace('+', ",") } else { value.to_owned() };
+        let value = parse(setting, &value).map_err(|problem| format!("{column}: {problem}"))?;
+        row.columns.push((setting.name(), value));
+    }
+    check_row(columns, &row).map(|()| row)
+}
+
+/// The column of a name.
+pub(crate) fn column_of(columns: &'static [Setting], name: &str) -> Result<&'static Setting, String> {
+    columns.iter().find(|c| c.name() == name).ok_or_else(|| {
+        let known: Vec<_> = columns.iter().map(Setting::name).collect();
+        format!("there is no \"{name}\" here: write {}", known.join(", "))
+    })
+}
+
+/// The first column is what a row is about.
+pub(crate) fn check_row(columns: &'static [Setting], row: &Row) -> Result<(), String> {
+    let first = columns.first().map_or("", Setting::name);
+    if row.name.is_empty() {
+        return Err("needs a name".to_owned());
+    }
+    if row.get(first).is_none() { Err(format!("needs {first} = …")) } else { Ok(()) }
 }
 
 /// References to secrets, each checked.
@@ -148,7 +234,7 @@ fn check_text(key: &str, text: &str) -> Result<(), String> {
                     .to_owned())
             }
         },
-        "gateway.upstream" => match Target::parse(text) {
+        "gateway.upstream" | "upstreams.url" => match Target::parse(text) {
             Ok(_) => Ok(()),
             Err(fault) => Err(format!("is no base URL: {}", fault.detail.escaped())),
         },
@@ -180,6 +266,14 @@ impl Value {
             Self::List(list) => format!("[{}]", list.iter().map(quoted).collect::<Vec<_>>().join(", ")),
             Self::Table(rows) => {
                 let row = |(name, value): &(String, String)| format!("{} = {}", quoted(name), quoted(value));
+                format!("{{ {} }}", rows.iter().map(row).collect::<Vec<_>>().join(", ")).replace("{  }", "{}")
+            }
+            Self::Rows(rows) => {
+                let column = |(name, value): &(&str, Self)| format!("{name} = {}", value.written());
+                let row = |row: &Row| {
+                    let columns: Vec<_> = row.columns.iter().map(column).collect();
+                    format!("{} = {{ {} }}", quoted(&row.name), columns.join(", "))
+                };
                 format!("{{ {} }}", rows.iter().map(row).collect::<Vec<_>>().join(", ")).replace("{  }", "{}")
             }
         }

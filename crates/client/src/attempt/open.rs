@@ -2,15 +2,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use clearline_model::{AddrId, Dur, Failure, Foreign, KeyId, LocalFault, Stage, UpstreamId};
+use clearline_model::{AddrId, Dur, Failure, Foreign, LocalFault, Stage, UpstreamId};
 use clearline_net::{Conn, Fault, Limits, Route, SendLimits, Want};
 use clearline_policy::{Conn as Which, Plan};
 use http::header::{AUTHORIZATION, EXPECT, HOST, HeaderValue};
 use http::{HeaderMap, Response};
 use tokio::time::Instant;
 
-use crate::builder::Inner;
+use crate::builder::{Inner, PoolKey};
 use crate::call::Request;
+use crate::network::{Network, Server};
 
 /// What is known of an attempt before its head.
 pub(crate) enum Seen {
@@ -50,8 +51,10 @@ pub(crate) async fn open(
     plan: Plan,
     progress: Progress,
 ) -> Result<Opened, Fault> {
-    let message = compose(&inner, &request, plan.key)?;
-    let mut conn = connection(&inner, &plan, &progress).await?;
+    let network = inner.network();
+    let (server, key) = network.server(plan.upstream, plan.key)?;
+    let message = compose(server, &request, key)?;
+    let mut conn = connection(&inner, (&network, server), (&plan, &progress)).await?;
     progress.put(Seen::Connection(inner.addresses.id(conn.addr()), conn.uses() > 0));
     let limits = SendLimits { send: plan.limits.send, first_byte: plan.limits.first_byte };
     let begun = Instant::now();
@@ -65,16 +68,20 @@ pub(crate) async fn open(
     Ok(Opened { response, took })
 }
 
-async fn connection(inner: &Inner, plan: &Plan, progress: &Progress) -> Result<Conn, Fault> {
-    let route = Route { target: &inner.target, proxy: inner.proxy(), tls: Arc::clone(&inner.tls) };
+async fn connection(
+    inner: &Inner,
+    (network, server): (&Network, &Server),
+    (plan, progress): (&Plan, &Progress),
+) -> Result<Conn, Fault> {
+    let target = &server.target;
+    let route = Route { target, proxy: inner.proxy(server), tls: Arc::clone(&network.tls) };
     let avoid = inner.addresses.addrs(&plan.avoid);
     let want = Want { prefer: &[], avoid: &avoid, fresh: plan.conn != Which::Any };
-    if let Some(conn) = inner.pool.take(&inner.route_key, &want) {
+    if let Some(conn) = inner.pool.take(&server.route_key, &want) {
         return Ok(conn);
     }
     let begun = Instant::now();
-    let (host, port) =
-        route.proxy.map_or((inner.target.host.as_str(), inner.target.port), |p| (p.host(), p.port()));
+    let (host, port) = route.proxy.map_or((target.host.as_str(), target.port), |p| (p.host(), p.port()));
     let addrs =
         clearline_net::resolve(&inner.fence, host, port, plan.limits.resolve).await.map_err(|fault| {
             if route.proxy.is_some() { Fault { stage: Stage::Tunnel, ..fault } } else { fault }
@@ -94,28 +101,28 @@ async fn connection(inner: &Inner, plan: &Plan, progress: &Progress) -> Result<C
 
 /// The request as it goes to the upstream.
 fn compose(
-    inner: &Inner,
+    server: &Server,
     request: &Request,
-    key: Option<KeyId>,
+    key: Option<&PoolKey>,
 ) -> Result<http::Request<clearline_net::ReqBody>, Fault> {
     let wrong = |why: &dyn std::fmt::Display| Fault {
         detail: Foreign::new(&why.to_string()),
         ..Fault::new(Stage::Config, Failure::Local(LocalFault::Forbidden))
     };
     let uri: http::Uri =
-        inner.target.path(&request.path).parse().map_err(|e: http::uri::InvalidUri| wrong(&e))?;
+        server.target.path(&request.path).parse().map_err(|e: http::uri::InvalidUri| wrong(&e))?;
     let mut message = http::Request::new(request.body.to_send());
     *message.method_mut() = request.method.clone();
     *message.uri_mut() = uri;
     let mut headers = HeaderMap::with_capacity(request.headers.len() + 2);
-    headers.insert(HOST, inner.host_header.clone());
+    headers.insert(HOST, server.host_header.clone());
     // The body is here already, so there is nothing to expect.
     let passed = request.headers.iter().filter(|(name, _)| **name != EXPECT && **name != HOST);
     for (name, value) in passed {
         headers.append(name.clone(), value.clone());
     }
-    if let Some(secret) = key.and_then(|k| inner.keys.get(usize::try_from(k.0).ok()?)) {
-        replace_credential(&mut headers, secret.secret.expose()).map_err(|e| wrong(&e))?;
+    if let Some(key) = key {
+        replace_credential(&mut headers, key.secret.expose()).map_err(|e| wrong(&e))?;
     }
     *message.headers_mut() = headers;
     Ok(message)

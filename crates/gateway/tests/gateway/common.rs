@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clearline::{Client, PoolKey};
+use clearline::{Builder, Client, PoolKey, Route, Upstream};
 use clearline_gateway::{Gateway, LogTarget, Options, Readers, Summary};
 use clearline_model::{Dur, Secret};
 use clearline_net::Fence;
@@ -49,34 +49,62 @@ pub(crate) async fn serve_as(
     change: impl FnOnce(&mut Options),
     policy: impl FnOnce(&mut Settings),
 ) -> Served {
+    let pool = pool(keys);
+    let pooled = !keys.is_empty();
+    let change = |o: &mut Options| {
+        o.has_pool = pooled;
+        change(o);
+    };
+    serve_before(|builder| builder.keys(pool), upstream, change, policy).await
+}
+
+fn pool(keys: &[&str]) -> Vec<PoolKey> {
+    let key = |(i, key): (usize, &&str)| PoolKey {
+        alias: format!("batch-{}", i + 1),
+        secret: Secret::new(key.as_bytes().to_vec()),
+    };
+    keys.iter().enumerate().map(key).collect()
+}
+
+/// An upstream with its keys.
+pub(crate) fn upstream(name: &str, base_url: &str, weight: u32, keys: &[&str]) -> Upstream {
+    Upstream { name: name.to_owned(), base_url: base_url.to_owned(), weight, keys: pool(keys) }
+}
+
+/// A gateway before several upstreams.
+pub(crate) async fn serve_all(
+    upstreams: Vec<Upstream>,
+    routes: Vec<Route>,
+    policy: impl FnOnce(&mut Settings),
+) -> Served {
+    let pooled = upstreams.iter().any(|u| !u.keys.is_empty());
+    let before = |builder: Builder| builder.upstreams(upstreams).routes(routes);
+    serve_before(before, "", |o| o.has_pool = pooled, policy).await
+}
+
+async fn serve_before(
+    before: impl FnOnce(Builder) -> Builder,
+    upstream: &str,
+    change: impl FnOnce(&mut Options),
+    policy: impl FnOnce(&mut Settings),
+) -> Served {
     static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let n = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let log = std::env::temp_dir().join(format!("clearline-gateway-{}-{n}.jsonl", std::process::id()));
-    let pool: Vec<_> = keys
-        .iter()
-        .enumerate()
-        .map(|(i, key)| PoolKey {
-            alias: format!("batch-{}", i + 1),
-            secret: Secret::new(key.as_bytes().to_vec()),
-        })
-        .collect();
-    let aliases = pool.iter().map(|k| k.alias.clone()).collect();
-    let readers = Readers::new(LogTarget::File(log.clone()), aliases);
+    let readers = Readers::new(LogTarget::File(log.clone()), Vec::new());
     let observer: Arc<dyn clearline::Observer> = Arc::<Readers>::clone(&readers);
     let mut settings =
         Settings { patience: Dur::millis(200), backoff_base: Dur::millis(2), ..Settings::default() };
     settings.backoff_overload = Dur::millis(2);
     policy(&mut settings);
-    let client = Client::builder(upstream)
-        .keys(pool)
+    let client = before(Client::builder(upstream))
         .policy(settings)
         .fence(Fence::parse(Some("loopback")).unwrap())
         .observer(observer)
         .build()
         .unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let mut options =
-        Options { listen: any, admin: Some(any), has_pool: !keys.is_empty(), ..Options::default() };
+    let mut options = Options { listen: any, admin: Some(any), ..Options::default() };
     change(&mut options);
     let gateway = Gateway::bind(options, client.clone(), readers).await.unwrap();
     let (addr, admin) = (gateway.addr(), gateway.admin_addr().unwrap());

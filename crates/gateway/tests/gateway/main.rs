@@ -16,3 +16,5 @@ mod promises;
 mod script;
 #[cfg(test)]
 mod served;
+#[cfg(test)]
+mod upstreams;
