@@ -67,7 +67,7 @@ pub(crate) fn config_with(verifier: Arc<dyn ServerCertVerifier>) -> Result<Arc<C
     Ok(Arc::new(config))
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
