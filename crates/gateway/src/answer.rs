@@ -13,6 +13,7 @@ use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
+use crate::quota::Permit;
 use crate::readers::Readers;
 use crate::waiting::Waiting;
 use crate::wrap::Shared;
@@ -32,6 +33,8 @@ pub(crate) enum Content {
 /// The body of an answer on its connection; its end is the end of the request.
 pub(crate) struct Body {
     pub(crate) content: Content,
+    /// Counts the call in its caller's account until it is over.
+    pub(crate) permit: Option<Permit>,
     readers: Arc<Readers>,
     shared: Arc<Shared>,
 }
@@ -40,7 +43,7 @@ impl Body {
     /// Counts a request as being served until this is dropped.
     pub(crate) fn new(content: Content, readers: Arc<Readers>, shared: Arc<Shared>) -> Self {
         readers.metrics.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { content, readers, shared }
+        Self { content, permit: None, readers, shared }
     }
 }
 
@@ -96,6 +99,8 @@ pub(crate) struct Refusal {
     pub(crate) text: &'static str,
     /// The rest of the request is not read.
     pub(crate) close: bool,
+    /// When it is worth another try.
+    pub(crate) after: Option<Dur>,
 }
 
 /// An answer in the API's error shape.
@@ -113,7 +118,11 @@ pub(crate) fn shaped(status: StatusCode, message: &str, own: &Own<'_>) -> Answer
 /// The answer to a request that is refused.
 pub(crate) fn refused(refusal: Refusal) -> Answer {
     let message = format!("{} (clearline: {})", refusal.text, refusal.cause);
-    let mut answer = shaped(refusal.status, &message, &Own::of(refusal.cause));
+    let own = Own { retry_after: refusal.after, ..Own::of(refusal.cause) };
+    let mut answer = shaped(refusal.status, &message, &own);
+    if let Some(after) = refusal.after {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs_ceil()));
+    }
     if refusal.close {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -189,12 +198,20 @@ fn status_for(cause: Cause) -> StatusCode {
 
 /// The whole answer, as bytes, to a head that hyper could not parse.
 pub(crate) fn unparsable(status: u16) -> Bytes {
-    let code = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    let cause = Cause::RequestInvalid;
     let what = match status {
         414 | 431 => "The request's head is too large for this gateway",
         _ => "The request's head is not valid HTTP/1.1",
     };
+    bare(status, Cause::RequestInvalid, what)
+}
+
+/// The whole answer to who speaks plain HTTP where TLS is spoken.
+pub(crate) fn plain_http() -> Bytes {
+    bare(400, Cause::TlsPlainHttp, "This gateway takes calls over TLS: write https:// in the base URL")
+}
+
+fn bare(status: u16, cause: Cause, what: &str) -> Bytes {
+    let code = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
     let message = format!("{what} (clearline: {cause})");
     let body = own_error_body(type_for_status(status), &message, &Own::of(cause));
     let mut out = format!(

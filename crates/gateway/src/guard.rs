@@ -9,10 +9,11 @@ use clearline_model::{Cause, Secret};
 use clearline_wire::headers::retain;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING};
 use http::uri::Authority;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 use crate::answer::Refusal;
 use crate::options::{CallerToken, Options};
+use crate::quota::Reached;
 use crate::wrap::Trick;
 
 /// The rules, as set.
@@ -37,7 +38,7 @@ pub(crate) struct Passed {
 }
 
 const fn refuse(status: StatusCode, cause: Cause, text: &'static str) -> Refusal {
-    Refusal { status, cause, text, close: true }
+    Refusal { status, cause, text, close: true, after: None }
 }
 
 const TWO_LENGTHS: Refusal = refuse(
@@ -98,6 +99,40 @@ pub(crate) const TOO_LARGE: Refusal = refuse(
     Cause::GatewayBodyLimit,
     "The request's body is larger than this gateway takes",
 );
+
+/// The name of a caller without a token: the beginning of its key's hash, else its address.
+pub(crate) fn unnamed(headers: &HeaderMap, peer: IpAddr) -> String {
+    let bearer = headers.get(AUTHORIZATION).and_then(|v| bearer(v.as_bytes()));
+    match headers.get("x-api-key").map(HeaderValue::as_bytes).or(bearer) {
+        Some(key) => format!("key-{}", clearline_net::fingerprint(key)),
+        None => network_of(peer).to_string(),
+    }
+}
+
+/// Who has one address of IPv6 has all of its network.
+fn network_of(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
+    }
+}
+
+/// The refusal of a request over its caller's quota.
+pub(crate) const fn over_quota(reached: Reached) -> Refusal {
+    let (text, after) = match reached {
+        Reached::Requests(after) => {
+            ("This gateway takes no more calls of this caller within the minute", after)
+        }
+        Reached::Concurrent(after) => ("This gateway takes no more calls of this caller at once", after),
+    };
+    Refusal {
+        status: StatusCode::TOO_MANY_REQUESTS,
+        cause: Cause::GatewayRateLimited,
+        text,
+        close: true,
+        after: Some(after),
+    }
+}
 
 impl Guard {
     /// The rules of these options; `addr` is where the gateway listens in the end.
@@ -177,7 +212,7 @@ impl Guard {
     }
 
     fn check_origin(&self, headers: &mut HeaderMap) -> Result<(), Refusal> {
-        let known = |v: &http::HeaderValue| self.origins.iter().any(|o| o.as_bytes() == v.as_bytes());
+        let known = |v: &HeaderValue| self.origins.iter().any(|o| o.as_bytes() == v.as_bytes());
         if headers.get_all(ORIGIN).iter().all(known) {
             retain(headers, |name| name != ORIGIN);
             Ok(())

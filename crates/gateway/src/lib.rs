@@ -12,7 +12,9 @@ mod line;
 mod log;
 mod metrics;
 mod options;
+mod quota;
 mod readers;
+mod rules;
 mod server;
 mod service;
 mod waiting;
@@ -20,5 +22,6 @@ mod wrap;
 
 pub use clearline_diagnose::alerts::AlertRules;
 pub use options::{BindError, CallerToken, LogTarget, Options};
+pub use quota::{Quota, Quotas};
 pub use readers::{Readers, Summary, Tell, Watching};
-pub use server::Gateway;
+pub use server::{Gateway, Handle};

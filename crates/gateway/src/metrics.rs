@@ -77,6 +77,9 @@ pub(crate) struct Metrics {
     buckets: Vec<AtomicU64>,
     micros: AtomicU64,
     refusals: Table,
+    /// Requests over a quota, by caller.
+    limited: Mutex<BTreeMap<String, u64>>,
+    pub(crate) handshakes_failed: AtomicU64,
     pub(crate) in_flight: AtomicI64,
     pub(crate) connections: AtomicI64,
 }
@@ -99,6 +102,8 @@ impl Metrics {
             buckets: (0..=BUCKETS.len()).map(|_| AtomicU64::new(0)).collect(),
             micros: AtomicU64::new(0),
             refusals: Table::new(1, columns),
+            limited: Mutex::default(),
+            handshakes_failed: AtomicU64::new(0),
             in_flight: AtomicI64::new(0),
             connections: AtomicI64::new(0),
             names: RwLock::new(Arc::new(names)),
@@ -139,6 +144,21 @@ impl Metrics {
         self.refusals.add(0, column(Some(cause)));
     }
 
+    /// Counts a request over its caller's quota; at most `most` callers are told apart.
+    pub(crate) fn limited(&self, caller: &str, most: usize) {
+        let mut all = self.limited.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = if all.len() < most || all.contains_key(caller) { caller } else { "others" };
+        *all.entry(name.to_owned()).or_insert(0) += 1;
+    }
+
+    fn limits(&self, out: &mut String) {
+        const NAME: &str = "clearline_quota_refused_total";
+        head(out, NAME, "counter", "Requests over their caller's quota.");
+        for (caller, n) in &*self.limited.lock().unwrap_or_else(PoisonError::into_inner) {
+            put(out, NAME, &format!("caller=\"{}\"", escape(caller)), *n);
+        }
+    }
+
     /// Everything in the text format of Prometheus.
     pub(crate) fn text(&self, losses: &Losses, watched: &Watched) -> String {
         let mut out = String::with_capacity(4096);
@@ -153,6 +173,7 @@ impl Metrics {
         for (_, column, n) in self.refusals.seen() {
             put(&mut out, "clearline_refused_total", &format!("cause=\"{}\"", cause_at(column)), n);
         }
+        self.limits(&mut out);
         self.histogram(&mut out);
         watched.put(&mut out);
         for (name, kind, help, n) in [
@@ -163,6 +184,12 @@ impl Metrics {
                 "counter",
                 "Log lines lost to a full queue.",
                 load(&losses.dropped),
+            ),
+            (
+                "clearline_handshakes_failed_total",
+                "counter",
+                "TLS handshakes of callers that failed.",
+                load(&self.handshakes_failed),
             ),
             ("clearline_log_errors_total", "counter", "Writes of the log that failed.", load(&losses.errors)),
         ] {

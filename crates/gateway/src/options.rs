@@ -5,6 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clearline_model::{Dur, Secret};
+use clearline_net::Acceptor;
+
+use crate::quota::Quotas;
 
 /// Where the log goes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,6 +61,16 @@ pub struct Options {
     pub header_timeout: Dur,
     /// The longest silence within a request's body.
     pub body_timeout: Dur,
+    /// The longest time that a request's body may take as a whole.
+    pub body_time: Dur,
+    /// How long a caller may take nothing of an answer that waits for it.
+    pub write_timeout: Dur,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Dur,
+    /// The certificate; with one, calls come in over TLS.
+    pub tls: Option<Acceptor>,
+    /// How much each caller may ask for.
+    pub quotas: Quotas,
     /// The most connections at once; more wait.
     pub connections_max: usize,
     /// How long running calls may take after the stop.
@@ -87,6 +100,11 @@ impl Default for Options {
             headers_max: 100,
             header_timeout: Dur::secs(10),
             body_timeout: Dur::secs(60),
+            body_time: Dur::secs(600),
+            write_timeout: Dur::secs(300),
+            handshake_timeout: Dur::secs(10),
+            tls: None,
+            quotas: Quotas::default(),
             connections_max: 4096,
             drain: Dur::secs(30),
             keep_alive: None,

@@ -164,6 +164,14 @@ impl Readers {
         self.log.is_on()
     }
 
+    /// Writes an event that is about the gateway itself to the log, with its time.
+    pub fn note(&self, mut line: serde_json::Map<String, serde_json::Value>) {
+        let (ts, time) = ids::now();
+        line.insert("ts".to_owned(), ts.into());
+        line.insert("time".to_owned(), time.into());
+        self.log.line(serde_json::Value::from(line).to_string());
+    }
+
     fn judge(&self, judge: impl FnOnce(&mut Alerts) -> Vec<Alert>) {
         let alerts = judge(&mut self.alerts.lock().unwrap_or_else(PoisonError::into_inner));
         for alert in alerts {

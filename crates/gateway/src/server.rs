@@ -1,24 +1,26 @@
 //! Listening, accepting, and an end that lets running calls finish.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use clearline::{Client, Store};
+use clearline_net::{Acceptor, Io, Tcp};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::Interest;
+use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::admin;
-use crate::guard::Guard;
+use crate::answer;
 use crate::ids::Ids;
 use crate::options::{BindError, LogTarget, Options};
 use crate::readers::{Readers, Summary};
+use crate::rules::{Limits, Rules};
 use crate::service::Service;
 use crate::wrap::{Shared, Watched};
 
@@ -26,8 +28,6 @@ use crate::wrap::{Shared, Watched};
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// How often the success rate is judged where no calls end.
 const JUDGE: Duration = Duration::from_secs(5);
-/// hyper's smallest buffer, bytes.
-const BUFFER_MIN: usize = 8192;
 
 /// A gateway that listens and does not serve yet.
 pub struct Gateway {
@@ -36,22 +36,42 @@ pub struct Gateway {
     admin: Option<(TcpListener, SocketAddr)>,
     service: Arc<Service>,
     readers: Arc<Readers>,
-    limits: Limits,
-    log: LogTarget,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Limits {
-    header_max: usize,
-    headers_max: usize,
-    header_timeout: Duration,
     connections_max: usize,
-    drain: Duration,
+    log: LogTarget,
 }
 
 impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gateway").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+/// Changes the rules of a gateway while it serves.
+#[derive(Clone)]
+pub struct Handle {
+    service: Arc<Service>,
+    addr: SocketAddr,
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    /// Takes these options for every request and connection from now on. What the listeners, the log and the folder of bodies
+    /// are, and how many connections there may be, stays as it was.
+    pub fn reload(&self, options: Options) {
+        self.service.readers.metrics.rename(self.service.client.names());
+        let rules = Arc::new(Rules::new(options, self.addr));
+        *self.service.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+    }
+
+    /// The client behind the gateway.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.service.client
     }
 }
 
@@ -84,27 +104,24 @@ impl Gateway {
             Some(at) => Some(listen(at, "--admin").await?),
             None => None,
         };
-        let limits = Limits {
-            header_max: o.header_max.max(BUFFER_MIN),
-            headers_max: o.headers_max,
-            header_timeout: o.header_timeout.into(),
-            connections_max: o.connections_max.clamp(1, Semaphore::MAX_PERMITS),
-            drain: o.drain.into(),
-        };
-        let (body_max, body_timeout, log) = (o.body_max, o.body_timeout.into(), o.log.clone());
-        let keep_alive = o.keep_alive.map(Duration::from);
+        let connections_max = o.connections_max.clamp(1, Semaphore::MAX_PERMITS);
+        let log = o.log.clone();
         let store = Store::new(o.spill_over, o.body_memory, o.spill_dir.clone());
         let service = Service {
-            guard: Guard::new(o, addr),
+            rules: RwLock::new(Arc::new(Rules::new(o, addr))),
+            accounts: Arc::default(),
             client,
             readers: Arc::clone(&readers),
             ids: Ids::new(),
             store,
-            keep_alive,
-            body_max,
-            body_timeout,
         };
-        Ok(Self { listener, addr, admin, service: Arc::new(service), readers, limits, log })
+        Ok(Self { listener, addr, admin, service: Arc::new(service), readers, connections_max, log })
+    }
+
+    /// What changes the rules of this gateway while it serves.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle { service: Arc::clone(&self.service), addr: self.addr }
     }
 
     /// Where calls come in; the port is the real one.
@@ -139,7 +156,8 @@ impl Gateway {
         }
         let mut connections = JoinSet::new();
         {
-            let accept = accept(&self.listener, &self.service, self.limits, &stopping, &mut connections);
+            let accept =
+                accept(&self.listener, &self.service, self.connections_max, &stopping, &mut connections);
             tokio::pin!(accept, stop);
             tokio::select! {
                 () = accept => {}
@@ -150,7 +168,7 @@ impl Gateway {
         draining.store(true, Ordering::Release);
         stopped.send_replace(true);
         let all = async { while connections.join_next().await.is_some() {} };
-        let in_time = tokio::time::timeout(self.limits.drain, all).await.is_ok();
+        let in_time = tokio::time::timeout(self.service.rules().limits.drain, all).await.is_ok();
         if !in_time {
             // Dropping the connections cancels their calls.
             connections.shutdown().await;
@@ -174,18 +192,19 @@ async fn judge(service: Arc<Service>) {
 async fn accept(
     listener: &TcpListener,
     service: &Arc<Service>,
-    limits: Limits,
+    connections_max: usize,
     stopping: &watch::Receiver<bool>,
     connections: &mut JoinSet<()>,
 ) {
-    let room = Arc::new(Semaphore::new(limits.connections_max));
+    let room = Arc::new(Semaphore::new(connections_max));
     loop {
         // The semaphore is never closed.
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let run = connection(stream, Arc::clone(service), limits, stopping.clone(), permit);
+            Ok((stream, peer)) => {
+                let shared = Arc::new(Shared::new(peer.ip()));
+                let run = connection(stream, (Arc::clone(service), shared), stopping.clone(), permit);
                 connections.spawn(run);
             }
             Err(_) => tokio::time::sleep(ACCEPT_REST).await,
@@ -193,20 +212,59 @@ async fn accept(
     }
 }
 
-/// Serves one connection.
+/// Serves one connection, in clear or over TLS.
 async fn connection(
     stream: TcpStream,
-    service: Arc<Service>,
-    limits: Limits,
-    mut stopping: watch::Receiver<bool>,
+    (service, shared): (Arc<Service>, Arc<Shared>),
+    stopping: watch::Receiver<bool>,
     _permit: OwnedSemaphorePermit,
 ) {
     // Without it small events of a stream wait for one another; a socket that refuses it works all the same.
     let _slower = stream.set_nodelay(true).is_err();
-    let open = Open::new(Arc::clone(&service.readers));
-    let shared = Arc::new(Shared::default());
+    let _open = Open::new(Arc::clone(&service.readers));
     let stream = Arc::new(stream);
-    let io = TokioIo::new(Watched::new(Arc::clone(&stream), Arc::clone(&shared), limits.header_max));
+    let rules = service.rules();
+    let limits = rules.limits;
+    let Some(acceptor) = &rules.tls else {
+        let io = Watched::new(Tcp(Arc::clone(&stream)), Arc::clone(&shared), limits);
+        drop(rules);
+        return exchange(io, stream, (service, shared, limits), stopping).await;
+    };
+    match handshake(acceptor, &stream, limits).await {
+        Some(tls) => {
+            let io = Watched::new(tls, Arc::clone(&shared), limits);
+            drop(rules);
+            Box::pin(exchange(io, stream, (service, shared, limits), stopping)).await;
+        }
+        None => {
+            service.readers.metrics.handshakes_failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The handshake of a caller. Who speaks plain HTTP is told so.
+async fn handshake(acceptor: &Acceptor, stream: &Arc<TcpStream>, limits: Limits) -> Option<impl Io + use<>> {
+    let mut first = [0];
+    let peeked = tokio::time::timeout(limits.handshake.into(), stream.peek(&mut first)).await;
+    if !matches!(peeked, Ok(Ok(1..))) {
+        return None;
+    }
+    if first.first().is_some_and(u8::is_ascii_uppercase) {
+        // It may have left already.
+        let _told = Tcp(Arc::clone(stream)).write_all(&answer::plain_http()).await.is_ok();
+        return None;
+    }
+    acceptor.accept(Tcp(Arc::clone(stream)), limits.handshake).await.ok()
+}
+
+/// Answers the requests of one connection.
+async fn exchange<S: Io>(
+    io: Watched<S>,
+    stream: Arc<TcpStream>,
+    (service, shared, limits): (Arc<Service>, Arc<Shared>, Limits),
+    mut stopping: watch::Receiver<bool>,
+) {
+    let io = TokioIo::new(io);
     let answer = service_fn(move |request| {
         let answered = Arc::clone(&service).serve(request, Arc::clone(&shared));
         async move { Ok::<_, std::convert::Infallible>(answered.await) }
@@ -234,7 +292,6 @@ async fn connection(
             }
         }
     };
-    drop(open);
 }
 
 /// Returns when the caller has closed its side. hyper does not notice that while it holds bytes of a next request that it

@@ -1,6 +1,6 @@
 //! One request, from its head to its answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -14,12 +14,14 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::answer::{self, Answer, Body, Content, Refusal};
-use crate::guard::{self, Guard, Passed};
+use crate::guard::{self, Passed};
 use crate::ids::Ids;
 use crate::line::Context;
+use crate::quota::{Accounts, Permit};
 use crate::readers::{Hold, Readers};
+use crate::rules::Rules;
 use crate::waiting::{self, Waiting};
-use crate::wrap::Shared;
+use crate::wrap::{Shared, Trick};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -31,12 +33,14 @@ const SLOW_BODY: Refusal = Refusal {
     cause: Cause::HttpTruncated,
     text: "The request's body did not arrive in time",
     close: true,
+    after: None,
 };
 const BAD_BODY: Refusal = Refusal {
     status: StatusCode::BAD_REQUEST,
     cause: Cause::RequestInvalid,
     text: "The request's body is not framed as HTTP/1.1 demands, or it broke off",
     close: true,
+    after: None,
 };
 
 const NO_ROOM: Refusal = Refusal {
@@ -44,21 +48,54 @@ const NO_ROOM: Refusal = Refusal {
     cause: Cause::GatewayBodyLimit,
     text: "The request's body is too large for the memory of this gateway, and its folder for bodies cannot be written to",
     close: true,
+    after: None,
 };
 
 /// What all requests share.
 pub(crate) struct Service {
-    pub(crate) guard: Guard,
+    pub(crate) rules: RwLock<Arc<Rules>>,
+    pub(crate) accounts: Arc<Accounts>,
     pub(crate) client: Client,
     pub(crate) readers: Arc<Readers>,
     pub(crate) ids: Ids,
     pub(crate) store: Arc<Store>,
-    pub(crate) keep_alive: Option<Duration>,
-    pub(crate) body_max: u64,
-    pub(crate) body_timeout: Duration,
+}
+
+/// A request that may be served, and what it is served by.
+struct Admitted {
+    passed: Passed,
+    permit: Option<Permit>,
 }
 
 impl Service {
+    /// The rules of this moment.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Checks a request's head, and takes it from its caller's account.
+    fn admit(
+        &self,
+        rules: &Rules,
+        parts: &mut http::request::Parts,
+        (context, shared): (&mut Context, &Shared),
+        trick: Option<Trick>,
+    ) -> Result<Admitted, Refusal> {
+        let passed = rules.guard.check(&parts.method, &parts.uri, &mut parts.headers, trick)?;
+        context.path = Foreign::new(passed.path.split('?').next().unwrap_or_default());
+        context.caller = passed.token.and_then(|t| rules.guard.tokens.get(t)).map(|t| t.alias.clone());
+        if !rules.quotas.is_on() {
+            return Ok(Admitted { passed, permit: None });
+        }
+        let caller = context.caller.get_or_insert_with(|| guard::unnamed(&parts.headers, shared.peer));
+        let taken = self.accounts.take(&rules.quotas, caller, self.client.now());
+        let permit = taken.map_err(|reached| {
+            self.readers.metrics.limited(caller, rules.quotas.callers_max);
+            guard::over_quota(reached)
+        })?;
+        Ok(Admitted { passed, permit: Some(permit) })
+    }
+
     /// Answers one request.
     pub(crate) async fn serve(
         self: Arc<Self>,
@@ -67,6 +104,7 @@ impl Service {
     ) -> Response<Body> {
         let trick = shared.begin();
         // Counts the request from here; the answer's content is put in at the end.
+        let answering = Arc::clone(&shared);
         let mut body = Body::new(Content::Whole(None), Arc::clone(&self.readers), shared);
         let (mut parts, incoming) = request.into_parts();
         let mut context = Context {
@@ -76,17 +114,19 @@ impl Service {
             ..Context::default()
         };
         let ids = [(X_REQUEST_ID, context.x_request_id.clone()), (TRACEPARENT, context.traceparent.clone())];
-        let checked = self.guard.check(&parts.method, &parts.uri, &mut parts.headers, trick);
-        let result = match checked {
-            Ok(passed) => {
-                context.path = Foreign::new(passed.path.split('?').next().unwrap_or_default());
-                context.caller = passed.token.and_then(|t| self.guard.tokens.get(t)).map(|t| t.alias.clone());
-                self.collect(incoming).await.map(|bytes| (passed, bytes))
+        let rules = self.rules();
+        let admitted = self.admit(&rules, &mut parts, (&mut context, &answering), trick);
+        let result = match admitted {
+            Ok(Admitted { passed, permit }) => {
+                body.permit = permit;
+                self.collect(&rules, incoming).await.map(|bytes| (passed, bytes))
             }
             Err(refusal) => Err(refusal),
         };
         let answer = match result {
-            Ok((passed, bytes)) => Box::pin(self.call(parts, passed, bytes, context)).await,
+            Ok((passed, bytes)) => {
+                Box::pin(self.call(parts, passed, bytes, (context, rules.keep_alive))).await
+            }
             Err(refusal) => {
                 self.readers.refused(&context, refusal.status.as_u16(), refusal.cause);
                 answer::refused(refusal)
@@ -103,13 +143,15 @@ impl Service {
     }
 
     /// Reads the whole body, within its bounds.
-    async fn collect(&self, mut body: Incoming) -> Result<clearline::Body, Refusal> {
+    async fn collect(&self, rules: &Rules, mut body: Incoming) -> Result<clearline::Body, Refusal> {
         let mut all = Collect::new(&self.store);
+        let end = tokio::time::Instant::now() + rules.body_time;
         loop {
-            let frame = tokio::time::timeout(self.body_timeout, body.frame()).await.map_err(|_| SLOW_BODY)?;
+            let by = end.min(tokio::time::Instant::now() + rules.body_timeout);
+            let frame = tokio::time::timeout_at(by, body.frame()).await.map_err(|_| SLOW_BODY)?;
             let Some(frame) = frame else { break };
             let Ok(data) = frame.map_err(|_| BAD_BODY)?.into_data() else { continue };
-            if all.len() + u64::try_from(data.len()).unwrap_or(u64::MAX) > self.body_max {
+            if all.len() + u64::try_from(data.len()).unwrap_or(u64::MAX) > rules.body_max {
                 return Err(guard::TOO_LARGE);
             }
             all.push(data).await.map_err(|_| NO_ROOM)?;
@@ -122,7 +164,7 @@ impl Service {
         parts: http::request::Parts,
         passed: Passed,
         body: clearline::Body,
-        mut context: Context,
+        (mut context, keep_alive): (Context, Option<Duration>),
     ) -> Answer {
         let mut headers = parts.headers;
         strip_hop_by_hop(&mut headers);
@@ -134,7 +176,7 @@ impl Service {
         context.bytes_in = body.len();
         let hold = Hold::new(Arc::clone(&self.readers), Arc::new(context));
         let messages = passed.path.split('?').next().is_some_and(|p| p.ends_with("/v1/messages"));
-        let is_stream = self.keep_alive.is_some() && messages && body.peek().stream;
+        let is_stream = keep_alive.is_some() && messages && body.peek().stream;
         let caller = passed.token.and_then(|t| u32::try_from(t + 1).ok()).unwrap_or(0);
         let head = parts.method == Method::HEAD;
         let request = clearline::Request {
@@ -144,7 +186,7 @@ impl Service {
             body,
             caller: CallerId(caller),
         };
-        let keep = self.keep_alive.filter(|_| is_stream);
+        let keep = keep_alive.filter(|_| is_stream);
         let result = match keep {
             None => hold.starting(Box::pin(self.client.call(request))).await,
             Some(every) => {

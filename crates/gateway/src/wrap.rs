@@ -5,17 +5,19 @@
 //! can hide a request from one of them. On the way out, hyper's own bare answer to a head that it cannot parse gets the API's error shape.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use clearline_net::Tcp;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::time::Sleep;
 
 use crate::answer;
+use crate::rules::Limits;
 
 const IDLE: u8 = 0;
 const ANSWERING: u8 = 1;
@@ -31,13 +33,19 @@ pub(crate) enum Trick {
 }
 
 /// What the connection and its requests tell each other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shared {
+    /// Who is at the other end.
+    pub(crate) peer: IpAddr,
     phase: AtomicU8,
     trick: AtomicU8,
 }
 
 impl Shared {
+    pub(crate) const fn new(peer: IpAddr) -> Self {
+        Self { peer, phase: AtomicU8::new(IDLE), trick: AtomicU8::new(0) }
+    }
+
     /// A request's head arrived whole; says what is wrong with it.
     pub(crate) fn begin(&self) -> Option<Trick> {
         self.phase.store(ANSWERING, Ordering::Release);
@@ -55,21 +63,47 @@ impl Shared {
 }
 
 /// The connection.
-pub(crate) struct Watched {
-    inner: Tcp,
+pub(crate) struct Watched<S> {
+    inner: S,
     shared: Arc<Shared>,
     /// The head of the next request so far, while it is not complete.
     head: Option<BytesMut>,
     head_max: usize,
     /// An answer in place of hyper's own.
     instead: Bytes,
+    /// How long the other side may take nothing.
+    write_timeout: Duration,
+    /// Until when it has to take something that waits.
+    stuck: Option<Pin<Box<Sleep>>>,
 }
 
-impl Watched {
-    pub(crate) fn new(inner: Arc<TcpStream>, shared: Arc<Shared>, head_max: usize) -> Self {
-        Self { inner: Tcp(inner), shared, head: Some(BytesMut::new()), head_max, instead: Bytes::new() }
+impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
+    pub(crate) fn new(inner: S, shared: Arc<Shared>, limits: Limits) -> Self {
+        Self {
+            inner,
+            shared,
+            head: Some(BytesMut::new()),
+            head_max: limits.header_max,
+            instead: Bytes::new(),
+            write_timeout: limits.write_timeout,
+            stuck: None,
+        }
     }
 
+    /// Gives up on a caller that takes nothing.
+    fn bounded<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.stuck = None;
+            return polled;
+        }
+        let limit = self.write_timeout;
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        ready!(stuck.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S> Watched<S> {
     /// Looks at bytes that arrived.
     fn saw(&mut self, bytes: &[u8]) {
         if self.shared.phase.load(Ordering::Acquire) == ANSWERED {
@@ -88,7 +122,9 @@ impl Watched {
             self.head = None;
         }
     }
+}
 
+impl<S: AsyncWrite + Unpin> Watched<S> {
     /// Writes out what stands in place of hyper's answer.
     fn drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.instead.is_empty() {
@@ -147,7 +183,7 @@ fn own_status(bytes: &[u8]) -> Option<u16> {
     digits.parse::<u16>().ok().map(|n| 400 + n)
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -163,7 +199,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.drain(cx))?;
         if self.shared.phase.load(Ordering::Acquire) == IDLE
@@ -176,7 +212,8 @@ impl AsyncWrite for Watched {
                 Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(buf.len())),
             };
         }
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.bounded(cx, polled)
     }
 
     fn poll_write_vectored(
@@ -190,7 +227,8 @@ impl AsyncWrite for Watched {
             return self.poll_write(cx, only);
         }
         ready!(self.drain(cx))?;
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.bounded(cx, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -199,7 +237,8 @@ impl AsyncWrite for Watched {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.drain(cx))?;
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let polled = Pin::new(&mut self.inner).poll_flush(cx);
+        self.bounded(cx, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clearline::{Builder, Client, PoolKey, Route, Upstream};
-use clearline_gateway::{Gateway, LogTarget, Options, Readers, Summary};
+use clearline_gateway::{Gateway, Handle, LogTarget, Options, Readers, Summary};
 use clearline_model::{Dur, Secret};
 use clearline_net::Fence;
 use clearline_policy::Settings;
@@ -26,6 +26,7 @@ pub(crate) struct Served {
     pub(crate) addr: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) client: Client,
+    pub(crate) handle: Handle,
     pub(crate) stop: oneshot::Sender<()>,
     pub(crate) task: JoinHandle<Summary>,
     log: PathBuf,
@@ -108,9 +109,10 @@ async fn serve_before(
     change(&mut options);
     let gateway = Gateway::bind(options, client.clone(), readers).await.unwrap();
     let (addr, admin) = (gateway.addr(), gateway.admin_addr().unwrap());
+    let handle = gateway.handle();
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(gateway.serve(async move { drop(stopped.await) }));
-    Served { addr, admin, client, stop, task, log }
+    Served { addr, admin, client, handle, stop, task, log }
 }
 
 pub(crate) async fn sim(scenario: &str) -> Sim {

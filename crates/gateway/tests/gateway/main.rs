@@ -9,9 +9,13 @@ mod layers;
 #[cfg(test)]
 mod liars;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod matrix;
 #[cfg(test)]
 mod promises;
+#[cfg(test)]
+mod reload;
 #[cfg(test)]
 mod script;
 #[cfg(test)]
