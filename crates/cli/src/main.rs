@@ -8,6 +8,7 @@ mod lines;
 mod look;
 mod notify;
 mod out;
+mod reload;
 mod saved;
 mod serve;
 mod settings;

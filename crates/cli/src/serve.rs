@@ -6,14 +6,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use clearline::{Client, Route, Upstream};
-use clearline_gateway::{AlertRules, Gateway, LogTarget, Options, Readers, Summary, Watching};
+use clearline_gateway::{AlertRules, Gateway, LogTarget, Options, Quota, Quotas, Readers, Summary, Watching};
 use clearline_model::Dur;
 use clearline_report::alert::Told;
 use clearline_report::{Lang, Prose};
 
 use crate::exit::Failure;
 use crate::notify::{Lost, Notifier, Sink, Ways};
-use crate::settings::Settings;
+use crate::settings::{Row, Settings};
 use crate::setup;
 
 /// What a command decides itself.
@@ -42,8 +42,7 @@ pub(crate) struct Wanted {
 ///
 /// Everything that keeps a gateway from starting, in words.
 pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Serving, Failure> {
-    let tokens = setup::tokens(settings)?;
-    let callers = tokens.iter().map(|t| t.alias.clone()).collect();
+    let callers = setup::tokens(settings)?.into_iter().map(|t| t.alias).collect();
     let watching = Watching { rules: alert_rules(settings), callers };
     let readers = Readers::watching(wanted.log.clone(), Vec::new(), watching);
     let notifier = Ways::of(settings, wanted.lang)?.start(ToLog(Arc::downgrade(&readers)))?;
@@ -59,33 +58,88 @@ pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Servi
             });
         }
     }));
-    let options = Options {
+    let fixed = Fixed {
         listen: wanted.listen,
         admin: wanted.admin,
         prefix: wanted.prefix,
-        tokens,
-        hosts: settings.list("gateway.hosts").to_vec(),
-        origins: settings.list("gateway.origins").to_vec(),
-        body_max: settings.number("gateway.body_max"),
-        spill_over: settings.number("gateway.spill_over"),
-        body_memory: settings.number("gateway.body_memory"),
-        spill_dir: match settings.text("gateway.spill_dir") {
-            "" => std::env::temp_dir(),
-            folder => PathBuf::from(folder),
-        },
-        header_max: usize_of(settings.number("gateway.header_max")),
-        headers_max: usize_of(settings.number("gateway.headers_max")),
-        header_timeout: settings.time("gateway.header_timeout"),
-        body_timeout: settings.time("gateway.body_timeout"),
-        connections_max: usize_of(settings.number("gateway.connections_max")),
-        drain: wanted.drain.unwrap_or_else(|| settings.time("gateway.drain")),
-        keep_alive: Some(settings.time("gateway.keep_alive")).filter(|d| *d > Dur::ZERO),
-        has_pool: wanted.upstreams.iter().any(|u| !u.keys.is_empty()),
+        drain: wanted.drain,
         log: wanted.log,
     };
+    let mut options = fixed.options(settings)?;
+    options.has_pool = wanted.upstreams.iter().any(|u| !u.keys.is_empty());
     let client = client(settings, (wanted.upstreams, wanted.routes), Arc::clone(&readers))?;
     let gateway = Gateway::bind(options, client, Arc::clone(&readers)).await.map_err(Failure::usage)?;
-    Ok(Serving { gateway, notifier, readers })
+    Ok(Serving { gateway, notifier, readers, fixed })
+}
+
+/// What a command decides once and for all.
+#[derive(Debug, Clone)]
+pub(crate) struct Fixed {
+    listen: SocketAddr,
+    admin: Option<SocketAddr>,
+    prefix: Option<String>,
+    drain: Option<Dur>,
+    log: LogTarget,
+}
+
+impl Fixed {
+    /// The options that the settings ask for.
+    ///
+    /// # Errors
+    ///
+    /// Tokens and certificates that cannot be read, all at once.
+    pub(crate) fn options(&self, settings: &Settings) -> Result<Options, Failure> {
+        let (tokens, tls) = match (setup::tokens(settings), setup::tls(settings)) {
+            (Ok(tokens), Ok(tls)) => (tokens, tls),
+            (Err(one), Err(other)) => return Err(Failure::usage(format!("{one}\n{other}"))),
+            (Err(one), Ok(_)) | (Ok(_), Err(one)) => return Err(one),
+        };
+        Ok(Options {
+            listen: self.listen,
+            admin: self.admin,
+            prefix: self.prefix.clone(),
+            tokens,
+            hosts: settings.list("gateway.hosts").to_vec(),
+            origins: settings.list("gateway.origins").to_vec(),
+            body_max: settings.number("gateway.body_max"),
+            spill_over: settings.number("gateway.spill_over"),
+            body_memory: settings.number("gateway.body_memory"),
+            spill_dir: match settings.text("gateway.spill_dir") {
+                "" => std::env::temp_dir(),
+                folder => PathBuf::from(folder),
+            },
+            header_max: usize_of(settings.number("gateway.header_max")),
+            headers_max: usize_of(settings.number("gateway.headers_max")),
+            header_timeout: settings.time("gateway.header_timeout"),
+            body_timeout: settings.time("gateway.body_timeout"),
+            body_time: settings.time("gateway.body_time"),
+            write_timeout: settings.time("gateway.write_timeout"),
+            handshake_timeout: settings.time("gateway.handshake_timeout"),
+            tls,
+            quotas: quotas(settings),
+            connections_max: usize_of(settings.number("gateway.connections_max")),
+            drain: self.drain.unwrap_or_else(|| settings.time("gateway.drain")),
+            keep_alive: Some(settings.time("gateway.keep_alive")).filter(|d| *d > Dur::ZERO),
+            has_pool: false,
+            log: self.log.clone(),
+        })
+    }
+}
+
+/// How much each caller may ask for.
+fn quotas(settings: &Settings) -> Quotas {
+    let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    let every = Quota {
+        requests: small(settings.number("quota.requests")),
+        concurrent: small(settings.number("quota.concurrent")),
+    };
+    let own = |row: &Row| {
+        let requests = row.number("requests").map_or(every.requests, small);
+        let concurrent = row.number("concurrent").map_or(every.concurrent, small);
+        (row.name.clone(), Quota { requests, concurrent })
+    };
+    let of = settings.rows("quota.callers").iter().map(own).collect();
+    Quotas { every, of, callers_max: usize_of(settings.number("quota.callers_max")) }
 }
 
 /// How long an end waits for alerts that are being told.
@@ -95,8 +149,11 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub(crate) struct Serving {
     /// The gateway.
     pub(crate) gateway: Gateway,
+    /// What a reload needs.
+    pub(crate) fixed: Fixed,
     notifier: Notifier,
-    readers: Arc<Readers>,
+    /// The log, among others.
+    pub(crate) readers: Arc<Readers>,
 }
 
 impl Serving {

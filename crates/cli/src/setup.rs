@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clearline::{Client, Observer, PoolKey, Route, Upstream};
 use clearline_gateway::CallerToken;
 use clearline_model::{Secret, SettingError, SettingOrigin};
-use clearline_net::TrustSettings;
+use clearline_net::{Acceptor, TrustSettings};
 
 use crate::exit::Failure;
 use crate::serve;
@@ -132,6 +132,23 @@ pub(crate) fn keys(settings: &Settings, single: bool) -> Result<Vec<PoolKey>, Fa
         secret: Secret::new(key.as_bytes().to_vec()),
     };
     Ok(parts.enumerate().map(key).collect())
+}
+
+/// The certificate of the gateway, where one is set.
+///
+/// # Errors
+///
+/// Files that cannot be read, or do not fit.
+pub(crate) fn tls(settings: &Settings) -> Result<Option<Acceptor>, Failure> {
+    let (cert, key) = (settings.text("gateway.tls_cert"), settings.text("gateway.tls_key"));
+    if cert.is_empty() && key.is_empty() {
+        return Ok(None);
+    }
+    let read = Acceptor::read(Path::new(cert), Path::new(key));
+    read.map(Some).map_err(|bad| {
+        let setting = if bad.file == Path::new(cert) { "gateway.tls_cert" } else { "gateway.tls_key" };
+        Failure::usage(format!("{setting} = {bad}"))
+    })
 }
 
 /// The upstreams, and which calls go to which of them. `single`: see [`keys`].

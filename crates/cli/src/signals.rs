@@ -1,4 +1,4 @@
-//! The signals that end a server.
+//! The signals that end a server, and the one that makes it read its settings again.
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -28,4 +28,13 @@ pub(crate) fn stop() -> Result<impl Future<Output = ()>, Failure> {
             let _gone = rustix::process::kill_process(own, rustix::process::Signal::KILL).is_ok();
         });
     })
+}
+
+/// The next SIGHUP each time it is asked for.
+///
+/// # Errors
+///
+/// The system does not let the signal be caught.
+pub(crate) fn hangup() -> Result<tokio::signal::unix::Signal, Failure> {
+    signal(SignalKind::hangup()).map_err(Failure::own)
 }

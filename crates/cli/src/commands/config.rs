@@ -51,6 +51,7 @@ fn check(prose: &Prose, file: Option<&Path>) -> Result<u8, Failure> {
         setup::keys(&settings, true)?.len()
     };
     let tokens = setup::tokens(&settings)?.len();
+    let _checked = setup::tls(&settings)?;
     let _checked = Ways::of(&settings, Lang::En)?;
     let changed = settings.entries().filter(|(_, e)| e.origin != SettingOrigin::Default).count();
     let from = setup::file(file).map_or_else(|| prose.word("config-no-file"), |p| p.display().to_string());

@@ -1,20 +1,24 @@
 //! `clearline gateway`: one place for retries, keys, records and metrics.
 
+use std::convert::Infallible;
 use std::path::Path;
+use std::sync::Arc;
 
 use clearline::Upstream;
-use clearline_gateway::LogTarget;
+use clearline_gateway::{LogTarget, Readers};
 use clearline_model::Foreign;
 use clearline_report::{Args, Prose};
+use tokio::signal::unix::Signal;
 
 use crate::exit::{self, Failure};
+use crate::reload::Reloader;
 use crate::serve::{self, Wanted};
 use crate::settings::Given;
 use crate::{look, out, setup, signals};
 
 /// Runs the gateway: every call through one place, with retries, a pool of keys, a log and metrics
 ///
-/// Point an SDK at it with ANTHROPIC_BASE_URL=http://127.0.0.1:8787. It stops on SIGTERM when its calls are finished.
+/// Point an SDK at it with ANTHROPIC_BASE_URL=http://127.0.0.1:8787. It stops on SIGTERM when its calls are finished, and reads its settings again on SIGHUP.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Gateway {
     /// Address and port where calls come in; port 0 takes any free one [default: 127.0.0.1:8787]
@@ -29,6 +33,12 @@ pub(crate) struct Gateway {
     /// File of the JSON log; - for standard error, none for no log [default: -]
     #[arg(long, value_name = "FILE")]
     log: Option<String>,
+    /// Certificate with its chain, PEM: calls then come in over TLS
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<String>,
+    /// Private key of the certificate, PEM
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
     /// Sends credentials over plain http to an upstream that is not on this machine
     #[arg(long)]
     allow_insecure: bool,
@@ -57,15 +67,22 @@ impl Gateway {
         let log = wanted.log.clone();
         let prose = look::prose(lang, config);
         serve::one_thread()?.block_on(async {
-            let stop = signals::stop()?;
+            let (stop, hangups) = (signals::stop()?, signals::hangup()?);
             let gateway = serve::gateway(&settings, wanted).await?;
+            let scheme = if settings.text("gateway.tls_cert").is_empty() { "http" } else { "https" };
             // Programs read these two lines.
-            out::say(&format!("listening on http://{}", gateway.gateway.addr()))?;
+            out::say(&format!("listening on {scheme}://{}", gateway.gateway.addr()))?;
             if let Some(admin) = gateway.gateway.admin_addr() {
                 out::say(&format!("admin on http://{admin}"))?;
             }
             out::say(&begins(&prose, (&urls, pool), &log))?;
-            let summary = gateway.serve(stop).await;
+            let readers = Arc::clone(&gateway.readers);
+            let way = (gateway.gateway.handle(), gateway.fixed.clone());
+            let reloader = Reloader::new(way, (config.map(Path::to_owned), self.flags()), settings);
+            let summary = tokio::select! {
+                summary = gateway.serve(stop) => summary,
+                never = reloads(hangups, reloader, &readers) => match never {},
+            };
             out::say(&crate::traces::summary(&prose, "clearline", &summary))?;
             Ok(exit::WELL)
         })
@@ -83,9 +100,31 @@ impl Gateway {
         give("gateway.upstream", "--upstream", upstreams.as_ref());
         give("gateway.admin", "--admin", self.admin.as_ref());
         give("gateway.log", "--log", self.log.as_ref());
+        give("gateway.tls_cert", "--tls-cert", self.tls_cert.as_ref());
+        give("gateway.tls_key", "--tls-key", self.tls_key.as_ref());
         let insecure = self.allow_insecure.then(|| "true".to_owned());
         give("network.allow_insecure", "--allow-insecure", insecure.as_ref());
         flags
+    }
+}
+
+/// Reads the settings again on every SIGHUP, for ever.
+async fn reloads(mut hangups: Signal, mut reloader: Reloader, readers: &Readers) -> Infallible {
+    loop {
+        if hangups.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+        let line = match reloader.reload() {
+            Ok(changes) => changes.line(),
+            Err(failure) => {
+                out::note(&format!("clearline: the settings stay as they were\n{failure}"));
+                let mut line = serde_json::Map::new();
+                line.insert("event".to_owned(), "reload refused".into());
+                line.insert("why".to_owned(), failure.to_string().into());
+                line
+            }
+        };
+        readers.note(line);
     }
 }
 

@@ -29,6 +29,14 @@ const UPSTREAM: &[Setting] = &[
     ),
 ];
 
+const QUOTA: Kind = Kind::Count { min: 0, max: 1_000_000 };
+
+/// What is said of a caller's quota.
+const CALLER: &[Setting] = &[
+    column("quota.callers.requests", QUOTA, "", "Calls within a minute"),
+    column("quota.callers.concurrent", QUOTA, "", "Calls at once"),
+];
+
 /// What is said of a route.
 const ROUTE: &[Setting] = &[
     column("routes.upstreams", Kind::List, "", "The names of its upstreams"),
@@ -61,6 +69,21 @@ pub(crate) const ROWS: &[Setting] = &[
     row("gateway.headers_max", Kind::Count { min: 16, max: 1000 }, "100", "The most headers of a request"),
     row("gateway.header_timeout", TIME, "10s", "How long the head of a request may take"),
     row("gateway.body_timeout", TIME, "60s", "The longest silence within a request's body"),
+    row("gateway.body_time", TIME, "600s", "The longest time that a request's body may take as a whole"),
+    row(
+        "gateway.write_timeout",
+        TIME,
+        "300s",
+        "How long a caller may take nothing of an answer that waits for it",
+    ),
+    row(
+        "gateway.tls_cert",
+        Kind::Text,
+        "",
+        "File of the certificate and its chain, PEM; calls then come in over TLS",
+    ),
+    row("gateway.tls_key", Kind::Text, "", "File of the certificate's private key, PEM"),
+    row("gateway.handshake_timeout", TIME, "10s", "How long a caller's TLS handshake may take"),
     row("gateway.connections_max", COUNT, "4096", "The most connections of callers at once; more wait"),
     row("gateway.drain", TIME, "30s", "How long running calls may finish after SIGTERM"),
     row(
@@ -103,6 +126,20 @@ pub(crate) const ROWS: &[Setting] = &[
         "2",
         "Attempts of a call on an upstream that fails before it goes to another",
     ),
+    row(
+        "quota.requests",
+        QUOTA,
+        "0",
+        "Calls of one caller within a minute, told by token, else API key, else address; 0: no limit",
+    ),
+    row("quota.concurrent", QUOTA, "0", "Calls of one caller at once; 0: no limit"),
+    row(
+        "quota.callers",
+        Kind::Rows(CALLER),
+        "",
+        "Other quotas for some callers: a name each, with requests and concurrent",
+    ),
+    row("quota.callers_max", COUNT, "10000", "The most callers that are told apart; more share one quota"),
     row(
         "policy.patience",
         TIME,

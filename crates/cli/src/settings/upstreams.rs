@@ -1,4 +1,4 @@
-//! What the settings say of upstreams and routes, taken together.
+//! What settings say together: upstreams and routes, a certificate and its key.
 
 use clearline_model::{SettingError, SettingOrigin};
 
@@ -24,6 +24,15 @@ impl Settings {
 
 /// Finds what contradicts itself.
 pub(super) fn check(settings: &Settings, mistakes: &mut Vec<SettingError>) {
+    for (one, other) in [("gateway.tls_cert", "gateway.tls_key"), ("gateway.tls_key", "gateway.tls_cert")] {
+        if !settings.text(one).is_empty() && settings.text(other).is_empty() {
+            mistakes.push(SettingError {
+                origin: settings.origin(one),
+                found: format!("{one} = \"{}\"", settings.text(one)),
+                problem: format!("needs {other} as well"),
+            });
+        }
+    }
     let (named, plain) = (settings.origin("upstreams"), settings.origin("gateway.upstream"));
     if rank(&named) > 0 && rank(&named) == rank(&plain) {
         mistakes.push(SettingError {

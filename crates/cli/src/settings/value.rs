@@ -134,13 +134,17 @@ pub(crate) fn column_of(columns: &'static [Setting], name: &str) -> Result<&'sta
     })
 }
 
-/// The first column is what a row is about.
+/// The first column is what a row is about, unless it is a number.
 pub(crate) fn check_row(columns: &'static [Setting], row: &Row) -> Result<(), String> {
-    let first = columns.first().map_or("", Setting::name);
     if row.name.is_empty() {
         return Err("needs a name".to_owned());
     }
-    if row.get(first).is_none() { Err(format!("needs {first} = …")) } else { Ok(()) }
+    match columns.first() {
+        Some(first) if !matches!(first.kind, Kind::Count { .. }) && row.get(first.name()).is_none() => {
+            Err(format!("needs {} = …", first.name()))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// References to secrets, each checked.

@@ -17,6 +17,8 @@ mod doctor;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod schemas;
 #[cfg(test)]
 mod sdk;

@@ -1,0 +1,129 @@
+//! New settings for a gateway that runs: all of them or none.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clearline::Names;
+use clearline_gateway::Handle;
+
+use crate::exit::Failure;
+use crate::serve::{self, Fixed};
+use crate::settings::{Given, Settings};
+use crate::setup;
+
+/// What cannot change while the gateway runs: where it listens and writes, and what was set up once.
+const AT_START: [&str; 9] = [
+    "gateway.listen",
+    "gateway.admin",
+    "gateway.log",
+    "gateway.spill_over",
+    "gateway.spill_dir",
+    "gateway.body_memory",
+    "gateway.connections_max",
+    "network.allow_insecure",
+    "lang",
+];
+
+/// Reads the settings again, and hands them over where nothing is wrong with them.
+pub(crate) struct Reloader {
+    handle: Handle,
+    fixed: Fixed,
+    config: Option<PathBuf>,
+    flags: Vec<Given>,
+    settings: Settings,
+}
+
+/// What a reload changed.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    settings: Vec<Changed>,
+    keys_new: Vec<String>,
+    keys_gone: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Changed {
+    key: &'static str,
+    from: String,
+    to: String,
+}
+
+impl Changes {
+    /// What the log says of it.
+    pub(crate) fn line(&self) -> serde_json::Map<String, serde_json::Value> {
+        let change = |c: &Changed| serde_json::json!({ "key": c.key, "from": c.from, "to": c.to });
+        let settings: Vec<_> = self.settings.iter().map(change).collect();
+        let mut line = serde_json::Map::new();
+        line.insert("event".to_owned(), "settings reloaded".into());
+        line.insert("settings".to_owned(), settings.into());
+        line.insert("keys_new".to_owned(), self.keys_new.clone().into());
+        line.insert("keys_gone".to_owned(), self.keys_gone.clone().into());
+        line
+    }
+}
+
+impl Reloader {
+    pub(crate) fn new(
+        (handle, fixed): (Handle, Fixed),
+        (config, flags): (Option<PathBuf>, Vec<Given>),
+        settings: Settings,
+    ) -> Self {
+        Self { handle, fixed, config, flags, settings }
+    }
+
+    /// Reloads.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake; then nothing has changed.
+    pub(crate) fn reload(&mut self) -> Result<Changes, Failure> {
+        let settings = setup::load(self.config.as_deref(), &self.flags)?;
+        let changed = changed(&self.settings, &settings);
+        let mut mistakes: Vec<String> = changed.iter().filter_map(refusal).collect();
+        let mut keep = |failure: Failure| mistakes.push(failure.to_string());
+        let upstreams = setup::upstreams(&settings, true).map_err(&mut keep).ok();
+        let options = self.fixed.options(&settings).map_err(&mut keep).ok();
+        let (Some(upstreams), Some(mut options), true) = (upstreams, options, mistakes.is_empty()) else {
+            return Err(Failure::usage(mistakes.join("\n")));
+        };
+        options.has_pool = upstreams.0.iter().any(|u| !u.keys.is_empty());
+        let client = self.handle.client();
+        let before = client.names();
+        client
+            .reload(upstreams, settings.policy(), settings.flag("network.allow_insecure"))
+            .map_err(|all| Failure::usage(words(&all)))?;
+        let after = client.names();
+        self.handle.reload(options);
+        self.settings = settings;
+        Ok(Changes {
+            settings: changed,
+            keys_new: aliases(&after, &before),
+            keys_gone: aliases(&before, &after),
+        })
+    }
+}
+
+/// Why a change is refused.
+fn refusal(changed: &Changed) -> Option<String> {
+    let fixed = AT_START.contains(&changed.key) || changed.key.starts_with("alerts.");
+    let Changed { key, from, to } = changed;
+    fixed.then(|| format!("{key} cannot change from {from} to {to} while the gateway runs: restart it"))
+}
+
+fn words(mistakes: &[clearline::CallError]) -> String {
+    mistakes.iter().map(|e| serve::refused(e).to_string()).collect::<Vec<_>>().join("\n")
+}
+
+/// The settings that differ.
+fn changed(old: &Settings, new: &Settings) -> Vec<Changed> {
+    let pairs = old.entries().zip(new.entries());
+    let shown = pairs.map(|((row, old), (_, new))| (row, old.shown(row), new.shown(row)));
+    let differ = shown.filter(|(_, old, new)| old != new);
+    differ.map(|(row, from, to)| Changed { key: row.key, from, to }).collect()
+}
+
+/// The names of the keys of one side that the other does not have.
+fn aliases(some: &Names, others: &Names) -> Vec<String> {
+    let others: BTreeSet<_> = others.keys.keys().collect();
+    some.keys.iter().filter(|(id, _)| !others.contains(id)).map(|(_, alias)| alias.clone()).collect()
+}

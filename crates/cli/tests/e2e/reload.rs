@@ -1,0 +1,106 @@
+//! A gateway that reads its settings again, and one that speaks TLS.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{ChildStderr, Stdio};
+
+use serde_json::Value;
+
+use crate::common::{Folder, Server, clearline, message, run};
+
+const QUICK: &str = "[answer]\nfirst_byte = \"1ms\"\nchunk = \"1ms\"\n";
+
+/// The log on the standard error output, line by line as it is written.
+struct Log(BufReader<ChildStderr>);
+
+impl Log {
+    /// The next line of this event; the lines before it are dropped.
+    fn next(&mut self, event: &str) -> Value {
+        for _ in 0..1_000 {
+            let mut line = String::new();
+            assert!(self.0.read_line(&mut line).unwrap() > 0, "the log ended before \"{event}\"");
+            let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
+            if line["event"] == event {
+                return line;
+            }
+        }
+        panic!("no \"{event}\" in a thousand lines");
+    }
+}
+
+fn hangup(gateway: &Server) {
+    let pid = rustix::process::Pid::from_child(&gateway.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+}
+
+#[test]
+fn settings_and_keys_are_read_again_on_sighup() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let key = home.write("key", "sk-ant-fake-the-first\n");
+    let text = |more: &str| {
+        format!(
+            "gateway.listen = \"127.0.0.1:0\"\n[upstreams.main]\nurl = \"{}\"\nkeys = {{ day = \"file:{}\" }}\n{more}",
+            api.url,
+            key.display()
+        )
+    };
+    let config = home.write("clearline.toml", &text(""));
+    let mut command = clearline(&home.0);
+    command.args(["gateway", "--log", "-", "--config"]).arg(&config).stderr(Stdio::piped());
+    let mut gateway = Server::start(&mut command);
+    let mut log = Log(BufReader::new(gateway.child.stderr.take().unwrap()));
+    assert!(message(gateway.addr(), "sk-ant-fake-own", "Hello").starts_with("HTTP/1.1 200"));
+    let first = log.next("call ended");
+    assert_eq!(
+        (&first["attempts"][0]["key"], &first["attempts"][0]["upstream"]),
+        (&"main/day".into(), &"main".into())
+    );
+
+    // A new key in the same file, and a quota.
+    std::fs::write(&key, "sk-ant-fake-the-second\n").unwrap();
+    std::fs::write(&config, text("[quota]\nrequests = 1\n")).unwrap();
+    hangup(&gateway);
+    let line = log.next("settings reloaded");
+    assert_eq!(
+        (&line["keys_new"], &line["keys_gone"]),
+        (&serde_json::json!(["main/day"]), &serde_json::json!(["main/day"]))
+    );
+    assert_eq!(line["settings"], serde_json::json!([{ "key": "quota.requests", "from": "0", "to": "1" }]));
+    assert!(line["ts"].is_u64(), "{line}");
+    assert!(message(gateway.addr(), "sk-ant-fake-own", "Hello").starts_with("HTTP/1.1 200"));
+    assert!(message(gateway.addr(), "sk-ant-fake-own", "Hello").starts_with("HTTP/1.1 429"));
+
+    // Mistakes come all at once, and nothing changes.
+    let wrong =
+        text("[quota]\nrequests = 5\n").replace("127.0.0.1:0", "127.0.0.1:9").replace("file:", "file:/none");
+    std::fs::write(&config, wrong).unwrap();
+    hangup(&gateway);
+    let line = log.next("reload refused");
+    let why = line["why"].as_str().unwrap();
+    assert!(why.contains("gateway.listen cannot change from \"127.0.0.1:0\" to \"127.0.0.1:9\""), "{why}");
+    assert!(why.contains("the file cannot be read"), "{why}");
+    assert!(message(gateway.addr(), "sk-ant-fake-own", "Hello").starts_with("HTTP/1.1 429"));
+    std::fs::write(&config, "quota.requests = \"many\"\n").unwrap();
+    hangup(&gateway);
+    assert!(log.next("reload refused")["why"].as_str().unwrap().contains("line 1, column 18"));
+
+    let (code, out) = gateway.stop();
+    assert_eq!(code, 0);
+    assert!(out.contains("main") || out.contains("calls"), "{out}");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_named_with_its_setting() {
+    let home = Folder::new();
+    let gone = home.0.join("gone.pem");
+    let mut command = clearline(&home.0);
+    command
+        .args(["gateway", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1", "--tls-cert"])
+        .arg(&gone);
+    let (code, _, told) = run(&mut command);
+    assert_eq!(code, 2);
+    assert!(told.contains("gateway.tls_cert") && told.contains("needs gateway.tls_key as well"), "{told}");
+    let (code, _, told) = run(command.arg("--tls-key").arg(&gone));
+    assert_eq!(code, 2);
+    assert!(told.contains("gateway.tls_cert = ") && told.contains("cannot be read"), "{told}");
+}
