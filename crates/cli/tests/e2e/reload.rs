@@ -6,21 +6,23 @@ use std::process::{ChildStderr, Stdio};
 use serde_json::Value;
 
 use crate::common::{Folder, Server, clearline, message, run};
+use crate::schemas::check;
 
 const QUICK: &str = "[answer]\nfirst_byte = \"1ms\"\nchunk = \"1ms\"\n";
 
 /// The log on the standard error output, line by line as it is written.
-struct Log(BufReader<ChildStderr>);
+struct Log<'a>(&'a Folder, BufReader<ChildStderr>);
 
-impl Log {
+impl Log<'_> {
     /// The next line of this event; the lines before it are dropped.
-    fn next(&mut self, event: &str) -> Value {
+    fn next(&mut self, event: &str, schema: &str) -> Value {
         for _ in 0..1_000 {
             let mut line = String::new();
-            assert!(self.0.read_line(&mut line).unwrap() > 0, "the log ended before \"{event}\"");
-            let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
-            if line["event"] == event {
-                return line;
+            assert!(self.1.read_line(&mut line).unwrap() > 0, "the log ended before \"{event}\"");
+            let Ok(read) = serde_json::from_str::<Value>(&line) else { continue };
+            if read["event"] == event {
+                check(self.0, schema, &line);
+                return read;
             }
         }
         panic!("no \"{event}\" in a thousand lines");
@@ -48,9 +50,9 @@ fn settings_and_keys_are_read_again_on_sighup() {
     let mut command = clearline(&home.0);
     command.args(["gateway", "--log", "-", "--config"]).arg(&config).stderr(Stdio::piped());
     let mut gateway = Server::start(&mut command);
-    let mut log = Log(BufReader::new(gateway.child.stderr.take().unwrap()));
+    let mut log = Log(&home, BufReader::new(gateway.child.stderr.take().unwrap()));
     assert!(message(gateway.addr(), "sk-ant-fake-own", "Hello").starts_with("HTTP/1.1 200"));
-    let first = log.next("call ended");
+    let first = log.next("call ended", "call-record");
     assert_eq!(
         (&first["attempts"][0]["key"], &first["attempts"][0]["upstream"]),
         (&"main/day".into(), &"main".into())
@@ -60,7 +62,7 @@ fn settings_and_keys_are_read_again_on_sighup() {
     std::fs::write(&key, "sk-ant-fake-the-second\n").unwrap();
     std::fs::write(&config, text("[quota]\nrequests = 1\n")).unwrap();
     hangup(&gateway);
-    let line = log.next("settings reloaded");
+    let line = log.next("settings reloaded", "settings-reloaded");
     assert_eq!(
         (&line["keys_new"], &line["keys_gone"]),
         (&serde_json::json!(["main/day"]), &serde_json::json!(["main/day"]))
@@ -75,18 +77,45 @@ fn settings_and_keys_are_read_again_on_sighup() {
         text("[quota]\nrequests = 5\n").replace("127.0.0.1:0", "127.0.0.1:9").replace("file:", "file:/none");
     std::fs::write(&config, wrong).unwrap();
     hangup(&gateway);
-    let line = log.next("reload refused");
+    let line = log.next("reload refused", "reload-refused");
     let why = line["why"].as_str().unwrap();
     assert!(why.contains("gateway.listen cannot change from \"127.0.0.1:0\" to \"127.0.0.1:9\""), "{why}");
     assert!(why.contains("the file cannot be read"), "{why}");
     assert!(message(gateway.addr(), "sk-ant-fake-own", "Hello").starts_with("HTTP/1.1 429"));
     std::fs::write(&config, "quota.requests = \"many\"\n").unwrap();
     hangup(&gateway);
-    assert!(log.next("reload refused")["why"].as_str().unwrap().contains("line 1, column 18"));
+    assert!(
+        log.next("reload refused", "reload-refused")["why"].as_str().unwrap().contains("line 1, column 18")
+    );
 
     let (code, out) = gateway.stop();
     assert_eq!(code, 0);
     assert!(out.contains("main") || out.contains("calls"), "{out}");
+}
+
+#[test]
+fn an_upstream_that_is_not_reached_is_named_in_the_log() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let mut command = clearline(&home.0);
+    command.args([
+        "gateway",
+        "--listen",
+        "127.0.0.1:0",
+        "--upstream",
+        "http://127.0.0.1:1",
+        "--upstream",
+        &api.url,
+    ]);
+    command.env("CLEARLINE_FAILOVER_AFTER", "1").stderr(Stdio::piped());
+    let mut gateway = Server::start(&mut command);
+    let mut log = Log(&home, BufReader::new(gateway.child.stderr.take().unwrap()));
+    for _ in 0..2 {
+        assert!(message(gateway.addr(), "sk-ant-fake-own", "Hello").starts_with("HTTP/1.1 200"));
+    }
+    let line = log.next("upstream rests", "upstream-changed");
+    assert_eq!((&line["upstream"], &line["cause"]), (&"upstream-1".into(), &"tcp.refused".into()), "{line}");
+    gateway.stop();
 }
 
 #[test]
