@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::task::{Context as Task, Poll};
 
 use clearline::{Names, Observer};
@@ -126,6 +126,8 @@ pub struct Readers {
     summary: Mutex<Summary>,
     pending: Mutex<BTreeMap<CallId, Pending>>,
     watching: Watching,
+    /// The names of the callers with tokens, as of now.
+    callers: RwLock<Vec<String>>,
     alerts: Mutex<Alerts>,
     on_alert: OnceLock<Tell>,
 }
@@ -147,6 +149,7 @@ impl Readers {
             summary: Mutex::default(),
             pending: Mutex::default(),
             alerts: Mutex::new(Alerts::new(watching.rules)),
+            callers: RwLock::new(watching.callers.clone()),
             watching,
             on_alert: OnceLock::new(),
         })
@@ -172,6 +175,11 @@ impl Readers {
         self.log.line(serde_json::Value::from(line).to_string());
     }
 
+    /// Takes other names of callers.
+    pub(crate) fn rename_callers(&self, callers: Vec<String>) {
+        *self.callers.write().unwrap_or_else(PoisonError::into_inner) = callers;
+    }
+
     fn judge(&self, judge: impl FnOnce(&mut Alerts) -> Vec<Alert>) {
         let alerts = judge(&mut self.alerts.lock().unwrap_or_else(PoisonError::into_inner));
         for alert in alerts {
@@ -189,9 +197,10 @@ impl Readers {
     fn told(&self, alert: Alert) -> Told {
         let (ts, time) = ids::now();
         // The caller of a call is 0, or the place of its token from 1.
+        let callers = self.callers.read().unwrap_or_else(PoisonError::into_inner);
         let name = |caller: &clearline_model::CallerId| {
             let place = usize::try_from(caller.0).ok()?.checked_sub(1)?;
-            self.watching.callers.get(place).cloned()
+            callers.get(place).cloned()
         };
         let key = match alert.subject {
             Subject::Key(key) => self.metrics.names().keys.get(&key).cloned(),

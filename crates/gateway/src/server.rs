@@ -64,6 +64,8 @@ impl Handle {
     /// are, and how many connections there may be, stays as it was.
     pub fn reload(&self, options: Options) {
         self.service.readers.metrics.rename(self.service.client.names());
+        let callers = options.tokens.iter().map(|t| t.alias.clone()).collect();
+        self.service.readers.rename_callers(callers);
         let rules = Arc::new(Rules::new(options, self.addr));
         *self.service.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
     }

@@ -23,8 +23,8 @@ struct Health {
     /// Until when it rests; what was never tried rests until zero.
     until: Mono,
     cause: Option<Cause>,
-    /// The call that tries whether it is well again.
-    probe: Option<CallId>,
+    /// The call that tries whether it is well again, and how long no other one does: it may hang.
+    probe: Option<(CallId, Mono)>,
 }
 
 /// One member of a group, and how far its turn is.
@@ -63,7 +63,11 @@ impl Health {
 
     /// Its rest is over and nobody tries it yet.
     fn is_due(&self, now: Mono) -> bool {
-        self.rests > 0 && self.until <= now && self.probe.is_none()
+        self.rests > 0 && self.until <= now && self.probe.is_none_or(|(_, until)| until <= now)
+    }
+
+    fn is_tried_by(&self, call: CallId) -> bool {
+        self.probe.is_some_and(|(probe, _)| probe == call)
     }
 
     /// Counts a call's failure; says whether it begins to rest.
@@ -71,7 +75,7 @@ impl Health {
         self.misses = self.misses.saturating_add(1);
         self.cause = Some(cause);
         // While one call tries, the others' failures may be those of the time before.
-        let counts = self.probe.is_none_or(|p| p == call);
+        let counts = self.probe.is_none() || self.is_tried_by(call);
         let tired = if self.is_well() { self.misses >= s.failover_after } else { counts && !self.rests(now) };
         if counts {
             self.probe = None;
@@ -131,17 +135,16 @@ impl Upstreams {
 
     /// It rested, the rest is over, and nobody tries it yet.
     fn is_due(&self, lane: LaneId, now: Mono) -> bool {
-        self.cells(lane).any(|h| h.is_due(now))
-            && self.cells(lane).all(|h| !h.rests(now) && h.probe.is_none())
+        self.cells(lane).any(|h| h.is_due(now)) && self.cells(lane).all(|h| h.is_well() || h.is_due(now))
     }
 
     fn probes(&self, lane: LaneId, call: CallId) -> bool {
-        self.cells(lane).any(|h| h.probe == Some(call))
+        self.cells(lane).any(|h| h.is_tried_by(call))
     }
 
     /// A call that tried something is over without an outcome.
     fn forget(&mut self, call: CallId, lane: LaneId) {
-        self.cells_mut(lane).filter(|h| h.probe == Some(call)).for_each(|h| h.probe = None);
+        self.cells_mut(lane).filter(|h| h.is_tried_by(call)).for_each(|h| h.probe = None);
     }
 
     /// Why it rests, and until when.
@@ -183,10 +186,11 @@ impl Engine {
         let due = |m: &&Member| self.upstreams.is_due(lane(m.upstream), now);
         let tried = self.upstreams.members(asked.upstream).iter().find(due).map(|m| m.upstream);
         if let Some(upstream) = tried.filter(|_| may_repeat || !many) {
+            let by = now + self.config.settings.failover_rest;
             self.upstreams
                 .cells_mut(lane(upstream))
                 .filter(|h| h.is_due(now))
-                .for_each(|h| h.probe = Some(call));
+                .for_each(|h| h.probe = Some((call, by)));
             return lane(upstream);
         }
         if let Some(only) = only {

@@ -207,6 +207,17 @@ mod failover {
     }
 
     #[test]
+    fn a_probe_that_hangs_does_not_keep_others_from_trying() {
+        let mut p = play(&[(0, &[]), (1, &[])], &[(0, 1), (1, 1)]);
+        p.tire(0);
+        p.after(5_001);
+        assert_eq!(upstream_of(&p.call().1), 0);
+        assert_eq!(upstream_of(&p.call().1), 1);
+        p.after(5_001);
+        assert_eq!(upstream_of(&p.call().1), 0);
+    }
+
+    #[test]
     fn an_overload_is_tried_twice_and_then_elsewhere() {
         let mut p = play(&[(0, &[]), (1, &[])], &[(0, 1), (1, 1)]);
         let (id, saw) = p.call();
@@ -319,6 +330,97 @@ mod failover {
         p.feed(Input::CallerGone(CallId(id)));
         p.after(5_000);
         assert_eq!(p.standing(0), Standing::Up, "who watches may send calls again");
+    }
+
+    /// Anything may happen to three upstreams with keys of their own.
+    fn walk(seed: u64) -> (u64, u64) {
+        let keys: [&[u32]; 3] = [&[10, 11], &[20], &[]];
+        let all = [(0, keys[0]), (1, keys[1]), (2, keys[2])];
+        let mut p = play(&all, &[(0, 3), (1, 2), (2, 1)]);
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut dice = move |n: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % n
+        };
+        let causes = [
+            Cause::ServerOverloaded,
+            Cause::ServerError,
+            Cause::QuotaRequests,
+            Cause::AuthInvalid,
+            Cause::EdgeNotTheApi,
+            Cause::RequestInvalid,
+        ];
+        let (mut running, mut calls, mut ended): (Vec<AttemptId>, u64, u64) = (Vec::new(), 0, 0);
+        let mut now = 0;
+        for step in 0..2_000 {
+            now += dice(200_000);
+            let input = match dice(6) {
+                0 | 1 if step < 1_500 => {
+                    calls += 1;
+                    let repeat =
+                        [Repeat::Free, Repeat::Billed, Repeat::Once][usize::try_from(dice(3)).unwrap()];
+                    let ask = Ask { repeat, ..Ask::default() };
+                    let lane = LaneId { upstream: HOME, family: u16::try_from(dice(2)).unwrap() };
+                    let caller = CallerId(0);
+                    Input::Call { call: CallId(calls), lane, caller, deadline: None, ask }
+                }
+                2 | 3 if !running.is_empty() => {
+                    let at = running.swap_remove(usize::try_from(dice(running.len() as u64)).unwrap());
+                    let cause = causes[usize::try_from(dice(6)).unwrap()];
+                    let after = (dice(3) == 0).then(|| Dur::millis(dice(20_000)));
+                    let miss =
+                        if dice(3) == 0 { refused() } else { Miss::answer(cause, dice(2) == 0, after) };
+                    Input::Failed(at, miss)
+                }
+                4 if !running.is_empty() => {
+                    let at = running.swap_remove(usize::try_from(dice(running.len() as u64)).unwrap());
+                    Input::Done(at, Usage::default())
+                }
+                _ => Input::Tick,
+            };
+            let mut out = Vec::new();
+            p.engine.handle(Mono(now), input, &mut out);
+            for output in out {
+                match output {
+                    Output::Start { attempt, plan, .. } => {
+                        let own = all.iter().find(|(id, _)| UpstreamId(*id) == plan.upstream).unwrap().1;
+                        let fits = plan.key.map_or(own.is_empty(), |key| own.contains(&key.0));
+                        assert!(fits, "seed {seed}: {:?} goes to {:?}", plan.key, plan.upstream);
+                        running.push(attempt);
+                    }
+                    Output::Fail(..) | Output::Finish(_) => ended += 1,
+                    Output::Abort(gone) => running.retain(|a| *a != gone),
+                    Output::Commit(_) | Output::Park(..) | Output::Note(_) => {}
+                }
+            }
+        }
+        // What still runs succeeds, and who waits gets an end within the patience.
+        for _ in 0..1_000 {
+            now += 1_000_000;
+            let input = running.pop().map_or(Input::Tick, |at| Input::Done(at, Usage::default()));
+            let mut out = Vec::new();
+            p.engine.handle(Mono(now), input, &mut out);
+            for output in out {
+                match output {
+                    Output::Start { attempt, .. } => running.push(attempt),
+                    Output::Fail(..) | Output::Finish(_) => ended += 1,
+                    Output::Abort(_) | Output::Commit(_) | Output::Park(..) | Output::Note(_) => {}
+                }
+            }
+        }
+        assert_eq!(p.engine.view().in_flight, 0, "seed {seed}");
+        (calls, ended)
+    }
+
+    #[test]
+    fn whatever_happens_a_key_goes_to_its_own_upstream_and_every_call_ends() {
+        for seed in 1..=100 {
+            let (calls, ended) = walk(seed);
+            assert!(calls > 100);
+            assert_eq!(calls, ended, "seed {seed}");
+        }
     }
 
     #[test]
