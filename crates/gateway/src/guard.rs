@@ -102,11 +102,16 @@ pub(crate) const TOO_LARGE: Refusal = refuse(
 
 /// The name of a caller without a token: the beginning of its key's hash, else its address.
 pub(crate) fn unnamed(headers: &HeaderMap, peer: IpAddr) -> String {
-    let bearer = headers.get(AUTHORIZATION).and_then(|v| bearer(v.as_bytes()));
-    match headers.get("x-api-key").map(HeaderValue::as_bytes).or(bearer) {
+    match credential(headers) {
         Some(key) => format!("key-{}", clearline_net::fingerprint(key)),
         None => network_of(peer).to_string(),
     }
+}
+
+/// What a caller sends as its credential.
+pub(crate) fn credential(headers: &HeaderMap) -> Option<&[u8]> {
+    let bearer = || headers.get(AUTHORIZATION).and_then(|v| bearer(v.as_bytes()));
+    headers.get("x-api-key").map(HeaderValue::as_bytes).or_else(bearer)
 }
 
 /// Who has one address of IPv6 has all of its network.

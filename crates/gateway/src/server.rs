@@ -1,5 +1,6 @@
 //! Listening, accepting, and an end that lets running calls finish.
 
+use std::hash::RandomState;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -112,6 +113,7 @@ impl Gateway {
         let service = Service {
             rules: RwLock::new(Arc::new(Rules::new(o, addr))),
             accounts: Arc::default(),
+            turns: RandomState::new(),
             client,
             readers: Arc::clone(&readers),
             ids: Ids::new(),

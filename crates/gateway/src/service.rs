@@ -1,5 +1,6 @@
 //! One request, from its head to its answer.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -55,6 +56,7 @@ const NO_ROOM: Refusal = Refusal {
 pub(crate) struct Service {
     pub(crate) rules: RwLock<Arc<Rules>>,
     pub(crate) accounts: Arc<Accounts>,
+    pub(crate) turns: RandomState,
     pub(crate) client: Client,
     pub(crate) readers: Arc<Readers>,
     pub(crate) ids: Ids,
@@ -94,6 +96,13 @@ impl Service {
             guard::over_quota(reached)
         })?;
         Ok(Admitted { passed, permit: Some(permit) })
+    }
+
+    /// Who takes turns: callers without tokens are told apart by what they send as a credential, and not stored.
+    fn turn_of(&self, credential: Option<&[u8]>) -> u32 {
+        let Some(credential) = credential else { return 0 };
+        // Beyond the places of all tokens.
+        u32::try_from(self.turns.hash_one(credential) >> 33).unwrap_or(0) | 1 << 31
     }
 
     /// Answers one request.
@@ -177,7 +186,8 @@ impl Service {
         let hold = Hold::new(Arc::clone(&self.readers), Arc::new(context));
         let messages = passed.path.split('?').next().is_some_and(|p| p.ends_with("/v1/messages"));
         let is_stream = keep_alive.is_some() && messages && body.peek().stream;
-        let caller = passed.token.and_then(|t| u32::try_from(t + 1).ok()).unwrap_or(0);
+        let caller = passed.token.and_then(|t| u32::try_from(t + 1).ok());
+        let caller = caller.unwrap_or_else(|| self.turn_of(guard::credential(&headers)));
         let head = parts.method == Method::HEAD;
         let request = clearline::Request {
             method: parts.method,

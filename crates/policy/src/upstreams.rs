@@ -302,12 +302,10 @@ impl Engine {
 
     /// It answered as it should.
     pub(crate) fn is_alive(&mut self, t: &mut Turn<'_>, lane: LaneId) {
-        let mut rested = false;
-        for cell in self.upstreams.cells_mut(lane).filter(|h| h.misses > 0) {
-            rested |= !cell.is_well();
-            *cell = Health::default();
-        }
-        if rested && self.upstreams.is_well(lane) {
+        // What is well has no cell, so that there is nothing to look for.
+        let site = self.upstreams.sites.remove(&lane.upstream);
+        let rested = site.into_iter().chain(self.upstreams.lanes.remove(&lane)).any(|h| !h.is_well());
+        if rested {
             let upstream = lane.upstream;
             t.note(None, EventKind::UpstreamChanged { upstream, cause: None, rests_until: None });
         }

@@ -332,6 +332,25 @@ mod failover {
         assert_eq!(p.standing(0), Standing::Up, "who watches may send calls again");
     }
 
+    /// What still runs succeeds, and who waits gets an end within the patience. Says how many calls ended.
+    fn finish(engine: &mut Engine, mut running: Vec<AttemptId>, mut now: u64) -> u64 {
+        let mut ended = 0;
+        for _ in 0..1_000 {
+            now += 1_000_000;
+            let input = running.pop().map_or(Input::Tick, |at| Input::Done(at, Usage::default()));
+            let mut out = Vec::new();
+            engine.handle(Mono(now), input, &mut out);
+            for output in out {
+                match output {
+                    Output::Start { attempt, .. } => running.push(attempt),
+                    Output::Fail(..) | Output::Finish(_) => ended += 1,
+                    Output::Abort(_) | Output::Commit(_) | Output::Park(..) | Output::Note(_) => {}
+                }
+            }
+        }
+        ended
+    }
+
     /// Anything may happen to three upstreams with keys of their own.
     fn walk(seed: u64) -> (u64, u64) {
         let keys: [&[u32]; 3] = [&[10, 11], &[20], &[]];
@@ -396,20 +415,7 @@ mod failover {
                 }
             }
         }
-        // What still runs succeeds, and who waits gets an end within the patience.
-        for _ in 0..1_000 {
-            now += 1_000_000;
-            let input = running.pop().map_or(Input::Tick, |at| Input::Done(at, Usage::default()));
-            let mut out = Vec::new();
-            p.engine.handle(Mono(now), input, &mut out);
-            for output in out {
-                match output {
-                    Output::Start { attempt, .. } => running.push(attempt),
-                    Output::Fail(..) | Output::Finish(_) => ended += 1,
-                    Output::Abort(_) | Output::Commit(_) | Output::Park(..) | Output::Note(_) => {}
-                }
-            }
-        }
+        ended += finish(&mut p.engine, running, now);
         assert_eq!(p.engine.view().in_flight, 0, "seed {seed}");
         (calls, ended)
     }

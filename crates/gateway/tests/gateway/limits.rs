@@ -93,24 +93,17 @@ async fn a_body_that_dribbles_is_ended_by_its_whole_time() {
     stream.write_all(&head[..end]).await.unwrap();
     let (mut read, mut write) = stream.into_split();
     // Never silent for long, and never done.
-    let dribble = async {
-        while write.write_all(b" ").await.is_ok() {
-            tokio::task::yield_now().await;
+    let (mut answer, mut part, mut open) = (Vec::new(), [0; 4096], true);
+    loop {
+        tokio::select! {
+            biased;
+            read = read.read(&mut part) => match read {
+                Ok(n @ 1..) => answer.extend_from_slice(&part[..n]),
+                Ok(0) | Err(_) => break,
+            },
+            wrote = write.write_all(b" "), if open => open = wrote.is_ok(),
         }
-    };
-    let mut answer = Vec::new();
-    let answered = async {
-        let mut part = [0; 4096];
-        while let Ok(n @ 1..) = read.read(&mut part).await {
-            answer.extend_from_slice(&part[..n]);
-            if answer.ends_with(b"}") {
-                break;
-            }
-        }
-    };
-    tokio::select! {
-        () = dribble => {}
-        () = answered => {}
+        tokio::task::yield_now().await;
     }
     let text = String::from_utf8_lossy(&answer);
     assert!(text.starts_with("HTTP/1.1 408") && text.contains("clearline-cause: http.truncated"), "{text}");
@@ -176,8 +169,8 @@ async fn a_slow_reader_holds_the_upstream_back() {
     let mut read = 0;
     let mut part = vec![0; 1 << 20];
     let ports = [upstream.port(), served.addr.port()];
-    // Beside its limit a part of what each of its two sides has read at once.
-    let most = 4 * (64 << 10);
+    // The most that is read ahead of the upstream, the most that waits for the caller, and the parts on their way between.
+    let most = clearline_net::MAX_HEAD_BYTES + 4 * (64 << 10);
     // With every pause the upstream comes to rest: what it could write and nobody took is held somewhere.
     for round in 0..5 {
         for _ in 0..16 {
@@ -214,4 +207,36 @@ async fn a_caller_that_takes_nothing_is_given_up() {
     drop(caller);
     let (summary, _) = served.finish().await;
     assert_eq!(summary.left, 1);
+}
+
+/// Where attempts wait for a place, callers without tokens take turns by their keys: one with many calls does not hold up the
+/// other.
+#[tokio::test]
+async fn callers_without_tokens_take_turns() {
+    let api = sim("[answer]\nfirst_byte = \"20ms\"\nchunk = \"1ms\"\n").await;
+    let served = crate::common::serve_as(
+        &api.base_url(),
+        &[],
+        |_| (),
+        |s| {
+            s.in_flight_max = Some(1);
+            s.patience = Dur::secs(30);
+        },
+    )
+    .await;
+    let many = post(BODY, "x-api-key: sk-ant-fake-many-calls\r\n");
+    let mut queued = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let (addr, many) = (served.addr, many.clone());
+        queued.spawn(async move { ask(addr, &many).await.status });
+    }
+    // The second of them waits for the first one's end, and so do all the others by then.
+    api.wait_for(|e| matches!(e.kind, SimEventKind::Request { .. })).await;
+    assert_eq!(ask(served.addr, &post(BODY, "x-api-key: sk-ant-fake-one-call\r\n")).await.status, 200);
+    let before = requests(&api).len();
+    assert!(before < 15, "it came after {before} of the other's");
+    while let Some(status) = queued.join_next().await {
+        assert_eq!(status.unwrap(), 200);
+    }
+    assert_eq!(requests(&api).len(), 21);
 }

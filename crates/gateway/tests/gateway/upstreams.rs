@@ -86,6 +86,15 @@ async fn what_is_an_upstreams_own_fault_sends_the_call_to_another() {
         let at_a = requests(&a).len();
         assert!(at_a <= 4, "{fault}: {at_a} attempts where nothing helps");
         assert_eq!(readyz(&served).await.0, 200, "{fault}: one serves");
+        let metrics =
+            raw(served.admin, b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+        for line in [
+            "clearline_upstream_up{upstream=\"a\"} 0",
+            "clearline_upstream_up{upstream=\"b\"} 1",
+            "clearline_upstream_attempts_total{cause=\"\",upstream=\"b\"} 12",
+        ] {
+            assert!(metrics.contains(line), "{fault}: {line}: {metrics}");
+        }
         let (summary, log) = served.finish().await;
         assert_eq!(summary.succeeded, 12, "{fault}");
         let rests = log.iter().any(|l| l["event"] == "upstream rests" && l["upstream"] == "a");
