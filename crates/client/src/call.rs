@@ -24,7 +24,7 @@ pub struct Request {
     pub method: Method,
     /// Path and query, beginning with `/`; it is put behind the upstream's base path.
     pub path: String,
-    /// End-to-end headers: hop-by-hop ones and `host` are already gone.
+    /// End-to-end headers: hop-by-hop ones are already gone; `host` and `expect` do not go upstream.
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Body,

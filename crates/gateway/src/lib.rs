@@ -8,6 +8,7 @@ mod admin;
 mod answer;
 mod guard;
 mod ids;
+mod json;
 mod line;
 mod log;
 mod metrics;
@@ -15,6 +16,7 @@ mod options;
 mod readers;
 mod server;
 mod service;
+mod timer;
 mod waiting;
 mod wrap;
 

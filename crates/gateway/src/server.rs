@@ -8,7 +8,7 @@ use std::time::Duration;
 use clearline::{Client, Store};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -20,6 +20,7 @@ use crate::ids::Ids;
 use crate::options::{BindError, LogTarget, Options};
 use crate::readers::{Readers, Summary};
 use crate::service::Service;
+use crate::timer::HeadTimer;
 use crate::wrap::{Shared, Watched};
 
 /// How long accepting rests after an error, for example where no file descriptor is left.
@@ -211,7 +212,7 @@ async fn connection(
         async move { Ok::<_, std::convert::Infallible>(answered.await) }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(HeadTimer::default())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(limits.header_max)
         .max_headers(limits.headers_max)
@@ -222,12 +223,14 @@ async fn connection(
     tokio::pin!(connection, stop, left);
     // An error here is the caller's: it left, or sent what is not HTTP and has got its answer.
     let _caller_s = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended.is_err(),
         // Dropping the connection cancels its call.
         () = left.as_mut() => true,
         _told = &mut stop => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
+                biased;
                 ended = connection => ended.is_err(),
                 () = left => true,
             }

@@ -8,7 +8,7 @@ use clearline::{Client, Collect, Reply, ReplyBody, Store};
 use clearline_model::{CallerId, Cause, Foreign};
 use clearline_wire::headers::retain;
 use clearline_wire::{Own, strip_hop_by_hop};
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, EXPECT, HeaderName};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -126,8 +126,6 @@ impl Service {
     ) -> Answer {
         let mut headers = parts.headers;
         strip_hop_by_hop(&mut headers);
-        // The gateway has answered it already.
-        retain(&mut headers, |name| name != EXPECT);
         if self.readers.log.is_on() {
             context.model = body.peek().model.as_deref().map(Foreign::new);
         }

@@ -150,7 +150,8 @@ pub fn retain(headers: &mut HeaderMap, mut keep: impl FnMut(&HeaderName) -> bool
         return;
     }
     let mut last = None;
-    for (name, value) in std::mem::take(headers) {
+    let room = HeaderMap::with_capacity(headers.len());
+    for (name, value) in std::mem::replace(headers, room) {
         // Only the first of several values of a name comes with it.
         last = name.or(last);
         if let Some(name) = last.as_ref().filter(|name| keep(name)) {
