@@ -148,6 +148,11 @@ impl Attempt {
         matches!(self.form, Form::Events)
     }
 
+    /// A stream of events, which may last.
+    pub(crate) const fn is_long(&self) -> bool {
+        matches!(self.form, Form::Events | Form::Packed)
+    }
+
     /// The caller has seen a part of an event.
     pub(crate) const fn is_torn(&self) -> bool {
         self.held.is_torn()

@@ -24,7 +24,7 @@ impl Json {
 
     /// Separates from what stands before it in the same object or list.
     fn next(&mut self) {
-        if !self.0.ends_with(['{', '[']) {
+        if !matches!(self.0.as_bytes().last(), Some(b'{' | b'[')) {
             self.0.push(',');
         }
     }
@@ -153,10 +153,10 @@ impl Json {
         self.0.push('.');
         let micros = took.0 % 1_000;
         self.digit(micros / 100);
-        if micros % 100 > 0 {
+        if !micros.is_multiple_of(100) {
             self.digit(micros / 10 % 10);
         }
-        if micros % 10 > 0 {
+        if !micros.is_multiple_of(10) {
             self.digit(micros % 10);
         }
     }

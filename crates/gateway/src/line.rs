@@ -200,7 +200,7 @@ mod tests {
         let line = ended(&record(), Some(&context), &Metrics::new(vec!["first".to_owned()]));
         let from = line.find("\"call\":").unwrap();
         assert_eq!(
-            &line[from..],
+            line.get(from..).unwrap(),
             r#""call":7,"x_request_id":"x\"1","traceparent":"","method":"POST","path":"/v1/messages","model":null,"caller":null,"bytes_in":99,"status":529,"outcome":"failed","cause":"server.overloaded","stream":true,"repeat":"billed","took_ms":2001.0,"committed_ms":null,"request_ids":["req_\\u{202e}1"],"attempts":[{"n":1,"key":"first","cause":"server.overloaded","stage":"send","sent":"maybe","status":529,"request_id":"req_\\u{202e}1","started_ms":0.0,"took_ms":1.0,"stages_ms":[["send",1.25],["head",30.0]],"reused":false,"bytes":12,"longest_gap_ms":0.001,"aborted":false,"hedge":true,"resumed":false}],"waits":[{"cause":"server.overloaded","ms":2000.0}],"waited_ms":2000.0,"usage":{"input":3,"output":0,"cache_write":0,"cache_read":0},"wasted":0,"bytes":12}"#
         );
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();

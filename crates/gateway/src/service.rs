@@ -183,8 +183,7 @@ fn is_events(headers: &HeaderMap) -> bool {
 }
 
 /// An answer of the upstream, unchanged.
-fn pass(status: StatusCode, mut headers: HeaderMap, content: Content) -> Answer {
-    strip_hop_by_hop(&mut headers);
+fn pass(status: StatusCode, headers: HeaderMap, content: Content) -> Answer {
     let mut answer = Response::new(content);
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;

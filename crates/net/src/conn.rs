@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use clearline_model::{ConfigFault, Dur, Failure, Foreign, Framing, Limit, LocalFault, Secret, Sent, Stage};
 use http::header::{CONNECTION, HeaderValue, PROXY_AUTHORIZATION};
@@ -27,12 +28,15 @@ use crate::target::{Scheme, Target};
 use crate::tls::handshake;
 use crate::tunnel::{self, TunnelReply};
 use crate::upload::ReqBody;
-use crate::wire::{Stream, Tcp, Tracked, Watched, Wire, is_quiet};
+use crate::wire::{Stream, Tcp, Tracked, Watched, Wire, is_quiet, is_told_quiet};
 
 /// The most headers of an answer.
 pub const MAX_HEADERS: usize = 256;
 /// The longest head of an answer, bytes.
 pub const MAX_HEAD_BYTES: usize = 512 * 1024;
+
+/// A connection that was used within this time is not asked of the kernel whether it still stands.
+const BUSY: Duration = Duration::from_millis(100);
 
 /// The way to an upstream.
 #[derive(Clone)]
@@ -326,7 +330,9 @@ impl Conn {
         self.sent_after = None;
         let req = self.prepare(req)?;
         self.wire.begin(req.body().is_end_stream());
-        if self.uses > 0 && !self.is_quiet() {
+        // One that was used just now is mostly known to be quiet; one that idled is asked for.
+        let known = begun - self.last_used < BUSY && is_told_quiet(&self.tcp) && self.is_open();
+        if self.uses > 0 && !known && !self.is_quiet() {
             return Err(self.stale());
         }
         let sent_by = after(begun, limits.send);

@@ -248,6 +248,12 @@ impl AsyncWrite for Tcp {
     }
 }
 
+/// The same as far as the runtime has been told, without asking the kernel. It has been told all that came before the
+/// event that is being served now.
+pub(crate) fn is_told_quiet(tcp: &TcpStream) -> bool {
+    matches!(tcp.try_io(Interest::READABLE, || Ok(())), Err(e) if e.kind() == io::ErrorKind::WouldBlock)
+}
+
 /// Whether an idle connection is still of use: neither closed nor with bytes that nobody asked for.
 pub(crate) fn is_quiet(tcp: &TcpStream) -> bool {
     let mut byte = [std::mem::MaybeUninit::uninit()];
