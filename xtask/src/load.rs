@@ -7,6 +7,16 @@ use std::time::{Duration, Instant};
 /// The body of every call.
 pub(crate) const BODY: &str = r#"{"model":"claude-sonnet-5-5","max_tokens":64,"messages":[{"role":"user","content":"How long does this take?"}]}"#;
 
+/// The same of a stream.
+pub(crate) const STREAM_BODY: &str = r#"{"model":"claude-sonnet-5-5","max_tokens":64,"stream":true,"messages":[{"role":"user","content":"How long does this take?"}]}"#;
+
+/// The headers of every call.
+pub(crate) const HEADERS: [(&str, &str); 3] = [
+    ("x-api-key", "sk-ant-fake-bench"),
+    ("anthropic-version", "2023-06-01"),
+    ("content-type", "application/json"),
+];
+
 /// How many connections share the load.
 const CONNECTIONS: u32 = 4;
 
@@ -14,10 +24,18 @@ const CONNECTIONS: u32 = 4;
 ///
 /// # Errors
 /// A connection or an answer that fails.
-pub(crate) fn run(addr: SocketAddr, per_second: u32, lasts: Duration) -> Result<Vec<u64>, String> {
+pub(crate) fn run(
+    addr: SocketAddr,
+    extra: &[(String, String)],
+    how: (u32, Duration),
+) -> Result<Vec<u64>, String> {
+    let (per_second, lasts) = how;
     let gap = Duration::from_secs(1) * CONNECTIONS / per_second.max(1);
     let threads: Vec<_> = (0..CONNECTIONS)
-        .map(|n| std::thread::spawn(move || connection(addr, gap, gap * n / CONNECTIONS, lasts)))
+        .map(|n| {
+            let extra = extra.to_vec();
+            std::thread::spawn(move || connection(addr, &extra, (gap, gap * n / CONNECTIONS, lasts)))
+        })
         .collect();
     let mut all = Vec::new();
     for thread in threads {
@@ -27,16 +45,17 @@ pub(crate) fn run(addr: SocketAddr, per_second: u32, lasts: Duration) -> Result<
     Ok(all)
 }
 
-fn connection(addr: SocketAddr, gap: Duration, lead: Duration, lasts: Duration) -> Result<Vec<u64>, String> {
+fn connection(
+    addr: SocketAddr,
+    extra: &[(String, String)],
+    when: (Duration, Duration, Duration),
+) -> Result<Vec<u64>, String> {
+    let (gap, lead, lasts) = when;
     let failed = |e: std::io::Error| format!("a call to {addr} failed: {e}");
     let mut stream = TcpStream::connect(addr).map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
     let mut answers = BufReader::new(stream.try_clone().map_err(failed)?);
-    let request = format!(
-        "POST /v1/messages HTTP/1.1\r\nhost: {addr}\r\nx-api-key: sk-ant-fake-bench\r\nanthropic-version: 2023-06-01\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{BODY}",
-        BODY.len()
-    );
+    let request = request(addr, BODY, extra);
     let begun = Instant::now();
     let mut took = Vec::new();
     for n in 0.. {
@@ -51,6 +70,29 @@ fn connection(addr: SocketAddr, gap: Duration, lead: Duration, lasts: Duration) 
         took.push(u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX));
     }
     Ok(took)
+}
+
+/// A call as bytes, with headers beside the usual ones.
+pub(crate) fn request(addr: SocketAddr, body: &str, extra: &[(String, String)]) -> String {
+    let mut text =
+        format!("POST /v1/messages HTTP/1.1\r\nhost: {addr}\r\ncontent-length: {}\r\n", body.len());
+    let extra = extra.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in HEADERS.into_iter().chain(extra) {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    text.push_str(body);
+    text
+}
+
+/// Makes one call.
+///
+/// # Errors
+/// A connection or an answer that fails.
+pub(crate) fn once(addr: SocketAddr) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(addr)?;
+    stream.write_all(request(addr, BODY, &[]).as_bytes())?;
+    answer(&mut BufReader::new(stream))
 }
 
 /// The pace of a load is time itself; there is no event to wait for.

@@ -20,15 +20,19 @@ cargo xtask COMMAND
 
   test            runs every check and every test, as CI does
   setup           installs what the tests need: packages (as root) and Python libraries (into target/python)
+                    gateways  installs LiteLLM and Portkey instead, for bench gateway (into target/gateways)
   purity          checks that the pure crates depend on nothing that does I/O
   docs --check    checks that what the documents name exists, and that they show what is printed
   transcripts     writes the transcripts of the documents anew, and everything that shows them
   dist            makes packages in target/packages: a tarball, a .deb and a Python wheel
                     --check         installs each where nothing of it was, and runs its demo
                     --profile NAME  of a binary built in another profile than dist
-  bench gateway   compares the gateway with a plain nginx proxy: CPU of a call, and time that it adds
-                    --quick   one short run of each, to see that it works
-                    --json    prints one JSON object
+  bench gateway   compares the gateway with nginx and HAProxy as plain proxies: CPU of a call, time that it adds,
+                  memory of open streams; and its start
+                    --quick      one short run of each, to see that it works
+                    --streams N  so many open streams, where fewer than 10,000 will do
+                    --gateways   LiteLLM and Portkey as well
+                    --json       prints one JSON object; --schema says what is in it
   bench resilience   the engine against an API in trouble, in virtual time: scenes with three seeds each
                     herd [SECONDS]   a thousand gateways after an outage (an hour)
   lab             breaks the way to the API in namespaces and scores the doctor (root); `lab --help` says more
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => test::run(),
         ["setup"] => setup::run(),
+        ["setup", "gateways"] => setup::gateways(),
         ["purity"] => purity::run(),
         ["docs"] | ["docs", "--check"] => docs::run(),
         ["transcripts"] => transcripts::write(),

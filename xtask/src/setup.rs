@@ -1,15 +1,16 @@
 //! What the tests need besides Rust: a few packages of the distribution, and Python libraries in a folder of their own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::sh::{self, command, has, say};
 
 /// A program, and the package of Debian that has it.
-const PROGRAMS: [(&str, &str); 15] = [
+const PROGRAMS: [(&str, &str); 16] = [
     ("curl", "curl"),
     ("python3", "python3"),
     ("nginx", "nginx"),
     ("wrk", "wrk"),
+    ("haproxy", "haproxy"),
     ("ip", "iproute2"),
     ("unshare", "util-linux"),
     // Those of the lab.
@@ -67,27 +68,45 @@ pub(crate) fn run() -> Result<(), String> {
     modules()
 }
 
+/// Installs other gateways to compare with. They are large, and no test needs them.
+///
+/// # Errors
+/// In CI: one that cannot be installed.
+pub(crate) fn gateways() -> Result<(), String> {
+    let folder = gateways_folder();
+    node_modules(&folder.join("node"), "gateways-node.txt", "Portkey")?;
+    python_libraries(&folder.join("python"), "gateways-python.txt", "LiteLLM")
+}
+
+/// Where they are.
+pub(crate) fn gateways_folder() -> PathBuf {
+    sh::target().join("gateways")
+}
+
 /// The modules of `xtask/node.txt`.
 fn modules() -> Result<(), String> {
-    let folder = sh::target().join("node");
-    let Some(wanted) = wanted("node.txt", &folder)? else { return Ok(()) };
+    node_modules(&sh::target().join("node"), "node.txt", "the tests of the TypeScript SDK")
+}
+
+fn node_modules(folder: &Path, list: &str, what: &str) -> Result<(), String> {
+    let Some(wanted) = wanted(list, folder)? else { return Ok(()) };
     if !has("npm") {
-        say("missing: npm; the tests of the TypeScript SDK will be skipped");
+        say(&format!("missing: npm; {what} will be skipped"));
         return Ok(());
     }
-    say(&format!("installing the modules of xtask/node.txt into {}", folder.display()));
+    say(&format!("installing the modules of xtask/{list} into {}", folder.display()));
     let prefix = folder.display().to_string();
     let modules = wanted.lines().filter(|l| !l.starts_with('#') && !l.trim().is_empty()).map(str::trim);
     let fixed = ["install", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix", &prefix];
     let arguments: Vec<&str> = fixed.into_iter().chain(modules).collect();
-    let made = std::fs::create_dir_all(&folder)
+    let made = std::fs::create_dir_all(folder)
         .map_err(|e| format!("{}: {e}", folder.display()))
         .and_then(|()| sh::run(command("npm", &arguments), "npm install"));
-    installed(&folder, &wanted, made, "the TypeScript SDK")
+    installed(folder, &wanted, made, what)
 }
 
 /// A list of libraries, unless just this one is installed already.
-fn wanted(list: &str, folder: &std::path::Path) -> Result<Option<String>, String> {
+fn wanted(list: &str, folder: &Path) -> Result<Option<String>, String> {
     let list = sh::root().join("xtask").join(list);
     let wanted = std::fs::read_to_string(&list).map_err(|e| format!("{}: {e}", list.display()))?;
     let is_there = std::fs::read_to_string(folder.join("installed.txt")).is_ok_and(|has| has == wanted);
@@ -95,18 +114,13 @@ fn wanted(list: &str, folder: &std::path::Path) -> Result<Option<String>, String
 }
 
 /// Remembers what was installed; in CI nothing may be missing.
-fn installed(
-    folder: &std::path::Path,
-    wanted: &str,
-    made: Result<(), String>,
-    what: &str,
-) -> Result<(), String> {
+fn installed(folder: &Path, wanted: &str, made: Result<(), String>, what: &str) -> Result<(), String> {
     let stamp = folder.join("installed.txt");
     match made {
         Ok(()) => std::fs::write(&stamp, wanted).map_err(|e| format!("{}: {e}", stamp.display())),
         Err(why) if is_ci() => Err(why),
         Err(why) => {
-            say(&format!("{why}; the tests of {what} will be skipped"));
+            say(&format!("{why}; {what} will be skipped"));
             Ok(())
         }
     }
@@ -137,10 +151,13 @@ fn packages(missing: &[&str]) -> Result<(), String> {
 
 /// The Python libraries of a list in `xtask`, once for each version of that file.
 fn libraries(name: &str) -> Result<(), String> {
-    let (folder, file) = (sh::target().join(name), format!("{name}.txt"));
-    let Some(wanted) = wanted(&file, &folder)? else { return Ok(()) };
+    python_libraries(&sh::target().join(name), &format!("{name}.txt"), "the tests of the Python SDK")
+}
+
+fn python_libraries(folder: &Path, file: &str, what: &str) -> Result<(), String> {
+    let Some(wanted) = wanted(file, folder)? else { return Ok(()) };
     if !has("python3") {
-        say("missing: python3; the tests of the Python SDK will be skipped");
+        say(&format!("missing: python3; {what} will be skipped"));
         return Ok(());
     }
     say(&format!("installing the Python libraries of xtask/{file} into {}", folder.display()));
@@ -148,9 +165,9 @@ fn libraries(name: &str) -> Result<(), String> {
     let venv = folder.display().to_string();
     let made = sh::run(command("python3", &["-m", "venv", &venv]), "python3 -m venv").and_then(|()| {
         let pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", &list];
-        sh::run(command(python_of(name), &pip), "pip install")
+        sh::run(command(folder.join("bin").join("python"), &pip), "pip install")
     });
-    installed(&folder, &wanted, made, "the Python SDK")
+    installed(folder, &wanted, made, what)
 }
 
 /// Whether nothing may be skipped.

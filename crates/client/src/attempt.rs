@@ -7,19 +7,18 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use clearline_model::{
     AddrId, Ask, AttemptId, Dur, EventKind, Failure, Foreign, Framing, HeadSeen, Limit, Limits, Mono, Repeat,
     Sent, Stage, StreamEnd, UpstreamId, Usage, classify,
 };
-use clearline_net::Fault;
+use clearline_net::{Fault, after};
 use clearline_policy::{Miss, Partial, Plan};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
-use tokio::time::Sleep;
+use tokio::time::Instant;
 
 use crate::attempt::held::Held;
 use crate::attempt::open::{Opened, Progress};
@@ -34,7 +33,7 @@ const HOLD_MAX: u64 = 1 << 20;
 const ERROR_PLAIN_MAX: usize = 1 << 20;
 
 /// How long an upstream may take to end the body after `message_stop`, before its connection is given up.
-const AFTER_STOP: Duration = Duration::from_secs(1);
+const AFTER_STOP: Dur = Dur::secs(1);
 
 /// What an attempt has to say.
 pub(crate) enum Step {
@@ -68,7 +67,8 @@ enum State {
 struct Reading {
     body: clearline_net::Body,
     reader: Reader,
-    idle: Pin<Box<Sleep>>,
+    /// When it has been silent for too long.
+    silent_at: Instant,
     complete: bool,
 }
 
@@ -146,6 +146,11 @@ impl Attempt {
     /// A stream of events that an event can be added to.
     pub(crate) const fn is_stream(&self) -> bool {
         matches!(self.form, Form::Events)
+    }
+
+    /// A stream of events, which may last.
+    pub(crate) const fn is_long(&self) -> bool {
+        matches!(self.form, Form::Events | Form::Packed)
     }
 
     /// The caller has seen a part of an event.
@@ -246,7 +251,7 @@ impl Attempt {
         self.state = State::Reading(Box::new(Reading {
             body,
             reader,
-            idle: Box::pin(tokio::time::sleep(self.idle.into())),
+            silent_at: after(self.inner.brain.instant(self.last), self.idle),
             complete: false,
         }));
     }
@@ -273,7 +278,7 @@ impl Attempt {
                 self.ended();
                 Poll::Ready(())
             }
-            Poll::Pending => match reading.idle.as_mut().poll(cx) {
+            Poll::Pending => match reading.body.poll_silent(reading.silent_at, cx) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(()) => {
                     self.silent();
@@ -297,7 +302,8 @@ impl Attempt {
             self.held.push(bytes, 0);
             return;
         }
-        reading.idle.as_mut().reset(tokio::time::Instant::now() + Duration::from(self.idle));
+        let seen = self.inner.brain.instant(now);
+        reading.silent_at = after(seen, self.idle);
         let meaning = reading.reader.take(&bytes, self.bytes);
         if !matches!(meaning, Meaning::Failed(Failure::Framing(_))) {
             // What cannot be right is not shown: it may look like the end of a whole answer.
@@ -308,7 +314,7 @@ impl Attempt {
             Meaning::Content => self.steps.push_back(Step::Content),
             Meaning::Complete if self.form != Form::Other => {
                 reading.complete = true;
-                reading.idle.as_mut().reset(tokio::time::Instant::now() + AFTER_STOP);
+                reading.silent_at = after(seen, AFTER_STOP);
             }
             Meaning::Complete => self.ended(),
             Meaning::Failed(failure) => {

@@ -8,7 +8,7 @@ use clearline_model::{
     Ask, AttemptId, CallId, CallRecord, CallerId, Cause, Event, EventKind, Foreign, LaneId, Sent, Stage,
 };
 use clearline_policy::{Answer, Input, Miss, Output, Partial, Plan};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::attempt::{Attempt, Step};
 use crate::body::ReplyBody;
@@ -24,12 +24,34 @@ pub struct Request {
     pub method: Method,
     /// Path and query, beginning with `/`; it is put behind the upstream's base path.
     pub path: String,
-    /// End-to-end headers: hop-by-hop ones and `host` are already gone.
+    /// End-to-end headers: hop-by-hop ones are already gone; `host` and `expect` do not go upstream.
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Body,
     /// Who asks, for fairness and records.
     pub caller: CallerId,
+}
+
+impl Request {
+    /// The same in buffers of its own size: parts of what was read from a connection keep all of its buffer, as long as
+    /// the call lasts.
+    fn compact(&self) -> Self {
+        let mut headers = HeaderMap::with_capacity(self.headers.len());
+        for (name, value) in &self.headers {
+            // What was a value is one.
+            if let Ok(mut own) = HeaderValue::from_bytes(value.as_bytes()) {
+                own.set_sensitive(value.is_sensitive());
+                headers.append(name.clone(), own);
+            }
+        }
+        Self {
+            method: self.method.clone(),
+            path: self.path.clone(),
+            headers,
+            body: self.body.compact(),
+            caller: self.caller,
+        }
+    }
 }
 
 /// What the caller gets: the upstream's answer, unchanged.
@@ -224,7 +246,10 @@ impl Driver {
         for attempt in &mut self.attempts {
             let polled = attempt.poll_step(cx);
             let id = attempt.id();
-            notes.extend(attempt.notes().into_iter().map(|kind| (id, kind)));
+            let said = attempt.notes();
+            if !said.is_empty() {
+                notes.extend(said.into_iter().map(|kind| (id, kind)));
+            }
             if let Poll::Ready(s) = polled {
                 step = Some((attempt.id(), s));
                 break;
@@ -274,6 +299,9 @@ impl Driver {
                 self.attempts.retain(|a| a.id() == attempt);
                 if let Some(a) = self.attempts.first_mut() {
                     a.commit();
+                    if a.is_long() {
+                        self.request = Arc::new(self.request.compact());
+                    }
                 }
             }
             Output::Fail(_, answer) => self.fail(&answer),

@@ -145,7 +145,8 @@ impl Brain {
         (Arc::clone(&self.rearm), wake.map(|at| self.instant(at)))
     }
 
-    fn instant(&self, at: Mono) -> Instant {
+    /// A moment as the runtime counts it.
+    pub(crate) fn instant(&self, at: Mono) -> Instant {
         *self.epoch.get_or_init(Instant::now) + std::time::Duration::from_micros(at.0)
     }
 }

@@ -13,6 +13,9 @@ use clearline_wire::{Peek, Scan};
 /// How much is written to a file at a time, bytes.
 const PIECE: u64 = 256 << 10;
 
+/// A body that is smaller may share its buffer with a head, bytes.
+const COMPACT_MAX: usize = 8 << 10;
+
 /// Where the bodies of requests wait, and how much of them in memory.
 #[derive(Debug)]
 pub struct Store {
@@ -171,7 +174,7 @@ pub struct Body {
 enum Kind {
     Bytes(Bytes),
     /// With its share of the memory for bodies.
-    Shared(Bytes, #[expect(dead_code, reason = "it is held for its drop")] Arc<Share>),
+    Shared(Bytes, Arc<Share>),
     Spilled(Arc<Spill>),
 }
 
@@ -217,6 +220,19 @@ impl Body {
         }
     }
 
+    /// The same in a buffer of its own size, where it is small enough to be a part of a larger one.
+    pub(crate) fn compact(&self) -> Self {
+        let own = |bytes: &Bytes| {
+            if bytes.len() < COMPACT_MAX { Bytes::copy_from_slice(bytes) } else { bytes.clone() }
+        };
+        let kind = match &self.kind {
+            Kind::Bytes(bytes) => Kind::Bytes(own(bytes)),
+            Kind::Shared(bytes, share) => Kind::Shared(own(bytes), Arc::clone(share)),
+            Kind::Spilled(spill) => Kind::Spilled(Arc::clone(spill)),
+        };
+        Self { kind, peek: self.peek.clone(), length: self.length }
+    }
+
     /// As an exchange sends it.
     pub(crate) fn to_send(&self) -> ReqBody {
         match &self.kind {
@@ -252,6 +268,9 @@ mod tests {
             assert_eq!((body.is_spilled(), body.len()), (spilled, 34 + 1_000 * pieces as u64));
             assert_eq!(body.peek().model.as_deref(), Some("claude-x"));
             assert_eq!(body.to_send().collect().await.unwrap().to_bytes(), all.concat());
+            let own = body.compact();
+            assert_eq!(own.to_send().collect().await.unwrap().to_bytes(), all.concat());
+            assert_eq!((own.is_spilled(), own.peek()), (body.is_spilled(), body.peek()));
         }
         assert_eq!(store.in_memory(), 0);
         // Each is small, and together they are not.

@@ -194,14 +194,13 @@ impl Guard {
         Ok(Passed { path, token })
     }
 
-    fn check_host(&self, headers: &mut HeaderMap) -> Result<(), Refusal> {
+    fn check_host(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let mut all = headers.get_all(HOST).iter();
         let (Some(host), None) = (all.next(), all.next()) else { return Err(NO_HOST) };
         let host: Authority = host.to_str().ok().and_then(|h| h.parse().ok()).ok_or(NO_HOST)?;
         if !self.is_ours(host.host()) {
             return Err(FOREIGN_HOST);
         }
-        retain(headers, |name| name != HOST);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ mod admin;
 mod answer;
 mod guard;
 mod ids;
+mod json;
 mod line;
 mod log;
 mod metrics;
@@ -17,6 +18,7 @@ mod readers;
 mod rules;
 mod server;
 mod service;
+mod timer;
 mod waiting;
 mod wrap;
 

@@ -3,10 +3,10 @@
 use std::sync::OnceLock;
 
 use clearline::Names;
-use clearline_model::{AttemptRecord, CallId, CallRecord, Cause, Foreign, Outcome, Sent, Stage, Usage};
-use serde::Serialize;
+use clearline_model::{AttemptRecord, CallId, CallRecord, Cause, Dur, Foreign, Repeat, Sent, Usage};
 
 use crate::ids::now as now_at;
+use crate::json::Json;
 
 /// What the gateway knows of a call and the client does not.
 #[derive(Debug, Default)]
@@ -23,181 +23,207 @@ pub(crate) struct Context {
     pub(crate) original: OnceLock<Foreign>,
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
-    event: &'static str,
-    ts: u64,
-    time: String,
-    call: CallId,
-    #[serde(flatten)]
-    who: Option<Who<'a>>,
-    status: u16,
-    outcome: Option<Outcome>,
-    cause: Option<Cause>,
-    stream: bool,
-    repeat: clearline_model::Repeat,
-    took_ms: f64,
-    committed_ms: Option<f64>,
-    request_ids: Vec<&'a Foreign>,
-    attempts: Vec<Attempt<'a>>,
-    waits: Vec<Wait>,
-    waited_ms: f64,
-    usage: Usage,
-    wasted: usize,
-    bytes: u64,
-}
-
-#[derive(Serialize)]
-struct Who<'a> {
-    x_request_id: &'a str,
-    traceparent: &'a str,
-    method: &'a str,
-    path: &'a Foreign,
-    model: Option<&'a Foreign>,
-    caller: Option<&'a str>,
-    bytes_in: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    original: Option<&'a Foreign>,
-}
-
-#[expect(clippy::struct_excessive_bools, reason = "the record of the model, field by field")]
-#[derive(Serialize)]
-struct Attempt<'a> {
-    n: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream: Option<&'a str>,
-    key: Option<&'a str>,
-    cause: Option<Cause>,
-    stage: Stage,
-    sent: Sent,
-    status: Option<u16>,
-    request_id: Option<&'a Foreign>,
-    started_ms: f64,
-    took_ms: Option<f64>,
-    stages_ms: Vec<(Stage, f64)>,
-    reused: bool,
-    bytes: u64,
-    longest_gap_ms: f64,
-    aborted: bool,
-    hedge: bool,
-    resumed: bool,
-}
-
-#[derive(Serialize)]
-struct Wait {
-    cause: Cause,
-    ms: f64,
-}
-
-fn ms(d: clearline_model::Dur) -> f64 {
-    d.as_secs_f64() * 1_000.0
-}
-
 impl Context {
-    fn who(&self) -> Who<'_> {
-        Who {
-            x_request_id: &self.x_request_id,
-            traceparent: &self.traceparent,
-            method: &self.method,
-            path: &self.path,
-            model: self.model.as_ref(),
-            caller: self.caller.as_deref(),
-            bytes_in: self.bytes_in,
-            original: self.original.get(),
+    fn put(&self, json: &mut Json) {
+        json.text("x_request_id", &self.x_request_id);
+        json.text("traceparent", &self.traceparent);
+        json.text("method", &self.method);
+        json.foreign("path", Some(&self.path));
+        json.foreign("model", self.model.as_ref());
+        match &self.caller {
+            Some(caller) => json.text("caller", caller),
+            None => json.word("caller", None),
+        }
+        json.number("bytes_in", self.bytes_in);
+        if let Some(original) = self.original.get() {
+            json.foreign("original", Some(original));
         }
     }
 }
 
-fn attempt<'a>(a: &'a AttemptRecord, record: &CallRecord, names: &'a Names) -> Attempt<'a> {
-    Attempt {
-        n: a.n,
-        upstream: names.upstreams.get(&a.upstream).map(String::as_str).filter(|n| !n.is_empty()),
-        key: a.key.and_then(|k| names.keys.get(&k)).map(String::as_str),
-        cause: a.cause,
-        stage: a.stage,
-        sent: a.sent,
-        status: a.head.as_ref().map(|h| h.status),
-        request_id: a.head.as_ref().and_then(|h| h.request_id.as_ref()),
-        started_ms: ms(a.started.since(record.started)),
-        took_ms: a.ended.map(|end| ms(end.since(a.started))),
-        stages_ms: a.stages.iter().map(|(stage, took)| (*stage, ms(*took))).collect(),
-        reused: a.reused,
-        bytes: a.bytes,
-        longest_gap_ms: ms(a.longest_gap),
-        aborted: a.aborted,
-        hedge: a.hedge,
-        resumed: a.resumed,
+const fn sent(sent: Sent) -> &'static str {
+    match sent {
+        Sent::No => "no",
+        Sent::Maybe => "maybe",
+        Sent::Yes => "yes",
     }
+}
+
+const fn repeat(repeat: Repeat) -> &'static str {
+    match repeat {
+        Repeat::Free => "free",
+        Repeat::Billed => "billed",
+        Repeat::Once => "once",
+    }
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+fn begin(event: &'static str) -> Json {
+    let (ts, time) = now_at();
+    let mut json = Json::new();
+    json.word("event", Some(event));
+    json.number("ts", ts);
+    json.text("time", &time);
+    json
 }
 
 /// The line of a call that is over.
 pub(crate) fn ended(record: &CallRecord, context: Option<&Context>, names: &Names) -> String {
-    let (ts, time) = now_at();
-    let heads = record.attempts.iter().filter_map(|a| a.head.as_ref());
-    let line = Line {
-        event: "call ended",
-        ts,
-        time,
-        call: record.call,
-        who: context.map(Context::who),
-        status: record.status,
-        outcome: record.outcome,
-        cause: record.cause,
-        stream: record.stream,
-        repeat: record.repeat,
-        took_ms: ms(record.ended.since(record.started)),
-        committed_ms: record.committed.map(|at| ms(at.since(record.started))),
-        request_ids: heads.filter_map(|h| h.request_id.as_ref()).collect(),
-        attempts: record.attempts.iter().map(|a| attempt(a, record, names)).collect(),
-        waits: record.waits.iter().map(|(cause, d)| Wait { cause: *cause, ms: ms(*d) }).collect(),
-        waited_ms: ms(record.waited()),
-        usage: record.usage(),
-        wasted: record.wasted(),
-        bytes: record.attempts.iter().map(|a| a.bytes).sum(),
-    };
-    serde_json::to_string(&line).unwrap_or_default()
+    let mut json = begin("call ended");
+    json.number("call", record.call.0);
+    if let Some(context) = context {
+        context.put(&mut json);
+    }
+    call(&mut json, record, names);
+    json.finish()
 }
 
-#[derive(Serialize)]
-struct Refused<'a> {
-    event: &'static str,
-    ts: u64,
-    time: String,
-    #[serde(flatten)]
-    who: Who<'a>,
-    status: u16,
-    cause: Cause,
+fn call(json: &mut Json, record: &CallRecord, names: &Names) {
+    json.number("status", u64::from(record.status));
+    json.word("outcome", record.outcome.map(clearline_model::Outcome::word));
+    json.word("cause", record.cause.map(Cause::id));
+    json.flag("stream", record.stream);
+    json.word("repeat", Some(repeat(record.repeat)));
+    json.ms("took_ms", Some(record.ended.since(record.started)));
+    json.ms("committed_ms", record.committed.map(|at| at.since(record.started)));
+    json.list("request_ids", |list| {
+        let heads = record.attempts.iter().filter_map(|a| a.head.as_ref());
+        heads.filter_map(|h| h.request_id.as_ref()).for_each(|id| list.foreign_item(id));
+    });
+    json.list("attempts", |list| {
+        record.attempts.iter().for_each(|a| list.object(|json| attempt(json, a, (record, names))));
+    });
+    json.list("waits", |list| {
+        for (cause, took) in &record.waits {
+            list.object(|json| {
+                json.word("cause", Some(cause.id()));
+                json.ms("ms", Some(*took));
+            });
+        }
+    });
+    json.ms("waited_ms", Some(record.waited()));
+    json.within("usage", |json| usage(json, record.usage()));
+    json.number("wasted", count(record.wasted()));
+    json.number("bytes", record.attempts.iter().map(|a| a.bytes).sum());
+}
+
+fn usage(json: &mut Json, usage: Usage) {
+    json.number("input", usage.input);
+    json.number("output", usage.output);
+    json.number("cache_write", usage.cache_write);
+    json.number("cache_read", usage.cache_read);
+}
+
+fn attempt(json: &mut Json, a: &AttemptRecord, of: (&CallRecord, &Names)) {
+    let (record, names) = of;
+    json.number("n", u64::from(a.n));
+    if let Some(name) = names.upstreams.get(&a.upstream).filter(|n| !n.is_empty()) {
+        json.text("upstream", name);
+    }
+    match a.key.and_then(|k| names.keys.get(&k)) {
+        Some(alias) => json.text("key", alias),
+        None => json.word("key", None),
+    }
+    json.word("cause", a.cause.map(Cause::id));
+    json.word("stage", Some(a.stage.word()));
+    json.word("sent", Some(sent(a.sent)));
+    match &a.head {
+        Some(head) => json.number("status", u64::from(head.status)),
+        None => json.word("status", None),
+    }
+    json.foreign("request_id", a.head.as_ref().and_then(|h| h.request_id.as_ref()));
+    json.ms("started_ms", Some(a.started.since(record.started)));
+    json.ms("took_ms", a.ended.map(|end| end.since(a.started)));
+    json.list("stages_ms", |list| {
+        for (stage, took) in &a.stages {
+            list.list_item(|pair| pair.timed(stage.word(), *took));
+        }
+    });
+    json.flag("reused", a.reused);
+    json.number("bytes", a.bytes);
+    json.ms("longest_gap_ms", Some(a.longest_gap));
+    json.flag("aborted", a.aborted);
+    json.flag("hedge", a.hedge);
+    json.flag("resumed", a.resumed);
 }
 
 /// The line of a request that did not become a call.
 pub(crate) fn refused(context: &Context, status: u16, cause: Cause) -> String {
-    let (ts, time) = now_at();
-    let line = Refused { event: "request refused", ts, time, who: context.who(), status, cause };
-    serde_json::to_string(&line).unwrap_or_default()
-}
-
-#[derive(Serialize)]
-struct Upstream<'a> {
-    event: &'static str,
-    ts: u64,
-    time: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<Cause>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rest_ms: Option<f64>,
+    let mut json = begin("request refused");
+    context.put(&mut json);
+    json.number("status", u64::from(status));
+    json.word("cause", Some(cause.id()));
+    json.finish()
 }
 
 /// The line of an upstream that rests, or serves again.
-pub(crate) fn upstream(
-    name: Option<&String>,
-    cause: Option<Cause>,
-    rest: Option<clearline_model::Dur>,
-) -> String {
-    let (ts, time) = now_at();
-    let event = if rest.is_some() { "upstream rests" } else { "upstream serves again" };
-    let upstream = name.map(String::as_str).filter(|n| !n.is_empty());
-    let line = Upstream { event, ts, time, upstream, cause, rest_ms: rest.map(ms) };
-    serde_json::to_string(&line).unwrap_or_default()
+pub(crate) fn upstream(name: Option<&String>, cause: Option<Cause>, rest: Option<Dur>) -> String {
+    let mut json = begin(if rest.is_some() { "upstream rests" } else { "upstream serves again" });
+    if let Some(name) = name.filter(|n| !n.is_empty()) {
+        json.text("upstream", name);
+    }
+    if let Some(cause) = cause {
+        json.word("cause", Some(cause.id()));
+    }
+    if let Some(rest) = rest {
+        json.ms("rest_ms", Some(rest));
+    }
+    json.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use clearline_model::{
+        CallerId, Dur, Event, EventKind, HeadSeen, KeyId, LaneId, Mono, Outcome, Stage, UpstreamId,
+    };
+
+    use super::*;
+
+    fn record() -> CallRecord {
+        let mut record = CallRecord::new(CallId(7), Mono(0));
+        let lane = LaneId { upstream: UpstreamId(0), family: 0 };
+        let head = HeadSeen { status: 529, request_id: Some(Foreign::new("req_\u{202e}1")) };
+        let (stage, cause) = (Stage::Send, Some(Cause::ServerOverloaded));
+        let usage = Usage { input: 3, ..Usage::default() };
+        for (at, kind) in [
+            (5, EventKind::CallStarted { lane, caller: CallerId(0), stream: true, repeat: Repeat::Billed }),
+            (
+                5,
+                EventKind::AttemptStarted { n: 1, upstream: lane.upstream, key: Some(KeyId(0)), hedge: true },
+            ),
+            (6, EventKind::StageDone { n: 1, stage, took: Dur(1_250) }),
+            (9, EventKind::HeadArrived { n: 1, head, took: Dur(30_000) }),
+            (9, EventKind::BodyEnded { n: 1, bytes: 12, longest_gap: Dur(1) }),
+            (1_005, EventKind::AttemptEnded { n: 1, cause, stage, sent: Sent::Maybe, usage, aborted: false }),
+            (1_005, EventKind::Parked { cause: Cause::ServerOverloaded, until: Mono(9_000_000) }),
+            (2_001_005, EventKind::CallEnded { outcome: Outcome::Failed, cause, status: 529 }),
+        ] {
+            record.apply(&Event { at: Mono(at), call: Some(CallId(7)), kind });
+        }
+        record
+    }
+
+    #[test]
+    fn a_line_has_everything_that_is_known_of_a_call() {
+        let context = Context {
+            x_request_id: "x\"1".to_owned(),
+            method: "POST".to_owned(),
+            path: Foreign::new("/v1/messages"),
+            bytes_in: 99,
+            ..Context::default()
+        };
+        let names = Names { keys: [(KeyId(0), "first".to_owned())].into(), ..Names::default() };
+        let line = ended(&record(), Some(&context), &names);
+        let from = line.find("\"call\":").unwrap();
+        assert_eq!(
+            line.get(from..).unwrap(),
+            r#""call":7,"x_request_id":"x\"1","traceparent":"","method":"POST","path":"/v1/messages","model":null,"caller":null,"bytes_in":99,"status":529,"outcome":"failed","cause":"server.overloaded","stream":true,"repeat":"billed","took_ms":2001.0,"committed_ms":null,"request_ids":["req_\\u{202e}1"],"attempts":[{"n":1,"key":"first","cause":"server.overloaded","stage":"send","sent":"maybe","status":529,"request_id":"req_\\u{202e}1","started_ms":0.0,"took_ms":1.0,"stages_ms":[["send",1.25],["head",30.0]],"reused":false,"bytes":12,"longest_gap_ms":0.001,"aborted":false,"hedge":true,"resumed":false}],"waits":[{"cause":"server.overloaded","ms":2000.0}],"waited_ms":2000.0,"usage":{"input":3,"output":0,"cache_write":0,"cache_read":0},"wasted":0,"bytes":12}"#
+        );
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["event"], "call ended");
+        assert!(value["ts"].is_u64() && value["time"].as_str().unwrap().ends_with('Z'));
+    }
 }

@@ -96,9 +96,14 @@ struct Pending {
 }
 
 impl Pending {
-    /// Both halves are there.
+    /// Both halves are there, or the gateway knows nothing.
     fn is_whole(&self) -> bool {
-        self.record.is_some() && (self.released || self.context.is_none())
+        self.record.is_some() && self.is_known()
+    }
+
+    /// The gateway has added all that it knows.
+    const fn is_known(&self) -> bool {
+        self.released || self.context.is_none()
     }
 }
 
@@ -261,6 +266,21 @@ impl Readers {
         }
     }
 
+    /// Writes the line of a call that is over, or keeps its record until the rest of the line is known.
+    fn over(&self, record: &CallRecord) {
+        let context = {
+            let mut all = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            match all.get_mut(&record.call) {
+                Some(pending) if !pending.is_known() => {
+                    pending.record = Some(record.clone());
+                    return;
+                }
+                _ => all.remove(&record.call).and_then(|pending| pending.context),
+            }
+        };
+        self.log.line(line::ended(record, context.as_deref(), &self.metrics.names()));
+    }
+
     /// Writes the line of a request that did not become a call.
     pub(crate) fn refused(&self, context: &Context, status: u16, cause: Cause) {
         self.metrics.refused(cause);
@@ -304,7 +324,7 @@ impl Observer for Readers {
         self.summary.lock().unwrap_or_else(PoisonError::into_inner).add(record);
         self.judge(|alerts| alerts.ended(record));
         if self.log.is_on() {
-            self.change(record.call, |p| p.record = Some(record.clone()));
+            self.over(record);
         }
     }
 }

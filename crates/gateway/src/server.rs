@@ -10,7 +10,7 @@ use clearline::{Client, Store};
 use clearline_net::{Acceptor, Io, Tcp};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -23,6 +23,7 @@ use crate::options::{BindError, LogTarget, Options};
 use crate::readers::{Readers, Summary};
 use crate::rules::{Limits, Rules};
 use crate::service::Service;
+use crate::timer::HeadTimer;
 use crate::wrap::{Shared, Watched};
 
 /// How long accepting rests after an error, for example where no file descriptor is left.
@@ -274,7 +275,7 @@ async fn exchange<S: Io>(
         async move { Ok::<_, std::convert::Infallible>(answered.await) }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(HeadTimer::default())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(limits.header_max)
         .max_headers(limits.headers_max)
@@ -285,12 +286,14 @@ async fn exchange<S: Io>(
     tokio::pin!(connection, stop, left);
     // An error here is the caller's: it left, or sent what is not HTTP and has got its answer.
     let _caller_s = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended.is_err(),
         // Dropping the connection cancels its call.
         () = left.as_mut() => true,
         _told = &mut stop => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
+                biased;
                 ended = connection => ended.is_err(),
                 () = left => true,
             }

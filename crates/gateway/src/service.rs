@@ -9,7 +9,7 @@ use clearline::{Client, Collect, Reply, ReplyBody, Store};
 use clearline_model::{CallerId, Cause, Foreign};
 use clearline_wire::headers::retain;
 use clearline_wire::{Own, strip_hop_by_hop};
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, EXPECT, HeaderName};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -177,8 +177,6 @@ impl Service {
     ) -> Answer {
         let mut headers = parts.headers;
         strip_hop_by_hop(&mut headers);
-        // The gateway has answered it already.
-        retain(&mut headers, |name| name != EXPECT);
         if self.readers.log.is_on() {
             context.model = body.peek().model.as_deref().map(Foreign::new);
         }
@@ -237,8 +235,7 @@ fn is_events(headers: &HeaderMap) -> bool {
 }
 
 /// An answer of the upstream, unchanged.
-fn pass(status: StatusCode, mut headers: HeaderMap, content: Content) -> Answer {
-    strip_hop_by_hop(&mut headers);
+fn pass(status: StatusCode, headers: HeaderMap, content: Content) -> Answer {
     let mut answer = Response::new(content);
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;

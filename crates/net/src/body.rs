@@ -8,6 +8,7 @@ use bytes::Bytes;
 use clearline_model::{Failure, Foreign, Framing, Sent, Stage};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use crate::conn::Conn;
 use crate::fault::Fault;
@@ -36,6 +37,11 @@ impl Body {
             body.finish();
         }
         body
+    }
+
+    /// Says whether this moment has come, where there is more to come; until then, whoever asked last is woken.
+    pub fn poll_silent(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        self.conn.as_mut().map_or(Poll::Pending, |conn| conn.alarm().poll_at(at, cx))
     }
 
     fn finish(&mut self) {

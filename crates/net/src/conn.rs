@@ -1,8 +1,10 @@
 //! A connection to an upstream, and one exchange over it.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::task::Poll;
+use std::time::Duration;
 
 use clearline_model::{ConfigFault, Dur, Failure, Foreign, Framing, Limit, LocalFault, Secret, Sent, Stage};
 use http::header::{CONNECTION, HeaderValue, PROXY_AUTHORIZATION};
@@ -14,7 +16,9 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
+use crate::alarm::{Alarm, after};
 use crate::connect::connect;
 use crate::fault::Fault;
 use crate::fence::Fence;
@@ -24,12 +28,15 @@ use crate::target::{Scheme, Target};
 use crate::tls::handshake;
 use crate::tunnel::{self, TunnelReply};
 use crate::upload::ReqBody;
-use crate::wire::{Stream, Tcp, Tracked, Watched, Wire, is_quiet};
+use crate::wire::{Stream, Tcp, Tracked, Watched, Wire, is_quiet, is_told_quiet};
 
 /// The most headers of an answer.
 pub const MAX_HEADERS: usize = 256;
 /// The longest head of an answer, bytes.
 pub const MAX_HEAD_BYTES: usize = 512 * 1024;
+
+/// A connection that was used within this time is not asked of the kernel whether it still stands.
+const BUSY: Duration = Duration::from_millis(100);
 
 /// The way to an upstream.
 #[derive(Clone)]
@@ -105,6 +112,7 @@ pub struct Conn {
     reusable: bool,
     last_error: Option<Fault>,
     sent_after: Option<Dur>,
+    alarm: Alarm,
 }
 
 impl Drop for Conn {
@@ -259,7 +267,6 @@ async fn speak(stream: Stream, tcp: Arc<TcpStream>, named: (String, SocketAddr))
     let wire = Arc::new(Wire::default());
     let io = TokioIo::new(Watched { inner: stream, wire: Arc::clone(&wire) });
     let (tx, connection) = http1::Builder::new()
-        .preserve_header_case(true)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD_BYTES)
         .handshake(io)
@@ -285,6 +292,7 @@ async fn speak(stream: Stream, tcp: Arc<TcpStream>, named: (String, SocketAddr))
         reusable: true,
         last_error: None,
         sent_after: None,
+        alarm: Alarm::default(),
     })
 }
 
@@ -322,34 +330,32 @@ impl Conn {
         self.sent_after = None;
         let req = self.prepare(req)?;
         self.wire.begin(req.body().is_end_stream());
-        if self.uses > 0 && !self.is_quiet() {
+        // One that was used just now is mostly known to be quiet; one that idled is asked for.
+        let known = begun - self.last_used < BUSY && is_told_quiet(&self.tcp) && self.is_open();
+        if self.uses > 0 && !known && !self.is_quiet() {
             return Err(self.stale());
         }
-        match tokio::time::timeout(limits.send.into(), self.tx.ready()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) if self.uses > 0 => return Err(self.stale()),
-            Ok(Err(error)) => return Err(self.fault(&error)),
-            Err(_late) => return Err(self.late()),
+        let sent_by = after(begun, limits.send);
+        let (tx, alarm) = (&mut self.tx, &mut self.alarm);
+        match poll_fn(|cx| until(tx.poll_ready(cx), || alarm.poll_at(sent_by, cx))).await {
+            Some(Ok(())) => {}
+            Some(Err(_)) if self.uses > 0 => return Err(self.stale()),
+            Some(Err(error)) => return Err(self.fault(&error)),
+            None => return Err(self.late()),
         }
-        let left = limits.send - Dur::from(begun.elapsed());
-        let wire = Arc::clone(&self.wire);
+        let (wire, alarm) = (&self.wire, &mut self.alarm);
         let mut answer = std::pin::pin!(self.tx.try_send_request(req));
-        let mut early = None;
-        tokio::select! {
-            biased;
-            ended = &mut answer => early = Some(ended),
-            () = wire.flushed() => {}
-            () = tokio::time::sleep(left.into()) => return Err(self.late()),
-        }
-        let sent_after = Dur::from(begun.elapsed());
-        let ended = match early {
-            Some(ended) => ended,
-            None => match tokio::time::timeout(limits.first_byte.into(), answer).await {
-                Ok(ended) => ended,
-                Err(_late) => return Err(self.late()),
-            },
-        };
-        self.sent_after = Some(sent_after);
+        let ended = poll_fn(|cx| {
+            until(answer.as_mut().poll(cx), || {
+                // Nobody says when the request has left. It is looked for so early that no limit is missed.
+                let from = wire.flushed().unwrap_or_else(Instant::now);
+                let at = after(from, limits.first_byte);
+                alarm.poll_at(if wire.is_flushed() { at } else { at.min(sent_by) }, cx)
+            })
+        });
+        let Some(ended) = ended.await else { return Err(self.late()) };
+        let left = self.wire.flushed().unwrap_or_else(Instant::now);
+        self.sent_after = Some((left - begun).into());
         ended.map_err(|mut error| match error.take_message() {
             Some(_unsent) if self.uses > 0 => self.stale(),
             Some(_) | None => self.fault(error.error()),
@@ -413,6 +419,10 @@ impl Conn {
             detail: Foreign::new(&detail),
             ..Fault::new(self.stage(), failure).at(self.addr)
         }
+    }
+
+    pub(crate) const fn alarm(&mut self) -> &mut Alarm {
+        &mut self.alarm
     }
 
     pub(crate) fn wire(&self) -> &Wire {
@@ -491,6 +501,14 @@ impl Conn {
     #[must_use]
     pub const fn sent_after(&self) -> Option<Dur> {
         self.sent_after
+    }
+}
+
+/// What is ready, or `None` once it is too late for it.
+fn until<T>(polled: Poll<T>, late: impl FnOnce() -> Poll<()>) -> Poll<Option<T>> {
+    match polled {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => late().map(|()| None),
     }
 }
 

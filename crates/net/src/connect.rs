@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use clearline_model::{Dur, Failure, Icmp, Limit, LocalFault, Stage};
 use socket2::{SockRef, TcpKeepalive};
@@ -10,6 +9,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::alarm::after;
 use crate::fault::Fault;
 use crate::fence::{Egress, Fence, Pass};
 
@@ -30,7 +30,7 @@ type Attempt = Result<(TcpStream, SocketAddr), Fault>;
 ///
 /// The most telling of the failures, with its address.
 pub async fn connect(fence: &Fence, addrs: &[SocketAddr], limit: Dur) -> Attempt {
-    let end = moment_after(limit);
+    let end = after(Instant::now(), limit);
     let mut rest = addrs.iter().copied();
     let mut running = JoinSet::new();
     let mut tried: Vec<SocketAddr> = Vec::new();
@@ -66,12 +66,6 @@ pub async fn connect(fence: &Fence, addrs: &[SocketAddr], limit: Dur) -> Attempt
     let late = Fault::new(Stage::Connect, Failure::TimedOut(Limit::Connect));
     let late = tried.first().map_or_else(|| late.clone(), |addr| late.clone().at(*addr));
     Err(telling(worst, late.clone()).unwrap_or(late))
-}
-
-/// The moment that a limit ends; a limit beyond the clock's range ends in 30 years.
-pub(crate) fn moment_after(limit: Dur) -> Instant {
-    const FAR: Duration = Duration::from_hours(24 * 365 * 30);
-    Instant::now() + Duration::from(limit).min(FAR)
 }
 
 /// Connects to one address. `mss` asks for segments of at most so many bytes, both ways (RFC 9293 section 3.7.1).

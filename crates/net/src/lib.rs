@@ -2,6 +2,7 @@
 //! and exchange. Whatever fails here is a [`Fault`], typed where it happens, and nothing leaves the machine without a
 //! [`Pass`] of the [`Fence`].
 
+mod alarm;
 mod body;
 mod conn;
 mod connect;
@@ -19,6 +20,7 @@ mod tunnel;
 mod upload;
 mod wire;
 
+pub use alarm::{Alarm, after};
 pub use body::Body;
 pub use conn::{Conn, Laid, Limits, MAX_HEAD_BYTES, MAX_HEADERS, Route, SendLimits, lay, open};
 pub use connect::{HEAD_START, KEEPALIVE, connect, dial};

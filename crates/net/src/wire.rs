@@ -9,9 +9,9 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use clearline_model::{Failure, Stage};
 use http_body::{Frame, SizeHint};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::fault::of_io;
 use crate::upload::ReqBody;
@@ -31,8 +31,7 @@ pub(crate) struct Wire {
     read: AtomicU64,
     eof: AtomicBool,
     body_taken: AtomicBool,
-    flushed: AtomicBool,
-    wake: Notify,
+    flushed: Mutex<Option<Instant>>,
     broke: Mutex<Option<(Failure, String)>>,
 }
 
@@ -41,7 +40,7 @@ impl Wire {
     pub(crate) fn begin(&self, bodyless: bool) {
         self.written.store(0, Ordering::Release);
         self.read.store(0, Ordering::Release);
-        self.flushed.store(false, Ordering::Release);
+        *self.flushed.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.body_taken.store(bodyless, Ordering::Release);
     }
 
@@ -55,21 +54,19 @@ impl Wire {
         self.read.load(Ordering::Acquire)
     }
 
+    /// When the whole request had left.
+    pub(crate) fn flushed(&self) -> Option<Instant> {
+        *self.flushed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether the whole request left.
     pub(crate) fn is_flushed(&self) -> bool {
-        self.flushed.load(Ordering::Acquire)
+        self.flushed().is_some()
     }
 
     /// Whether the peer closed.
     pub(crate) fn is_eof(&self) -> bool {
         self.eof.load(Ordering::Acquire)
-    }
-
-    /// Waits until the whole request left.
-    pub(crate) async fn flushed(&self) {
-        while !self.is_flushed() {
-            self.wake.notified().await;
-        }
     }
 
     /// The last error of the connection.
@@ -128,8 +125,7 @@ impl AsyncWrite for Watched {
         let result = ready!(Pin::new(&mut self.inner).poll_flush(cx));
         let wire = &self.wire;
         if result.is_ok() && wire.written() > 0 && wire.body_taken.load(Ordering::Acquire) {
-            wire.flushed.store(true, Ordering::Release);
-            wire.wake.notify_one();
+            wire.flushed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
         }
         Poll::Ready(wire.note(result))
     }
@@ -188,17 +184,29 @@ impl AsyncRead for Tcp {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.0.poll_read_ready(cx))?;
-            // Into the buffer's own spare room: filling that with zeros first costs more than the read.
-            match self.0.try_read_buf(buf) {
-                Ok(_) => return Poll::Ready(Ok(())),
+            match self.read(buf) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Poll::Ready(Err(e)),
+                done => return Poll::Ready(done),
             }
         }
     }
 }
 
 impl Tcp {
+    fn read(&self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
+        let room = buf.remaining();
+        let mut got = None;
+        let tried = self.0.try_io(Interest::READABLE, || {
+            // Into the buffer's own spare room: filling that with zeros first costs more than the read.
+            let n = self.0.try_read_buf(buf)?;
+            got = Some(n);
+            // A read that leaves room has emptied the socket. Said as "would block", it spares the next read, which
+            // would be in vain; an end of the stream stays known all the same.
+            if (1..room).contains(&n) { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        if got.is_some() { Ok(()) } else { tried }
+    }
+
     fn poll_put(
         &self,
         cx: &mut Context<'_>,
@@ -238,6 +246,12 @@ impl AsyncWrite for Tcp {
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(socket2::SockRef::from(&*self.0).shutdown(std::net::Shutdown::Write))
     }
+}
+
+/// The same as far as the runtime has been told, without asking the kernel. It has been told all that came before the
+/// event that is being served now.
+pub(crate) fn is_told_quiet(tcp: &TcpStream) -> bool {
+    matches!(tcp.try_io(Interest::READABLE, || Ok(())), Err(e) if e.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// Whether an idle connection is still of use: neither closed nor with bytes that nobody asked for.

@@ -139,8 +139,10 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
 /// Removes what is only for the next hop, with what `Connection` names. Everything else stays as it is.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let named = headers.get_all(header::CONNECTION).iter().filter_map(|v| v.to_str().ok());
-    let named: Vec<HeaderName> =
-        named.flat_map(|v| v.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
+    let options = named.flat_map(|v| v.split(',')).map(str::trim);
+    // The usual options name no header.
+    let names = options.filter(|o| !o.eq_ignore_ascii_case("keep-alive") && !o.eq_ignore_ascii_case("close"));
+    let named: Vec<HeaderName> = names.filter_map(|name| name.parse().ok()).collect();
     retain(headers, |name| !is_hop_by_hop(name) && !named.contains(name));
 }
 
@@ -150,7 +152,8 @@ pub fn retain(headers: &mut HeaderMap, mut keep: impl FnMut(&HeaderName) -> bool
         return;
     }
     let mut last = None;
-    for (name, value) in std::mem::take(headers) {
+    let room = HeaderMap::with_capacity(headers.len());
+    for (name, value) in std::mem::replace(headers, room) {
         // Only the first of several values of a name comes with it.
         last = name.or(last);
         if let Some(name) = last.as_ref().filter(|name| keep(name)) {

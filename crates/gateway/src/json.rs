@@ -1,0 +1,205 @@
+//! The JSON of a log line, written straight into its text: a line is made for every call.
+
+use clearline_model::{Dur, Foreign};
+
+/// Room for a line of one attempt, bytes.
+const ROOM: usize = 1_536;
+
+/// An object or a list that is being written.
+pub(crate) struct Json(String);
+
+impl Json {
+    /// An object.
+    pub(crate) fn new() -> Self {
+        let mut text = String::with_capacity(ROOM);
+        text.push('{');
+        Self(text)
+    }
+
+    /// The whole of it.
+    pub(crate) fn finish(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
+
+    /// Separates from what stands before it in the same object or list.
+    fn next(&mut self) {
+        if !matches!(self.0.as_bytes().last(), Some(b'{' | b'[')) {
+            self.0.push(',');
+        }
+    }
+
+    fn key(&mut self, key: &'static str) {
+        self.next();
+        self.0.push('"');
+        self.0.push_str(key);
+        self.0.push_str("\":");
+    }
+
+    /// Any text.
+    pub(crate) fn text(&mut self, key: &'static str, value: &str) {
+        self.key(key);
+        self.quoted(value);
+    }
+
+    /// A text that others wrote, or `null`.
+    pub(crate) fn foreign(&mut self, key: &'static str, value: Option<&Foreign>) {
+        self.key(key);
+        match value {
+            Some(value) => self.escaped(value),
+            None => self.0.push_str("null"),
+        }
+    }
+
+    /// … in a list.
+    pub(crate) fn foreign_item(&mut self, value: &Foreign) {
+        self.next();
+        self.escaped(value);
+    }
+
+    /// A word of clearline's own, in which nothing has to be escaped, or `null`.
+    pub(crate) fn word(&mut self, key: &'static str, value: Option<&'static str>) {
+        self.key(key);
+        match value {
+            Some(word) => {
+                self.0.push('"');
+                self.0.push_str(word);
+                self.0.push('"');
+            }
+            None => self.0.push_str("null"),
+        }
+    }
+
+    pub(crate) fn flag(&mut self, key: &'static str, value: bool) {
+        self.key(key);
+        self.0.push_str(if value { "true" } else { "false" });
+    }
+
+    pub(crate) fn number(&mut self, key: &'static str, value: u64) {
+        self.key(key);
+        self.digits(value);
+    }
+
+    /// A time in milliseconds, or `null`.
+    pub(crate) fn ms(&mut self, key: &'static str, value: Option<Dur>) {
+        self.key(key);
+        match value {
+            Some(took) => self.millis(took),
+            None => self.0.push_str("null"),
+        }
+    }
+
+    /// A word and a time, in a list.
+    pub(crate) fn timed(&mut self, word: &'static str, took: Dur) {
+        self.next();
+        self.0.push('"');
+        self.0.push_str(word);
+        self.0.push_str("\",");
+        self.millis(took);
+    }
+
+    /// A list as a field.
+    pub(crate) fn list(&mut self, key: &'static str, fill: impl FnOnce(&mut Self)) {
+        self.key(key);
+        self.between('[', ']', fill);
+    }
+
+    /// A list in a list.
+    pub(crate) fn list_item(&mut self, fill: impl FnOnce(&mut Self)) {
+        self.next();
+        self.between('[', ']', fill);
+    }
+
+    /// An object in a list.
+    pub(crate) fn object(&mut self, fill: impl FnOnce(&mut Self)) {
+        self.next();
+        self.between('{', '}', fill);
+    }
+
+    /// An object as a field.
+    pub(crate) fn within(&mut self, key: &'static str, fill: impl FnOnce(&mut Self)) {
+        self.key(key);
+        self.between('{', '}', fill);
+    }
+
+    fn between(&mut self, open: char, close: char, fill: impl FnOnce(&mut Self)) {
+        self.0.push(open);
+        fill(self);
+        self.0.push(close);
+    }
+
+    fn escaped(&mut self, value: &Foreign) {
+        if is_plain(value.raw()) {
+            self.quoted(value.raw());
+        } else {
+            self.quoted(&value.escaped());
+        }
+    }
+
+    fn quoted(&mut self, value: &str) {
+        if is_plain(value) {
+            self.0.push('"');
+            self.0.push_str(value);
+            self.0.push('"');
+        } else {
+            // A text always has a JSON form.
+            self.0.push_str(&serde_json::to_string(value).unwrap_or_default());
+        }
+    }
+
+    /// Microseconds as milliseconds with at least one digit behind the point.
+    fn millis(&mut self, took: Dur) {
+        self.digits(took.0 / 1_000);
+        self.0.push('.');
+        let micros = took.0 % 1_000;
+        self.digit(micros / 100);
+        if !micros.is_multiple_of(100) {
+            self.digit(micros / 10 % 10);
+        }
+        if !micros.is_multiple_of(10) {
+            self.digit(micros % 10);
+        }
+    }
+
+    fn digits(&mut self, value: u64) {
+        if value >= 10 {
+            self.digits(value / 10);
+        }
+        self.digit(value % 10);
+    }
+
+    fn digit(&mut self, value: u64) {
+        self.0.push(u32::try_from(value).ok().and_then(|d| char::from_digit(d, 10)).unwrap_or('0'));
+    }
+}
+
+/// Whether nothing of it has to be escaped, as JSON or as foreign text.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_what_serde_would_write() {
+        for text in ["", "plain", "a\"b\\c", "\u{1}\n\u{7f}", "gr\u{fc}n", "\u{202e}x"] {
+            let foreign = Foreign::new(text);
+            let mut json = Json::new();
+            json.text("a", text);
+            json.foreign("b", Some(&foreign));
+            json.foreign("c", None);
+            let expected = serde_json::to_string(&foreign).unwrap();
+            let plain = serde_json::to_string(text).unwrap();
+            assert_eq!(json.finish(), format!("{{\"a\":{plain},\"b\":{expected},\"c\":null}}"));
+        }
+        for micros in [0, 1, 10, 100, 999, 1_000, 1_010, 1_234_567, 60_000_000, 86_400_000_000] {
+            let mut json = Json::new();
+            json.ms("a", Some(Dur(micros)));
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            let value = micros as f64 / 1e3;
+            assert_eq!(json.finish(), format!("{{\"a\":{}}}", serde_json::to_string(&value).unwrap()));
+        }
+    }
+}
