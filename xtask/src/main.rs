@@ -33,7 +33,10 @@ cargo xtask COMMAND
                     --streams N  so many open streams, where fewer than 10,000 will do
                     --gateways   LiteLLM and Portkey as well
                     --json       prints one JSON object; --schema says what is in it
-  bench resilience   the engine against an API in trouble, in virtual time: scenes with three seeds each
+  bench resilience [SCENE…]   the engine against an API in trouble, in virtual time, beside the optimum; three seeds each
+                    --json    prints one JSON object
+                    --why     tells what happened to the calls that were the latest against the optimum
+                    --limiter SIGNALS, --hedge MILLISECONDS, --resume   with other settings than those of today
                     herd [SECONDS]   a thousand gateways after an outage (an hour)
   lab             breaks the way to the API in namespaces and scores the doctor (root); `lab --help` says more
                     list, run ID…, score [ID…], up ID, down; --release, before these, tests the release build

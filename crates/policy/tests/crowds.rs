@@ -13,6 +13,8 @@ mod crowds {
 
     fn load(gateways: usize, callers: u32, until: u64) -> Load {
         Load {
+            asked: Vec::new(),
+            leaps: Vec::new(),
             gateways,
             think: (5_000, 60_000),
             callers,

@@ -5,6 +5,9 @@
 #![allow(dead_code, reason = "tests and bench use different parts")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a harness of tests: it may stop")]
 
+mod api;
+pub(crate) mod optimum;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
@@ -12,173 +15,20 @@ use clearline_model::{
     AddrId, Ask, AttemptId, CallId, CallerId, Cause, Dur, EventKind, KeyId, LaneId, Limits, Mono, Repeat,
     Sent, Stage, UpstreamId, Usage, Window,
 };
-use clearline_policy::{Config, Engine, Input, Miss, Output, Partial, Plan, Settings, Upstream};
+use clearline_policy::{Body, Config, Engine, Input, Miss, Output, Partial, Plan, Upstream};
+
+use self::api::Fate;
+pub(crate) use self::api::{Api, Asked, Bucket, How, Load, Rng, SECOND, Trouble};
 
 pub(crate) const LANE: LaneId = LaneId { upstream: UpstreamId(0), family: 0 };
-pub(crate) const SECOND: u64 = 1_000_000;
 const MINUTE: u64 = 60 * SECOND;
-
-/// Chance that can be replayed.
-#[derive(Debug, Clone)]
-pub(crate) struct Rng(pub u64);
-
-impl Rng {
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n.max(1)
-    }
-
-    pub(crate) fn between(&mut self, (low, high): (u64, u64)) -> u64 {
-        low + self.below(high - low + 1)
-    }
-
-    fn hits(&mut self, milli: u64) -> bool {
-        self.below(1_000) < milli
-    }
-}
-
-/// A bucket with continuous refill.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bucket {
-    pub(crate) per_minute: u64,
-    pub(crate) burst: u64,
-    micro: u64,
-    at: u64,
-}
-
-impl Bucket {
-    pub(crate) const fn new(per_minute: u64, burst: u64) -> Self {
-        Self { per_minute, burst, micro: burst * SECOND, at: 0 }
-    }
-
-    fn refill(&mut self, now: u64) {
-        let gained = u128::from(now - self.at) * u128::from(self.per_minute) / 60;
-        self.micro = (self.micro + u64::try_from(gained).unwrap()).min(self.burst * SECOND);
-        self.at = now;
-    }
-
-    fn left(&self) -> u64 {
-        self.micro / SECOND
-    }
-
-    fn take(&mut self, n: u64) -> bool {
-        let fits = self.micro >= n * SECOND;
-        if fits {
-            self.micro -= n * SECOND;
-        }
-        fits
-    }
-
-    /// Until `n` fit.
-    fn until(&self, n: u64) -> Dur {
-        let lacks = (n * SECOND).saturating_sub(self.micro);
-        Dur(lacks * 60 / self.per_minute.max(1) + 1)
-    }
-
-    fn window(&self) -> Window {
-        let reset = self.until(self.burst);
-        Window { limit: self.per_minute, remaining: self.left(), reset }
-    }
-}
-
-/// A time of trouble.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Trouble {
-    pub(crate) from: u64,
-    pub(crate) until: u64,
-    pub(crate) how: How,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum How {
-    /// This share of attempts gets a 529, thousandths.
-    Overloaded(u64),
-    /// Nothing listens.
-    Refused,
-    /// Only so many attempts a second are taken, thousandths.
-    Capacity(u64),
-    /// The capacity falls with the attempts: a second of more than it takes leaves a tenth less, down to a quarter.
-    Brownout(u64),
-}
-
-/// What the API does.
-#[derive(Debug, Clone)]
-pub(crate) struct Api {
-    pub(crate) troubles: Vec<Trouble>,
-    /// Attempts a second that it takes at other times, thousandths; 0 is any number.
-    pub(crate) capacity: u64,
-    /// Shares of attempts, thousandths.
-    pub(crate) errors: u64,
-    pub(crate) resets: u64,
-    pub(crate) hangs: u64,
-    pub(crate) slow: u64,
-    pub(crate) cuts: u64,
-    pub(crate) events: u64,
-    pub(crate) stalls: u64,
-    /// One address of four that answers 503.
-    pub(crate) bad_addr: Option<AddrId>,
-    /// Requests of each key; keys of one organisation share theirs.
-    pub(crate) requests: Option<Bucket>,
-    /// Output tokens of each key.
-    pub(crate) output: Option<Bucket>,
-    pub(crate) organizations: Vec<u64>,
-    pub(crate) headers: bool,
-    pub(crate) hints: bool,
-    /// A key that is revoked at a moment.
-    pub(crate) revoked: Option<(KeyId, u64)>,
-    /// Milliseconds to the first content, and from it to the end.
-    pub(crate) first: (u64, u64),
-    pub(crate) rest: (u64, u64),
-    pub(crate) tokens: (u64, u64),
-}
-
-impl Default for Api {
-    fn default() -> Self {
-        Self {
-            troubles: Vec::new(),
-            capacity: 0,
-            errors: 0,
-            resets: 0,
-            hangs: 0,
-            slow: 0,
-            cuts: 0,
-            events: 0,
-            stalls: 0,
-            bad_addr: None,
-            requests: None,
-            output: None,
-            organizations: Vec::new(),
-            headers: true,
-            hints: true,
-            revoked: None,
-            first: (300, 1_500),
-            rest: (500, 20_000),
-            tokens: (100, 2_000),
-        }
-    }
-}
-
-/// The callers.
-#[derive(Debug, Clone)]
-pub(crate) struct Load {
-    pub(crate) gateways: usize,
-    /// Each caller thinks so long between two calls, milliseconds; it has one call at a time.
-    pub(crate) think: (u64, u64),
-    pub(crate) callers: u32,
-    /// The first so many of them are one caller with many calls at once.
-    pub(crate) greedy: u32,
-    /// Nothing new after this moment.
-    pub(crate) until: u64,
-    pub(crate) deadline: Option<Dur>,
-    pub(crate) keys: u32,
-    pub(crate) settings: Settings,
-}
 
 /// What became of a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Over {
+    /// Which of the calls that were asked.
+    pub(crate) asked: Option<usize>,
+    pub(crate) call: CallId,
     pub(crate) gateway: usize,
     pub(crate) caller: CallerId,
     pub(crate) began: u64,
@@ -188,23 +38,42 @@ pub(crate) struct Over {
     pub(crate) succeeded: bool,
     pub(crate) cause: Option<Cause>,
     pub(crate) attempts: u16,
-    /// Output was paid for more than once.
+    /// How often its input was paid for.
     pub(crate) billed: u16,
+    /// Tokens of output that were paid for.
+    pub(crate) paid: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     Begin(usize, CallerId),
+    Ask(usize),
     Tell(usize, u64),
+    /// The resolver gives the addresses in another order.
+    Turn(u32),
+    Leap,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Open {
+    asked: Option<usize>,
     caller: CallerId,
     began: u64,
     last: u64,
     attempts: u16,
     billed: u16,
+    paid: u64,
+    /// Of its answer, thousandths, that arrived before it broke.
+    came: u64,
+}
+
+/// How a healthy answer comes: milliseconds to the first content and from it to the end.
+#[derive(Debug, Clone, Copy)]
+struct Course {
+    plain: bool,
+    first: u64,
+    rest: u64,
+    tokens: u64,
 }
 
 struct Gateway {
@@ -215,10 +84,14 @@ struct Gateway {
     calls: u64,
 }
 
+/// What happened to each call of each gateway, and when.
+type Stories = BTreeMap<(usize, CallId), Vec<(u64, String)>>;
+
 /// Everything.
 pub(crate) struct World {
     pub(crate) api: Api,
     load: Load,
+    seed: u64,
     rng: Rng,
     gateways: Vec<Gateway>,
     due: BinaryHeap<Reverse<(u64, u64, Due)>>,
@@ -227,8 +100,11 @@ pub(crate) struct World {
     seq: u64,
     now: u64,
     buckets: BTreeMap<(u64, u8), Bucket>,
+    windows: BTreeMap<(u64, u64), u64>,
     capacity: Option<Bucket>,
     fallen: u64,
+    /// The gateways' clock against the world's, microseconds.
+    leapt: i64,
     second: u64,
     pub(crate) over: Vec<Over>,
     /// Attempts that were offered, and those that were refused, in each second.
@@ -240,6 +116,8 @@ pub(crate) struct World {
     /// A number that two equal runs share.
     pub(crate) hash: u64,
     pub(crate) rates: Vec<(u64, Option<u64>)>,
+    /// What happened to each call, where that is wanted.
+    pub(crate) story: Option<Stories>,
 }
 
 impl World {
@@ -256,6 +134,7 @@ impl World {
         let mut w = Self {
             gateways: gateways.collect(),
             api,
+            seed,
             rng: Rng(seed * 2 + 1),
             due: BinaryHeap::new(),
             wakes: BTreeSet::new(),
@@ -263,8 +142,10 @@ impl World {
             seq: 0,
             now: 0,
             buckets: BTreeMap::new(),
+            windows: BTreeMap::new(),
             capacity: None,
             fallen: 1_000,
+            leapt: 0,
             second: 0,
             over: Vec::new(),
             offered: Vec::new(),
@@ -273,15 +154,34 @@ impl World {
             keep_starts: false,
             hash: 0,
             rates: Vec::new(),
+            story: None,
             load,
         };
-        for g in 0..w.load.gateways {
-            for caller in 0..w.load.callers {
-                let at = 1_000 * w.rng.below(w.load.think.1 + 1);
-                w.at(at, Due::Begin(g, CallerId(caller)));
+        w.plan();
+        w
+    }
+
+    /// What is known to come.
+    fn plan(&mut self) {
+        for (n, asked) in self.load.asked.clone().iter().enumerate() {
+            self.at(asked.at, Due::Ask(n));
+        }
+        for (at, _) in self.load.leaps.clone() {
+            self.at(at, Due::Leap);
+        }
+        if let Some(every) = self.api.turns {
+            (1..=self.load.until / every.0)
+                .for_each(|n| self.at(n * every.0, Due::Turn(u32::try_from(n).unwrap())));
+        }
+        if !self.load.asked.is_empty() {
+            return;
+        }
+        for g in 0..self.load.gateways {
+            for caller in 0..self.load.callers {
+                let at = 1_000 * self.rng.below(self.load.think.1 + 1);
+                self.at(at, Due::Begin(g, CallerId(caller)));
             }
         }
-        w
     }
 
     fn at(&mut self, at: u64, due: Due) {
@@ -310,7 +210,23 @@ impl World {
                     let Reverse((at, _, due)) = self.due.pop().unwrap();
                     self.now = at;
                     match due {
-                        Due::Begin(g, caller) => self.begin(g, caller),
+                        Due::Begin(g, caller) => self.begin(g, caller, None),
+                        Due::Ask(n) => {
+                            let asked = self.load.asked[n];
+                            self.begin(asked.gateway, CallerId(asked.caller), Some(n));
+                        }
+                        Due::Turn(n) => {
+                            let addrs: Vec<_> = (0..4).map(|a| AddrId((a + n) % 4)).collect();
+                            for g in 0..self.gateways.len() {
+                                self.step(g, Input::Resolved(UpstreamId(0), addrs.clone()));
+                            }
+                        }
+                        Due::Leap => {
+                            let now = self.now;
+                            let past = self.load.leaps.iter().filter(|(at, _)| *at <= now);
+                            self.leapt = past.map(|(_, by)| by).sum();
+                            (0..self.gateways.len()).for_each(|g| self.step(g, Input::Tick));
+                        }
                         Due::Tell(g, n) => {
                             let input = self.told.remove(&n).unwrap();
                             self.step(g, input);
@@ -323,17 +239,24 @@ impl World {
         self
     }
 
-    fn begin(&mut self, g: usize, caller: CallerId) {
+    /// What the gateways' clock says.
+    fn clock(&self) -> Mono {
+        Mono(self.now.saturating_add_signed(self.leapt))
+    }
+
+    fn begin(&mut self, g: usize, caller: CallerId, asked: Option<usize>) {
         if self.now >= self.load.until {
             return;
         }
         let gateway = &mut self.gateways[g];
         gateway.calls += 1;
         let call = CallId(gateway.calls);
-        gateway.open.insert(call, Open { caller, began: self.now, last: self.now, attempts: 0, billed: 0 });
+        let (began, last) = (self.now, self.now);
+        let open = Open { asked, caller, began, last, attempts: 0, billed: 0, paid: 0, came: 0 };
+        gateway.open.insert(call, open);
         let max_output = u32::try_from(self.api.tokens.1).unwrap();
         let ask = Ask {
-            stream: true,
+            stream: !asked.is_some_and(|n| self.load.asked[n].plain),
             repeat: Repeat::Billed,
             est_input: 200,
             max_output,
@@ -341,7 +264,7 @@ impl World {
             ..Ask::default()
         };
         let caller = if caller.0 < self.load.greedy { CallerId(0) } else { caller };
-        let deadline = self.load.deadline.map(|d| Mono(self.now) + d);
+        let deadline = self.load.deadline.map(|d| self.clock() + d);
         self.step(g, Input::Call { call, lane: LANE, caller, deadline, ask });
     }
 
@@ -351,11 +274,16 @@ impl World {
         {
             return;
         }
+        if let Input::Failed(id, miss) = &input {
+            self.tell_story(g, id.call, || format!("{} failed: {}", id.n, miss.cause));
+        }
         let mut out = Vec::new();
+        let (now, leapt, clock) = (self.now, self.leapt, self.clock());
         let gateway = &mut self.gateways[g];
-        gateway.engine.handle(Mono(self.now), input, &mut out);
+        gateway.engine.handle(clock, input, &mut out);
         let wake = gateway.engine.wake_at();
-        assert!(wake.is_none_or(|w| w.0 > self.now), "time stands still");
+        assert!(wake.is_none_or(|w| w > clock), "time stands still");
+        let wake = wake.map(|w| Mono(w.0.saturating_add_signed(-leapt).max(now + 1)));
         if wake != gateway.wake {
             if let Some(old) = std::mem::replace(&mut gateway.wake, wake) {
                 self.wakes.remove(&(old, g));
@@ -364,6 +292,12 @@ impl World {
         }
         for o in out {
             self.obey(g, o);
+        }
+    }
+
+    fn tell_story(&mut self, g: usize, call: CallId, what: impl FnOnce() -> String) {
+        if let Some(story) = &mut self.story {
+            story.entry((g, call)).or_default().push((self.now, what()));
         }
     }
 
@@ -380,6 +314,12 @@ impl World {
                     self.starts.push((self.now, attempt.call, caller));
                 }
                 self.hash = (self.hash ^ self.now ^ attempt.call.0).wrapping_mul(0x0100_0000_01B3);
+                self.tell_story(g, attempt.call, || {
+                    let key = plan.key.map_or(String::new(), |k| format!(", key {}", k.0));
+                    let addr = plan.addrs.first().map_or(String::new(), |a| format!(", address {}", a.0));
+                    let beside = if plan.hedge { ", beside another" } else { "" };
+                    format!("{} starts{key}{addr}{beside}", attempt.n)
+                });
                 self.serve(g, attempt, &plan);
             }
             Output::Abort(a) => {
@@ -392,13 +332,20 @@ impl World {
                     self.rates.push((self.now, rate_milli));
                 }
             }
-            Output::Park(..) | Output::Commit(_) => {}
+            Output::Park(call, cause, until) => {
+                let until = until.0.saturating_add_signed(-self.leapt);
+                self.tell_story(g, call, || format!("waits for {cause} until {} ms", until / 1_000));
+            }
+            Output::Commit(_) => {}
         }
     }
 
     fn end(&mut self, g: usize, call: CallId, cause: Option<Cause>) {
         let open = self.gateways[g].open.remove(&call).unwrap();
+        self.tell_story(g, call, || cause.map_or_else(|| "done".to_owned(), |c| format!("over: {c}")));
         self.over.push(Over {
+            asked: open.asked,
+            call,
             gateway: g,
             caller: open.caller,
             began: open.began,
@@ -408,13 +355,13 @@ impl World {
             cause,
             attempts: open.attempts,
             billed: open.billed,
+            paid: open.paid,
         });
+        if open.asked.is_some() {
+            return;
+        }
         let think = 1_000 * self.rng.between(self.load.think);
         self.at(self.now + think, Due::Begin(g, open.caller));
-    }
-
-    fn trouble(&self) -> Option<How> {
-        self.api.troubles.iter().find(|t| (t.from..t.until).contains(&self.now)).map(|t| t.how)
     }
 
     /// Whether there is room for one more in this moment.
@@ -453,10 +400,9 @@ impl World {
     /// What the door says: an error at once, or nothing.
     fn door(&mut self, plan: &Plan) -> Option<Miss> {
         let overloaded = || Some(Miss::answer(Cause::ServerOverloaded, true, None));
-        match self.trouble() {
+        match self.api.trouble(self.now) {
             Some(How::Refused) => {
-                let addr = plan.addrs.first().copied();
-                return Some(Miss { addr, ..Miss::silent(Cause::TcpRefused, Stage::Connect, Sent::No) });
+                return Some(Miss::silent(Cause::TcpRefused, Stage::Connect, Sent::No));
             }
             Some(How::Overloaded(milli)) if self.rng.hits(milli) => return overloaded(),
             Some(How::Capacity(milli)) if !self.room(milli) => return overloaded(),
@@ -466,24 +412,17 @@ impl World {
             None => {}
         }
         if self.api.bad_addr.is_some() && plan.addrs.first().copied() == self.api.bad_addr {
-            let addr = self.api.bad_addr;
-            return Some(Miss { addr, ..Miss::answer(Cause::ServerUnavailable, true, None) });
+            return Some(Miss::answer(Cause::ServerUnavailable, true, None));
         }
-        if plan.key.is_some_and(|k| self.api.revoked.is_some_and(|(key, at)| key == k && self.now >= at)) {
+        if plan.key.is_some_and(|k| self.api.is_revoked(k, self.now)) {
             return Some(Miss::answer(Cause::AuthRevoked, true, None));
         }
         self.limited(plan)
     }
 
-    fn organization(&self, key: Option<KeyId>) -> u64 {
-        let key = key.map_or(0, |k| u64::from(k.0));
-        let known = usize::try_from(key).ok().and_then(|k| self.api.organizations.get(k).copied());
-        known.unwrap_or(key + 1)
-    }
-
     fn bucket(&mut self, key: Option<KeyId>, which: u8) -> Option<&mut Bucket> {
         let fresh = if which == 0 { self.api.requests } else { self.api.output }?;
-        let (organization, now) = (self.organization(key), self.now);
+        let (organization, now) = (self.api.organization(key), self.now);
         let bucket = self.buckets.entry((organization, which)).or_insert(fresh);
         bucket.refill(now);
         Some(bucket)
@@ -501,69 +440,133 @@ impl World {
         {
             return miss(Cause::QuotaOutputTokens, b.until(1));
         }
+        if let Some(most) = self.api.minute {
+            let minute = self.now / MINUTE;
+            let used = self.windows.entry((self.api.organization(plan.key), minute)).or_default();
+            if *used >= most {
+                return miss(Cause::QuotaRequests, Dur((minute + 1) * MINUTE - self.now));
+            }
+            *used += 1;
+        }
         let b = self.bucket(plan.key, 0)?;
         if b.take(1) { None } else { miss(Cause::QuotaRequests, b.until(1)) }
     }
 
+    fn minute(&self, organization: u64) -> Option<Window> {
+        let (limit, minute) = (self.api.minute?, self.now / MINUTE);
+        let used = self.windows.get(&(organization, minute)).copied().unwrap_or(0);
+        let reset = Dur((minute + 1) * MINUTE - self.now);
+        Some(Window { limit, remaining: limit.saturating_sub(used), reset })
+    }
+
     fn limits(&mut self, key: Option<KeyId>) -> Limits {
-        let organization = self.organization(key);
+        let organization = self.api.organization(key);
         if !self.api.headers {
             return Limits { organization, ..Limits::default() };
         }
-        let requests = self.bucket(key, 0).map(|b| b.window());
+        let requests = self.bucket(key, 0).map(|b| b.window()).or_else(|| self.minute(organization));
         let output_tokens = self.bucket(key, 1).map(|b| b.window());
         Limits { requests, output_tokens, organization, ..Limits::default() }
+    }
+
+    /// How a healthy answer to this call comes, and what befalls this attempt of it.
+    fn drawn(&mut self, g: usize, id: AttemptId) -> (Course, Option<Fate>) {
+        if let Some(n) = self.gateways[g].open[&id.call].asked {
+            // Each attempt has its own chance, so that the optimum can look it up.
+            let mut luck = Rng::of(self.seed, n as u64 * 64 + u64::from(id.n));
+            let fate = self.api.early(&mut luck).or_else(|| self.api.late(&mut luck));
+            let Asked { plain, first, rest, tokens, .. } = self.load.asked[n];
+            return (Course { plain, first, rest, tokens }, fate);
+        }
+        let early = self.api.early(&mut self.rng);
+        let (first, rest) = (self.rng.between(self.api.first), self.rng.between(self.api.rest));
+        let course = Course { plain: false, first, rest, tokens: self.rng.between(self.api.tokens) };
+        (course, early.or_else(|| self.api.late(&mut self.rng)))
     }
 
     /// What the API does with an attempt.
     fn serve(&mut self, g: usize, id: AttemptId, plan: &Plan) {
         self.count(false);
-        let now = self.now;
-        let ms = |n: u64| now + n * 1_000;
+        let addr = plan.addrs.first().copied();
         if let Some(miss) = self.door(plan) {
             self.count(true);
-            let rtt = self.rng.between((20, 80));
-            return self.tell(ms(rtt), g, Input::Failed(id, miss));
+            let after = self.now + 1_000 * self.rng.between((20, 80));
+            return self.tell(after, g, Input::Failed(id, Miss { addr, ..miss }));
         }
-        let api = self.api.clone();
-        if self.rng.hits(api.errors) {
-            return self.tell(ms(100), g, Input::Failed(id, Miss::answer(Cause::ServerError, false, None)));
-        }
-        if self.rng.hits(api.resets) {
-            let miss = Miss::silent(Cause::HttpResetBeforeResponse, Stage::Head, Sent::Maybe);
-            return self.tell(ms(40), g, Input::Failed(id, miss));
-        }
-        let limit = plan.limits.first_byte;
-        if self.rng.hits(api.hangs) {
-            let miss = Miss::silent(Cause::HttpNoResponse, Stage::Head, Sent::Yes);
-            return self.tell(now + limit.0, g, Input::Failed(id, miss));
-        }
-        let slow = if self.rng.hits(api.slow) { 20_000 } else { 0 };
-        let first = self.rng.between(api.first) + slow;
-        let (rest, tokens) = (self.rng.between(api.rest), self.rng.between(api.tokens));
+        let (course, fate) = self.drawn(g, id);
+        let silent = |cause, stage, sent| Miss { addr, ..Miss::silent(cause, stage, sent) };
+        let (after, miss) = match fate {
+            Some(Fate::Error) => (Dur::millis(100), Miss::answer(Cause::ServerError, false, None)),
+            Some(Fate::Unopened) => (Dur::millis(40), silent(Cause::TcpReset, Stage::Connect, Sent::No)),
+            Some(Fate::Reset) => {
+                (Dur::millis(40), silent(Cause::HttpResetBeforeResponse, Stage::Head, Sent::Maybe))
+            }
+            Some(Fate::Hang) => {
+                (plan.limits.first_byte, silent(Cause::HttpNoResponse, Stage::Head, Sent::Yes))
+            }
+            None | Some(Fate::Slow | Fate::Event | Fate::Cut | Fate::Stall) => {
+                return self.answer(g, id, plan, (course, fate));
+            }
+        };
+        self.tell(self.now + after.0, g, Input::Failed(id, Miss { addr, ..miss }));
+    }
+
+    /// An answer begins; it comes to its end or breaks.
+    fn answer(&mut self, g: usize, id: AttemptId, plan: &Plan, (course, fate): (Course, Option<Fate>)) {
+        let open = self.gateways[g].open.get_mut(&id.call).unwrap();
+        let came = if plan.body == Body::Continue { open.came } else { 0 };
+        open.billed += u16::from(plan.body == Body::Original);
+        let left = 1_000 - came;
+        let part = if fate == Some(Fate::Event) {
+            0
+        } else if matches!(fate, Some(Fate::Cut | Fate::Stall)) {
+            left / 2
+        } else {
+            left
+        };
+        let tokens = course.tokens * part / 1_000;
+        open.paid += tokens;
+        open.came = came + part;
         if let Some(b) = self.bucket(plan.key, 1) {
             b.micro = b.micro.saturating_sub(tokens * SECOND);
         }
         let limits = self.limits(plan.key);
-        self.gateways[g].open.get_mut(&id.call).unwrap().billed += 1;
+        let first = course.first + if fate == Some(Fate::Slow) { 20_000 } else { 0 };
+        let end = first + 50 + course.rest * part / 1_000;
+        let got = Partial { bytes: 3 * (came + part), text_chars: came + part, tool_or_thinking: false };
+        let (stage, cut) = if course.plain {
+            (Stage::Body, Cause::HttpTruncated)
+        } else {
+            (Stage::Stream, Cause::StreamCut)
+        };
+        let addr = plan.addrs.first().copied();
+        let broken = |cause| Some(Miss { got, addr, ..Miss::silent(cause, stage, Sent::Yes) });
+        let event = if course.plain {
+            Miss::answer(Cause::ServerOverloaded, true, None)
+        } else {
+            Miss::silent(Cause::ServerOverloaded, stage, Sent::Yes)
+        };
+        let now = self.now;
+        let ms = |n: u64| now + n * 1_000;
+        let (at, miss) = match fate {
+            Some(Fate::Event) => (ms(first + 100), Some(Miss { addr, ..event })),
+            Some(Fate::Cut) => (ms(end), broken(cut)),
+            Some(Fate::Stall) => (ms(end) + plan.limits.idle.0, broken(Cause::StreamStalled)),
+            None | Some(Fate::Slow | Fate::Error | Fate::Unopened | Fate::Reset | Fate::Hang) => {
+                (ms(end), None)
+            }
+        };
         self.tell(ms(10), g, Input::Reached(id, Stage::Send));
-        self.tell(ms(first), g, Input::Head(id, 200, limits));
-        let got = Partial { bytes: 900, text_chars: 300, tool_or_thinking: false };
-        let broken = |cause| Miss { got, ..Miss::silent(cause, Stage::Stream, Sent::Yes) };
-        if self.rng.hits(api.events) {
-            let event = Miss::silent(Cause::ServerOverloaded, Stage::Stream, Sent::Yes);
-            return self.tell(ms(first + 100), g, Input::Failed(id, event));
+        // The head of an answer that is no stream comes with its end.
+        let head = if course.plain { at } else { ms(first) };
+        if !course.plain || miss.is_none() {
+            self.tell(head, g, Input::Head(id, 200, limits));
         }
-        self.tell(ms(first + 50), g, Input::Content(id));
-        if self.rng.hits(api.cuts) {
-            return self.tell(ms(first + rest / 2), g, Input::Failed(id, broken(Cause::StreamCut)));
-        }
-        if self.rng.hits(api.stalls) {
-            let at = ms(first + rest / 2) + plan.limits.idle.0;
-            return self.tell(at, g, Input::Failed(id, broken(Cause::StreamStalled)));
+        if !course.plain && fate != Some(Fate::Event) {
+            self.tell(ms(first + 50), g, Input::Content(id));
         }
         let usage = Usage { input: 200, output: tokens, ..Usage::default() };
-        self.tell(ms(first + 50 + rest), g, Input::Done(id, usage));
+        self.tell(at, g, miss.map_or(Input::Done(id, usage), |miss| Input::Failed(id, miss)));
     }
 
     /// The least and the most calls of a caller that succeeded.

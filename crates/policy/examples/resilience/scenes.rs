@@ -1,0 +1,213 @@
+//! The scenes: what goes wrong, drawn and shifted from a seed, so that nothing fits one set of numbers.
+
+use clearline_model::{AddrId, Dur, KeyId};
+use clearline_policy::Settings;
+
+use crate::model::{Api, Asked, Bucket, How, Load, Rng, SECOND, Trouble};
+
+/// Nothing is asked after this moment.
+const UNTIL: u64 = 300 * SECOND;
+/// What a caller waits for its whole answer.
+pub(crate) const DEADLINE: Dur = Dur::secs(120);
+
+/// One scene.
+pub(crate) struct Scene {
+    pub(crate) name: &'static str,
+    change: fn(&mut Rng, &mut Stage),
+    /// Text of broken streams is continued, which is opt-in.
+    pub(crate) continued: bool,
+    /// Without it the optimum is out of reach by design, and no bar holds.
+    pub(crate) barred: bool,
+}
+
+/// What a scene sets up.
+pub(crate) struct Stage {
+    pub(crate) api: Api,
+    keys: u32,
+    gateways: usize,
+    per_minute: u64,
+    /// From, until, and the load in it, percent.
+    surges: Vec<(u64, u64, u64)>,
+    /// One caller of all makes so many of the calls, percent.
+    greedy: u64,
+    leaps: Vec<(u64, i64)>,
+    /// From when on all could be well again.
+    pub(crate) ends: Option<u64>,
+}
+
+const fn scene(name: &'static str, change: fn(&mut Rng, &mut Stage)) -> Scene {
+    Scene { name, change, continued: false, barred: true }
+}
+
+const fn continued(name: &'static str, change: fn(&mut Rng, &mut Stage)) -> Scene {
+    Scene { continued: true, ..scene(name, change) }
+}
+
+const fn unbarred(name: &'static str, change: fn(&mut Rng, &mut Stage)) -> Scene {
+    Scene { barred: false, ..scene(name, change) }
+}
+
+pub(crate) const SCENES: &[Scene] = &[
+    scene("healthy", |_, _| ()),
+    scene("sparse 5xx", |r, s| s.api.errors = r.between((30, 80))),
+    scene("storm of 529", |r, s| trouble(r, s, (40, 70), How::Overloaded(1_000))),
+    scene("half of all 529", |r, s| trouble(r, s, (60, 90), How::Overloaded(500))),
+    scene("nothing listens", |r, s| trouble(r, s, (20, 60), How::Refused)),
+    scene("429, headers", |r, s| quota(r, s, (true, true))),
+    scene("429, retry-after", |r, s| quota(r, s, (false, true))),
+    scene("429, nothing told", |r, s| quota(r, s, (false, false))),
+    scene("minute quotas", |r, s| {
+        s.keys = 1;
+        s.api.minute = Some(r.between((190, 215)));
+        surge(r, s);
+    }),
+    scene("keys with quotas", |r, s| {
+        s.keys = 3;
+        s.api.requests = Some(Bucket::new(r.between((62, 72)), r.between((5, 10))));
+        surge(r, s);
+    }),
+    scene("one organisation", |r, s| {
+        quota(r, s, (true, true));
+        (s.keys, s.api.organizations) = (3, vec![4, 4, 4]);
+    }),
+    scene("output tokens", |r, s| {
+        s.keys = 2;
+        s.api.output = Some(Bucket::new(r.between((100_000, 120_000)), r.between((8_000, 15_000))));
+    }),
+    scene("a key revoked", |r, s| {
+        s.keys = 3;
+        s.api.revoked = Some((KeyId(0), r.between((60, 120)) * SECOND));
+    }),
+    scene("reset on connect", |r, s| s.api.unopened = r.between((50, 150))),
+    scene("reset, then nothing", |r, s| s.api.resets = r.between((50, 150))),
+    scene("accept, then hang", |r, s| s.api.hangs = r.between((20, 50))),
+    scene("slow first byte", |r, s| s.api.slow = r.between((50, 150))),
+    scene("a bad address of 4", |r, s| {
+        s.api.bad_addr = Some(AddrId(u32::try_from(r.below(4)).unwrap_or(0)));
+        s.api.turns = Some(Dur::secs(r.between((3, 9))));
+    }),
+    scene("SSE error event", |r, s| s.api.events = r.between((50, 120))),
+    continued("stream cut", |r, s| s.api.cuts = r.between((30, 80))),
+    unbarred("stream cut, as it is", |r, s| s.api.cuts = r.between((30, 80))),
+    continued("stream stalls", |r, s| s.api.stalls = r.between((20, 50))),
+    unbarred("stalls, as they are", |r, s| s.api.stalls = r.between((20, 50))),
+    scene("brown-out", |r, s| {
+        let capacity = r.between((2_000, 2_500));
+        trouble(r, s, (90, 120), How::Brownout(capacity));
+    }),
+    scene("metastable", metastable),
+    scene("less capacity", |r, s| {
+        let capacity = r.between((2_000, 2_500));
+        trouble(r, s, (60, 120), How::Capacity(capacity));
+    }),
+    scene("one greedy caller", |r, s| {
+        let capacity = r.between((2_000, 2_500));
+        trouble(r, s, (60, 120), How::Capacity(capacity));
+        s.greedy = r.between((60, 80));
+    }),
+    scene("herd after outage", |r, s| {
+        let how = if r.below(2) == 0 { How::Refused } else { How::Overloaded(1_000) };
+        trouble(r, s, (40, 60), how);
+        (s.gateways, s.per_minute) = (20, 600);
+        s.api.capacity = r.between((13_000, 17_000));
+    }),
+    scene("clock leaps", |r, s| {
+        trouble(r, s, (10, 20), How::Overloaded(1_000));
+        let mut leap = |by: i64| (r.between((20, 200)) * SECOND, by);
+        s.leaps = vec![leap(5_000_000), leap(-4_000_000), leap(15_000_000), leap(-20_000_000)];
+    }),
+];
+
+fn trouble(rng: &mut Rng, stage: &mut Stage, lasts: (u64, u64), how: How) {
+    let from = rng.between((60, 120)) * SECOND;
+    let until = from + rng.between(lasts) * SECOND;
+    stage.api.troubles = vec![Trouble { from, until, how }];
+    stage.ends = Some(until);
+}
+
+/// For a while more is asked than the limits have.
+fn surge(rng: &mut Rng, stage: &mut Stage) {
+    let from = rng.between((60, 120)) * SECOND;
+    let until = from + rng.between((20, 40)) * SECOND;
+    stage.surges = vec![(from, until, rng.between((180, 250)))];
+}
+
+fn quota(rng: &mut Rng, stage: &mut Stage, (headers, hints): (bool, bool)) {
+    stage.keys = 1;
+    stage.api.requests = Some(Bucket::new(rng.between((190, 215)), rng.between((8, 15))));
+    (stage.api.headers, stage.api.hints) = (headers, hints);
+    surge(rng, stage);
+}
+
+/// A short loss of capacity that a load of three quarters of the full one must not make last.
+fn metastable(rng: &mut Rng, stage: &mut Stage) {
+    let full = rng.between((3_800, 4_300));
+    let from = rng.between((60, 90)) * SECOND;
+    let until = from + rng.between((20, 30)) * SECOND;
+    let low = Trouble { from, until, how: How::Brownout(full / 2) };
+    let after = Trouble { from: until, until: u64::MAX, how: How::Brownout(full) };
+    stage.api.troubles = vec![low, after];
+    stage.ends = Some(until);
+}
+
+impl Scene {
+    /// The scene under a seed.
+    pub(crate) fn set(&self, seed: u64, settings: Settings) -> (Stage, Load) {
+        let name = self.name.bytes().fold(7, |sum: u64, b| sum.wrapping_mul(31).wrapping_add(u64::from(b)));
+        let mut rng = Rng::of(seed, name);
+        let mut stage = Stage {
+            api: Api::default(),
+            keys: 0,
+            gateways: 1,
+            per_minute: rng.between((165, 185)),
+            surges: Vec::new(),
+            greedy: 0,
+            leaps: Vec::new(),
+            ends: None,
+        };
+        (self.change)(&mut rng, &mut stage);
+        let load = Load {
+            asked: arrivals(&mut rng, &stage),
+            leaps: stage.leaps.clone(),
+            gateways: stage.gateways,
+            think: (0, 0),
+            callers: 0,
+            greedy: 0,
+            until: UNTIL,
+            deadline: Some(DEADLINE),
+            keys: stage.keys,
+            settings: Settings { resume: settings.resume || self.continued, ..settings },
+        };
+        (stage, load)
+    }
+}
+
+const CALLERS: u64 = 20;
+
+/// Calls that come by chance, whatever becomes of the others.
+fn arrivals(rng: &mut Rng, stage: &Stage) -> Vec<Asked> {
+    const TICK: u64 = SECOND / 100;
+    let mut asked = Vec::new();
+    for n in 0..UNTIL / TICK {
+        let at = n * TICK + rng.below(TICK);
+        let surge = stage.surges.iter().find(|(from, until, _)| (from..until).contains(&&at));
+        let percent = surge.map_or(100, |(_, _, percent)| *percent);
+        if rng.below(600_000) >= stage.per_minute * percent {
+            continue;
+        }
+        let tokens = rng.between(stage.api.tokens);
+        let greedy = rng.below(100) < stage.greedy;
+        let caller = if greedy { 0 } else { rng.below(CALLERS) };
+        asked.push(Asked {
+            at,
+            gateway: usize::try_from(rng.below(stage.gateways as u64)).unwrap_or(0),
+            caller: u32::try_from(caller).unwrap_or(0),
+            plain: rng.below(3) == 0,
+            first: rng.between(stage.api.first),
+            // A hundred tokens a second.
+            rest: tokens * 10,
+            tokens,
+        });
+    }
+    asked
+}

@@ -1,0 +1,146 @@
+//! The optimum: an all-knowing client that sends each call once, at the first moment at which it can succeed, in the order
+//! of arrival, and resumes a broken stream where it broke.
+
+use std::collections::BTreeMap;
+
+use clearline_model::KeyId;
+
+use super::api::Fate;
+use super::{Api, Asked, Bucket, How, Load, MINUTE, Rng, SECOND};
+
+/// No call of a scene waits so often for something else.
+const LOOKS_MAX: u32 = 10_000;
+
+/// What becomes of a call at best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Best {
+    pub(crate) start: u64,
+    pub(crate) ended: u64,
+    pub(crate) attempts: u16,
+}
+
+/// What stands of the API's limits.
+#[derive(Default)]
+struct Door {
+    capacity: Option<Bucket>,
+    requests: BTreeMap<u64, Bucket>,
+    output: BTreeMap<u64, Bucket>,
+    minutes: BTreeMap<(u64, u64), u64>,
+}
+
+/// The best for each call of an open load, in their order.
+pub(crate) fn optimum(seed: u64, api: &Api, load: &Load) -> Vec<Best> {
+    let (mut door, mut last) = (Door::default(), 0);
+    let calls = load.asked.iter().enumerate().map(|(n, asked)| {
+        let start = door.pass(api, load.keys, asked.at.max(last), asked.tokens);
+        last = start;
+        let mut luck = Rng::of(seed, n as u64 * 64 + 1);
+        finish(api.early(&mut luck).or_else(|| api.late(&mut luck)), asked, start)
+    });
+    calls.collect()
+}
+
+/// A break in the middle costs the wait for the first byte once more; every other mischance is known and passed by.
+fn finish(fate: Option<Fate>, asked: &Asked, start: u64) -> Best {
+    let breaks = matches!(fate, Some(Fate::Cut | Fate::Stall)) && !asked.plain;
+    let again = u64::from(breaks);
+    let ended = start + 1_000 * (asked.first * (1 + again) + 50 * (1 + again) + asked.rest);
+    Best { start, ended, attempts: 1 + u16::from(breaks) }
+}
+
+impl Door {
+    /// The first moment from `at` on at which the API takes a call; what it takes is gone.
+    fn pass(&mut self, api: &Api, keys: u32, at: u64, tokens: u64) -> u64 {
+        let mut at = at;
+        for look in 0.. {
+            assert!(look < LOOKS_MAX, "no call waits for ever");
+            match self.look(api, keys, at) {
+                Ok(organization) => {
+                    self.take(api, organization, at, tokens);
+                    return at;
+                }
+                Err(later) => at = later,
+            }
+        }
+        at
+    }
+
+    /// Whose limits have room now, or when it is worth another look.
+    fn look(&self, api: &Api, keys: u32, at: u64) -> Result<u64, u64> {
+        if let Some(t) = api.troubles.iter().find(|t| (t.from..t.until).contains(&at)) {
+            match t.how {
+                How::Refused => return Err(t.until),
+                How::Overloaded(share) if share >= 1_000 => return Err(t.until),
+                // Which half is taken is known.
+                How::Overloaded(_) => {}
+                How::Capacity(milli) | How::Brownout(milli) => {
+                    self.room(milli, at).map_err(|later| later.min(t.until).max(at + 1))?;
+                }
+            }
+        } else if api.capacity > 0 {
+            self.room(api.capacity, at).map_err(|later| later.max(at + 1))?;
+        }
+        let keys = (0..keys.max(1)).map(|k| Some(KeyId(k)).filter(|_| keys > 0));
+        let good = keys.filter(|key| !key.is_some_and(|k| api.is_revoked(k, at)));
+        let waits = good.map(|key| {
+            let organization = api.organization(key);
+            (self.limited(api, organization, at), organization)
+        });
+        let (later, organization) = waits.min().unwrap_or((at, 0));
+        if later > at { Err(later) } else { Ok(organization) }
+    }
+
+    fn capacity(&self, milli: u64, at: u64) -> Bucket {
+        let per_minute = (milli * 60 / 1_000).max(1);
+        let mut bucket = self.capacity.unwrap_or_else(|| Bucket::new(per_minute, (milli / 4_000).max(1)));
+        bucket.per_minute = per_minute;
+        bucket.refill(at);
+        bucket
+    }
+
+    fn room(&self, milli: u64, at: u64) -> Result<(), u64> {
+        let bucket = self.capacity(milli, at);
+        if bucket.left() > 0 { Ok(()) } else { Err(at + bucket.until(1).0) }
+    }
+
+    /// From when on the limits of an organisation have room.
+    fn limited(&self, api: &Api, organization: u64, at: u64) -> u64 {
+        let wait = |known: &BTreeMap<u64, Bucket>, fresh: Option<Bucket>| {
+            let mut bucket = known.get(&organization).copied().or(fresh)?;
+            bucket.refill(at);
+            Some(if bucket.left() > 0 { at } else { at + bucket.until(1).0 })
+        };
+        let minute = api.minute.map(|most| {
+            let used = self.minutes.get(&(organization, at / MINUTE)).copied().unwrap_or(0);
+            if used < most { at } else { (at / MINUTE + 1) * MINUTE }
+        });
+        let waits = [wait(&self.requests, api.requests), wait(&self.output, api.output), minute];
+        waits.into_iter().flatten().max().unwrap_or(at)
+    }
+
+    fn take(&mut self, api: &Api, organization: u64, at: u64, tokens: u64) {
+        let milli = match api.trouble(at) {
+            Some(How::Capacity(milli) | How::Brownout(milli)) => milli,
+            Some(_) => 0,
+            None => api.capacity,
+        };
+        if milli > 0 {
+            let mut bucket = self.capacity(milli, at);
+            bucket.take(1);
+            self.capacity = Some(bucket);
+        }
+        if let Some(fresh) = api.requests {
+            let bucket = self.requests.entry(organization).or_insert(fresh);
+            bucket.refill(at);
+            bucket.take(1);
+        }
+        if let Some(fresh) = api.output {
+            let bucket = self.output.entry(organization).or_insert(fresh);
+            bucket.refill(at);
+            bucket.micro = bucket.micro.saturating_sub(tokens * SECOND);
+        }
+        if api.minute.is_some() {
+            *self.minutes.entry((organization, at / MINUTE)).or_default() += 1;
+        }
+    }
+}
