@@ -1,5 +1,6 @@
 //! The benchmarks.
 
+pub(crate) mod engine;
 mod gateway;
 mod peers;
 mod proc;

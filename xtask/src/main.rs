@@ -38,6 +38,9 @@ cargo xtask COMMAND
                     --why     tells what happened to the calls that were the latest against the optimum
                     --limiter SIGNALS, --hedge MILLISECONDS, --resume   with other settings than those of today
                     herd [SECONDS]   a thousand gateways after an outage (an hour)
+  bench engine    nanoseconds of a decision, calls simulated in a second, and instructions of a call where valgrind is installed
+                    --json    prints one JSON object
+                    --accept  takes today's instructions as what later ones are held to
   lab             breaks the way to the API in namespaces and scores the doctor (root); `lab --help` says more
                     list, run ID…, score [ID…], up ID, down; --release, before these, tests the release build
 
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         ["dist", flags @ ..] => dist::run(flags),
         ["lab", words @ ..] => lab::run(words),
         ["bench", "resilience", words @ ..] => bench::resilience(words),
+        ["bench", "engine", flags @ ..] => bench::engine::run(flags),
         ["bench", "gateway", flags @ ..] => bench::run(flags),
         [] | ["help" | "--help" | "-h"] => {
             sh::say(HELP.trim_end());

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use crate::sh::{self, command, has, say};
 
 /// A program, and the package of Debian that has it.
-const PROGRAMS: [(&str, &str); 16] = [
+const PROGRAMS: [(&str, &str); 17] = [
     ("curl", "curl"),
     ("python3", "python3"),
     ("nginx", "nginx"),
     ("wrk", "wrk"),
     ("haproxy", "haproxy"),
+    ("valgrind", "valgrind"),
     ("ip", "iproute2"),
     ("unshare", "util-linux"),
     // Those of the lab.

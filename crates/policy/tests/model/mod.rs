@@ -2,13 +2,13 @@
 //!
 //! Everything is drawn from a seed; two runs of the same scene give the same trace.
 
-#![allow(dead_code, reason = "tests and bench use different parts")]
+#![allow(dead_code, unused_imports, reason = "tests and bench use different parts")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a harness of tests: it may stop")]
 
 mod api;
 pub(crate) mod optimum;
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use clearline_model::{
@@ -44,14 +44,48 @@ pub(crate) struct Over {
     pub(crate) paid: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug)]
 enum Due {
     Begin(usize, CallerId),
     Ask(usize),
-    Tell(usize, u64),
+    Tell(usize, Box<Input>),
     /// The resolver gives the addresses in another order.
     Turn(u32),
     Leap,
+}
+
+/// In the order of moments, and of what was planned first.
+#[derive(Debug)]
+struct Event {
+    at: u64,
+    seq: u64,
+    due: Due,
+}
+
+impl Event {
+    const fn place(&self) -> (u64, u64) {
+        (self.at, self.seq)
+    }
+}
+
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
+}
+
+impl Eq for Event {}
+
+impl PartialOrd for Event {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Event {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place().cmp(&other.place())
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -94,9 +128,9 @@ pub(crate) struct World {
     seed: u64,
     rng: Rng,
     gateways: Vec<Gateway>,
-    due: BinaryHeap<Reverse<(u64, u64, Due)>>,
+    due: BinaryHeap<Reverse<Event>>,
+    out: Vec<Output>,
     wakes: BTreeSet<(Mono, usize)>,
-    told: BTreeMap<u64, Input>,
     seq: u64,
     now: u64,
     buckets: BTreeMap<(u64, u8), Bucket>,
@@ -138,7 +172,7 @@ impl World {
             rng: Rng(seed * 2 + 1),
             due: BinaryHeap::new(),
             wakes: BTreeSet::new(),
-            told: BTreeMap::new(),
+            out: Vec::new(),
             seq: 0,
             now: 0,
             buckets: BTreeMap::new(),
@@ -186,19 +220,17 @@ impl World {
 
     fn at(&mut self, at: u64, due: Due) {
         self.seq += 1;
-        self.due.push(Reverse((at, self.seq, due)));
+        self.due.push(Reverse(Event { at, seq: self.seq, due }));
     }
 
     fn tell(&mut self, at: u64, g: usize, input: Input) {
-        self.told.insert(self.seq + 1, input);
-        let n = self.seq + 1;
-        self.at(at, Due::Tell(g, n));
+        self.at(at, Due::Tell(g, Box::new(input)));
     }
 
     /// Runs until nothing is left to do.
     pub(crate) fn run(mut self) -> Self {
         loop {
-            let due = self.due.peek().map(|Reverse((at, _, _))| *at);
+            let due = self.due.peek().map(|Reverse(event)| event.at);
             let wake = self.wakes.first().map(|(at, g)| (at.0, *g));
             match (due, wake) {
                 (None, None) => break,
@@ -207,7 +239,7 @@ impl World {
                     self.step(g, Input::Tick);
                 }
                 _ => {
-                    let Reverse((at, _, due)) = self.due.pop().unwrap();
+                    let Reverse(Event { at, due, .. }) = self.due.pop().unwrap();
                     self.now = at;
                     match due {
                         Due::Begin(g, caller) => self.begin(g, caller, None),
@@ -227,10 +259,7 @@ impl World {
                             self.leapt = past.map(|(_, by)| by).sum();
                             (0..self.gateways.len()).for_each(|g| self.step(g, Input::Tick));
                         }
-                        Due::Tell(g, n) => {
-                            let input = self.told.remove(&n).unwrap();
-                            self.step(g, input);
-                        }
+                        Due::Tell(g, input) => self.step(g, *input),
                     }
                 }
             }
@@ -277,7 +306,7 @@ impl World {
         if let Input::Failed(id, miss) = &input {
             self.tell_story(g, id.call, || format!("{} failed: {}", id.n, miss.cause));
         }
-        let mut out = Vec::new();
+        let mut out = std::mem::take(&mut self.out);
         let (now, leapt, clock) = (self.now, self.leapt, self.clock());
         let gateway = &mut self.gateways[g];
         gateway.engine.handle(clock, input, &mut out);
@@ -290,9 +319,10 @@ impl World {
             }
             self.wakes.extend(wake.map(|w| (w, g)));
         }
-        for o in out {
+        for o in out.drain(..) {
             self.obey(g, o);
         }
+        self.out = out;
     }
 
     fn tell_story(&mut self, g: usize, call: CallId, what: impl FnOnce() -> String) {
