@@ -5,6 +5,7 @@ mod gateway;
 mod peers;
 mod proc;
 mod report;
+pub(crate) mod sockets;
 mod streams;
 
 pub(crate) use gateway::run;

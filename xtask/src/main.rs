@@ -37,6 +37,9 @@ cargo xtask COMMAND
                     --json    prints one JSON object
                     --why     tells what happened to the calls that were the latest against the optimum
                     --limiter SIGNALS, --hedge MILLISECONDS, --resume   with other settings than those of today
+                    --sockets [SCENE…]   clients side by side over real sockets instead: `requests`, the Python SDK, the same
+                    with 10 retries, the TypeScript SDK, and the Python SDK through the gateway (some ten minutes)
+                      --json, --seed N, --client NAME
                     herd [SECONDS]   a thousand gateways after an outage (an hour)
   bench engine    nanoseconds of a decision, calls simulated in a second, and instructions of a call where valgrind is installed
                     --json    prints one JSON object
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         ["transcripts"] => transcripts::write(),
         ["dist", flags @ ..] => dist::run(flags),
         ["lab", words @ ..] => lab::run(words),
+        ["bench", "resilience", "--sockets", words @ ..] => bench::sockets::run(words),
         ["bench", "resilience", words @ ..] => bench::resilience(words),
         ["bench", "engine", flags @ ..] => bench::engine::run(flags),
         ["bench", "gateway", flags @ ..] => bench::run(flags),

@@ -1,0 +1,119 @@
+"""Scenes over real sockets: each is a scenario of the simulator, drawn from a seed, and the best that can be had in it."""
+
+import random
+import tomllib
+
+# A quarter of the real: answers, faults and deadline. The waits of the clients themselves are those that they have.
+DEADLINE = 30.0
+ARRIVALS = 30.0
+PER_SECOND = 4.0
+FIRST_BYTE, CHUNK, CHUNKS = 0.3, 0.1, 8
+PACE = f'[answer]\nfirst_byte = "{int(FIRST_BYTE * 1000)}ms"\nchunk = "{int(CHUNK * 1000)}ms"\nchunks = {CHUNKS}\njitter = 0.3\n'
+# A stream has three events beside those of its text that take as long.
+STREAMED = FIRST_BYTE + CHUNK * (CHUNKS + 3)
+KEYS = ["sk-ant-fake-pool-1111", "sk-ant-fake-pool-2222", "sk-ant-fake-pool-3333"]
+
+
+def fault(name, **what):
+    lines = [f"{key} = {value}" for key, value in what.items()]
+    return "\n".join(["[[fault]]", f'name = "{name}"', *lines]) + "\n"
+
+
+def span(rng, lasts):
+    begins = rng.uniform(6, 10)
+    return {"after": f'"{begins:.2f}s"', "until": f'"{begins + rng.uniform(*lasts):.2f}s"'}
+
+
+def rate(rng, low, high):
+    return f"{rng.uniform(low, high):.3f}"
+
+
+def limits(per_minute, burst):
+    return f'[limits]\nrequests_per_minute = {per_minute}\nburst = "{burst}s"\n'
+
+
+def revoked(rng):
+    known = ", ".join(f'"{key}"' for key in KEYS[:2])
+    at = f"{rng.uniform(6, 10):.2f}s"
+    return f'[keys]\nknown = [{known}]\n[[keys.change]]\nkey = "{KEYS[1]}"\nat = "{at}"\nstate = "revoked"\n'
+
+
+def event(at, kind):
+    return f'{{ at = {at}, kind = "{kind}", message = "Overloaded" }}'
+
+
+# Name: how many keys the calls have (none: one of its own for each), and what goes wrong.
+SCENES = {
+    "healthy": (0, lambda r: ""),
+    "sparse-5xx": (0, lambda r: fault("500", rate=rate(r, 0.04, 0.08), status=500)),
+    "storm-529": (0, lambda r: fault("storm", **span(r, (10, 16)), status=529)),
+    "half-529": (0, lambda r: fault("half", **span(r, (12, 18)), rate=0.5, status=529)),
+    "429-retry-after": (1, lambda r: limits(r.randint(210, 225), 2)),
+    "429-silent": (1, lambda r: fault("429", **span(r, (8, 14)), rate=0.7, status=429)),
+    "reset-on-connect": (0, lambda r: fault("reset", rate=rate(r, 0.05, 0.15), reset='"on_accept"')),
+    "reset-then-nothing": (0, lambda r: fault("reset", rate=rate(r, 0.05, 0.12), reset='"after_request"')),
+    "accept-then-hang": (0, lambda r: fault("hang", rate=rate(r, 0.03, 0.05), hang="true")),
+    "slow-first-byte": (0, lambda r: fault("slow", rate=rate(r, 0.05, 0.1), delay='"5s"')),
+    "stream-cut": (
+        0,
+        lambda r: fault("cut", rate=rate(r, 0.04, 0.07), cut_at_event=6)
+        + fault("clean end", rate=rate(r, 0.04, 0.07), end_early_at_event=7),
+    ),
+    "error-event-first": (0, lambda r: fault("first", rate=rate(r, 0.06, 0.1), error_event=event(1, "overloaded_error"))),
+    "error-event-late": (0, lambda r: fault("late", rate=rate(r, 0.05, 0.08), error_event=event(6, "overloaded_error"))),
+    "stall": (0, lambda r: fault("stall", rate=rate(r, 0.03, 0.06), stall_at_event=6)),
+    "bad-address": (0, lambda r: fault("bad", addr=0, status=503)),
+    "outage": (0, lambda r: fault("outage", **span(r, (8, 14)), reset='"on_accept"')),
+    "key-revoked": (2, revoked),
+    "keys-with-quotas": (3, lambda r: limits(r.randint(82, 88), 3)),
+}
+
+
+def scene(name, seed):
+    """Its scenario, and its calls: moment, stream or not, key, prompt."""
+    keys, make = SCENES[name]
+    rng = random.Random(f"{name} {seed}")
+    text = f"seed = {seed}\n{PACE}{make(rng)}"
+    calls, at = [], 0.0
+    while True:
+        at += rng.expovariate(PER_SECOND)
+        if at > ARRIVALS:
+            break
+        n = len(calls)
+        key = KEYS[n % keys] if keys else f"sk-ant-fake-caller-{n:04}"
+        calls.append({"n": n, "at": round(at, 3), "stream": rng.random() < 0.67, "key": key, "prompt": f"call {n}"})
+    return text, calls, KEYS[:keys] if keys > 1 else []
+
+
+def seconds(time):
+    number, unit = float(time.rstrip("ms")), time.lstrip("0123456789.")
+    return number * {"ms": 0.001, "s": 1, "m": 60}[unit]
+
+
+def optimum(text, calls, keys):
+    """How long each call takes at best: sent once, at the first moment at which it can succeed, in the order of arrival."""
+    scenario = tomllib.loads(text)
+    walls = [
+        (seconds(f["after"]), seconds(f["until"]))
+        for f in scenario.get("fault", [])
+        if "after" in f and "rate" not in f
+    ]
+    buckets = None
+    if "limits" in scenario:
+        per_second = scenario["limits"]["requests_per_minute"] / 60
+        full = max(1.0, per_second * seconds(scenario["limits"]["burst"]))
+        buckets = [[full, 0.0] for _ in keys or [None]]
+    took, last = [], 0.0
+    for call in calls:
+        at = max(call["at"], last)
+        for begins, ends in walls:
+            at = ends if begins <= at < ends else at
+        if buckets:
+            left = [min(full, b[0] + (at - b[1]) * per_second) for b in buckets]
+            best = max(range(len(left)), key=left.__getitem__)
+            wait = max(0.0, (1 - left[best]) / per_second)
+            at += wait
+            buckets[best] = [left[best] + wait * per_second - 1, at]
+        last = at
+        took.append(at + (STREAMED if call["stream"] else FIRST_BYTE) - call["at"])
+    return took

@@ -1,0 +1,43 @@
+//! Clients side by side over real sockets: the scripts of `xtask/bench`, in a network namespace with loopback alone.
+
+use std::path::Path;
+
+use crate::setup;
+use crate::sh::{self, cargo, command};
+
+/// One name with four addresses, for the scene of a bad one; seen in the namespace of mounts alone.
+const HOSTS: &str = "127.0.0.1 localhost\n127.0.0.2 localhost\n127.0.0.3 localhost\n127.0.0.4 localhost\n";
+/// Loopback up, those hosts, and then the command.
+const INSIDE: &str = "ip link set lo up && mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+
+/// Builds, and runs the scenes.
+///
+/// # Errors
+/// Something that is missing or fails, or a bar that is missed.
+pub(crate) fn run(words: &[&str]) -> Result<(), String> {
+    let python = setup::python();
+    if !python.exists() {
+        return Err("the Python SDK is not installed: run cargo xtask setup".to_owned());
+    }
+    cargo(&["build", "--release", "--locked", "-p", "clearline-cli"])?;
+    let folder = sh::target().join("sockets");
+    let node = setup::node().display().to_string();
+    let (clearline, own) = (sh::clearline().display().to_string(), folder.display().to_string());
+    let script = sh::root().join("xtask").join("bench").join("sockets.py").display().to_string();
+    let python = python.display().to_string();
+    let start = [&python, &script, &clearline, &node, &own];
+    let all: Vec<&str> = start.into_iter().map(String::as_str).chain(words.iter().copied()).collect();
+    fenced(&folder, &all)
+}
+
+/// Runs a command with loopback and nothing else.
+pub(crate) fn fenced(folder: &Path, words: &[&str]) -> Result<(), String> {
+    let hosts = folder.join("hosts");
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&hosts, HOSTS))
+        .map_err(|e| format!("{}: {e}", hosts.display()))?;
+    let how: &[&str] = if sh::is_root() { &["-n", "-m"] } else { &["-n", "-m", "-r"] };
+    let hosts = hosts.display().to_string();
+    let all = [how, &["sh", "-c", INSIDE, &hosts], words].concat();
+    sh::run(command("unshare", &all), words.get(1).copied().unwrap_or("unshare"))
+}
