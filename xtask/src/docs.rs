@@ -11,7 +11,8 @@ use crate::{transcripts, typography};
 const MAP_MAX: usize = 300;
 
 /// The tasks of this program.
-const TASKS: [&str; 9] = ["test", "setup", "purity", "docs", "transcripts", "dist", "bench", "lab", "help"];
+const TASKS: [&str; 10] =
+    ["test", "setup", "purity", "docs", "transcripts", "dist", "bench", "clients", "lab", "help"];
 
 /// Variables of ours that are no settings, and where each is read.
 const VARIABLES: [(&str, &str); 6] = [

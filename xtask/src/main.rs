@@ -1,6 +1,7 @@
 //! The project's own tasks. They need nothing but a Rust toolchain; what the tests need beyond, `setup` installs.
 
 mod bench;
+mod clients;
 mod dist;
 mod docs;
 mod lab;
@@ -44,6 +45,8 @@ cargo xtask COMMAND
   bench engine    nanoseconds of a decision, calls simulated in a second, and instructions of a call where valgrind is installed
                     --json    prints one JSON object
                     --accept  takes today's instructions as what later ones are held to
+  clients [NAME…]   installs real clients (Claude Code, LiteLLM, LangChain, pydantic-ai, llm, the Vercel AI SDK; some 700 MB) and
+                    runs each through the gateway: the API must see what the client sent
   lab             breaks the way to the API in namespaces and scores the doctor (root); `lab --help` says more
                     list, run ID…, score [ID…], up ID, down; --release, before these, tests the release build
 
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         ["docs"] | ["docs", "--check"] => docs::run(),
         ["transcripts"] => transcripts::write(),
         ["dist", flags @ ..] => dist::run(flags),
+        ["clients", names @ ..] => clients::run(names),
         ["lab", words @ ..] => lab::run(words),
         ["bench", "resilience", "--sockets", words @ ..] => bench::sockets::run(words),
         ["bench", "resilience", words @ ..] => bench::resilience(words),

@@ -41,7 +41,8 @@ pub(crate) fn python_0() -> PathBuf {
     python_of("python-0")
 }
 
-fn python_of(list: &str) -> PathBuf {
+/// The Python of a list in `xtask`.
+pub(crate) fn python_of(list: &str) -> PathBuf {
     sh::target().join(list).join("bin").join("python")
 }
 
@@ -82,6 +83,19 @@ pub(crate) fn gateways() -> Result<(), String> {
 /// Where they are.
 pub(crate) fn gateways_folder() -> PathBuf {
     sh::target().join("gateways")
+}
+
+/// Installs the clients of `cargo xtask clients`. They are large, and no test needs them.
+///
+/// # Errors
+/// In CI: one that cannot be installed.
+pub(crate) fn clients() -> Result<(), String> {
+    node_modules(
+        &sh::target().join("clients-node"),
+        "clients-node.txt",
+        "Claude Code and the Vercel AI SDK",
+    )?;
+    python_libraries(&sh::target().join("clients"), "clients.txt", "the clients in Python")
 }
 
 /// The modules of `xtask/node.txt`.
