@@ -38,6 +38,12 @@ def revoked(rng):
     return f'[keys]\nknown = [{known}]\n[[keys.change]]\nkey = "{KEYS[1]}"\nat = "{at}"\nstate = "revoked"\n'
 
 
+def outage(rng):
+    """Nothing is taken, on new connections as on those that are kept."""
+    when = span(rng, (8, 14))
+    return fault("closed", **when, reset='"on_accept"') + fault("cut off", **when, reset='"before_request"')
+
+
 def event(at, kind):
     return f'{{ at = {at}, kind = "{kind}", message = "Overloaded" }}'
 
@@ -61,9 +67,9 @@ SCENES = {
     ),
     "error-event-first": (0, lambda r: fault("first", rate=rate(r, 0.06, 0.1), error_event=event(1, "overloaded_error"))),
     "error-event-late": (0, lambda r: fault("late", rate=rate(r, 0.05, 0.08), error_event=event(6, "overloaded_error"))),
-    "stall": (0, lambda r: fault("stall", rate=rate(r, 0.03, 0.06), stall_at_event=6)),
+    "stall": (0, lambda r: fault("stall", rate=rate(r, 0.06, 0.1), stall_at_event=6)),
     "bad-address": (0, lambda r: fault("bad", addr=0, status=503)),
-    "outage": (0, lambda r: fault("outage", **span(r, (8, 14)), reset='"on_accept"')),
+    "outage": (0, outage),
     "key-revoked": (2, revoked),
     "keys-with-quotas": (3, lambda r: limits(r.randint(82, 88), 3)),
 }

@@ -20,6 +20,9 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
     let script = sh::root().join("xtask").join("clients").join("run.py");
     let modules = sh::target().join("clients-node").join("node_modules");
     let start = [&python, &script, &sh::clearline(), &modules, &folder].map(|p| p.display().to_string());
-    let all: Vec<&str> = start.iter().map(String::as_str).chain(names.iter().copied()).collect();
+    let words = start.iter().map(String::as_str).chain(names.iter().copied());
+    let mut all: Vec<&str> = words.collect();
+    // No bytecode beside the scripts: they lie in the source tree.
+    all.insert(1, "-B");
     fenced(&folder, &all)
 }

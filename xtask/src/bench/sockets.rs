@@ -25,7 +25,8 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
     let (clearline, own) = (sh::clearline().display().to_string(), folder.display().to_string());
     let script = sh::root().join("xtask").join("bench").join("sockets.py").display().to_string();
     let python = python.display().to_string();
-    let start = [&python, &script, &clearline, &node, &own];
+    // No bytecode beside the scripts: they lie in the source tree.
+    let start = [&python, &"-B".to_owned(), &script, &clearline, &node, &own];
     let all: Vec<&str> = start.into_iter().map(String::as_str).chain(words.iter().copied()).collect();
     fenced(&folder, &all)
 }
@@ -39,5 +40,5 @@ pub(crate) fn fenced(folder: &Path, words: &[&str]) -> Result<(), String> {
     let how: &[&str] = if sh::is_root() { &["-n", "-m"] } else { &["-n", "-m", "-r"] };
     let hosts = hosts.display().to_string();
     let all = [how, &["sh", "-c", INSIDE, &hosts], words].concat();
-    sh::run(command("unshare", &all), words.get(1).copied().unwrap_or("unshare"))
+    sh::run(command("unshare", &all), words.get(2).copied().unwrap_or("unshare"))
 }
