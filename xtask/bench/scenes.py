@@ -71,7 +71,7 @@ SCENES = {
     "bad-address": (0, lambda r: fault("bad", addr=0, status=503)),
     "outage": (0, outage),
     "key-revoked": (2, revoked),
-    "keys-with-quotas": (3, lambda r: limits(r.randint(82, 88), 3)),
+    "keys-with-quotas": (3, lambda r: limits(r.randint(66, 72), 3)),
 }
 
 
