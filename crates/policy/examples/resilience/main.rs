@@ -62,7 +62,8 @@ fn play(scene: &Scene, seed: u64, wanted: &Wanted) -> (Pair, Vec<String>) {
     let mut world = World::new(seed, stage.api, load);
     world.story = wanted.why.then(std::collections::BTreeMap::new);
     let world = world.run();
-    let why = table::stories(&world, &best);
+    let why =
+        table::stories(&world, &best).into_iter().map(|story| format!("seed {seed}, {story}")).collect();
     (score::pair(&world.over, &best, &asked, stage.ends), why)
 }
 
