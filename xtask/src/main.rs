@@ -45,7 +45,7 @@ cargo xtask COMMAND
   bench engine    nanoseconds of a decision, calls simulated in a second, and instructions of a call where valgrind is installed
                     --json    prints one JSON object
                     --accept  takes today's instructions as what later ones are held to
-  clients [NAME…]   installs real clients (Claude Code, LiteLLM, LangChain, pydantic-ai, llm, the Vercel AI SDK; some 700 MB) and
+  clients [NAME…]   installs real clients (Claude Code, LiteLLM, LangChain, pydantic-ai, llm, the Vercel AI SDK; some 900 MB) and
                     runs each through the gateway: the API must see what the client sent
   lab             breaks the way to the API in namespaces and scores the doctor (root); `lab --help` says more
                     list, run ID…, score [ID…], up ID, down; --release, before these, tests the release build
