@@ -19,6 +19,9 @@ const OUTPUT_PART: u64 = 4;
 const KEEP: u64 = 7;
 /// How long a learned pace is kept after its last refusal.
 const LEARNED: Dur = Dur::secs(60);
+/// How long a server takes to say what is left, counted from the start of the attempt: the head of an answer that is not streamed
+/// comes later by all the time that the answer took, and still says what was left when it was let in.
+const TOLD_WITHIN: Dur = Dur::secs(1);
 /// What is known only so long is not known any more.
 const GOOD_FOR: Dur = Dur::secs(120);
 
@@ -38,6 +41,9 @@ pub(crate) struct Share {
     output: u64,
     /// The head of its answer has arrived: the server has counted what came in.
     counted: bool,
+    started: Mono,
+    /// What had been taken of each bucket by then, its own part with it.
+    taken: [u64; 4],
 }
 
 /// One limit. Everything in thousandths of its unit.
@@ -49,8 +55,12 @@ struct Bucket {
     left: i64,
     /// What running attempts have taken of it and the server has not counted yet.
     open: u64,
+    /// What was ever taken.
+    taken: u64,
     at: Mono,
     told: Mono,
+    /// Of when the numbers are that were told last.
+    as_of: Mono,
 }
 
 fn signed(n: u64) -> i64 {
@@ -90,11 +100,13 @@ impl Bucket {
     fn take(&mut self, need: u64) {
         self.left = self.left.saturating_sub(signed(milli(need)));
         self.open = self.open.saturating_add(milli(need));
+        self.taken = self.taken.saturating_add(milli(need));
     }
 
     /// What was taken is `used` in truth.
     fn close(&mut self, taken: u64, used: u64) {
         self.open = self.open.saturating_sub(milli(taken));
+        self.taken = self.taken.saturating_sub(milli(taken)).saturating_add(milli(used));
         let back = signed(milli(taken)).saturating_sub(signed(milli(used)));
         self.left = self.left.saturating_add(back).min(signed(self.full));
     }
@@ -104,14 +116,21 @@ impl Bucket {
         self.open = self.open.saturating_sub(milli(taken));
     }
 
-    fn tell(&mut self, window: Option<Window>, now: Mono) {
+    /// What the head of an answer says, and what had been taken when its attempt began.
+    fn tell(&mut self, window: Option<Window>, (started, taken): (Mono, u64), now: Mono) {
         let Some(w) = window.filter(|w| w.limit > 0) else { return };
-        (self.limit, self.at, self.told) = (milli(w.limit), now, now);
+        let as_of = now.min(started + TOLD_WITHIN);
+        if self.is_known(now) && as_of < self.as_of {
+            return;
+        }
+        (self.limit, self.told, self.as_of, self.at) = (milli(w.limit), now, as_of, as_of);
         // Its size is what is there and what the time until it is full brings; that time is rounded up to seconds.
         let rest = Dur(w.reset.0.saturating_sub(1_000_000)).scale(self.limit, 60_000_000).0;
         let most = milli(w.limit.max(w.remaining));
         self.full = milli(w.remaining).saturating_add(rest).min(most).max(1_000);
-        self.left = signed(milli(w.remaining)).saturating_sub(signed(self.open));
+        let since = if as_of == now { self.open } else { self.taken.saturating_sub(taken) };
+        self.left = signed(milli(w.remaining)).saturating_sub(signed(since));
+        self.refill(now);
     }
 
     /// It was empty all the same, and there will be enough after `wait`.
@@ -221,7 +240,8 @@ impl Meters {
             bucket.take(need);
         }
         meter.limiter.started(now, dice);
-        Share { owner, family, input, output, counted: false }
+        let taken = meter.buckets().map(|b| b.taken);
+        Share { owner, family, input, output, counted: false, started: now, taken }
     }
 
     /// The head of a success arrived.
@@ -246,10 +266,10 @@ impl Meters {
             meter.requests.count(1);
             meter.input.count(share.input);
         }
-        meter.requests.tell(limits.requests, now);
-        meter.tokens.tell(limits.tokens, now);
-        meter.input.tell(limits.input_tokens, now);
-        meter.output.tell(limits.output_tokens, now);
+        let told = [limits.requests, limits.tokens, limits.input_tokens, limits.output_tokens];
+        for ((bucket, window), taken) in meter.buckets().into_iter().zip(told).zip(share.taken) {
+            bucket.tell(window, (share.started, taken), now);
+        }
         meter.limiter.accepted(now, s);
         if meter.limiter.is_slack(now) {
             meter.limiter.settle(now, &Settings { limiter_calm: LEARNED, ..*s });
@@ -396,6 +416,29 @@ mod tests {
         assert_eq!(b.wait(0, SECOND).0, 0);
         assert_eq!(b.start(0, SECOND).output, 20, "as the last one");
         assert_eq!(b.start(0, SECOND).input, 120);
+    }
+
+    #[test]
+    fn a_late_head_says_what_was_left_when_its_attempt_was_let_in() {
+        let mut b = bench();
+        let mut slow = b.start(0, 0);
+        for n in 1..=3 {
+            b.start(0, n * 5 * SECOND);
+        }
+        let told = Limits { requests: window(60, 1, 59), ..Limits::default() };
+        b.head(0, &mut slow, &told, 16 * SECOND);
+        // One was left after the first second, 15 came back since, three were taken.
+        for n in 0..13 {
+            assert_eq!(b.wait(0, 16 * SECOND).0, 0, "{n}");
+            b.start(0, 16 * SECOND);
+        }
+        assert_eq!(b.wait(0, 16 * SECOND), (1_000, Cause::QuotaRequests));
+        // What an earlier attempt was told is older news.
+        let mut prompt = b.start(0, 17 * SECOND);
+        let none = Limits { requests: window(60, 0, 60), ..Limits::default() };
+        b.head(0, &mut prompt, &none, 17 * SECOND + 10);
+        b.head(0, &mut slow, &told, 17 * SECOND + 20);
+        assert!(b.wait(0, 17 * SECOND + 20).0 > 0);
     }
 
     #[test]
