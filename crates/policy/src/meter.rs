@@ -441,6 +441,47 @@ mod tests {
         assert!(b.wait(0, 17 * SECOND + 20).0 > 0);
     }
 
+    /// A server's bucket, and calls that always wait: nearly all that it gives is taken, and next to nothing is refused.
+    #[test]
+    fn a_limit_is_used_to_its_end_by_answers_that_come_late() {
+        let mut b = bench();
+        let mut state = 7_u64;
+        let mut chance = |n: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % n
+        };
+        let (per_minute, burst) = (200_u64, 10_u64);
+        let (mut left, mut refused, mut taken) = (burst * 1_000, 0, 0);
+        let mut open: Vec<(u64, Share, Limits)> = Vec::new();
+        for tick in 0..30_000_u64 {
+            let now = tick * SECOND / 100;
+            left = (left + per_minute * 10 / 60).min(burst * 1_000);
+            open.sort_by_key(|(at, ..)| *at);
+            while open.first().is_some_and(|(at, ..)| *at <= now) {
+                let (_, mut share, limits) = open.remove(0);
+                b.head(0, &mut share, &limits, now);
+                b.meters.end(share, (ask(), Usage::default()), false, Mono(now));
+            }
+            while b.wait(0, now).0 == 0 && b.meters.ready(KeyId(0), (1, ask()), Mono(now)).0 <= Mono(now) {
+                let share = b.start(0, now);
+                if left < 1_000 {
+                    refused += 1;
+                    let wait = Dur((1_000 - left) * 60 * 1_000 / per_minute);
+                    b.meters.refuse(share, (Cause::QuotaRequests, Some(wait)), (Mono(now), &b.s));
+                    b.meters.end(share, (ask(), Usage::default()), true, Mono(now));
+                } else {
+                    left -= 1_000;
+                    taken += 1;
+                    let reset = (burst * 1_000 - left) * 60 / per_minute / 1_000;
+                    let limits =
+                        Limits { requests: window(per_minute, left / 1_000, reset + 1), ..Limits::default() };
+                    open.push((now + SECOND + chance(20 * SECOND), share, limits));
+                }
+            }
+        }
+        assert!(refused <= 30 && taken > 950, "{taken} taken, {refused} refused");
+    }
+
     #[test]
     fn the_keys_of_an_organization_share_what_is_left() {
         let mut b = bench();
