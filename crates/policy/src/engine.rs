@@ -18,6 +18,7 @@ use crate::keys::Keys;
 use crate::limiter::Limiter;
 use crate::output::{Conn, Output, State};
 use crate::queue::Queue;
+use crate::resume::Shown;
 use crate::timers::Timers;
 
 /// Decides for all calls of a process what is done next. Pure: no I/O, no clock, no randomness of its own.
@@ -148,6 +149,7 @@ impl Engine {
                     attempts: 0,
                     running: Vec::new(),
                     committed: None,
+                    shown: Shown::default(),
                     saved: None,
                     last: None,
                     hint: None,
@@ -241,6 +243,11 @@ impl Engine {
                 run(e, t, committed, running);
             }
         });
+    }
+
+    /// The moment of the input that is being taken.
+    pub(crate) const fn now(&self) -> Mono {
+        self.now
     }
 
     /// Gives free places to those that wait for them longest.
@@ -389,7 +396,7 @@ impl Engine {
             }
         }
         if call.committed.is_some() {
-            self.broken(t, call, running.status, miss);
+            self.broken(t, call, &running, miss);
             return;
         }
         if miss.answered {

@@ -2,9 +2,11 @@
 //!
 //! Pure: no I/O, no clock, no async. Everything here is total, whatever a peer sends.
 
+mod continuation;
 pub mod date;
 pub mod encoding;
 pub mod error;
+mod fields;
 pub mod fuzz;
 pub mod headers;
 pub mod message;
@@ -13,9 +15,11 @@ pub mod repeat;
 pub mod request;
 mod scan;
 pub mod sse;
+mod stitch;
 pub mod stream;
 mod text;
 
+pub use continuation::{Continuation, continuation};
 pub use date::rfc3339;
 pub use encoding::{Decode, decoded};
 pub use error::{
@@ -28,4 +32,5 @@ pub use repeat::{proves_not_executed, repeat};
 pub use request::{Peek, ask, model_family, peek, stated_timeout};
 pub use scan::Scan;
 pub use sse::{Parser, TooLong};
+pub use stitch::Stitch;
 pub use stream::{Mark, Watch};
