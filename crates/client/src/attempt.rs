@@ -148,6 +148,13 @@ impl Attempt {
         matches!(self.form, Form::Events)
     }
 
+    /// A stream of events whose length nobody announced, so that it may grow.
+    pub(crate) fn is_open_ended(&self) -> bool {
+        let announced =
+            |(_, headers): &(StatusCode, HeaderMap)| headers.contains_key(http::header::CONTENT_LENGTH);
+        self.is_stream() && !self.head.as_ref().is_some_and(announced)
+    }
+
     /// The caller has seen a part of an event.
     pub(crate) const fn is_torn(&self) -> bool {
         self.held.is_torn()

@@ -18,6 +18,9 @@ use crate::shared::Brain;
 /// Where the API is, where nobody says otherwise.
 pub const DEFAULT_BASE_URL: &str = "https://api.anthropic.com";
 
+/// How much of an answer's text is kept so that the answer can be continued, where nobody says otherwise, bytes.
+pub const CONTINUED_TEXT_MAX: usize = 1 << 20;
+
 /// Model families that are told apart; more share the lane of calls without a model.
 const FAMILIES_MAX: usize = 64;
 
@@ -52,6 +55,7 @@ pub struct Builder {
     allow_insecure: bool,
     observer: Arc<dyn Observer>,
     seed: u64,
+    continued_text_max: usize,
 }
 
 impl Builder {
@@ -68,6 +72,7 @@ impl Builder {
             allow_insecure: false,
             observer: Arc::new(NoObserver),
             seed: 0,
+            continued_text_max: CONTINUED_TEXT_MAX,
         }
     }
 
@@ -120,6 +125,14 @@ impl Builder {
         self
     }
 
+    /// How much text of an answer is kept, bytes, so that it can be continued where it breaks: where the policy's `resume` is on.
+    /// A longer answer is not continued.
+    #[must_use]
+    pub const fn continued_text_max(mut self, bytes: usize) -> Self {
+        self.continued_text_max = bytes;
+        self
+    }
+
     /// The seed of the jitter.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
@@ -165,6 +178,7 @@ impl Builder {
         if !self.keys.is_empty() {
             upstreams.push(Upstream { id: UpstreamId(1), keys: Vec::new() });
         }
+        let continues = self.settings.resume.then_some(self.continued_text_max);
         let engine = Engine::new(Config { upstreams, settings: self.settings }, self.seed);
         let proxied = self.proxies.as_ref().is_some_and(|p| proxy_for(p, &target).is_some());
         let trust = if target.is_plain() && !proxied {
@@ -191,6 +205,7 @@ impl Builder {
                 pool: Pool::default(),
                 addresses: AddressBook::default(),
                 families: Mutex::new(Vec::new()),
+                continues,
                 observer: self.observer,
             }),
         })
@@ -241,6 +256,8 @@ pub(crate) struct Inner {
     pub(crate) addresses: AddressBook,
     pub(crate) observer: Arc<dyn Observer>,
     families: Mutex<Vec<String>>,
+    /// Broken answers of text are continued, where so many bytes of their text are kept.
+    pub(crate) continues: Option<usize>,
 }
 
 fn proxy_for<'a>(proxies: &'a ProxyEnv, target: &Target) -> Option<&'a Proxy> {

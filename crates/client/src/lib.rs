@@ -22,11 +22,12 @@ mod error;
 mod message;
 mod observer;
 mod read;
+mod resume;
 mod shared;
 mod upload;
 
 pub use body::{Broken, ReplyBody};
-pub use builder::{Builder, Client, DEFAULT_BASE_URL, PoolKey};
+pub use builder::{Builder, CONTINUED_TEXT_MAX, Client, DEFAULT_BASE_URL, PoolKey};
 pub use call::{Reply, Request};
 pub use error::CallError;
 pub use message::MessageAnswer;

@@ -333,18 +333,18 @@ impl Stitch {
         if let Ok(tokens) = Tokens::deserialize(data.get("usage").unwrap_or(&Value::Null)) {
             self.tokens.update(&tokens);
         }
-        let (before, now) = (self.before, self.tokens.usage());
+        let sum = self.before.plus(self.tokens.usage());
         let Some(fields) = data.as_object_mut() else { return self.pass(out) };
         let usage = fields.entry("usage").or_insert_with(|| json!({}));
         if let Some(usage) = usage.as_object_mut() {
-            for (name, sum, always) in [
-                ("input_tokens", before.input + now.input, true),
-                ("output_tokens", before.output + now.output, true),
-                ("cache_creation_input_tokens", before.cache_write + now.cache_write, false),
-                ("cache_read_input_tokens", before.cache_read + now.cache_read, false),
+            for (name, tokens, always) in [
+                ("input_tokens", sum.input, true),
+                ("output_tokens", sum.output, true),
+                ("cache_creation_input_tokens", sum.cache_write, false),
+                ("cache_read_input_tokens", sum.cache_read, false),
             ] {
-                if always || sum > 0 {
-                    usage.insert(name.to_owned(), json!(sum));
+                if always || tokens > 0 {
+                    usage.insert(name.to_owned(), json!(tokens));
                 }
             }
         }
@@ -427,13 +427,7 @@ impl Stitch {
         self.seam = (!self.text.is_empty()).then(String::new);
         self.unshown = unshown;
         self.shift = None;
-        let spent = std::mem::take(&mut self.tokens).usage();
-        self.before = Usage {
-            input: self.before.input + spent.input,
-            output: self.before.output + spent.output,
-            cache_write: self.before.cache_write + spent.cache_write,
-            cache_read: self.before.cache_read + spent.cache_read,
-        };
+        self.before = self.before.plus(std::mem::take(&mut self.tokens).usage());
     }
 
     /// What was held back although it belongs to the answer, which ends here.
