@@ -164,6 +164,7 @@ fn client(
     builder
         .keys(keys)
         .policy(settings.policy())
+        .continued_text_max(usize_of(settings.number("continue_text_max")))
         .allow_insecure(settings.flag("network.allow_insecure"))
         .observer(readers)
         .seed(random()?)

@@ -72,6 +72,7 @@ pub(crate) struct Metrics {
     buckets: Vec<AtomicU64>,
     micros: AtomicU64,
     refusals: Table,
+    continued: Table,
     pub(crate) in_flight: AtomicI64,
     pub(crate) connections: AtomicI64,
 }
@@ -94,6 +95,7 @@ impl Metrics {
             buckets: (0..=BUCKETS.len()).map(|_| AtomicU64::new(0)).collect(),
             micros: AtomicU64::new(0),
             refusals: Table::new(1, columns),
+            continued: Table::new(1, columns),
             in_flight: AtomicI64::new(0),
             connections: AtomicI64::new(0),
             aliases,
@@ -118,6 +120,9 @@ impl Metrics {
         for attempt in &record.attempts {
             let key = attempt.key.and_then(|k| usize::try_from(k.0).ok()).map_or(0, |k| k + 1);
             self.attempts.add(key.min(self.aliases.len()), column(attempt.cause));
+            if attempt.resumed {
+                self.continued.add(0, column(attempt.cause));
+            }
         }
     }
 
@@ -144,6 +149,12 @@ impl Metrics {
         head(&mut out, "clearline_refused_total", "counter", "Requests that did not become calls.");
         for (_, column, n) in self.refusals.seen() {
             put(&mut out, "clearline_refused_total", &format!("cause=\"{}\"", cause_at(column)), n);
+        }
+        let help =
+            "Attempts that continued a broken stream, by why they broke themselves; empty: they did not.";
+        head(&mut out, "clearline_continued_total", "counter", help);
+        for (_, column, n) in self.continued.seen() {
+            put(&mut out, "clearline_continued_total", &format!("cause=\"{}\"", cause_at(column)), n);
         }
         self.histogram(&mut out);
         watched.put(&mut out);

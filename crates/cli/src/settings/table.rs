@@ -101,6 +101,18 @@ pub(crate) const ROWS: &[Setting] = &[
         "0s",
         "Without a head for so long a second attempt starts beside the first, paid from the budget; 0s: never",
     ),
+    row(
+        "continue_streams",
+        Kind::Flag,
+        "false",
+        "Continue a stream of text that broke in the middle, on a new call; the model may repeat or rephrase a little",
+    ),
+    row(
+        "continue_text_max",
+        Kind::Size { max: 64 << 20 },
+        "1MiB",
+        "The most text of one answer that is kept for that; a longer answer is not continued",
+    ),
     row("commit.hold", TIME, "2s", "How long a stream is held before its first content"),
     row("timeout.resolve", TIME, "10s", "Looking up a name"),
     row("timeout.connect", TIME, "3s", "Opening one connection"),
