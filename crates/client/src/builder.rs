@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::address::AddressBook;
 use crate::call::{Driver, Reply, Request};
+use crate::credentials::Credentials;
 use crate::error::CallError;
 use crate::observer::{NoObserver, Observer};
 use crate::shared::Brain;
@@ -56,6 +57,7 @@ pub struct Builder {
     observer: Arc<dyn Observer>,
     seed: u64,
     continued_text_max: usize,
+    credentials: Option<Arc<dyn Credentials>>,
 }
 
 impl Builder {
@@ -73,6 +75,7 @@ impl Builder {
             observer: Arc::new(NoObserver),
             seed: 0,
             continued_text_max: CONTINUED_TEXT_MAX,
+            credentials: None,
         }
     }
 
@@ -80,6 +83,14 @@ impl Builder {
     #[must_use]
     pub fn keys(mut self, keys: Vec<PoolKey>) -> Self {
         self.keys = keys;
+        self
+    }
+
+    /// Who gives every call its credential, in the place of a pool of keys: for tokens that are renewed.
+    #[must_use]
+    pub fn credentials(mut self, credentials: Arc<dyn Credentials>) -> Self {
+        self.credentials = Some(credentials);
+        self.keys.clear();
         self
     }
 
@@ -206,6 +217,7 @@ impl Builder {
                 addresses: AddressBook::default(),
                 families: Mutex::new(Vec::new()),
                 continues,
+                credentials: self.credentials,
                 observer: self.observer,
             }),
         })
@@ -258,6 +270,7 @@ pub(crate) struct Inner {
     families: Mutex<Vec<String>>,
     /// Broken answers of text are continued, where so many bytes of their text are kept.
     pub(crate) continues: Option<usize>,
+    credentials: Option<Arc<dyn Credentials>>,
 }
 
 fn proxy_for<'a>(proxies: &'a ProxyEnv, target: &Target) -> Option<&'a Proxy> {
@@ -323,7 +336,27 @@ impl Client {
     /// # Errors
     /// Only where no answer of the upstream can be passed on; error answers of the upstream are replies.
     pub async fn call(&self, request: Request) -> Result<Reply, CallError> {
+        match &self.inner.credentials {
+            None => self.send(request).await,
+            Some(credentials) => self.let_in(request, credentials.as_ref()).await,
+        }
+    }
+
+    async fn send(&self, request: Request) -> Result<Reply, CallError> {
         Box::new(Driver::start(Arc::clone(&self.inner), request)).head().await
+    }
+
+    /// Sends a call with the credential that somebody else keeps, and once more where that was renewed.
+    async fn let_in(&self, mut request: Request, credentials: &dyn Credentials) -> Result<Reply, CallError> {
+        let used = credentials.credential().await?;
+        used.put(&mut request.headers);
+        let reply = self.send(request.clone()).await?;
+        if reply.status != http::StatusCode::UNAUTHORIZED || !credentials.refused(&used).await {
+            return Ok(reply);
+        }
+        drop(reply);
+        credentials.credential().await?.put(&mut request.headers);
+        self.send(request).await
     }
 
     /// How keys, addresses and budgets are.

@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O, no clock, no async. Everything here is total, whatever a peer sends.
 
+mod assemble;
 mod continuation;
 pub mod date;
 pub mod encoding;
@@ -19,6 +20,7 @@ mod stitch;
 pub mod stream;
 mod text;
 
+pub use assemble::{Assembly, Unknown};
 pub use continuation::{Continuation, continuation};
 pub use date::rfc3339;
 pub use encoding::{Decode, decoded};
