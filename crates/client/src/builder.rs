@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clearline_model::{Cause, Foreign, KeyId, Mono, Secret, UpstreamId};
@@ -58,6 +59,7 @@ pub struct Builder {
     seed: u64,
     continued_text_max: usize,
     credentials: Option<Arc<dyn Credentials>>,
+    streamed_from: Option<u32>,
 }
 
 impl Builder {
@@ -76,6 +78,7 @@ impl Builder {
             seed: 0,
             continued_text_max: CONTINUED_TEXT_MAX,
             credentials: None,
+            streamed_from: None,
         }
     }
 
@@ -144,6 +147,14 @@ impl Builder {
         self
     }
 
+    /// A call that is not streamed and asks for so many tokens is fetched as a stream, so that it never falls silent on the way,
+    /// and put together. Not where billed calls must not be repeated: what cannot be put together is asked for once more.
+    #[must_use]
+    pub const fn fetch_streamed(mut self, max_tokens: Option<u32>) -> Self {
+        self.streamed_from = max_tokens;
+        self
+    }
+
     /// The seed of the jitter.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
@@ -190,6 +201,7 @@ impl Builder {
             upstreams.push(Upstream { id: UpstreamId(1), keys: Vec::new() });
         }
         let continues = self.settings.resume.then_some(self.continued_text_max);
+        let streamed_from = self.streamed_from.filter(|_| self.settings.maybe_billed);
         let engine = Engine::new(Config { upstreams, settings: self.settings }, self.seed);
         let proxied = self.proxies.as_ref().is_some_and(|p| proxy_for(p, &target).is_some());
         let trust = if target.is_plain() && !proxied {
@@ -217,6 +229,8 @@ impl Builder {
                 addresses: AddressBook::default(),
                 families: Mutex::new(Vec::new()),
                 continues,
+                streamed_from,
+                plain: AtomicBool::new(false),
                 credentials: self.credentials,
                 observer: self.observer,
             }),
@@ -271,6 +285,10 @@ pub(crate) struct Inner {
     /// Broken answers of text are continued, where so many bytes of their text are kept.
     pub(crate) continues: Option<usize>,
     credentials: Option<Arc<dyn Credentials>>,
+    /// From so many tokens on an answer is fetched as a stream.
+    pub(crate) streamed_from: Option<u32>,
+    /// A stream could not be put together: answers are asked for as the callers do.
+    pub(crate) plain: AtomicBool,
 }
 
 fn proxy_for<'a>(proxies: &'a ProxyEnv, target: &Target) -> Option<&'a Proxy> {

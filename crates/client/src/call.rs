@@ -118,6 +118,8 @@ pub(crate) struct Driver {
     record: CallRecord,
     /// Where the answer may be continued.
     resume: Option<Box<Resume>>,
+    /// The request that fetches the answer as a stream although none was asked for.
+    streamed: Option<Arc<Request>>,
 }
 
 impl Driver {
@@ -136,6 +138,7 @@ impl Driver {
         let caller = request.caller;
         let mut driver = Self {
             record: CallRecord::new(call, now),
+            streamed: inner.streamed_from.and_then(|from| crate::gather::request(&request, &ask, from)),
             resume: inner.continues.filter(|_| ask.resumable).map(|max| Box::new(Resume::new(max))),
             inner,
             slot,
@@ -337,8 +340,14 @@ impl Driver {
         self.started = self.started.max(id.n);
         let continues = plan.body == Sends::Continue;
         let rest = self.resume.as_mut().filter(|_| continues).and_then(|r| r.begin());
-        let request = rest.unwrap_or_else(|| Arc::clone(&self.request));
-        let attempt = Attempt::start(Arc::clone(&self.inner), request, id, (plan, self.ask));
+        let plain = self.inner.plain.load(std::sync::atomic::Ordering::Relaxed);
+        let streamed = self.streamed.clone().filter(|_| !plain);
+        let gathers = streamed.is_some();
+        let request = rest.or(streamed).unwrap_or_else(|| Arc::clone(&self.request));
+        let mut attempt = Attempt::start(Arc::clone(&self.inner), request, id, (plan, self.ask));
+        if gathers {
+            attempt.gather();
+        }
         if continues {
             // What arrived of the broken one was taken from it already.
             self.attempts.clear();

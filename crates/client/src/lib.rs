@@ -20,6 +20,7 @@ mod builder;
 mod call;
 mod credentials;
 mod error;
+mod gather;
 mod message;
 mod messages;
 mod observer;

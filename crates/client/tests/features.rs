@@ -1,6 +1,6 @@
 //! What is built only where it is asked for: the client as a `tower` service, and its calls in `tracing`.
 
-#[cfg(all(test, feature = "tower", feature = "tracing"))]
+#[cfg(test)]
 mod features {
     use std::sync::{Arc, Mutex};
     use std::task::{Context, Poll};

@@ -7,8 +7,14 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 /// Where the value of a field of the outermost object stands. `None` where the body is no object that can be read to its
 /// end, or has the field not at all or twice.
 pub(crate) fn value(body: &[u8], name: &str) -> Option<Range<usize>> {
+    let mut places = values(body, name)?.into_iter();
+    places.next().filter(|_| places.next().is_none())
+}
+
+/// Where the values of all fields of a name stand. `None` where the body is no object that can be read to its end.
+fn values(body: &[u8], name: &str) -> Option<Vec<Range<usize>>> {
     let mut at = after(body, 0, b'{')?;
-    let mut found = None;
+    let mut found = Vec::new();
     if after(body, at, b'}').is_some() {
         return None;
     }
@@ -16,14 +22,14 @@ pub(crate) fn value(body: &[u8], name: &str) -> Option<Range<usize>> {
         let (key, colon) = read::<String>(body, at)?;
         let start = skip(body, after(body, colon, b':')?);
         let (_, end) = read::<IgnoredAny>(body, start)?;
-        if key == name && found.replace(start..end).is_some() {
-            return None;
+        if key == name {
+            found.push(start..end);
         }
         match after(body, end, b',') {
             Some(next) => at = next,
             None => {
                 let end = after(body, end, b'}')?;
-                return found.filter(|_| skip(body, end) == body.len());
+                return (skip(body, end) == body.len()).then_some(found);
             }
         }
     }
@@ -52,6 +58,20 @@ pub(crate) fn replaced(body: &[u8], place: Range<usize>, text: &[u8]) -> Option<
     Some([body.get(..place.start)?, text, body.get(place.end..)?].concat())
 }
 
+/// The body of a request with a stream asked for; the rest of it stays byte for byte. `None` where it says something else of
+/// that, or cannot be read.
+#[must_use]
+pub fn streamed(body: &[u8]) -> Option<Vec<u8>> {
+    match values(body, "stream")?.as_slice() {
+        [] => {
+            let open = after(body, 0, b'{')?;
+            replaced(body, open..open, b"\"stream\":true,")
+        }
+        [place] if body.get(place.clone())? == b"false" => replaced(body, place.clone(), b"true"),
+        [_, ..] => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +93,18 @@ mod tests {
         ] {
             let found = value(body.as_bytes(), name).and_then(|range| body.get(range));
             assert_eq!(found, expected, "{body}");
+        }
+        for (body, expected) in [
+            (r#"{"messages":[],"x":1}"#, Some(r#"{"stream":true,"messages":[],"x":1}"#)),
+            (r#"{"stream": false ,"messages":[]}"#, Some(r#"{"stream": true ,"messages":[]}"#)),
+            (r#"{"stream":true,"messages":[]}"#, None),
+            (r#"{"stream":null,"messages":[]}"#, None),
+            (r#"{"stream":false,"stream":false,"messages":[]}"#, None),
+            (r#"{"x":1}"#, Some(r#"{"stream":true,"x":1}"#)),
+            ("[]", None),
+        ] {
+            let made = streamed(body.as_bytes()).map(|b| String::from_utf8(b).unwrap());
+            assert_eq!(made.as_deref(), expected, "{body}");
         }
         let body = br#"{"a": 1 ,"b":2}"#;
         let place = value(body, "a").unwrap();

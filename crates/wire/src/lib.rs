@@ -27,6 +27,7 @@ pub use encoding::{Decode, decoded};
 pub use error::{
     ApiError, error_body, error_event, is_api_shape, parse_error, parse_error_event, type_for_status,
 };
+pub use fields::streamed;
 pub use headers::{body_hint, hint, is_hop_by_hop, limits, request_id, strip_hop_by_hop};
 pub use message::{Reply, judge};
 pub use own::{Delivered, Own, own_error_body, own_error_event};

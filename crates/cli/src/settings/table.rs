@@ -113,6 +113,12 @@ pub(crate) const ROWS: &[Setting] = &[
         "1MiB",
         "The most text of one answer that is kept for that; a longer answer is not continued",
     ),
+    row(
+        "fetch.streamed",
+        COUNT_OR_NONE,
+        "0",
+        "A call that is not streamed and asks for so many tokens is fetched as a stream and put together; 0: never",
+    ),
     row("commit.hold", TIME, "2s", "How long a stream is held before its first content"),
     row("timeout.resolve", TIME, "10s", "Looking up a name"),
     row("timeout.connect", TIME, "3s", "Opening one connection"),
