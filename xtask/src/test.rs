@@ -13,7 +13,7 @@ use crate::sh::{self, cargo, command, say};
 /// The step that failed, or in CI: what was skipped.
 pub(crate) fn run() -> Result<(), String> {
     type Step = (&'static str, fn() -> Result<(), String>);
-    let steps: [Step; 10] = [
+    let steps: [Step; 11] = [
         ("setup", setup::run),
         ("format", || cargo(&["fmt", "--all", "--check"])),
         ("documents", crate::docs::run),
@@ -22,6 +22,7 @@ pub(crate) fn run() -> Result<(), String> {
         ("build", build),
         ("licences", licences),
         ("packages", crate::dist::light),
+        ("features", features),
         ("tests", tests),
         ("lab", crate::lab::spread),
     ];
@@ -41,6 +42,18 @@ fn build() -> Result<(), String> {
     cargo(&["build", "--release", "--locked"])?;
     cargo(&["build", "--workspace", "--all-targets", "--locked"])?;
     cargo(&["test", "--workspace", "--locked", "--no-run"])
+}
+
+/// What is off by default, built once: the library's optional parts, and its documentation, whose links must lead somewhere.
+fn features() -> Result<(), String> {
+    const LIBRARY: [&str; 4] = ["-p", "clearline", "--all-features", "--locked"];
+    let with = |before: &[&str], after: &[&str]| cargo(&[before, &LIBRARY, after].concat());
+    with(&["clippy"], &["--all-targets", "--", "-D", "warnings"])?;
+    with(&["rustdoc"], &["--", "-D", "warnings"])?;
+    with(&["test"], &["--no-run"])?;
+    let mut tests = fenced()?;
+    tests.args([env!("CARGO"), "test", "--offline", "--test", "features"]).args(LIBRARY);
+    watched(tests.env("CLEARLINE_FENCE", "loopback")).map(drop)
 }
 
 /// Where the tool is there; it is no part of a Rust toolchain.
@@ -67,7 +80,7 @@ fn tests() -> Result<(), String> {
     if node.exists() {
         tests.env("CLEARLINE_TEST_NODE_SDK", node);
     }
-    let skipped = watched(tests)?;
+    let skipped = watched(&mut tests)?;
     if skipped.is_empty() {
         return Ok(());
     }
@@ -93,7 +106,7 @@ pub(crate) fn fenced() -> Result<Command, String> {
 }
 
 /// Runs it, passes its output on, and returns the lines that say what was skipped.
-fn watched(mut command: Command) -> Result<Vec<String>, String> {
+fn watched(command: &mut Command) -> Result<Vec<String>, String> {
     let failed = |e: std::io::Error| format!("the tests cannot be run: {e}");
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
     let (out, err) = (child.stdout.take(), child.stderr.take());

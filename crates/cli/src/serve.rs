@@ -220,6 +220,8 @@ fn client(
         .upstreams(upstreams)
         .routes(routes)
         .policy(settings.policy())
+        .continued_text_max(usize_of(settings.number("continue_text_max")))
+        .fetch_streamed(u32::try_from(settings.number("fetch.streamed")).ok().filter(|from| *from > 0))
         .allow_insecure(settings.flag("network.allow_insecure"))
         .observer(readers)
         .seed(random()?)

@@ -24,6 +24,7 @@ use crate::attempt::held::Held;
 use crate::attempt::open::{Opened, Progress};
 use crate::builder::Inner;
 use crate::call::{Request, Saved};
+use crate::gather::Gather;
 use crate::read::{Got, Meaning, Reader};
 
 /// How much of a stream is held before the commit, bytes. More than that is shown.
@@ -103,6 +104,8 @@ pub(crate) struct Attempt {
     last: Mono,
     longest_gap: Dur,
     detail: Option<Foreign>,
+    /// A whole answer is made of the stream.
+    gathers: bool,
 }
 
 impl Attempt {
@@ -132,7 +135,13 @@ impl Attempt {
             bytes: 0,
             longest_gap: Dur::ZERO,
             detail: None,
+            gathers: false,
         }
+    }
+
+    /// The answer is asked for as a stream, and the caller gets a whole one.
+    pub(crate) const fn gather(&mut self) {
+        self.gathers = true;
     }
 
     pub(crate) const fn id(&self) -> AttemptId {
@@ -151,6 +160,13 @@ impl Attempt {
     /// A stream of events, which may last.
     pub(crate) const fn is_long(&self) -> bool {
         matches!(self.form, Form::Events | Form::Packed)
+    }
+
+    /// A stream of events whose length nobody announced, so that it may grow.
+    pub(crate) fn is_open_ended(&self) -> bool {
+        let announced =
+            |(_, headers): &(StatusCode, HeaderMap)| headers.contains_key(http::header::CONTENT_LENGTH);
+        self.is_stream() && !self.head.as_ref().is_some_and(announced)
     }
 
     /// The caller has seen a part of an event.
@@ -241,7 +257,15 @@ impl Attempt {
             Ok(reader) => reader,
             Err(failure) => return self.fail(Stage::Head, failure, None),
         };
-        self.form = match (reader.is_events(), reader.is_plain()) {
+        let gathered = if self.gathers { reader.gathered() } else { Ok(reader) };
+        let reader = match gathered {
+            Ok(reader) => reader,
+            Err(failure) => {
+                self.ask_plainly();
+                return self.fail(Stage::Head, failure, None);
+            }
+        };
+        self.form = match (reader.is_events() || reader.gathers(), reader.is_plain() || reader.gathers()) {
             (true, true) => Form::Events,
             (true, false) => Form::Packed,
             (false, _) => Form::Other,
@@ -299,13 +323,15 @@ impl Attempt {
         self.bytes += bytes.len() as u64;
         if reading.complete {
             // Nothing should follow; what does is passed on like all the rest.
-            self.held.push(bytes, 0);
+            if !reading.reader.gathers() {
+                self.held.push(bytes, 0);
+            }
             return;
         }
         let seen = self.inner.brain.instant(now);
         reading.silent_at = after(seen, self.idle);
         let meaning = reading.reader.take(&bytes, self.bytes);
-        if !matches!(meaning, Meaning::Failed(Failure::Framing(_))) {
+        if !matches!(meaning, Meaning::Failed(Failure::Framing(_))) && !reading.reader.gathers() {
             // What cannot be right is not shown: it may look like the end of a whole answer.
             self.held.push(bytes, reading.reader.open());
         }
@@ -318,7 +344,11 @@ impl Attempt {
             }
             Meaning::Complete => self.ended(),
             Meaning::Failed(failure) => {
+                let unknown = matches!(&reading.reader, Reader::Gathered(gather) if gather.is_unknown());
                 self.error_event = reading.reader.saw_error_event();
+                if unknown {
+                    self.ask_plainly();
+                }
                 self.fail(Stage::Stream, failure, None);
             }
         }
@@ -333,11 +363,29 @@ impl Attempt {
             if matches!(reading.reader, Reader::Whole { .. }) { self.held.collect() } else { Bytes::new() };
         let none = HeaderMap::new();
         let headers = self.head.as_ref().map_or(&none, |(_, headers)| headers);
-        match reading.reader.end(&whole, headers) {
+        let ended = reading.reader.end(&whole, headers);
+        if let (Ok(_), Reader::Gathered(gather)) = (&ended, &reading.reader) {
+            self.gathered(gather);
+        }
+        match ended {
             Ok(usage) => self.finish(usage),
             Err(failure) => {
                 self.fail_as(self.body_stage(), failure, reading.reader.got());
             }
+        }
+    }
+
+    /// What cannot be put together is asked for as the caller does, now and later.
+    fn ask_plainly(&self) {
+        self.inner.plain.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// The answer that was made of a stream takes its place.
+    fn gathered(&mut self, gather: &Gather) {
+        if let (Ok((whole, _)), Some((_, headers))) = (gather.end(), &mut self.head) {
+            crate::gather::describe(headers, whole.len());
+            self.held.push(whole, 0);
+            self.form = Form::Other;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clearline_model::{Cause, Foreign, Mono, Secret};
@@ -10,6 +11,7 @@ use clearline_policy::{Engine, Input, Settings, Standing, State};
 
 use crate::address::AddressBook;
 use crate::call::{Driver, Reply, Request};
+use crate::credentials::Credentials;
 use crate::error::CallError;
 use crate::network::{Names, Network, Parts, Route, Server, Upstream, proxy_for};
 use crate::observer::{NoObserver, Observer};
@@ -17,6 +19,9 @@ use crate::shared::Brain;
 
 /// Where the API is, where nobody says otherwise.
 pub const DEFAULT_BASE_URL: &str = "https://api.anthropic.com";
+
+/// How much of an answer's text is kept so that the answer can be continued, where nobody says otherwise, bytes.
+pub const CONTINUED_TEXT_MAX: usize = 1 << 20;
 
 /// Model families that are told apart; more share the lane of calls without a model.
 const FAMILIES_MAX: usize = 64;
@@ -54,6 +59,9 @@ pub struct Builder {
     allow_insecure: bool,
     observer: Arc<dyn Observer>,
     seed: u64,
+    continued_text_max: usize,
+    credentials: Option<Arc<dyn Credentials>>,
+    streamed_from: Option<u32>,
 }
 
 impl Builder {
@@ -72,6 +80,9 @@ impl Builder {
             allow_insecure: false,
             observer: Arc::new(NoObserver),
             seed: 0,
+            continued_text_max: CONTINUED_TEXT_MAX,
+            credentials: None,
+            streamed_from: None,
         }
     }
 
@@ -93,6 +104,14 @@ impl Builder {
     #[must_use]
     pub fn routes(mut self, routes: Vec<Route>) -> Self {
         self.routes = routes;
+        self
+    }
+
+    /// Who gives every call its credential, in the place of a pool of keys: for tokens that are renewed.
+    #[must_use]
+    pub fn credentials(mut self, credentials: Arc<dyn Credentials>) -> Self {
+        self.credentials = Some(credentials);
+        self.keys.clear();
         self
     }
 
@@ -138,6 +157,22 @@ impl Builder {
         self
     }
 
+    /// How much text of an answer is kept, bytes, so that it can be continued where it breaks: where the policy's `resume` is on.
+    /// A longer answer is not continued.
+    #[must_use]
+    pub const fn continued_text_max(mut self, bytes: usize) -> Self {
+        self.continued_text_max = bytes;
+        self
+    }
+
+    /// A call that is not streamed and asks for so many tokens is fetched as a stream, so that it never falls silent on the way,
+    /// and put together. Not where billed calls must not be repeated: what cannot be put together is asked for once more.
+    #[must_use]
+    pub const fn fetch_streamed(mut self, max_tokens: Option<u32>) -> Self {
+        self.streamed_from = max_tokens;
+        self
+    }
+
     /// The seed of the jitter.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
@@ -174,6 +209,8 @@ impl Builder {
             let (name, base_url) = (String::new(), self.base_url);
             upstreams.push(Upstream { name, base_url, weight: 1, keys: self.keys });
         }
+        let continues = self.settings.resume.then_some(self.continued_text_max);
+        let streamed_from = self.streamed_from.filter(|_| self.settings.maybe_billed);
         let parts = Parts {
             upstreams,
             routes: self.routes,
@@ -196,6 +233,10 @@ impl Builder {
                 pool: Pool::default(),
                 addresses: AddressBook::default(),
                 families: Mutex::new(Vec::new()),
+                continues,
+                streamed_from,
+                plain: AtomicBool::new(false),
+                credentials: self.credentials,
                 observer: self.observer,
             }),
         })
@@ -248,6 +289,13 @@ pub(crate) struct Inner {
     pub(crate) addresses: AddressBook,
     pub(crate) observer: Arc<dyn Observer>,
     families: Mutex<Vec<String>>,
+    /// Broken answers of text are continued, where so many bytes of their text are kept.
+    pub(crate) continues: Option<usize>,
+    credentials: Option<Arc<dyn Credentials>>,
+    /// From so many tokens on an answer is fetched as a stream.
+    pub(crate) streamed_from: Option<u32>,
+    /// A stream could not be put together: answers are asked for as the callers do.
+    pub(crate) plain: AtomicBool,
 }
 
 impl Inner {
@@ -306,7 +354,27 @@ impl Client {
     /// # Errors
     /// Only where no answer of the upstream can be passed on; error answers of the upstream are replies.
     pub async fn call(&self, request: Request) -> Result<Reply, CallError> {
+        match &self.inner.credentials {
+            None => self.send(request).await,
+            Some(credentials) => self.let_in(request, credentials.as_ref()).await,
+        }
+    }
+
+    async fn send(&self, request: Request) -> Result<Reply, CallError> {
         Box::new(Driver::start(Arc::clone(&self.inner), request)).head().await
+    }
+
+    /// Sends a call with the credential that somebody else keeps, and once more where that was renewed.
+    async fn let_in(&self, mut request: Request, credentials: &dyn Credentials) -> Result<Reply, CallError> {
+        let used = credentials.credential().await?;
+        used.put(&mut request.headers);
+        let reply = self.send(request.clone()).await?;
+        if reply.status != http::StatusCode::UNAUTHORIZED || !credentials.refused(&used).await {
+            return Ok(reply);
+        }
+        drop(reply);
+        credentials.credential().await?.put(&mut request.headers);
+        self.send(request).await
     }
 
     /// How keys, addresses and budgets are.

@@ -7,13 +7,14 @@ use bytes::Bytes;
 use clearline_model::{
     Ask, AttemptId, CallId, CallRecord, CallerId, Cause, Event, EventKind, Foreign, LaneId, Sent, Stage,
 };
-use clearline_policy::{Answer, Input, Miss, Output, Partial, Plan};
+use clearline_policy::{Answer, Body as Sends, Input, Miss, Output, Partial, Plan};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::attempt::{Attempt, Step};
 use crate::body::ReplyBody;
 use crate::builder::Inner;
 use crate::error::CallError;
+use crate::resume::Resume;
 use crate::shared::Slot;
 use crate::upload::Body;
 
@@ -137,13 +138,18 @@ pub(crate) struct Driver {
     last: Option<(Miss, Foreign)>,
     request_id: Option<Foreign>,
     record: CallRecord,
+    /// Where the answer may be continued.
+    resume: Option<Box<Resume>>,
+    /// The request that fetches the answer as a stream although none was asked for.
+    streamed: Option<Arc<Request>>,
 }
 
 impl Driver {
     /// Announces the call to the engine.
     pub(crate) fn start(inner: Arc<Inner>, request: Request) -> Self {
         let peek = request.body.peek();
-        let ask = clearline_wire::request::ask(&request.method, &request.path, &request.headers, &peek);
+        let mut ask = clearline_wire::request::ask(&request.method, &request.path, &request.headers, &peek);
+        ask.resumable &= inner.continues.is_some() && ask.stream && request.body.bytes().is_some();
         let lane = LaneId {
             upstream: inner.network().group_for(&request.path, peek.model.as_deref(), &request.headers),
             family: inner.family(peek.model.as_deref()),
@@ -154,6 +160,8 @@ impl Driver {
         let caller = request.caller;
         let mut driver = Self {
             record: CallRecord::new(call, now),
+            streamed: inner.streamed_from.and_then(|from| crate::gather::request(&request, &ask, from)),
+            resume: inner.continues.filter(|_| ask.resumable).map(|max| Box::new(Resume::new(max))),
             inner,
             slot,
             call,
@@ -220,6 +228,10 @@ impl Driver {
             if let Some(bytes) = self.next_held() {
                 return Poll::Ready(Turn::Frame(bytes));
             }
+            if self.resume.as_ref().is_some_and(|r| r.is_wrong()) && self.end.is_none() {
+                self.give_up_continuation();
+                continue;
+            }
             if let Some(end) = self.end.take() {
                 self.close();
                 return Poll::Ready(Turn::Ended(end));
@@ -237,7 +249,33 @@ impl Driver {
 
     fn next_held(&mut self) -> Option<Bytes> {
         let committed = self.committed?;
-        self.attempts.iter_mut().find(|a| a.id() == committed)?.next_held()
+        let attempt = self.attempts.iter_mut().find(|a| a.id() == committed);
+        match &mut self.resume {
+            Some(resume) => resume.next(attempt),
+            None => attempt?.next_held(),
+        }
+    }
+
+    /// What of the answer reaches the caller, where it broke in the attempt that it sees.
+    fn got(&mut self, attempt: AttemptId, got: Partial) -> Partial {
+        if self.committed != Some(attempt) {
+            return got;
+        }
+        let broken = self.attempts.iter_mut().find(|a| a.id() == attempt);
+        match (&mut self.resume, broken) {
+            (Some(resume), Some(broken)) => resume.broke(broken, &self.request, got),
+            _ => Partial { tool_or_thinking: true, ..got },
+        }
+    }
+
+    /// What came in the place of a continuation must not be shown: the answer ends as a broken one.
+    fn give_up_continuation(&mut self) {
+        let (Some(id), Some(resume)) = (self.committed, &self.resume) else { return };
+        let got = resume.given_up();
+        self.attempts.retain(|a| a.id() != id);
+        let miss = Miss { got, ..Miss::silent(Cause::StreamCorrupt, Stage::Stream, Sent::Yes) };
+        self.last = Some((miss, Foreign::default()));
+        self.feed(Input::Failed(id, miss));
     }
 
     fn poll_attempts(&mut self, cx: &mut Context<'_>) -> Poll<(AttemptId, Step)> {
@@ -267,14 +305,20 @@ impl Driver {
 
     fn take_step(&mut self, attempt: AttemptId, step: Step) {
         match step {
-            Step::Head(status, limits) => self.feed(Input::Head(attempt, status, limits)),
+            Step::Head(status, limits) => {
+                self.feed(Input::Head(attempt, status, limits));
+                if self.committed == Some(attempt) {
+                    self.joins(attempt, status);
+                }
+            }
             // The loop takes what is held before it asks again.
             Step::Held => {}
             Step::Content => self.feed(Input::Content(attempt)),
             Step::Done(usage) => self.feed(Input::Done(attempt, usage)),
             Step::Resolved(upstream, addrs) => self.feed(Input::Resolved(upstream, addrs)),
             Step::Failed(failed) => {
-                let crate::attempt::Failed { miss, saved, detail } = *failed;
+                let crate::attempt::Failed { mut miss, saved, detail } = *failed;
+                miss.got = self.got(attempt, miss.got);
                 if let Some(saved) = saved {
                     self.saved = Some((attempt, saved));
                 }
@@ -302,10 +346,18 @@ impl Driver {
                     if a.is_long() {
                         self.request = Arc::new(self.request.compact());
                     }
+                    // A compressed stream, and one of an announced length, take no others into them.
+                    self.resume = self.resume.take().filter(|_| a.is_open_ended());
                 }
             }
-            Output::Fail(_, answer) => self.fail(&answer),
-            Output::Finish(_) => self.finished = true,
+            Output::Fail(_, answer) => {
+                self.end_of_text();
+                self.fail(&answer);
+            }
+            Output::Finish(_) => {
+                self.end_of_text();
+                self.finished = true;
+            }
             // What a parked call waits for is in its notes; it waits by not being woken.
             Output::Park(..) => {}
             Output::Note(event) => self.note(&event),
@@ -314,16 +366,51 @@ impl Driver {
 
     fn begin(&mut self, id: AttemptId, plan: Plan) {
         self.started = self.started.max(id.n);
+        let continues = plan.body == Sends::Continue;
+        let rest = self.resume.as_mut().filter(|_| continues).and_then(|r| r.begin());
+        let plain = self.inner.plain.load(std::sync::atomic::Ordering::Relaxed);
+        let streamed = self.streamed.clone().filter(|_| !plain);
+        let gathers = streamed.is_some();
+        let request = rest.or(streamed).unwrap_or_else(|| Arc::clone(&self.request));
+        let mut attempt = Attempt::start(Arc::clone(&self.inner), request, id, (plan, self.ask));
+        if gathers {
+            attempt.gather();
+        }
+        if continues {
+            // What arrived of the broken one was taken from it already.
+            self.attempts.clear();
+            self.committed = Some(id);
+        }
         // A failed attempt is kept only while it is the one that is delivered.
         self.attempts.retain(|a| !a.over() || Some(a.id()) == self.committed);
-        let attempt =
-            Attempt::start(Arc::clone(&self.inner), Arc::clone(&self.request), id, (plan, self.ask));
         self.attempts.push(attempt);
+    }
+
+    /// The answer of a continuation begins; an error is read to its end and never shown.
+    fn joins(&mut self, id: AttemptId, status: u16) {
+        let Some(attempt) = self.attempts.iter_mut().find(|a| a.id() == id) else { return };
+        if attempt.is_stream() {
+            attempt.commit();
+        } else if (200..300).contains(&status)
+            && let Some(resume) = &mut self.resume
+        {
+            resume.refuse();
+        }
+    }
+
+    fn end_of_text(&mut self) {
+        // What finished is still held by its attempt.
+        let committed = self.committed;
+        let attempt = self.attempts.iter_mut().find(|a| Some(a.id()) == committed);
+        if let Some(resume) = &mut self.resume {
+            resume.end(attempt);
+        }
     }
 
     fn fail(&mut self, answer: &Answer) {
         let end = if answer.broken {
-            let is_stream = self.attempts.first().is_some_and(Attempt::is_stream);
+            let joined = self.resume.as_ref().is_some_and(|r| r.has_begun());
+            let is_stream = joined || self.attempts.first().is_some_and(Attempt::is_stream);
             let (stage, got) = self
                 .last
                 .as_ref()

@@ -29,6 +29,18 @@ pub struct CallError {
 }
 
 impl CallError {
+    /// There is no credential for the call; `why` is for people.
+    #[must_use]
+    pub fn no_credential(why: &str) -> Self {
+        Self::before(Cause::AuthMissing, Foreign::new(why))
+    }
+
+    /// The credential has characters that no header takes.
+    pub(crate) fn malformed_credential() -> Self {
+        let why = "the credential holds a newline or another character that no header takes";
+        Self::before(Cause::AuthMalformedKey, Foreign::new(why))
+    }
+
     /// An error before any attempt was made.
     #[must_use]
     pub(crate) fn before(cause: Cause, detail: Foreign) -> Self {

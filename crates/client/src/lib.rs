@@ -18,19 +18,35 @@ mod attempt;
 mod body;
 mod builder;
 mod call;
+mod credentials;
 mod error;
+mod gather;
 mod message;
+mod messages;
 mod network;
 mod observer;
 mod read;
+mod resume;
 mod shared;
+mod streaming;
+#[cfg(feature = "tower")]
+mod tower;
+#[cfg(feature = "tracing")]
+mod traced;
 mod upload;
 
 pub use body::{Broken, ReplyBody};
-pub use builder::{Builder, Client, DEFAULT_BASE_URL, PoolKey};
+pub use builder::{Builder, CONTINUED_TEXT_MAX, Client, DEFAULT_BASE_URL, PoolKey};
 pub use call::{Reply, Request};
+pub use credentials::{Credential, Credentials};
 pub use error::CallError;
 pub use message::MessageAnswer;
+pub use messages::{Ask, Block, Kind, Message, Tool, ToolUse};
 pub use network::{Names, Route, Upstream};
 pub use observer::{NoObserver, Observer};
+pub use streaming::{MessageStream, Update};
+#[cfg(feature = "tower")]
+pub use tower::{Before, BeforeError, ClientLayer};
+#[cfg(feature = "tracing")]
+pub use traced::Traced;
 pub use upload::{Body, Collect, Store};

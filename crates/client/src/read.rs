@@ -6,10 +6,14 @@ use clearline_wire::stream::{Mark, Watch};
 use clearline_wire::{Decode, decoded};
 use http::{HeaderMap, StatusCode, header};
 
+use crate::gather::Gather;
+
 /// How the body of an answer is read.
 pub(crate) enum Reader {
     /// A stream of events: judged by `message_stop`.
     Events { watch: Box<Watch>, decode: Option<Box<Decode>>, content: bool, error: bool },
+    /// A stream of events of which a whole answer is made.
+    Gathered(Box<Gather>),
     /// A success that is complete before it is passed on, unless it is larger than [`WHOLE_MAX`].
     Whole { path: String, status: StatusCode },
     /// A success that is passed on as it comes: what clearline does not know, and what grew too large to be held.
@@ -90,11 +94,30 @@ impl Reader {
         matches!(self, Self::Events { .. })
     }
 
+    /// The same answer, but a whole one is made of it where it is a stream.
+    pub(crate) fn gathered(self) -> Result<Self, Failure> {
+        match self {
+            Self::Events { decode: None, .. } => Ok(Self::Gathered(Box::default())),
+            // A stream that cannot be read is not what the caller asked for.
+            Self::Events { .. } | Self::Passing { .. } => Err(Failure::Framing(Framing::Event)),
+            Self::Gathered(_) | Self::Whole { .. } | Self::Error => Ok(self),
+        }
+    }
+
+    /// What arrives is put together, and is not for the caller.
+    pub(crate) const fn gathers(&self) -> bool {
+        matches!(self, Self::Gathered(_))
+    }
+
     /// How many of the last bytes belong to an event that is not complete.
     pub(crate) fn open(&self) -> usize {
         match self {
             Self::Events { watch, decode: None, .. } => watch.open(),
-            Self::Events { .. } | Self::Whole { .. } | Self::Passing { .. } | Self::Error => 0,
+            Self::Events { .. }
+            | Self::Gathered(_)
+            | Self::Whole { .. }
+            | Self::Passing { .. }
+            | Self::Error => 0,
         }
     }
 
@@ -140,6 +163,11 @@ impl Reader {
                 }
                 meaning
             }
+            Self::Gathered(gather) => match gather.take(bytes, total) {
+                Ok(true) => Meaning::Complete,
+                Ok(false) => Meaning::More,
+                Err(failure) => Meaning::Failed(failure),
+            },
             Self::Whole { .. } if total > WHOLE_MAX => {
                 *self = Self::Passing { seen: true };
                 Meaning::Content
@@ -165,6 +193,7 @@ impl Reader {
                     (Some(end), _) => Err(Failure::Ended(end)),
                 }
             }
+            Self::Gathered(gather) => gather.end().map(|(_, usage)| usage),
             Self::Whole { path, status } => judge(path, *status, headers, held).map_err(Failure::Framing),
             Self::Passing { .. } | Self::Error => Ok(Usage::default()),
         }
@@ -178,7 +207,7 @@ impl Reader {
                 text_chars: watch.text_chars(),
                 tool_or_thinking: watch.tool_or_thinking(),
             },
-            Self::Whole { .. } | Self::Passing { .. } | Self::Error => Got::default(),
+            Self::Gathered(_) | Self::Whole { .. } | Self::Passing { .. } | Self::Error => Got::default(),
         }
     }
 }

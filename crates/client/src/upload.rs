@@ -233,6 +233,14 @@ impl Body {
         Self { kind, peek: self.peek.clone(), length: self.length }
     }
 
+    /// Its bytes, where they are in memory.
+    pub(crate) const fn bytes(&self) -> Option<&Bytes> {
+        match &self.kind {
+            Kind::Bytes(bytes) | Kind::Shared(bytes, _) => Some(bytes),
+            Kind::Spilled(_) => None,
+        }
+    }
+
     /// As an exchange sends it.
     pub(crate) fn to_send(&self) -> ReqBody {
         match &self.kind {

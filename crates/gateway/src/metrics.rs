@@ -80,6 +80,7 @@ pub(crate) struct Metrics {
     /// Requests over a quota, by caller.
     limited: Mutex<BTreeMap<String, u64>>,
     pub(crate) handshakes_failed: AtomicU64,
+    continued: Table,
     pub(crate) in_flight: AtomicI64,
     pub(crate) connections: AtomicI64,
 }
@@ -104,6 +105,7 @@ impl Metrics {
             refusals: Table::new(1, columns),
             limited: Mutex::default(),
             handshakes_failed: AtomicU64::new(0),
+            continued: Table::new(1, columns),
             in_flight: AtomicI64::new(0),
             connections: AtomicI64::new(0),
             names: RwLock::new(Arc::new(names)),
@@ -136,6 +138,9 @@ impl Metrics {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         for attempt in &record.attempts {
             *attempts.entry((attempt.key, attempt.upstream, column(attempt.cause))).or_default() += 1;
+            if attempt.resumed {
+                self.continued.add(0, column(attempt.cause));
+            }
         }
     }
 
@@ -174,6 +179,12 @@ impl Metrics {
             put(&mut out, "clearline_refused_total", &format!("cause=\"{}\"", cause_at(column)), n);
         }
         self.limits(&mut out);
+        let help =
+            "Attempts that continued a broken stream, by why they broke themselves; empty: they did not.";
+        head(&mut out, "clearline_continued_total", "counter", help);
+        for (_, column, n) in self.continued.seen() {
+            put(&mut out, "clearline_continued_total", &format!("cause=\"{}\"", cause_at(column)), n);
+        }
         self.histogram(&mut out);
         watched.put(&mut out);
         for (name, kind, help, n) in [

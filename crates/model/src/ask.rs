@@ -95,6 +95,19 @@ pub struct Usage {
     pub cache_read: u64,
 }
 
+impl Usage {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+        }
+    }
+}
+
 impl Hint {
     /// The moment before which nothing may be sent again.
     #[must_use]

@@ -159,9 +159,25 @@ impl CallRecord {
         self.waits.iter().fold(Dur::ZERO, |sum, (_, d)| sum + *d)
     }
 
-    /// The usage of the attempt that was delivered, or of the last one.
+    /// The attempts whose answers were joined, in order; none where nothing was continued.
+    fn joined(&self) -> impl Iterator<Item = &AttemptRecord> {
+        let first = self.attempts.iter().position(|a| a.resumed);
+        let broke = first.and_then(|at| self.attempts.get(..at)?.iter().rposition(|a| !a.aborted));
+        self.attempts.get(broke.unwrap_or(usize::MAX)..).unwrap_or_default().iter()
+    }
+
+    /// How many attempts continued an answer that had broken.
+    #[must_use]
+    pub fn continued(&self) -> usize {
+        self.attempts.iter().filter(|a| a.resumed).count()
+    }
+
+    /// The usage of the attempt that was delivered, or of the last one; of all whose answers were joined.
     #[must_use]
     pub fn usage(&self) -> Usage {
+        if self.continued() > 0 {
+            return self.joined().fold(Usage::default(), |sum, a| sum.plus(a.usage));
+        }
         let delivered = self.attempts.iter().rev().find(|a| a.cause.is_none() && !a.aborted);
         delivered.or_else(|| self.attempts.last()).map(|a| a.usage).unwrap_or_default()
     }
@@ -169,8 +185,11 @@ impl CallRecord {
     /// Attempts that the server may have billed although they were not delivered.
     #[must_use]
     pub fn wasted(&self) -> usize {
-        let billed =
-            |a: &&AttemptRecord| (a.cause.is_some() || a.aborted) && a.sent != Sent::No && !a.refused();
+        // What broke and was continued reached the caller.
+        let joined = |a: &AttemptRecord| self.joined().any(|j| j.n == a.n);
+        let billed = |a: &&AttemptRecord| {
+            (a.cause.is_some() || a.aborted) && a.sent != Sent::No && !a.refused() && !joined(a)
+        };
         if self.repeat == Repeat::Billed { self.attempts.iter().filter(billed).count() } else { 0 }
     }
 }

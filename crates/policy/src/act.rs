@@ -6,7 +6,7 @@ use clearline_model::{
 
 use crate::budget::Budget;
 use crate::call::{Call, Running, Wait};
-use crate::decide::{Base, Case, Decision, costs, decide, is_overload, is_unreached, repeatable};
+use crate::decide::{Base, Case, Decision, costs, decide, is_overload, is_unreached};
 use crate::engine::{Engine, Load, Turn};
 use crate::input::Miss;
 use crate::keys::Pick;
@@ -125,8 +125,18 @@ impl Engine {
             self.fail(t, call, call.attempts > 1);
             return;
         }
-        self.place(t, call);
-        match self.way_anywhere(t, call) {
+        // What the caller has seen the beginning of goes on where it began.
+        let way = if call.committed.is_some() {
+            self.way(t, call)
+        } else {
+            self.place(t, call);
+            self.way_anywhere(t, call)
+        };
+        match way {
+            Ok(key) if call.committed.is_some() => {
+                self.start(t, call, key, Manner { body: Body::Continue, hedge: false });
+                t.note(Some(call.id), EventKind::Resumed { n: call.attempts });
+            }
             Ok(key) => self.start(t, call, key, Manner { body: Body::Original, hedge: false }),
             Err(Obstacle::End) => self.fail(t, call, call.attempts >= self.config.settings.attempts_max),
             Err(Obstacle::Queue) => self.enqueue(t, call),
@@ -348,45 +358,31 @@ impl Engine {
         t.note(Some(call.id), EventKind::Committed { n });
     }
 
-    /// The answer broke after the caller had seen of it: it is continued where that is allowed, or ends honestly.
-    pub(crate) fn broken(&mut self, t: &mut Turn<'_>, call: &mut Call, status: u16, miss: &Miss) {
-        let s = self.config.settings;
-        let whole = repeatable(miss, call.ask, s.maybe_billed) && miss.hint.should_retry != Some(false);
-        let text = miss.got.text_chars > 0 && !miss.got.tool_or_thinking;
-        if s.resume && call.ask.resumable && call.ask.stream && whole && text {
-            call.owes = true;
-            if let Ok(key) = self.way(t, call) {
-                call.conn = call.conn.max(Conn::Fresh);
-                self.start(t, call, key, Manner { body: Body::Continue, hedge: false });
-                t.note(Some(call.id), EventKind::Resumed { n: call.attempts });
-                return;
-            }
-        }
-        let retry_after = miss.hint.after;
-        let answer = Answer { from: None, cause: miss.cause, retry_after, no_retry: false, broken: true };
-        t.out.push(Output::Fail(call.id, answer));
-        self.end(t, call, Outcome::Broken, (Some(miss.cause), status));
-    }
-
-    /// After a failure that the caller has not seen: again, later, elsewhere, or not at all.
-    pub(crate) fn again(&mut self, t: &mut Turn<'_>, call: &mut Call, running: &Running, miss: &Miss) {
-        let case = Case {
+    /// What the decision about a failure reads besides it.
+    pub(crate) fn case(&self, call: &Call, running: &Running, miss: &Miss) -> Case {
+        Case {
             ask: call.ask,
             used: call.used,
             maybe_billed: self.config.settings.maybe_billed,
             pooled: running.key.is_some() && self.keys.has_choice(call.lane.upstream),
             // Where nobody knows which address failed, another one cannot be chosen.
-            other_address: miss.addr.is_some() && self.addresses.has_good(call.lane.upstream, t.now),
-        };
-        let natural = decide(miss, &case);
+            other_address: miss.addr.is_some() && self.addresses.has_good(call.lane.upstream, self.now()),
+        }
+    }
+
+    /// After a failure: again, later, elsewhere, or not at all.
+    pub(crate) fn again(&mut self, t: &mut Turn<'_>, call: &mut Call, running: &Running, miss: &Miss) {
+        let natural = decide(miss, &self.case(call, running, miss));
         call.owes = costs(miss.cause);
-        if self.hops(t, call, (miss, natural == Decision::End)) {
+        if call.committed.is_none() && self.hops(t, call, (miss, natural == Decision::End)) {
             self.proceed(t, call);
             return;
         }
+        // The caller's own layer repeats already; two layers multiply what each of them does. Nobody repeats what has been
+        // seen in part.
+        let outer = call.ask.outer_retry > 0 && call.committed.is_none();
         let decision = match natural {
-            // The caller's own layer repeats already; two layers multiply what each of them does.
-            d if call.ask.outer_retry > 0 && miss.sent != Sent::No && !d.hops() => Decision::End,
+            d if outer && miss.sent != Sent::No && !d.hops() => Decision::End,
             d => d,
         };
         let floor = miss.hint.not_before(t.now);
@@ -451,6 +447,10 @@ impl Engine {
 
     /// The end without success: the latest real answer, unchanged, or clearline's own.
     pub(crate) fn fail(&mut self, t: &mut Turn<'_>, call: &mut Call, no_retry: bool) {
+        if call.committed.is_some() {
+            self.fail_broken(t, call);
+            return;
+        }
         let saved = call.saved;
         let fallback = match (call.last, call.refused) {
             (Some(cause), _) => cause,

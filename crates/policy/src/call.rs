@@ -6,6 +6,7 @@ use crate::config::Settings;
 use crate::decide::Used;
 use crate::meter::Share;
 use crate::output::Conn;
+use crate::resume::Shown;
 
 /// The least and the most time before a caller's deadline at which its answer goes out: a twentieth of it between these.
 const MARGIN_MIN: Dur = Dur::millis(50);
@@ -33,6 +34,7 @@ pub(crate) struct Call {
     pub(crate) attempts: u16,
     pub(crate) running: Vec<Running>,
     pub(crate) committed: Option<u16>,
+    pub(crate) shown: Shown,
     /// The latest real answer.
     pub(crate) saved: Option<Saved>,
     pub(crate) last: Option<Cause>,
@@ -93,6 +95,9 @@ impl Call {
 
     /// The last moment at which something may be started for it.
     pub(crate) fn patience_end(&self, s: &Settings) -> Mono {
+        if let Some(until) = self.shown.until {
+            return until;
+        }
         match (self.answer_by(), self.refused) {
             (Some(by), _) => by.min(self.started + s.patience_max),
             (None, Some(refused)) => refused + s.patience,

@@ -18,6 +18,7 @@ use crate::keys::Keys;
 use crate::limiter::Limiter;
 use crate::output::{Conn, Output, State};
 use crate::queue::Queue;
+use crate::resume::Shown;
 use crate::timers::Timers;
 use crate::upstreams::Upstreams;
 
@@ -134,6 +135,7 @@ impl Engine {
         }
     }
 
+    /// The moment of the input that is being taken.
     pub(crate) const fn now(&self) -> Mono {
         self.now
     }
@@ -165,6 +167,7 @@ impl Engine {
                     attempts: 0,
                     running: Vec::new(),
                     committed: None,
+                    shown: Shown::default(),
                     saved: None,
                     last: None,
                     hint: None,
@@ -417,7 +420,7 @@ impl Engine {
             }
         }
         if call.committed.is_some() {
-            self.broken(t, call, running.status, miss);
+            self.broken(t, call, &running, miss);
             return;
         }
         if miss.answered {

@@ -17,6 +17,7 @@ mod limiter;
 mod meter;
 mod output;
 mod queue;
+mod resume;
 mod timers;
 mod upstreams;
 

@@ -146,6 +146,62 @@ mod scenes {
     }
 
     #[test]
+    fn a_continuation_that_fails_waits_as_any_repeat_does() {
+        let text = |chars| Partial { bytes: 900, text_chars: chars, tool_or_thinking: false };
+        let cut =
+            |chars| Miss { got: text(chars), ..Miss::silent(Cause::StreamCut, Stage::Stream, Sent::Yes) };
+        let overloaded =
+            |after| Miss { got: text(500), ..Miss::answer(Cause::ServerOverloaded, true, after) };
+        let refused = Miss { got: text(700), ..Miss::answer(Cause::AuthRevoked, true, None) };
+        let settings = Settings { resume: true, ..Settings::default() };
+        // A caller whose own layer has repeated it is continued as well: that layer never repeats what it saw in part.
+        let asked = Ask { resumable: true, outer_retry: 1, ..ask() };
+        play(
+            "continuation fails",
+            config(0, settings),
+            &[
+                (0, call_with(1, None, asked), &["start 1.1 Any Original"]),
+                (10, content(1, 1), &["commit 1.1"]),
+                (60_000, fail(1, 1, cut(500)), &["start 1.2 Fresh Continue"]),
+                (60_010, fail(1, 2, overloaded(Some(Dur::secs(2)))), &["park 1 server.overloaded"]),
+                (61_990, Input::Tick, &[]),
+                (63_100, Input::Tick, &["start 1.3 Fresh Continue"]),
+                (63_200, content(1, 3), &[]),
+                (70_000, fail(1, 3, cut(700)), &["start 1.4 Fresh Continue"]),
+                (70_010, fail(1, 4, refused), &["fail 1 own auth.revoked broken"]),
+            ],
+        );
+        // Beyond the patience, which counts from the break, it ends with what was said last.
+        play(
+            "continuation never comes",
+            config(0, settings),
+            &[
+                (0, call_with(1, None, asked), &["start 1.1 Any Original"]),
+                (10, content(1, 1), &["commit 1.1"]),
+                (60_000, fail(1, 1, cut(500)), &["start 1.2 Fresh Continue"]),
+                (
+                    60_010,
+                    fail(1, 2, overloaded(Some(Dur::secs(20)))),
+                    &["fail 1 own server.overloaded broken"],
+                ),
+            ],
+        );
+        // Without a retry in the budget it waits for one.
+        let poor = Settings { budget_start_milli: 0, ..settings };
+        play(
+            "no budget",
+            config(0, poor),
+            &[
+                (0, call_with(1, None, asked), &["start 1.1 Any Original"]),
+                (10, content(1, 1), &["commit 1.1"]),
+                (20, fail(1, 1, cut(500)), &["park 1 stream.cut"]),
+                (2_100, Input::Tick, &["start 1.2 Fresh Continue"]),
+                (2_200, done(1, 2), &["finish 1"]),
+            ],
+        );
+    }
+
+    #[test]
     fn calls_beyond_the_limit_queue_in_the_order_of_arrival() {
         let settings = Settings { in_flight_max: Some(1), ..Settings::default() };
         play(

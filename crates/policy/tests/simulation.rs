@@ -32,6 +32,9 @@ mod simulation {
         deadline: Option<Mono>,
         started: Mono,
         refused: Option<Mono>,
+        /// Its answer broke after the commit, for the last time with more text than before.
+        broke: Option<Mono>,
+        chars: u64,
         starts: u16,
         committed: bool,
         unsafe_now: bool,
@@ -170,6 +173,10 @@ mod simulation {
         }
 
         fn patience(&self, c: &Told) -> Mono {
+            // What continues an answer has the patience from its break on.
+            if let Some(broke) = c.broke {
+                return broke + self.settings.patience;
+            }
             match c.deadline {
                 Some(d) => d.min(c.started + self.settings.patience_max),
                 None => c.refused.map_or(Mono(u64::MAX), |r| r + self.settings.patience),
@@ -193,6 +200,8 @@ mod simulation {
                         deadline: *deadline,
                         started: self.now,
                         refused: None,
+                        broke: None,
+                        chars: 0,
                         starts: 0,
                         committed: false,
                         unsafe_now: false,
@@ -210,6 +219,9 @@ mod simulation {
                     }
                     let c = self.calls.get_mut(&id.call).unwrap();
                     c.refused.get_or_insert(self.now);
+                    if c.committed && (c.broke.is_none() || miss.got.text_chars > c.chars) {
+                        (c.broke, c.chars) = (Some(self.now), miss.got.text_chars);
+                    }
                     c.unsafe_now |=
                         c.ask.repeat == Repeat::Once && miss.sent != Sent::No && !miss.not_executed;
                     c.unsafe_now |= !c.ask.replayable;
@@ -279,8 +291,7 @@ mod simulation {
             assert_ne!(Some(*call), gone);
             assert!(!c.unsafe_now, "repeated what must not be");
             assert_eq!(c.committed, plan.body == Body::Continue);
-            // Patience ends at the commit.
-            let patient = c.committed || c.refused.is_none() || self.now <= self.patience(c);
+            let patient = c.refused.is_none() || self.now <= self.patience(c);
             assert!(patient, "after the patience");
             assert!(self.now >= c.not_before, "before the hint");
             let rests = plan.key.and_then(|k| self.rests.get(&k));

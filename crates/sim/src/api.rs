@@ -152,7 +152,7 @@ fn messages(request: &Request, context: &Context<'_>) -> Answer {
     let message = Message {
         id: chance::id("msg_", context.seed, context.number),
         model: body.get("model").cloned().unwrap_or_default(),
-        words: text::words(&body),
+        text: text::said(&body),
         input,
         limit: body.get("max_tokens").and_then(Value::as_u64).unwrap_or(0),
     };
@@ -200,6 +200,9 @@ fn validate(body: &Value, counts: bool, request: &Request, context: &Context<'_>
     {
         return invalid(&problem);
     }
+    if !counts && let Some(problem) = beginning(messages, model) {
+        return invalid(problem);
+    }
     let max = object.get("max_tokens").and_then(Value::as_u64).unwrap_or(0);
     if max > 64_000 {
         let text = format!(
@@ -215,6 +218,19 @@ fn validate(body: &Value, counts: bool, request: &Request, context: &Context<'_>
         return invalid(&format!("prompt is too long: {tokens} tokens > 200000 maximum"));
     }
     Ok(())
+}
+
+/// What is wrong with the beginning of an answer as the last message (facts, 1.1): models from 4.6 on take none.
+fn beginning(messages: &[Value], model: &str) -> Option<&'static str> {
+    let last = messages.last().filter(|m| m.get("role").and_then(Value::as_str) == Some("assistant"))?;
+    if !model.contains("-4-5") {
+        return Some(
+            "This model does not support assistant message prefill. The conversation must end with a user message.",
+        );
+    }
+    let text = last.get("content").and_then(Value::as_str).unwrap_or_default();
+    text.ends_with(char::is_whitespace)
+        .then_some("messages: final assistant content cannot end with trailing whitespace")
 }
 
 /// What the version of October 2026 no longer takes (facts, 1.1).
@@ -253,14 +269,14 @@ pub(crate) fn input_tokens(body: &Value) -> u64 {
 struct Message {
     id: String,
     model: Value,
-    words: Vec<&'static str>,
+    text: String,
     input: u64,
     limit: u64,
 }
 
 impl Message {
     fn output(&self) -> u64 {
-        u64::try_from(self.words.len()).unwrap_or(u64::MAX)
+        text::tokens(&self.text)
     }
 
     fn stop_reason(&self) -> &'static str {
@@ -277,7 +293,7 @@ impl Message {
     fn json(&self) -> Value {
         json!({
             "id": self.id, "type": "message", "role": "assistant", "model": self.model,
-            "content": [{"type": "text", "text": self.words.join(" ")}],
+            "content": [{"type": "text", "text": self.text}],
             "stop_reason": self.stop_reason(), "stop_sequence": null, "usage": self.usage(self.output()),
         })
     }
@@ -295,8 +311,9 @@ impl Message {
             event("content_block_start", &block),
             event("ping", &json!({"type": "ping"})),
         ];
-        let each = self.words.len().div_ceil(usize::try_from(chunks).unwrap_or(1)).max(1);
-        for (i, words) in self.words.chunks(each).enumerate() {
+        let all: Vec<&str> = if self.text.is_empty() { Vec::new() } else { self.text.split(' ').collect() };
+        let each = all.len().div_ceil(usize::try_from(chunks).unwrap_or(1)).max(1);
+        for (i, words) in all.chunks(each).enumerate() {
             let lead = if i == 0 { "" } else { " " };
             let text = format!("{lead}{}", words.join(" "));
             let delta = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}});

@@ -310,7 +310,7 @@ impl Exchange<'_> {
             return answer;
         }
         // The API reserves max_tokens and gives back what was not used; here the outcome is known beforehand.
-        let output = u64::try_from(text::words(body).len()).unwrap_or(u64::MAX);
+        let output = text::tokens(&text::said(body));
         let need = Need { input: api::input_tokens(body), output };
         let (headers, refusal) = state.take(self.key.unwrap_or_default(), need);
         if let Some(refusal) = refusal {

@@ -2,9 +2,12 @@
 //!
 //! Pure: no I/O, no clock, no async. Everything here is total, whatever a peer sends.
 
+mod assemble;
+mod continuation;
 pub mod date;
 pub mod encoding;
 pub mod error;
+mod fields;
 pub mod fuzz;
 pub mod headers;
 pub mod message;
@@ -13,14 +16,18 @@ pub mod repeat;
 pub mod request;
 mod scan;
 pub mod sse;
+mod stitch;
 pub mod stream;
 mod text;
 
+pub use assemble::{Assembly, Unknown};
+pub use continuation::{Continuation, continuation};
 pub use date::rfc3339;
 pub use encoding::{Decode, decoded};
 pub use error::{
     ApiError, error_body, error_event, is_api_shape, parse_error, parse_error_event, type_for_status,
 };
+pub use fields::streamed;
 pub use headers::{body_hint, hint, is_hop_by_hop, limits, request_id, strip_hop_by_hop};
 pub use message::{Reply, judge};
 pub use own::{Delivered, Own, own_error_body, own_error_event};
@@ -28,4 +35,5 @@ pub use repeat::{proves_not_executed, repeat};
 pub use request::{Peek, ask, model_family, peek, stated_timeout};
 pub use scan::Scan;
 pub use sse::{Parser, TooLong};
+pub use stitch::Stitch;
 pub use stream::{Mark, Watch};

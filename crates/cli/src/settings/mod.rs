@@ -199,7 +199,7 @@ impl Settings {
                 idle: self.time("timeout.idle"),
             },
             hedge: Some(self.time("hedge.after")).filter(|after| *after > Dur::ZERO),
-            resume: false,
+            resume: self.flag("continue_streams"),
         }
     }
 }

@@ -176,6 +176,13 @@ fn a_literal_secret_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn broken_streams_are_continued_only_where_that_is_asked_for() {
+    assert!(!with(None, &[], &[]).unwrap().policy().resume);
+    assert!(with(None, &[("CLEARLINE_CONTINUE_STREAMS", "1")], &[]).unwrap().policy().resume);
+    assert!(with(Some("continue_streams = true"), &[], &[]).unwrap().policy().resume);
+}
+
+#[test]
 fn keys_have_aliases() {
     let list = with(Some("keys = [\"env:A\", \"file:/b\"]"), &[], &[]).unwrap();
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());

@@ -13,6 +13,8 @@ mod commands;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod continued;
+#[cfg(test)]
 mod doctor;
 #[cfg(test)]
 mod documents;

@@ -22,6 +22,31 @@ fn streamed() -> Vec<u8> {
     keyed(&BODY.replace("\"max_tokens\"", "\"stream\":true,\"max_tokens\""))
 }
 
+/// A stream of text that breaks goes on as one answer, and everybody who looks can see that.
+#[tokio::test]
+async fn a_continued_stream_is_whole_marked_and_counted() {
+    const ASK: &str = r#"{"model":"claude-sonnet-5-5","max_tokens":900,"stream":true,"messages":[{"role":"user","content":"Hello"}]}"#;
+    let api = sim(&format!("{QUICK}[[fault]]\nname = \"cut\"\nfirst = 1\ncut_at_event = 6\n")).await;
+    let served = serve_as(&api.base_url(), &[], |_| (), |s| s.resume = true).await;
+    let seen = ask(served.addr, &post(ASK, "x-api-key: sk-ant-fake-own\r\n")).await;
+    let text = seen.text();
+    assert!(
+        seen.status == 200 && text.contains("event: message_stop") && !text.contains("event: error"),
+        "{text}"
+    );
+    assert!(
+        text.contains(": clearline-continued 1\n") && text.contains(r#""clearline":{"continued":1}"#),
+        "{text}"
+    );
+    assert_eq!(text.matches("event: message_start\n").count(), 1, "{text}");
+    let counted = metrics(served.admin).await;
+    assert!(counted.contains("clearline_continued_total{cause=\"\"} 1\n"), "{counted}");
+    let (_, lines) = served.finish().await;
+    let line = lines.iter().find(|l| l["event"] == "call ended").unwrap();
+    assert_eq!(line["attempts"][1]["resumed"], true, "{line}");
+    assert_eq!((&line["outcome"], &line["wasted"]), (&"succeeded".into(), &0.into()), "{line}");
+}
+
 async fn metrics(addr: std::net::SocketAddr) -> String {
     raw(addr, b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await
 }

@@ -1,0 +1,95 @@
+//! A call that is not streamed, fetched as a stream: what the caller gets is put together here.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use clearline_model::{Ask, Failure, Framing, StreamEnd, Usage};
+use clearline_wire::{Assembly, Parser, streamed};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Method};
+use serde_json::Value;
+
+use crate::call::Request;
+
+/// Says that the answer was fetched in another way than it was asked for.
+const FETCHED: HeaderName = HeaderName::from_static("clearline-fetched");
+
+/// The longest stream that is put together, bytes.
+const STREAM_MAX: u64 = 32 << 20;
+
+/// Puts a message together from a stream.
+#[derive(Default)]
+pub(crate) struct Gather {
+    parser: Parser,
+    assembly: Assembly,
+    /// What the answer is, once it is known to be no message.
+    failure: Option<Failure>,
+    /// There was something in it that nothing here knows.
+    unknown: bool,
+    complete: bool,
+}
+
+impl Gather {
+    /// Takes the next bytes; `total` is how many there were. Says how it failed, or whether it is complete.
+    pub(crate) fn take(&mut self, bytes: &[u8], total: u64) -> Result<bool, Failure> {
+        let (assembly, failure, unknown, complete) =
+            (&mut self.assembly, &mut self.failure, &mut self.unknown, &mut self.complete);
+        let read = self.parser.push(bytes, |event| {
+            if failure.is_some() || *complete {
+                return;
+            }
+            if event.name == b"error" {
+                let kind = clearline_wire::parse_error_event(event.data).kind;
+                *failure = Some(Failure::Ended(StreamEnd::Error(kind)));
+                return;
+            }
+            let data = serde_json::from_slice::<Value>(event.data);
+            let known = data.is_ok_and(|data| assembly.push(event.name, &data).is_ok());
+            if !known {
+                (*failure, *unknown) = (Some(Failure::Framing(Framing::Event)), true);
+            }
+            *complete = event.name == b"message_stop" && known;
+        });
+        if read.is_err() || total > STREAM_MAX {
+            (self.failure, self.unknown) = (Some(Failure::Framing(Framing::Event)), true);
+        }
+        self.failure.map_or(Ok(self.complete), Err)
+    }
+
+    /// It holds what is not known here: another attempt has to ask for the answer as the caller did.
+    pub(crate) const fn is_unknown(&self) -> bool {
+        self.unknown
+    }
+
+    /// The message, and what it cost, where it is whole.
+    pub(crate) fn end(&self) -> Result<(Bytes, Usage), Failure> {
+        let whole = self.assembly.whole().ok_or(Failure::Ended(StreamEnd::Early))?;
+        let bytes = serde_json::to_vec(&whole).map_err(|_| Failure::Framing(Framing::Event))?;
+        let reply = clearline_wire::judge("/v1/messages", 200, &HeaderMap::new(), &bytes);
+        let usage = reply.map_err(Failure::Framing)?.map(|r| r.usage).unwrap_or_default();
+        Ok((bytes.into(), usage))
+    }
+}
+
+/// The headers of such an answer, as they are for one that is not streamed.
+pub(crate) fn describe(headers: &mut HeaderMap, length: usize) {
+    headers.remove(CACHE_CONTROL);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(FETCHED, HeaderValue::from_static("stream"));
+}
+
+/// The request that fetches the same answer as a stream, where it asks for so many tokens and can be changed to that.
+pub(crate) fn request(request: &Request, ask: &Ask, from: u32) -> Option<Arc<Request>> {
+    let messages = request.path.split('?').next().is_some_and(|p| p.ends_with("/v1/messages"));
+    if ask.stream || !messages || request.method != Method::POST || ask.max_output < from {
+        return None;
+    }
+    let body = Bytes::from(streamed(request.body.bytes()?)?);
+    let mut headers = request.headers.clone();
+    headers.remove(ACCEPT_ENCODING);
+    if headers.contains_key(CONTENT_LENGTH) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+    Some(Arc::new(Request { headers, body: body.into(), ..request.clone() }))
+}

@@ -1,0 +1,175 @@
+//! Calls that are not streamed, fetched as streams: the caller gets what the API would have sent.
+
+#[cfg(test)]
+mod gathered {
+    use std::sync::{Arc, Mutex};
+
+    use bytes::Bytes;
+    use clearline::{Client, Observer, Request};
+    use clearline_model::{CallRecord, CallerId, Cause, Dur};
+    use clearline_net::Fence;
+    use clearline_policy::Settings;
+    use clearline_sim::{Options, Scenario, Sim, expected_text};
+    use http::{HeaderMap, Method};
+    use http_body_util::BodyExt as _;
+    use serde_json::{Value, json};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    #[derive(Default)]
+    struct Records(Mutex<Vec<CallRecord>>);
+
+    impl Observer for Records {
+        fn ended(&self, record: &CallRecord) {
+            self.0.lock().unwrap().push(record.clone());
+        }
+    }
+
+    fn client(url: &str, from: Option<u32>) -> (Client, Arc<Records>) {
+        let records = Arc::new(Records::default());
+        let observer: Arc<dyn Observer> = Arc::<Records>::clone(&records);
+        let mut settings = Settings { backoff_base: Dur::millis(2), ..Settings::default() };
+        settings.timeouts.idle = Dur::millis(80);
+        let client = Client::builder(url)
+            .policy(settings)
+            .fetch_streamed(from)
+            .fence(Fence::parse(Some("loopback")).unwrap())
+            .observer(observer)
+            .build()
+            .unwrap();
+        (client, records)
+    }
+
+    fn body(max: u64) -> Value {
+        json!({"model": "claude-sonnet-5-5", "max_tokens": max, "messages": [{"role": "user", "content": "Hello there"}]})
+    }
+
+    async fn ask(client: &Client, body: &Value) -> (HeaderMap, Value) {
+        let mut headers = HeaderMap::new();
+        headers.insert("anthropic-version", "2023-06-01".parse().unwrap());
+        headers.insert("x-api-key", "sk-ant-fake-own".parse().unwrap());
+        headers.insert("content-length", body.to_string().len().into());
+        headers.insert("accept-encoding", "gzip".parse().unwrap());
+        let request = Request {
+            method: Method::POST,
+            path: "/v1/messages".to_owned(),
+            headers,
+            body: Bytes::from(body.to_string()).into(),
+            caller: CallerId(0),
+        };
+        let reply = client.call(request).await.unwrap();
+        assert_eq!(reply.status, 200);
+        let headers = reply.headers.clone();
+        let bytes = reply.body.collect().await.unwrap().to_bytes();
+        let length = headers.get("content-length").map(|l| l.to_str().unwrap().parse::<usize>().unwrap());
+        assert!(length.is_none_or(|l| l == bytes.len()));
+        let mut message: Value = serde_json::from_slice(&bytes).unwrap();
+        message["id"] = Value::Null;
+        (headers, message)
+    }
+
+    const QUICK: &str = "[answer]\nfirst_byte = \"0ms\"\nchunk = \"0ms\"\n";
+
+    async fn sim(faults: &str) -> Sim {
+        let scenario = Scenario::parse(&format!("{QUICK}{faults}")).unwrap();
+        Sim::start(scenario, Options::default()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_answer_is_the_same_as_without() {
+        let sim = sim("").await;
+        let (plain, _) = client(&sim.base_url(), None);
+        let (long, records) = client(&sim.base_url(), Some(1_000));
+        for max in [2_000, 1_000, 999] {
+            let (headers, expected) = ask(&plain, &body(max)).await;
+            assert_eq!(headers.get("clearline-fetched"), None);
+            let (headers, got) = ask(&long, &body(max)).await;
+            assert_eq!(got, expected, "{max}");
+            assert_eq!(headers["content-type"], "application/json");
+            assert_eq!(headers.get("clearline-fetched").is_some(), max >= 1_000, "{max}");
+            let record = records.0.lock().unwrap().last().cloned().unwrap();
+            assert_eq!(record.usage().output, got["usage"]["output_tokens"].as_u64().unwrap(), "{max}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_breaks_is_repeated_unseen() {
+        for (fault, cause) in [
+            ("cut_at_event = 6", Cause::StreamCut),
+            ("end_early_at_event = 7", Cause::StreamEndedEarly),
+            ("stall_at_event = 6", Cause::StreamStalled),
+            (
+                "error_event = { at = 6, kind = \"overloaded_error\", message = \"x\" }",
+                Cause::ServerOverloaded,
+            ),
+            ("status = 500", Cause::ServerError),
+        ] {
+            let sim = sim(&format!("[[fault]]\nname = \"x\"\nfirst = 1\n{fault}\n")).await;
+            let (client, records) = client(&sim.base_url(), Some(1));
+            let (headers, got) = ask(&client, &body(2_000)).await;
+            assert_eq!(got["content"][0]["text"], expected_text(&body(2_000)), "{fault}");
+            assert!(headers.contains_key("clearline-fetched"), "{fault}");
+            let record = records.0.lock().unwrap().last().cloned().unwrap();
+            let causes: Vec<_> = record.attempts.iter().map(|a| a.cause).collect();
+            assert_eq!(causes, [Some(cause), None], "{fault}");
+        }
+    }
+
+    /// Answers every request: streams have an event that nobody knows, or are compressed.
+    async fn odd(encoding: &'static str) -> (String, Arc<Mutex<Vec<bool>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&asked);
+        tokio::spawn(async move {
+            let message = json!({"id": "m", "type": "message", "content": [], "usage": {"input_tokens": 1}});
+            let events = format!(
+                "event: message_start\ndata: {}\n\nevent: brand_new\ndata: {{\"type\":\"brand_new\"}}\n\n",
+                json!({"type": "message_start", "message": message})
+            );
+            for _ in 0..3 {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut all = Vec::new();
+                let request: Value = loop {
+                    let mut piece = [0; 4096];
+                    let n = stream.read(&mut piece).await.unwrap();
+                    assert!(n > 0, "the request is whole");
+                    all.extend_from_slice(&piece[..n]);
+                    let head = all.windows(4).position(|w| w == b"\r\n\r\n");
+                    if let Some(value) = head.and_then(|at| serde_json::from_slice(&all[at + 4..]).ok()) {
+                        break value;
+                    }
+                };
+                let streams = request["stream"] == true;
+                seen.lock().unwrap().push(streams);
+                let (kind, text) = if streams {
+                    (format!("text/event-stream\r\n{encoding}"), events.clone())
+                } else {
+                    ("application/json\r\n".to_owned(), message.to_string())
+                };
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: {kind}content-length: {}\r\nconnection: close\r\n\r\n",
+                    text.len()
+                );
+                stream.write_all([head.as_bytes(), text.as_bytes()].concat().as_slice()).await.unwrap();
+            }
+        });
+        (url, asked)
+    }
+
+    #[tokio::test]
+    async fn what_is_not_known_is_asked_for_as_the_caller_did_from_then_on() {
+        for encoding in ["", "content-encoding: gzip\r\n", "content-encoding: odd\r\n"] {
+            let (url, asked) = odd(encoding).await;
+            let (client, records) = client(&url, Some(1));
+            for _ in 0..2 {
+                let (headers, got) = ask(&client, &body(2_000)).await;
+                assert_eq!((&got["type"], headers.get("clearline-fetched")), (&json!("message"), None));
+            }
+            assert_eq!(*asked.lock().unwrap(), [true, false, false], "{encoding}");
+            let records = records.0.lock().unwrap();
+            assert_eq!((records[0].wasted(), records[1].wasted()), (1, 0));
+            assert_eq!(records[0].attempts[0].cause, Some(Cause::StreamCorrupt), "{encoding}");
+        }
+    }
+}
