@@ -244,7 +244,12 @@ impl Driver {
             // The loop takes what is held before it asks again.
             Step::Held => {}
             Step::Content => self.feed(Input::Content(attempt)),
-            Step::Done(usage) => self.feed(Input::Done(attempt, usage)),
+            Step::Done(usage, quiet) => {
+                if let Some(longest) = quiet {
+                    self.feed(Input::Quiet(attempt, longest));
+                }
+                self.feed(Input::Done(attempt, usage));
+            }
             Step::Resolved(upstream, addrs) => self.feed(Input::Resolved(upstream, addrs)),
             Step::Failed(failed) => {
                 let crate::attempt::Failed { miss, saved, detail } = *failed;

@@ -6,7 +6,7 @@ use clearline_model::{
 
 use crate::budget::Budget;
 use crate::call::{Call, Running, Wait};
-use crate::decide::{Base, Case, Decision, costs, decide, is_overload, is_unreached, repeatable};
+use crate::decide::{Base, Case, Decision, Within, costs, decide, is_overload, is_unreached, repeatable};
 use crate::engine::{Engine, Load, Turn};
 use crate::input::Miss;
 use crate::keys::Pick;
@@ -232,18 +232,12 @@ impl Engine {
         let lane = self.lanes.entry(call.lane).or_default();
         lane.in_flight += 1;
         lane.limiter.started(t.now, &mut self.dice);
+        let limits = lane.limits(call.ask, call.used.limits, &s);
         if let Some(key) = key {
             self.keys.start(call.lane, key, t.now);
         }
         let need = (call.lane.family, call.ask);
         let share = key.map(|key| self.keys.meters.start(key, need, t.now, &mut self.dice));
-        let mut limits = s.timeouts;
-        if call.ask.stream {
-            limits.first_byte = s.first_byte_stream;
-        }
-        if call.used.longer {
-            limits = limits.doubled();
-        }
         let (addrs, avoid) = self.addresses.plan(upstream, t.now);
         let conn = if manner.hedge { call.conn.max(Conn::Fresh) } else { call.conn };
         let hedge = s.hedge.filter(|_| !manner.hedge && manner.body == Body::Original).map(|h| t.now + h);
@@ -376,7 +370,7 @@ impl Engine {
                 self.later(t, call, (floor, Dur::ZERO), miss.cause);
             }
             Decision::Longer => {
-                call.used.longer = true;
+                call.used.limits = Within::Doubled;
                 self.later(t, call, (floor, Dur::ZERO), miss.cause);
             }
             Decision::Backoff(conn, _) if limited => {

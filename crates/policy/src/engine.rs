@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearline_model::{
-    AddrId, AttemptId, CallId, Cause, Charge, Event, EventKind, KeyId, KeyState, LaneId, Limits, Mono,
+    AddrId, Ask, AttemptId, CallId, Cause, Charge, Event, EventKind, KeyId, KeyState, LaneId, Limits, Mono,
     Outcome, Retry, Sent, Stage, UpstreamId, Usage,
 };
 
 use crate::addresses::Addresses;
 use crate::budget::Budget;
 use crate::call::{Call, Running, Saved};
-use crate::config::Config;
-use crate::decide::{Used, about_key, is_overload, is_shared, is_unreached};
+use crate::config::{Config, Settings, Timeouts};
+use crate::decide::{Used, Within, about_key, is_overload, is_shared, is_unreached};
 use crate::dice::Dice;
 use crate::input::{Input, KeyChange, Miss};
 use crate::keys::Keys;
@@ -19,6 +19,7 @@ use crate::limiter::Limiter;
 use crate::output::{Conn, Output, State};
 use crate::queue::Queue;
 use crate::timers::Timers;
+use crate::times::Times;
 
 /// Decides for all calls of a process what is done next. Pure: no I/O, no clock, no randomness of its own.
 #[derive(Debug, Clone)]
@@ -47,8 +48,22 @@ pub(crate) struct Lane {
     pub(crate) cause: Option<Cause>,
     /// Which limit of the keys its queue waits for.
     pub(crate) lacks: Option<Cause>,
+    pub(crate) times: Times,
     /// When the next one of its queue may start.
     wake: Option<Mono>,
+}
+
+impl Lane {
+    /// The limits of the next attempt of a call.
+    pub(crate) fn limits(&self, ask: Ask, within: Within, s: &Settings) -> Timeouts {
+        let first_byte = if ask.stream { s.first_byte_stream } else { s.timeouts.first_byte };
+        let whole = Timeouts { first_byte, ..s.timeouts };
+        match within {
+            Within::Recent => self.times.limits(ask, s),
+            Within::Settings => whole,
+            Within::Doubled => whole.doubled(),
+        }
+    }
 }
 
 /// What an outcome says about the other side's load.
@@ -168,6 +183,11 @@ impl Engine {
             Input::Head(id, status, limits) => {
                 self.with(t, id.call, |e, t, c| e.on_head(t, c, (id.n, status), &limits));
             }
+            Input::Quiet(id, longest) => self.with(t, id.call, |e, _, c| {
+                if let Some(lane) = e.lanes.get_mut(&c.lane) {
+                    lane.times.gap(longest);
+                }
+            }),
             Input::Content(id) => self.with(t, id.call, |e, t, c| e.commit(t, c, id.n)),
             Input::Failed(id, miss) => self.with(t, id.call, |e, t, c| e.on_failed(t, c, id.n, &miss)),
             Input::Done(id, usage) => self.with(t, id.call, |e, t, c| e.on_done(t, c, id.n, usage)),
@@ -349,6 +369,10 @@ impl Engine {
             return;
         }
         running.hedge = None;
+        let (key, started) = (running.key, running.started);
+        if stream && let Some(lane) = self.lanes.get_mut(&call.lane) {
+            lane.times.first(t.now.since(started), call.ask);
+        }
         if stream && !committed {
             running.hold = Some(hold);
         }
@@ -356,7 +380,6 @@ impl Engine {
             self.keys.meters.head(key, share, limits, (t.now, &self.config.settings));
             self.freed.insert(call.lane);
         }
-        let (key, started) = (running.key, running.started);
         self.key_accepted(t, key, started);
     }
 
@@ -376,6 +399,7 @@ impl Engine {
                 aborted: false,
             },
         );
+        self.limit_hit(call, miss.cause);
         self.charge(t, call.lane, &running, miss);
         let load = self.load_of(call.lane, miss, t.now);
         self.weigh(t, call.lane, load);
@@ -400,6 +424,19 @@ impl Engine {
         if call.running.is_empty() {
             self.again(t, call, &running, miss);
         }
+    }
+
+    /// An attempt that ran into a limit makes it doubtful, and the next one of its call has those of the settings.
+    fn limit_hit(&mut self, call: &mut Call, cause: Cause) {
+        let Some(lane) = self.lanes.get_mut(&call.lane).filter(|_| call.ask.stream) else { return };
+        if cause == Cause::HttpNoResponse {
+            lane.times.no_first();
+        } else if cause == Cause::StreamStalled {
+            lane.times.stalled();
+        } else {
+            return;
+        }
+        call.used.limits = call.used.limits.max(Within::Settings);
     }
 
     /// Writes down against whom a failure counts, whatever becomes of the call.

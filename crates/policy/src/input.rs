@@ -32,6 +32,8 @@ pub enum Input {
     Head(AttemptId, u16, Limits),
     /// The first content that is worth showing arrived: a content block of a stream, any byte of another body.
     Content(AttemptId),
+    /// The longest silence of the attempt's stream, which is complete. Told before its `Done`.
+    Quiet(AttemptId, Dur),
     /// The attempt failed.
     Failed(AttemptId, Miss),
     /// The attempt delivered its whole answer.

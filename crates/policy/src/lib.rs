@@ -18,6 +18,7 @@ mod meter;
 mod output;
 mod queue;
 mod timers;
+mod times;
 
 pub use config::{Config, Settings, Timeouts, Upstream};
 pub use engine::Engine;

@@ -88,6 +88,62 @@ mod scenes {
         }
     }
 
+    fn step(engine: &mut Engine, ms: u64, input: Input) -> Vec<Output> {
+        let mut out = Vec::new();
+        engine.handle(Mono(ms * 1_000), input, &mut out);
+        out
+    }
+
+    /// A lane on which so many streams went well, each with its first byte and its longest silence, milliseconds.
+    fn lane_of(settings: Settings, count: u64, (first, gap): (u64, u64)) -> (Engine, u64) {
+        let mut engine = Engine::new(config(0, settings), 7);
+        for n in 1..=count {
+            let at = n * 100_000;
+            step(&mut engine, at, call(n));
+            step(&mut engine, at + first, head(n, 1));
+            step(&mut engine, at + first, content(n, 1));
+            step(&mut engine, at + first, Input::Quiet(id(n, 1), Dur::millis(gap)));
+            step(&mut engine, at + first, done(n, 1));
+        }
+        (engine, (count + 1) * 100_000)
+    }
+
+    /// The limits of the attempts that start, seconds: the first byte and a silence.
+    fn limits(out: &[Output]) -> Vec<(u64, u64)> {
+        let of = |o: &Output| match o {
+            Output::Start { plan, .. } => {
+                Some((plan.limits.first_byte.as_secs_ceil(), plan.limits.idle.as_secs_ceil()))
+            }
+            Output::Abort(_)
+            | Output::Commit(_)
+            | Output::Fail(..)
+            | Output::Park(..)
+            | Output::Finish(_)
+            | Output::Note(_) => None,
+        };
+        out.iter().filter_map(of).collect()
+    }
+
+    #[test]
+    fn the_first_try_has_the_limits_that_recent_times_give_and_the_next_one_those_of_the_settings() {
+        let settings = Settings { hedge: None, resume: true, ..Settings::default() };
+        let (mut engine, now) = lane_of(settings, 40, (2_000, 2_400));
+        let text = Ask { resumable: true, ..ask() };
+        assert_eq!(limits(&step(&mut engine, now, call_with(90, None, text))), [(40, 12)]);
+        let silent = Miss::silent(Cause::HttpNoResponse, Stage::Head, Sent::Yes);
+        let mut after = step(&mut engine, now + 40_000, fail(90, 1, silent));
+        after.extend(step(&mut engine, now + 41_000, Input::Tick));
+        assert_eq!(limits(&after), [(120, 60)]);
+        let whole = Ask { stream: false, max_output: 1_000, ..ask() };
+        assert_eq!(limits(&step(&mut engine, now + 42_000, call_with(91, None, whole))), [(160, 60)]);
+        // Where many run into a limit, the limit is wrong.
+        for n in 92..96 {
+            step(&mut engine, now + 43_000, call(n));
+            step(&mut engine, now + 44_000, fail(n, 1, silent));
+        }
+        assert_eq!(limits(&step(&mut engine, now + 50_000, call(99))).first(), Some(&(120, 40)));
+    }
+
     #[test]
     fn a_hedge_starts_beside_a_slow_attempt_and_the_first_content_wins() {
         let settings = Settings { hedge: Some(Dur::secs(2)), ..Settings::default() };

@@ -224,6 +224,7 @@ mod simulation {
                 | Input::Reached(..)
                 | Input::Head(..)
                 | Input::Content(_)
+                | Input::Quiet(..)
                 | Input::Failed(..)
                 | Input::CallerGone(_)
                 | Input::Lease { .. }
