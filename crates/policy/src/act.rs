@@ -1,7 +1,7 @@
 //! What follows from an input: attempts begin, calls wait, answers go out.
 
 use clearline_model::{
-    Ask, Cause, Charge, Dur, EventKind, KeyId, KeyState, LaneId, Mono, Outcome, Repeat, Sent, Stage, Usage,
+    Ask, Cause, Charge, Dur, EventKind, KeyId, KeyState, LaneId, Mono, Outcome, Sent, Stage, Usage,
 };
 
 use crate::budget::Budget;
@@ -32,9 +32,9 @@ enum Obstacle {
 
 /// How an attempt differs from the plain one.
 #[derive(Clone, Copy)]
-struct Manner {
-    body: Body,
-    hedge: bool,
+pub(crate) struct Manner {
+    pub(crate) body: Body,
+    pub(crate) hedge: bool,
 }
 
 impl Engine {
@@ -64,7 +64,7 @@ impl Engine {
     }
 
     /// What the limits of a key have to have for it.
-    fn needs(&self, call: &Call) -> Option<Ask> {
+    pub(crate) fn needs(&self, call: &Call) -> Option<Ask> {
         self.config.settings.key_pacing.then_some(call.ask)
     }
 
@@ -165,7 +165,7 @@ impl Engine {
         }
     }
 
-    fn pay(&mut self, now: Mono, lane: LaneId) -> Result<(), Mono> {
+    pub(crate) fn pay(&mut self, now: Mono, lane: LaneId) -> Result<(), Mono> {
         let settings = self.config.settings;
         self.budgets.entry(lane.upstream).or_insert_with(|| Budget::new(now, &settings)).take(now, &settings)
     }
@@ -225,7 +225,7 @@ impl Engine {
         t.out.push(Output::Park(call.id, cause, wait.until));
     }
 
-    fn start(&mut self, t: &mut Turn<'_>, call: &mut Call, key: Option<KeyId>, manner: Manner) {
+    pub(crate) fn start(&mut self, t: &mut Turn<'_>, call: &mut Call, key: Option<KeyId>, manner: Manner) {
         let s = self.config.settings;
         call.attempts += 1;
         let (n, upstream) = (call.attempts, call.lane.upstream);
@@ -240,7 +240,7 @@ impl Engine {
         let share = key.map(|key| self.keys.meters.start(key, need, t.now, &mut self.dice));
         let (addrs, avoid) = self.addresses.plan(upstream, t.now);
         let conn = if manner.hedge { call.conn.max(Conn::Fresh) } else { call.conn };
-        let hedge = s.hedge.filter(|_| !manner.hedge && manner.body == Body::Original).map(|h| t.now + h);
+        let hedge = self.hedge_at(t.now, call, manner);
         call.running.push(Running {
             n,
             key,
@@ -254,32 +254,6 @@ impl Engine {
         t.note(Some(call.id), EventKind::AttemptStarted { n, upstream, key, hedge: manner.hedge });
         let plan = Plan { upstream, key, addrs, avoid, conn, limits, body: manner.body, hedge: manner.hedge };
         t.out.push(Output::Start { call: call.id, attempt: call.attempt(n), plan });
-    }
-
-    /// A second attempt beside the first, where that is safe, paid and possible at once; otherwise nothing.
-    pub(crate) fn hedge(&mut self, t: &mut Turn<'_>, call: &mut Call) {
-        let s = self.config.settings;
-        let safe = call.ask.replayable
-            && match call.ask.repeat {
-                Repeat::Free => true,
-                Repeat::Billed => s.maybe_billed,
-                Repeat::Once => false,
-            };
-        if !safe || call.running.len() != 1 || call.committed.is_some() || call.attempts >= s.attempts_max {
-            return;
-        }
-        // A second attempt is no help where the other side has too much to do.
-        if !self.has_place(call.lane) || self.is_limited(call.lane) || t.now > call.patience_end(&s) {
-            return;
-        }
-        let key = match self.keys.pick(call.lane, (&call.tried, self.needs(call)), t.now) {
-            Pick::Own => None,
-            Pick::Key(key) => Some(key),
-            Pick::Until(..) | Pick::Paced(..) | Pick::Nothing => return,
-        };
-        if self.pay(t.now, call.lane).is_ok() {
-            self.start(t, call, key, Manner { body: Body::Original, hedge: true });
-        }
     }
 
     /// Gives up every attempt but `keep`.

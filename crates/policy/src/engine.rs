@@ -13,6 +13,7 @@ use crate::call::{Call, Running, Saved};
 use crate::config::{Config, Settings, Timeouts};
 use crate::decide::{Used, Within, about_key, is_overload, is_shared, is_unreached};
 use crate::dice::Dice;
+use crate::hedge::Purse;
 use crate::input::{Input, KeyChange, Miss};
 use crate::keys::Keys;
 use crate::limiter::Limiter;
@@ -49,6 +50,7 @@ pub(crate) struct Lane {
     /// Which limit of the keys its queue waits for.
     pub(crate) lacks: Option<Cause>,
     pub(crate) times: Times,
+    pub(crate) purse: Purse,
     /// When the next one of its queue may start.
     wake: Option<Mono>,
 }
@@ -152,6 +154,7 @@ impl Engine {
                 t.note(Some(call), EventKind::CallStarted { lane, caller, stream, repeat });
                 let budget = Budget::new(t.now, &self.config.settings);
                 self.budgets.entry(lane.upstream).or_insert(budget);
+                self.lanes.entry(lane).or_default().purse.call();
                 let call = Call {
                     id: call,
                     lane,
@@ -368,7 +371,6 @@ impl Engine {
         if !(200..300).contains(&status) {
             return;
         }
-        running.hedge = None;
         let (key, started) = (running.key, running.started);
         if stream && let Some(lane) = self.lanes.get_mut(&call.lane) {
             lane.times.first(t.now.since(started), call.ask);
@@ -381,6 +383,8 @@ impl Engine {
             self.freed.insert(call.lane);
         }
         self.key_accepted(t, key, started);
+        // Something comes: nothing further starts beside it.
+        call.running.iter_mut().for_each(|r| r.hedge = None);
     }
 
     fn on_failed(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, miss: &Miss) {

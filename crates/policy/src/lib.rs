@@ -11,6 +11,7 @@ mod config;
 mod decide;
 mod dice;
 mod engine;
+mod hedge;
 mod input;
 mod keys;
 mod limiter;
@@ -20,7 +21,7 @@ mod queue;
 mod timers;
 mod times;
 
-pub use config::{Config, Settings, Timeouts, Upstream};
+pub use config::{Config, Hedge, Settings, Timeouts, Upstream};
 pub use engine::Engine;
 pub use input::{Input, KeyChange, Miss, Partial};
 pub use output::{Answer, Body, Conn, Output, Plan, State};

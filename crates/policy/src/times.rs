@@ -1,4 +1,4 @@
-//! What a lane's recent times say: how long an attempt may take in each stage.
+//! What a lane's recent times say: how long an attempt may take in each stage, and when a second one is worth its price.
 //!
 //! Only the time to the first byte of a stream and the silences within streams say how the other side fares; how long an
 //! answer takes as a whole says how long it is. The limits that follow from them are for the first try alone: an attempt
@@ -39,12 +39,20 @@ const IDLE_LEAST_RESUMED: Dur = Dur::secs(8);
 /// more than one attempt of eleven does, the limit is what is wrong. A good one takes one away.
 const DOUBT: u32 = 10;
 const DOUBT_MOST: u32 = 30;
+/// When a second attempt starts: so many hundredths of the 95th percentile, within these bounds, and before enough is known
+/// (resilience 5.8).
+const HEDGE_PERCENT: u64 = 150;
+const HEDGE_LEAST: Dur = Dur::secs(2);
+const HEDGE_MOST: Dur = Dur::secs(10);
+const HEDGE_UNKNOWN: Dur = Dur::secs(5);
+
 /// The last times of one kind, milliseconds.
 #[derive(Debug, Clone, Default)]
 struct Recent {
     ring: Vec<u32>,
     at: usize,
     since: usize,
+    p95: u32,
     p99: u32,
     most: u32,
     doubt: u32,
@@ -69,6 +77,7 @@ impl Recent {
 
     fn sum_up(&mut self) {
         let mut all = self.ring.clone();
+        self.p95 = percentile(&mut all, 95);
         self.p99 = percentile(&mut all, 99);
         self.most = all.into_iter().max().unwrap_or(0);
     }
@@ -173,6 +182,16 @@ impl Times {
         let seen = millis(self.gaps.most).scale(IDLE_MOST_FACTOR, 1);
         with_input(millis(self.gaps.p99).scale(IDLE_FACTOR, 1).max(seen).max(least), ask)
     }
+
+    /// After how long without a first byte a second attempt is worth its price.
+    pub(crate) fn hedge_after(&self, ask: Ask) -> Dur {
+        let usual = if self.first.ring.len() < ENOUGH {
+            HEDGE_UNKNOWN
+        } else {
+            millis(self.first.p95).scale(HEDGE_PERCENT, 100).clamp(HEDGE_LEAST, HEDGE_MOST)
+        };
+        with_input(usual, ask)
+    }
 }
 
 #[cfg(test)]
@@ -197,21 +216,23 @@ mod tests {
         let s = Settings::default();
         let limits = seen(19, Dur::secs(1), Dur::secs(1)).limits(stream(0), &s);
         assert_eq!((limits.first_byte, limits.idle), (s.first_byte_stream, s.timeouts.idle));
+        assert_eq!(seen(19, Dur::secs(1), Dur::secs(1)).hedge_after(stream(0)), HEDGE_UNKNOWN);
     }
 
     #[test]
     fn the_first_byte_has_many_times_what_it_needs_and_more_input_gives_more_time() {
         let s = Settings::default();
-        for (first, input, limit) in [
-            (300, 0, 30_000),
-            (300, 50_000, 60_000),
-            (2_000, 0, 40_000),
-            (2_000, 100_000, 120_000),
-            (20_000, 0, 120_000),
+        for (first, input, limit, hedge) in [
+            (300, 0, 30_000, 2_000),
+            (300, 50_000, 60_000, 4_000),
+            (2_000, 0, 40_000, 3_000),
+            (2_000, 100_000, 120_000, 9_000),
+            (20_000, 0, 120_000, 10_000),
         ] {
             let times = seen(40, Dur::millis(first), Dur::ZERO);
             let ask = stream(input);
-            assert_eq!(times.limits(ask, &s).first_byte.as_millis(), limit, "{first} ms, {input} tokens");
+            let seen = (times.limits(ask, &s).first_byte.as_millis(), times.hedge_after(ask).as_millis());
+            assert_eq!(seen, (limit, hedge), "{first} ms, {input} tokens");
         }
         let short = Settings { first_byte_stream: Dur::secs(1), ..s };
         assert_eq!(seen(40, Dur::secs(2), Dur::ZERO).limits(stream(0), &short).first_byte, Dur::secs(1));

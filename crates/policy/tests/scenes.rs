@@ -6,7 +6,9 @@ mod scenes {
         AddrId, Ask, AttemptId, CallId, CallerId, Cause, Dur, KeyId, LaneId, Limits, Mono, Repeat, Sent,
         Stage, UpstreamId, Usage,
     };
-    use clearline_policy::{Config, Engine, Input, KeyChange, Miss, Output, Partial, Settings, Upstream};
+    use clearline_policy::{
+        Config, Engine, Hedge, Input, KeyChange, Miss, Output, Partial, Settings, Upstream,
+    };
 
     const LANE: LaneId = LaneId { upstream: UpstreamId(0), family: 1 };
 
@@ -126,7 +128,7 @@ mod scenes {
 
     #[test]
     fn the_first_try_has_the_limits_that_recent_times_give_and_the_next_one_those_of_the_settings() {
-        let settings = Settings { hedge: None, resume: true, ..Settings::default() };
+        let settings = Settings { hedge: Hedge::Off, resume: true, ..Settings::default() };
         let (mut engine, now) = lane_of(settings, 40, (2_000, 2_400));
         let text = Ask { resumable: true, ..ask() };
         assert_eq!(limits(&step(&mut engine, now, call_with(90, None, text))), [(40, 12)]);
@@ -146,7 +148,7 @@ mod scenes {
 
     #[test]
     fn a_hedge_starts_beside_a_slow_attempt_and_the_first_content_wins() {
-        let settings = Settings { hedge: Some(Dur::secs(2)), ..Settings::default() };
+        let settings = Settings { hedge: Hedge::After(Dur::secs(2)), ..Settings::default() };
         play(
             "hedge",
             config(0, settings),
@@ -159,6 +161,64 @@ mod scenes {
                 (2_800, done(1, 2), &["finish 1"]),
             ],
         );
+    }
+
+    #[test]
+    fn by_itself_a_hedge_starts_beside_a_stream_that_takes_much_longer_than_others() {
+        play(
+            "nothing is known yet",
+            config(0, Settings::default()),
+            &[
+                (0, call(1), &["start 1.1 Any Original"]),
+                (4_999, Input::Tick, &[]),
+                (5_000, Input::Tick, &["start 1.2 Fresh Original hedge"]),
+                // A fast error never beats a good slow call.
+                (5_100, fail(1, 2, Miss::answer(Cause::ServerError, false, None)), &[]),
+                (20_000, head(1, 1), &[]),
+                (20_100, content(1, 1), &["commit 1.1"]),
+                (20_200, done(1, 1), &["finish 1"]),
+            ],
+        );
+        let whole = Ask { stream: false, ..ask() };
+        play(
+            "never where it does not belong",
+            config(0, Settings::default()),
+            &[
+                (0, call_with(1, None, whole), &["start 1.1 Any Original"]),
+                (0, call_with(2, None, Ask { repeat: Repeat::Once, ..ask() }), &["start 2.1 Any Original"]),
+                (0, call(3), &["start 3.1 Any Original"]),
+                (100, head(3, 1), &[]),
+                (2_200, Input::Tick, &["commit 3.1"]),
+                (60_000, Input::Tick, &[]),
+            ],
+        );
+        let overloaded = Miss::answer(Cause::ServerOverloaded, true, Some(Dur::secs(60)));
+        play(
+            "not through an overload",
+            config(0, Settings::default()),
+            &[
+                (0, call(1), &["start 1.1 Any Original"]),
+                (10, call(2), &["start 2.1 Any Original"]),
+                (20, fail(2, 1, overloaded), &["fail 2 from 1 server.overloaded"]),
+                (9_000, Input::Tick, &[]),
+            ],
+        );
+    }
+
+    #[test]
+    fn hedges_are_timed_by_what_is_usual_and_are_one_for_ten_calls_at_most() {
+        let (mut engine, mut now) = lane_of(Settings::default(), 40, (2_000, 100));
+        let mut hedges = 0;
+        for n in 100..200 {
+            step(&mut engine, now, call(n));
+            assert_eq!(step(&mut engine, now + 2_999, Input::Tick), []);
+            let out = step(&mut engine, now + 3_000, Input::Tick);
+            hedges += out.iter().filter(|o| matches!(o, Output::Start { plan, .. } if plan.hedge)).count();
+            step(&mut engine, now + 3_001, content(n, 1));
+            step(&mut engine, now + 3_001, done(n, 1));
+            now += 10_000;
+        }
+        assert_eq!(hedges, 4 + 9, "what was saved up, and one for ten");
     }
 
     #[test]
