@@ -229,10 +229,16 @@ impl Driver {
             }
         }
         for (attempt, kind) in notes {
-            let reached = if let EventKind::StageDone { stage, .. } = &kind { Some(*stage) } else { None };
+            let input = if let EventKind::StageDone { stage, .. } = &kind {
+                Some(Input::Reached(attempt, *stage))
+            } else if let EventKind::ConnectionChosen { addr, .. } = &kind {
+                Some(Input::Connected(attempt, *addr))
+            } else {
+                None
+            };
             self.note_own(kind);
-            if let Some(stage) = reached {
-                self.feed(Input::Reached(attempt, stage));
+            if let Some(input) = input {
+                self.feed(input);
             }
         }
         step.map_or(Poll::Pending, Poll::Ready)

@@ -238,7 +238,7 @@ impl Engine {
         }
         let need = (call.lane.family, call.ask);
         let share = key.map(|key| self.keys.meters.start(key, need, t.now, &mut self.dice));
-        let (addrs, avoid) = self.addresses.plan(upstream, t.now);
+        let (addrs, avoid) = self.addresses.plan(upstream, &call.elsewhere(manner.hedge), t.now);
         let conn = if manner.hedge { call.conn.max(Conn::Fresh) } else { call.conn };
         let hedge = self.hedge_at(t.now, call, manner);
         call.running.push(Running {
@@ -246,6 +246,7 @@ impl Engine {
             key,
             share,
             started: t.now,
+            addr: None,
             stage: None,
             status: 0,
             hold: None,

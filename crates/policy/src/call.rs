@@ -1,6 +1,6 @@
 //! What the engine remembers of a call.
 
-use clearline_model::{Ask, AttemptId, CallId, CallerId, Cause, Dur, KeyId, LaneId, Mono, Stage};
+use clearline_model::{AddrId, Ask, AttemptId, CallId, CallerId, Cause, Dur, KeyId, LaneId, Mono, Stage};
 
 use crate::config::Settings;
 use crate::decide::Used;
@@ -37,6 +37,8 @@ pub(crate) struct Call {
     pub(crate) conn: Conn,
     /// Keys that refused this call.
     pub(crate) tried: Vec<KeyId>,
+    /// Addresses where this call failed.
+    pub(crate) shunned: Vec<AddrId>,
     /// The next attempt has to be paid from the budget.
     pub(crate) owes: bool,
     pub(crate) wait: Option<Wait>,
@@ -54,6 +56,7 @@ pub(crate) struct Running {
     /// What it took of the key's limits.
     pub(crate) share: Option<Share>,
     pub(crate) started: Mono,
+    pub(crate) addr: Option<AddrId>,
     pub(crate) stage: Option<Stage>,
     pub(crate) status: u16,
     /// When its head has been held long enough.
@@ -112,6 +115,12 @@ impl Call {
     pub(crate) fn due(&self) -> Option<Mono> {
         let running = self.running.iter().flat_map(|r| [r.hold, r.hedge]).flatten();
         running.chain(self.wait.map(|w| w.until)).chain(self.gives_up()).min()
+    }
+
+    /// The addresses that its next attempt rather leaves out.
+    pub(crate) fn elsewhere(&self, hedge: bool) -> Vec<AddrId> {
+        let running = self.running.iter().filter(|_| hedge).filter_map(|r| r.addr);
+        self.shunned.iter().copied().chain(running).collect()
     }
 
     pub(crate) fn take(&mut self, n: u16) -> Option<Running> {

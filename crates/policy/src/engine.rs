@@ -173,6 +173,7 @@ impl Engine {
                     used: Used::default(),
                     conn: Conn::Any,
                     tried: Vec::new(),
+                    shunned: Vec::new(),
                     owes: false,
                     wait: None,
                     turn: false,
@@ -183,6 +184,7 @@ impl Engine {
             }
             Input::Resolved(upstream, addrs) => self.addresses.resolved(upstream, addrs),
             Input::Reached(id, stage) => self.with_attempt(t, id, |_, _, _, r| r.stage = Some(stage)),
+            Input::Connected(id, addr) => self.with_attempt(t, id, |_, _, _, r| r.addr = Some(addr)),
             Input::Head(id, status, limits) => {
                 self.with(t, id.call, |e, t, c| e.on_head(t, c, (id.n, status), &limits));
             }
@@ -334,7 +336,8 @@ impl Engine {
 
     fn load_of(&self, lane: LaneId, miss: &Miss, now: Mono) -> Load {
         let alone = || !self.addresses.has_good(lane.upstream, now);
-        if is_overload(miss) || (is_unreached(miss) && alone()) {
+        let outlier = || miss.addr.is_some_and(|a| self.addresses.is_outlier(lane.upstream, a, now));
+        if (is_overload(miss) && !outlier()) || (is_unreached(miss) && alone()) {
             Load::Refused(miss.cause)
         } else if miss.answered && matches!(miss.cause.row().charge, Charge::Key | Charge::Caller) {
             Load::Accepted
@@ -372,6 +375,9 @@ impl Engine {
             return;
         }
         let (key, started) = (running.key, running.started);
+        if let Some(addr) = running.addr {
+            self.addresses.succeeded(addr, t.now);
+        }
         if stream && let Some(lane) = self.lanes.get_mut(&call.lane) {
             lane.times.first(t.now.since(started), call.ask);
         }
@@ -389,6 +395,7 @@ impl Engine {
 
     fn on_failed(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, miss: &Miss) {
         let Some(running) = call.take(n) else { return };
+        let miss = &Miss { addr: miss.addr.or(running.addr), ..*miss };
         self.release(call.lane, running.key);
         let refused = miss.not_executed || miss.sent == Sent::No;
         self.close(t.now, call.ask, &running, (miss.usage, refused));
@@ -404,6 +411,7 @@ impl Engine {
             },
         );
         self.limit_hit(call, miss.cause);
+        self.judge_address(t, call, miss);
         self.charge(t, call.lane, &running, miss);
         let load = self.load_of(call.lane, miss, t.now);
         self.weigh(t, call.lane, load);
@@ -488,6 +496,26 @@ impl Engine {
         let s = self.config.settings;
         if let Some(share) = running.share {
             self.keys.meters.refuse(share, (miss.cause, miss.hint.after), (self.now, &s));
+        }
+    }
+
+    /// Writes down how an address fared; the call's next attempt goes to another one.
+    fn judge_address(&mut self, t: &mut Turn<'_>, call: &mut Call, miss: &Miss) {
+        let Some(addr) = miss.addr else { return };
+        let charge = miss.cause.row().charge;
+        if miss.answered && matches!(charge, Charge::Key | Charge::Caller) {
+            self.addresses.succeeded(addr, t.now);
+            return;
+        }
+        if !call.shunned.contains(&addr) {
+            call.shunned.push(addr);
+        }
+        let s = self.config.settings;
+        // Which cannot be reached is avoided in any case.
+        if charge != Charge::Address
+            && let Some(until) = self.addresses.failed(call.lane.upstream, addr, t.now, &s)
+        {
+            t.note(None, EventKind::AddressChanged { addr, avoided_until: Some(until) });
         }
     }
 

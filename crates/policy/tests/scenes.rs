@@ -392,6 +392,56 @@ mod scenes {
     }
 
     #[test]
+    fn an_address_that_only_fails_is_left_out_where_another_one_is_well() {
+        let failed = |n| fail(n, 1, Miss::answer(Cause::ServerUnavailable, true, None));
+        let at = |n, attempt, a| Input::Connected(id(n, attempt), AddrId(a));
+        let mut script = vec![(0, Input::Resolved(UpstreamId(0), vec![AddrId(0), AddrId(1)]), vec![])];
+        for n in 1..=3 {
+            let now = n * 2_000;
+            script.extend([
+                (now, call(n), vec!["start N.1 a0 Any Original"]),
+                (now + 1, at(n, 1, 0), vec![]),
+                (now + 2, failed(n), vec!["park N server.unavailable"]),
+                (now + 1_100, Input::Tick, vec!["start N.2 a1 Any Original"]),
+                (now + 1_101, at(n, 2, 1), vec![]),
+                (now + 1_102, head(n, 2), vec![]),
+                (now + 1_103, content(n, 2), vec!["commit N.2"]),
+                (now + 1_104, done(n, 2), vec!["finish N"]),
+            ]);
+        }
+        script.extend([
+            (8_000, call(4), vec!["start N.1 a1 Any Original"]),
+            (11_100, call(5), vec!["start N.1 a0 Any Original"]),
+            (11_101, call(6), vec!["start N.1 a1 Any Original"]),
+            (11_200, at(5, 1, 0), vec![]),
+            (11_300, head(5, 1), vec![]),
+            (11_400, call(7), vec!["start N.1 a0 Any Original"]),
+        ]);
+        let mut engine = Engine::new(config(0, Settings::default()), 7);
+        let mut n = 0;
+        for (ms, input, expected) in script {
+            n += u64::from(matches!(input, Input::Call { .. }));
+            let got: Vec<_> = step(&mut engine, ms, input.clone()).iter().filter_map(short).collect();
+            let expected: Vec<_> = expected.iter().map(|e| e.replace('N', &n.to_string())).collect();
+            assert_eq!(got, expected, "at {ms} ms: {input:?}");
+        }
+    }
+
+    #[test]
+    fn a_hedge_goes_to_another_address() {
+        play(
+            "two addresses",
+            config(0, Settings::default()),
+            &[
+                (0, Input::Resolved(UpstreamId(0), vec![AddrId(0), AddrId(1)]), &[]),
+                (1, call(1), &["start 1.1 a0 Any Original"]),
+                (2, Input::Connected(id(1, 1), AddrId(0)), &[]),
+                (5_001, Input::Tick, &["start 1.2 a1 Fresh Original hedge"]),
+            ],
+        );
+    }
+
+    #[test]
     fn nothing_starts_for_a_caller_that_left() {
         play(
             "caller gone",

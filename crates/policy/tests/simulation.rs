@@ -222,6 +222,7 @@ mod simulation {
                 }
                 Input::Resolved(..)
                 | Input::Reached(..)
+                | Input::Connected(..)
                 | Input::Head(..)
                 | Input::Content(_)
                 | Input::Quiet(..)

@@ -546,6 +546,9 @@ impl World {
         }
         let limits = self.limits(plan.key);
         self.gateways[g].open.get_mut(&id.call).unwrap().billed += 1;
+        if let Some(addr) = plan.addrs.first() {
+            self.tell(ms(5), g, Input::Connected(id, *addr));
+        }
         self.tell(ms(10), g, Input::Reached(id, Stage::Send));
         self.tell(ms(first), g, Input::Head(id, 200, limits));
         let got = Partial { bytes: 900, text_chars: 300, tool_or_thinking: false };
