@@ -46,8 +46,8 @@ pub(crate) enum Step {
     Content,
     /// Bytes for the caller are held.
     Held,
-    /// Its answer is complete.
-    Done(Usage),
+    /// Its answer is complete; of a stream, its longest silence.
+    Done(Usage, Option<Dur>),
     /// It failed.
     Failed(Box<Failed>),
 }
@@ -399,7 +399,8 @@ impl Attempt {
     fn finish(&mut self, usage: Usage) {
         self.held.release();
         self.body_ended();
-        self.steps.push_back(Step::Done(usage));
+        let quiet = (self.form != Form::Other).then_some(self.longest_gap);
+        self.steps.push_back(Step::Done(usage, quiet));
     }
 
     fn body_ended(&mut self) {

@@ -294,10 +294,16 @@ impl Driver {
             }
         }
         for (attempt, kind) in notes {
-            let reached = if let EventKind::StageDone { stage, .. } = &kind { Some(*stage) } else { None };
+            let input = if let EventKind::StageDone { stage, .. } = &kind {
+                Some(Input::Reached(attempt, *stage))
+            } else if let EventKind::ConnectionChosen { addr, .. } = &kind {
+                Some(Input::Connected(attempt, *addr))
+            } else {
+                None
+            };
             self.note_own(kind);
-            if let Some(stage) = reached {
-                self.feed(Input::Reached(attempt, stage));
+            if let Some(input) = input {
+                self.feed(input);
             }
         }
         step.map_or(Poll::Pending, Poll::Ready)
@@ -314,7 +320,12 @@ impl Driver {
             // The loop takes what is held before it asks again.
             Step::Held => {}
             Step::Content => self.feed(Input::Content(attempt)),
-            Step::Done(usage) => self.feed(Input::Done(attempt, usage)),
+            Step::Done(usage, quiet) => {
+                if let Some(longest) = quiet {
+                    self.feed(Input::Quiet(attempt, longest));
+                }
+                self.feed(Input::Done(attempt, usage));
+            }
             Step::Resolved(upstream, addrs) => self.feed(Input::Resolved(upstream, addrs)),
             Step::Failed(failed) => {
                 let crate::attempt::Failed { mut miss, saved, detail } = *failed;

@@ -1,12 +1,12 @@
 //! What follows from an input: attempts begin, calls wait, answers go out.
 
 use clearline_model::{
-    Ask, Cause, Charge, Dur, EventKind, KeyId, KeyState, LaneId, Mono, Outcome, Repeat, Sent, Stage, Usage,
+    Ask, Cause, Charge, Dur, EventKind, KeyId, KeyState, LaneId, Mono, Outcome, Sent, Stage, Usage,
 };
 
 use crate::budget::Budget;
 use crate::call::{Call, Running, Wait};
-use crate::decide::{Base, Case, Decision, costs, decide, is_overload, is_unreached};
+use crate::decide::{Base, Case, Decision, Within, costs, decide, is_overload, is_unreached};
 use crate::engine::{Engine, Load, Turn};
 use crate::input::Miss;
 use crate::keys::Pick;
@@ -32,9 +32,9 @@ enum Obstacle {
 
 /// How an attempt differs from the plain one.
 #[derive(Clone, Copy)]
-struct Manner {
-    body: Body,
-    hedge: bool,
+pub(crate) struct Manner {
+    pub(crate) body: Body,
+    pub(crate) hedge: bool,
 }
 
 impl Engine {
@@ -196,7 +196,7 @@ impl Engine {
         self.budgets.get(&lane.upstream).copied().is_none_or(|mut b| b.take(now, s).is_ok())
     }
 
-    fn pay(&mut self, now: Mono, lane: LaneId) -> Result<(), Mono> {
+    pub(crate) fn pay(&mut self, now: Mono, lane: LaneId) -> Result<(), Mono> {
         let settings = self.config.settings;
         self.budgets.entry(lane.upstream).or_insert_with(|| Budget::new(now, &settings)).take(now, &settings)
     }
@@ -256,7 +256,7 @@ impl Engine {
         t.out.push(Output::Park(call.id, cause, wait.until));
     }
 
-    fn start(&mut self, t: &mut Turn<'_>, call: &mut Call, key: Option<KeyId>, manner: Manner) {
+    pub(crate) fn start(&mut self, t: &mut Turn<'_>, call: &mut Call, key: Option<KeyId>, manner: Manner) {
         let s = self.config.settings;
         call.attempts += 1;
         call.here = call.here.saturating_add(1);
@@ -264,26 +264,21 @@ impl Engine {
         let lane = self.lanes.entry(call.lane).or_default();
         lane.in_flight += 1;
         lane.limiter.started(t.now, &mut self.dice);
+        let limits = lane.limits(call.ask, call.used.limits, &s);
         if let Some(key) = key {
             self.keys.start(call.lane, key, t.now);
         }
         let need = (call.lane.family, call.ask);
         let share = key.map(|key| self.keys.meters.start(key, need, t.now, &mut self.dice));
-        let mut limits = s.timeouts;
-        if call.ask.stream {
-            limits.first_byte = s.first_byte_stream;
-        }
-        if call.used.longer {
-            limits = limits.doubled();
-        }
-        let (addrs, avoid) = self.addresses.plan(upstream, t.now);
+        let (addrs, avoid) = self.addresses.plan(upstream, &call.elsewhere(manner.hedge), t.now);
         let conn = if manner.hedge { call.conn.max(Conn::Fresh) } else { call.conn };
-        let hedge = s.hedge.filter(|_| !manner.hedge && manner.body == Body::Original).map(|h| t.now + h);
+        let hedge = self.hedge_at(t.now, call, manner);
         call.running.push(Running {
             n,
             key,
             share,
             started: t.now,
+            addr: None,
             stage: None,
             status: 0,
             hold: None,
@@ -292,32 +287,6 @@ impl Engine {
         t.note(Some(call.id), EventKind::AttemptStarted { n, upstream, key, hedge: manner.hedge });
         let plan = Plan { upstream, key, addrs, avoid, conn, limits, body: manner.body, hedge: manner.hedge };
         t.out.push(Output::Start { call: call.id, attempt: call.attempt(n), plan });
-    }
-
-    /// A second attempt beside the first, where that is safe, paid and possible at once; otherwise nothing.
-    pub(crate) fn hedge(&mut self, t: &mut Turn<'_>, call: &mut Call) {
-        let s = self.config.settings;
-        let safe = call.ask.replayable
-            && match call.ask.repeat {
-                Repeat::Free => true,
-                Repeat::Billed => s.maybe_billed,
-                Repeat::Once => false,
-            };
-        if !safe || call.running.len() != 1 || call.committed.is_some() || call.attempts >= s.attempts_max {
-            return;
-        }
-        // A second attempt is no help where the other side has too much to do.
-        if !self.has_place(call.lane) || self.is_limited(call.lane) || t.now > call.patience_end(&s) {
-            return;
-        }
-        let key = match self.keys.pick(call.lane, (&call.tried, self.needs(call)), t.now) {
-            Pick::Own => None,
-            Pick::Key(key) => Some(key),
-            Pick::Until(..) | Pick::Paced(..) | Pick::Nothing => return,
-        };
-        if self.pay(t.now, call.lane).is_ok() {
-            self.start(t, call, key, Manner { body: Body::Original, hedge: true });
-        }
     }
 
     /// Gives up every attempt but `keep`.
@@ -400,7 +369,7 @@ impl Engine {
                 self.later(t, call, (floor, Dur::ZERO), miss.cause);
             }
             Decision::Longer => {
-                call.used.longer = true;
+                call.used.limits = Within::Doubled;
                 self.later(t, call, (floor, Dur::ZERO), miss.cause);
             }
             Decision::Backoff(conn, _) if limited => {

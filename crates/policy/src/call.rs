@@ -1,6 +1,8 @@
 //! What the engine remembers of a call.
 
-use clearline_model::{Ask, AttemptId, CallId, CallerId, Cause, Dur, KeyId, LaneId, Mono, Stage, UpstreamId};
+use clearline_model::{
+    AddrId, Ask, AttemptId, CallId, CallerId, Cause, Dur, KeyId, LaneId, Mono, Stage, UpstreamId,
+};
 
 use crate::config::Settings;
 use crate::decide::Used;
@@ -46,6 +48,8 @@ pub(crate) struct Call {
     pub(crate) conn: Conn,
     /// Keys that refused this call.
     pub(crate) tried: Vec<KeyId>,
+    /// Addresses where this call failed.
+    pub(crate) shunned: Vec<AddrId>,
     /// The next attempt has to be paid from the budget.
     pub(crate) owes: bool,
     pub(crate) wait: Option<Wait>,
@@ -63,6 +67,7 @@ pub(crate) struct Running {
     /// What it took of the key's limits.
     pub(crate) share: Option<Share>,
     pub(crate) started: Mono,
+    pub(crate) addr: Option<AddrId>,
     pub(crate) stage: Option<Stage>,
     pub(crate) status: u16,
     /// When its head has been held long enough.
@@ -89,6 +94,44 @@ pub(crate) struct Wait {
 }
 
 impl Call {
+    /// A call that has just arrived: who, where it was meant to go and where it goes, what, when and until when.
+    pub(crate) fn new(
+        (id, caller): (CallId, CallerId),
+        (home, lane): (UpstreamId, LaneId),
+        ask: Ask,
+        (started, deadline): (Mono, Option<Mono>),
+    ) -> Self {
+        Self {
+            id,
+            home,
+            lane,
+            here: 0,
+            seen: Vec::new(),
+            caller,
+            ask,
+            started,
+            deadline,
+            refused: None,
+            attempts: 0,
+            running: Vec::new(),
+            committed: None,
+            shown: Shown::default(),
+            saved: None,
+            last: None,
+            hint: None,
+            backoffs: 0,
+            used: Used::default(),
+            conn: Conn::Any,
+            tried: Vec::new(),
+            shunned: Vec::new(),
+            owes: false,
+            wait: None,
+            turn: false,
+            armed: None,
+            over: false,
+        }
+    }
+
     pub(crate) const fn attempt(&self, n: u16) -> AttemptId {
         AttemptId { call: self.id, n }
     }
@@ -124,6 +167,12 @@ impl Call {
     pub(crate) fn due(&self) -> Option<Mono> {
         let running = self.running.iter().flat_map(|r| [r.hold, r.hedge]).flatten();
         running.chain(self.wait.map(|w| w.until)).chain(self.gives_up()).min()
+    }
+
+    /// The addresses that its next attempt rather leaves out.
+    pub(crate) fn elsewhere(&self, hedge: bool) -> Vec<AddrId> {
+        let running = self.running.iter().filter(|_| hedge).filter_map(|r| r.addr);
+        self.shunned.iter().copied().chain(running).collect()
     }
 
     pub(crate) fn take(&mut self, n: u16) -> Option<Running> {

@@ -80,8 +80,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// First byte of a streamed answer; stands in for `timeouts.first_byte` there. 120 s (resilience 5.8).
     pub first_byte_stream: Dur,
-    /// After this time without a head a second attempt starts beside the first. Off.
-    pub hedge: Option<Dur>,
+    /// When a second attempt starts beside one that stays silent. Auto (resilience 5.8).
+    pub hedge: Hedge,
     /// A broken stream of text may be continued by the documented method. Off.
     pub resume: bool,
     /// The most attempts at once per lane; further calls queue in the order of arrival. No limit.
@@ -96,6 +96,18 @@ pub struct Settings {
     pub limiter_outage: Dur,
     /// So long without a refusal, and nobody waiting, switches it off. 10 s (resilience 5.5).
     pub limiter_calm: Dur,
+}
+
+/// When a second attempt starts beside one whose head does not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hedge {
+    /// Never.
+    Off,
+    /// For streams, when it takes much longer than it did lately, within a budget of its own: one for ten calls.
+    #[default]
+    Auto,
+    /// For every call, after this time, paid from the retry budget.
+    After(Dur),
 }
 
 /// The limits of one attempt's stages; the shell enforces them and reports a `Failed`.
@@ -143,7 +155,7 @@ impl Default for Settings {
             failover_tries: 2,
             timeouts: Timeouts::default(),
             first_byte_stream: Dur::secs(120),
-            hedge: None,
+            hedge: Hedge::Auto,
             resume: false,
             in_flight_max: None,
             limiter_signals: 0,

@@ -10,10 +10,22 @@ use crate::output::Conn;
 pub(crate) struct Used {
     /// A new connection at once.
     pub(crate) conn: bool,
-    /// A longer limit.
-    pub(crate) longer: bool,
+    /// The limits of its stages.
+    pub(crate) limits: Within,
     /// Another address at once.
     pub(crate) address: bool,
+}
+
+/// Which limits the stages of an attempt have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) enum Within {
+    /// Those that recent times of the lane give.
+    #[default]
+    Recent,
+    /// Those of the settings, as the former were too short.
+    Settings,
+    /// Twice those of the settings.
+    Doubled,
 }
 
 /// What the decision reads besides the failure.
@@ -165,7 +177,7 @@ fn by_way(cause: Cause, case: &Case) -> Decision {
         Retry::FreshConnection => Decision::AtOnce(Conn::Fresh),
         Retry::OnH1 if case.used.conn => later(Conn::FreshH1),
         Retry::OnH1 => Decision::AtOnce(Conn::FreshH1),
-        Retry::LongerTimeout if case.used.longer => Decision::End,
+        Retry::LongerTimeout if case.used.limits == Within::Doubled => Decision::End,
         Retry::LongerTimeout => Decision::Longer,
         Retry::IfSafe | Retry::IfUncommitted => later(Conn::Fresh),
     }
@@ -251,7 +263,7 @@ mod tests {
 
     #[test]
     fn at_once_happens_once_and_overload_is_free() {
-        let used = Used { conn: true, longer: true, address: true };
+        let used = Used { conn: true, limits: Within::Doubled, address: true };
         every(|miss, case| {
             let again = decide(miss, &Case { used, other_address: false, ..*case });
             assert!(!matches!(again, Decision::AtOnce(_) | Decision::Longer), "{miss:?}");

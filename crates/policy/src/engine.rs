@@ -3,23 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearline_model::{
-    AddrId, AttemptId, CallId, Cause, Charge, Event, EventKind, KeyId, KeyState, LaneId, Limits, Mono,
+    AddrId, Ask, AttemptId, CallId, Cause, Charge, Event, EventKind, KeyId, KeyState, LaneId, Limits, Mono,
     Outcome, Repeat, Retry, Sent, Stage, UpstreamId, Usage,
 };
 
 use crate::addresses::Addresses;
 use crate::budget::Budget;
 use crate::call::{Call, Running, Saved};
-use crate::config::Config;
-use crate::decide::{Used, about_key, is_overload, is_shared, is_unreached};
+use crate::config::{Config, Settings, Timeouts};
+use crate::decide::{Within, about_key, is_overload, is_shared, is_unreached};
 use crate::dice::Dice;
+use crate::hedge::Purse;
 use crate::input::{Input, KeyChange, Miss};
 use crate::keys::Keys;
 use crate::limiter::Limiter;
-use crate::output::{Conn, Output, State};
+use crate::output::{Output, State};
 use crate::queue::Queue;
-use crate::resume::Shown;
 use crate::timers::Timers;
+use crate::times::Times;
 use crate::upstreams::Upstreams;
 
 /// Decides for all calls of a process what is done next. Pure: no I/O, no clock, no randomness of its own.
@@ -52,8 +53,23 @@ pub(crate) struct Lane {
     pub(crate) cause: Option<Cause>,
     /// Which limit of the keys its queue waits for.
     pub(crate) lacks: Option<Cause>,
+    pub(crate) times: Times,
+    pub(crate) purse: Purse,
     /// When the next one of its queue may start.
     wake: Option<Mono>,
+}
+
+impl Lane {
+    /// The limits of the next attempt of a call.
+    pub(crate) fn limits(&self, ask: Ask, within: Within, s: &Settings) -> Timeouts {
+        let first_byte = if ask.stream { s.first_byte_stream } else { s.timeouts.first_byte };
+        let whole = Timeouts { first_byte, ..s.timeouts };
+        match within {
+            Within::Recent => self.times.limits(ask, s),
+            Within::Settings => whole,
+            Within::Doubled => whole.doubled(),
+        }
+    }
 }
 
 /// What an outcome says about the other side's load.
@@ -153,41 +169,21 @@ impl Engine {
                 t.note(Some(call), EventKind::CallStarted { lane, caller, stream, repeat });
                 let budget = Budget::new(t.now, &self.config.settings);
                 self.budgets.entry(lane.upstream).or_insert(budget);
-                let call = Call {
-                    id: call,
-                    home,
-                    lane,
-                    here: 0,
-                    seen: Vec::new(),
-                    caller,
-                    ask,
-                    started: t.now,
-                    deadline,
-                    refused: None,
-                    attempts: 0,
-                    running: Vec::new(),
-                    committed: None,
-                    shown: Shown::default(),
-                    saved: None,
-                    last: None,
-                    hint: None,
-                    backoffs: 0,
-                    used: Used::default(),
-                    conn: Conn::Any,
-                    tried: Vec::new(),
-                    owes: false,
-                    wait: None,
-                    turn: false,
-                    armed: None,
-                    over: false,
-                };
+                self.lanes.entry(lane).or_default().purse.call();
+                let call = Call::new((call, caller), (home, lane), ask, (t.now, deadline));
                 self.put(t, call, Self::proceed);
             }
             Input::Resolved(upstream, addrs) => self.addresses.resolved(upstream, addrs),
             Input::Reached(id, stage) => self.with_attempt(t, id, |_, _, _, r| r.stage = Some(stage)),
+            Input::Connected(id, addr) => self.with_attempt(t, id, |_, _, _, r| r.addr = Some(addr)),
             Input::Head(id, status, limits) => {
                 self.with(t, id.call, |e, t, c| e.on_head(t, c, (id.n, status), &limits));
             }
+            Input::Quiet(id, longest) => self.with(t, id.call, |e, _, c| {
+                if let Some(lane) = e.lanes.get_mut(&c.lane) {
+                    lane.times.gap(longest);
+                }
+            }),
             Input::Content(id) => self.with(t, id.call, |e, t, c| e.commit(t, c, id.n)),
             Input::Failed(id, miss) => self.with(t, id.call, |e, t, c| e.on_failed(t, c, id.n, &miss)),
             Input::Done(id, usage) => self.with(t, id.call, |e, t, c| e.on_done(t, c, id.n, usage)),
@@ -340,7 +336,8 @@ impl Engine {
 
     fn load_of(&self, lane: LaneId, miss: &Miss, now: Mono) -> Load {
         let alone = || !self.addresses.has_good(lane.upstream, now);
-        if is_overload(miss) || (is_unreached(miss) && alone()) {
+        let outlier = || miss.addr.is_some_and(|a| self.addresses.is_outlier(lane.upstream, a, now));
+        if (is_overload(miss) && !outlier()) || (is_unreached(miss) && alone()) {
             Load::Refused(miss.cause)
         } else if miss.answered && matches!(miss.cause.row().charge, Charge::Key | Charge::Caller) {
             Load::Accepted
@@ -377,7 +374,13 @@ impl Engine {
         if !(200..300).contains(&status) {
             return;
         }
-        running.hedge = None;
+        let (key, started) = (running.key, running.started);
+        if let Some(addr) = running.addr {
+            self.addresses.succeeded(addr, t.now);
+        }
+        if stream && let Some(lane) = self.lanes.get_mut(&call.lane) {
+            lane.times.first(t.now.since(started), call.ask);
+        }
         if stream && !committed {
             running.hold = Some(hold);
         }
@@ -385,13 +388,15 @@ impl Engine {
             self.keys.meters.head(key, share, limits, (t.now, &self.config.settings));
             self.freed.insert(call.lane);
         }
-        let (key, started) = (running.key, running.started);
         self.key_accepted(t, key, started);
         self.is_alive(t, call.lane);
+        // Something comes: nothing further starts beside it.
+        call.running.iter_mut().for_each(|r| r.hedge = None);
     }
 
     fn on_failed(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, miss: &Miss) {
         let Some(running) = call.take(n) else { return };
+        let miss = &Miss { addr: miss.addr.or(running.addr), ..*miss };
         self.release(call.lane, running.key);
         let refused = miss.not_executed || miss.sent == Sent::No;
         self.close(t.now, call.ask, &running, (miss.usage, refused));
@@ -406,6 +411,8 @@ impl Engine {
                 aborted: false,
             },
         );
+        self.limit_hit(call, miss.cause);
+        self.judge_address(t, call, miss);
         self.charge(t, call.lane, &running, miss);
         let load = self.load_of(call.lane, miss, t.now);
         self.weigh(t, call.lane, load);
@@ -431,6 +438,19 @@ impl Engine {
         if call.running.is_empty() {
             self.again(t, call, &running, miss);
         }
+    }
+
+    /// An attempt that ran into a limit makes it doubtful, and the next one of its call has those of the settings.
+    fn limit_hit(&mut self, call: &mut Call, cause: Cause) {
+        let Some(lane) = self.lanes.get_mut(&call.lane).filter(|_| call.ask.stream) else { return };
+        if cause == Cause::HttpNoResponse {
+            lane.times.no_first();
+        } else if cause == Cause::StreamStalled {
+            lane.times.stalled();
+        } else {
+            return;
+        }
+        call.used.limits = call.used.limits.max(Within::Settings);
     }
 
     /// Writes down against whom a failure counts, whatever becomes of the call.
@@ -478,6 +498,26 @@ impl Engine {
         let s = self.config.settings;
         if let Some(share) = running.share {
             self.keys.meters.refuse(share, (miss.cause, miss.hint.after), (self.now, &s));
+        }
+    }
+
+    /// Writes down how an address fared; the call's next attempt goes to another one.
+    fn judge_address(&mut self, t: &mut Turn<'_>, call: &mut Call, miss: &Miss) {
+        let Some(addr) = miss.addr else { return };
+        let charge = miss.cause.row().charge;
+        if miss.answered && matches!(charge, Charge::Key | Charge::Caller) {
+            self.addresses.succeeded(addr, t.now);
+            return;
+        }
+        if !call.shunned.contains(&addr) {
+            call.shunned.push(addr);
+        }
+        let s = self.config.settings;
+        // Which cannot be reached is avoided in any case.
+        if charge != Charge::Address
+            && let Some(until) = self.addresses.failed(call.lane.upstream, addr, t.now, &s)
+        {
+            t.note(None, EventKind::AddressChanged { addr, avoided_until: Some(until) });
         }
     }
 

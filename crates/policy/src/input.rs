@@ -27,11 +27,15 @@ pub enum Input {
     Resolved(UpstreamId, Vec<AddrId>),
     /// The attempt has entered this stage.
     Reached(AttemptId, Stage),
+    /// The attempt has a connection to this address; through a proxy, to the proxy's.
+    Connected(AttemptId, AddrId),
     /// The head of a success (2xx) arrived, with its status and limits. Errors come as `Failed` when their body is
     /// read; a head that announces one may be told as well and changes nothing.
     Head(AttemptId, u16, Limits),
     /// The first content that is worth showing arrived: a content block of a stream, any byte of another body.
     Content(AttemptId),
+    /// The longest silence of the attempt's stream, which is complete. Told before its `Done`.
+    Quiet(AttemptId, Dur),
     /// The attempt failed.
     Failed(AttemptId, Miss),
     /// The attempt delivered its whole answer.

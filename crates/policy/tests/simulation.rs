@@ -9,7 +9,7 @@ mod simulation {
         Limits, Mono, Repeat, Sent, Stage, UpstreamId, Usage,
     };
     use clearline_policy::{
-        Body, Config, Engine, Input, KeyChange, Miss, Output, Partial, Plan, Settings, Upstream,
+        Body, Config, Engine, Hedge, Input, KeyChange, Miss, Output, Partial, Plan, Settings, Upstream,
     };
 
     use proptest::prelude::*;
@@ -234,8 +234,10 @@ mod simulation {
                 }
                 Input::Resolved(..)
                 | Input::Reached(..)
+                | Input::Connected(..)
                 | Input::Head(..)
                 | Input::Content(_)
+                | Input::Quiet(..)
                 | Input::Failed(..)
                 | Input::CallerGone(_)
                 | Input::Lease { .. }
@@ -345,7 +347,7 @@ mod simulation {
 
     fn kinds() -> [(Settings, u32); 4] {
         let plain = Settings::default();
-        let hedged = Settings { hedge: Some(Dur::secs(2)), resume: true, ..plain };
+        let hedged = Settings { hedge: Hedge::After(Dur::secs(2)), resume: true, ..plain };
         let queued = Settings { in_flight_max: Some(8), budget_start_milli: 1_000, ..hedged };
         [(plain, 0), (hedged, 3), (queued, 1), (Settings { maybe_billed: false, ..queued }, 2)]
     }

@@ -198,7 +198,7 @@ impl Settings {
                 first_byte: self.time("timeout.first_byte"),
                 idle: self.time("timeout.idle"),
             },
-            hedge: Some(self.time("hedge.after")).filter(|after| *after > Dur::ZERO),
+            hedge: value::hedge(self.text("hedge.after")).unwrap_or_default(),
             resume: self.flag("continue_streams"),
         }
     }

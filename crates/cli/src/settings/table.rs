@@ -188,9 +188,9 @@ pub(crate) const ROWS: &[Setting] = &[
     row("retry.maybe_billed", Kind::Flag, "true", "Repeat a billed call whose answer was lost"),
     row(
         "hedge.after",
-        TIME,
-        "0s",
-        "Without a head for so long a second attempt starts beside the first, paid from the budget; 0s: never",
+        Kind::Text,
+        "auto",
+        "When a second attempt starts beside a silent one: off, a time, or auto (streams, by recent times, one for ten calls)",
     ),
     row(
         "continue_streams",

@@ -1,5 +1,7 @@
 //! The settings, as tables: what is written, what is understood, what is said about mistakes.
 
+use clearline_policy::Hedge;
+
 use super::*;
 
 fn with(
@@ -30,8 +32,28 @@ fn what_is_off_by_default_reaches_the_engine() {
         ("CLEARLINE_LIMITER_FLOOR", "500"),
     ];
     let policy = with(None, &said, &[]).unwrap().policy();
-    assert_eq!(policy.hedge, Some(Dur::secs(3)));
+    assert_eq!(policy.hedge, Hedge::After(Dur::secs(3)));
     assert_eq!((policy.key_pacing, policy.limiter_signals, policy.limiter_floor_milli), (false, 0, 500));
+}
+
+#[test]
+fn a_hedge_is_off_or_timed_by_itself_or_by_hand() {
+    for (text, hedge) in [
+        ("off", Ok(Hedge::Off)),
+        ("0s", Ok(Hedge::Off)),
+        ("auto", Ok(Hedge::Auto)),
+        ("250ms", Ok(Hedge::After(Dur::millis(250)))),
+        (
+            "on",
+            Err(
+                "must be off, auto or a time: a duration is a number with ms, s, m or h: \"250ms\", \"5s\", \"2m\"",
+            ),
+        ),
+        ("5", Err("must be off, auto or a time: a duration needs a unit: \"5s\"")),
+    ] {
+        assert_eq!(value::hedge(text), hedge.map_err(str::to_owned), "{text}");
+        assert_eq!(with(None, &[("CLEARLINE_HEDGE_AFTER", text)], &[]).is_ok(), hedge.is_ok());
+    }
 }
 
 #[test]

@@ -2,6 +2,10 @@
 
 use clearline_model::{Dur, Kind, Setting};
 use clearline_net::Target;
+use clearline_policy::Hedge;
+
+/// The longest wait before a second attempt, seconds.
+const HEDGE_MAX_SECS: u64 = 3_600;
 
 /// A value that was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,6 +200,19 @@ fn duration(text: &str, max_secs: u64) -> Result<Dur, String> {
     }
 }
 
+/// When a second attempt starts; no time at all is none.
+pub(crate) fn hedge(text: &str) -> Result<Hedge, String> {
+    match text {
+        "off" => Ok(Hedge::Off),
+        "auto" => Ok(Hedge::Auto),
+        _ => match duration(text, HEDGE_MAX_SECS) {
+            Ok(Dur::ZERO) => Ok(Hedge::Off),
+            Ok(delay) => Ok(Hedge::After(delay)),
+            Err(why) => Err(format!("must be off, auto or a time: {why}")),
+        },
+    }
+}
+
 fn size(text: &str, max: u64) -> Result<u64, String> {
     let (number, unit) = split_unit(text);
     let bytes = match unit {
@@ -242,6 +259,7 @@ fn check_text(key: &str, text: &str) -> Result<(), String> {
             Ok(_) => Ok(()),
             Err(fault) => Err(format!("is no base URL: {}", fault.detail.escaped())),
         },
+        "hedge.after" => hedge(text).map(|_| ()),
         "alerts.webhook" if text.is_empty() || text.starts_with("env:") || text.starts_with("file:") => {
             Ok(())
         }

@@ -205,7 +205,7 @@ async fn a_hedge_beats_a_silent_attempt_and_is_paid_from_the_budget() {
             &[],
             |_| (),
             |s| {
-                s.hedge = Some(Dur::millis(50));
+                s.hedge = clearline_policy::Hedge::After(Dur::millis(50));
                 s.budget_start_milli = budget;
                 s.budget_per_second_milli = 0;
             },

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clearline_model::Dur;
-use clearline_policy::Settings;
+use clearline_policy::{Hedge, Settings};
 
 use crate::model::{Api, How, Load, Rng, SECOND, Trouble, World, optimum::optimum};
 use crate::scenes::{SCENES, Scene};
@@ -42,7 +42,7 @@ fn wanted(words: &[String]) -> Result<Wanted, String> {
             "--why" => wanted.why = true,
             "--resume" => wanted.settings.resume = true,
             "--limiter" => wanted.settings.limiter_signals = number()?,
-            "--hedge" => wanted.settings.hedge = Some(Dur::millis(number()?.into())),
+            "--hedge" => wanted.settings.hedge = Hedge::After(Dur::millis(number()?.into())),
             flag if flag.starts_with('-') => return Err(format!("unknown flag {flag}\n{USAGE}")),
             name => wanted.names.push(name.to_owned()),
         }

@@ -586,6 +586,9 @@ impl World {
                 (ms(end), None)
             }
         };
+        if let Some(addr) = addr {
+            self.tell(ms(5), g, Input::Connected(id, addr));
+        }
         self.tell(ms(10), g, Input::Reached(id, Stage::Send));
         // The head of an answer that is no stream comes with its end.
         let head = if course.plain { at } else { ms(first) };

@@ -1,0 +1,106 @@
+//! Second attempts beside one that stays silent: never after the first byte, never where the other side has too much to do.
+//!
+//! Who is first with content wins, the others are closed. An attempt that fails while another runs decides nothing.
+
+use clearline_model::{Mono, Repeat};
+
+use crate::act::Manner;
+use crate::call::Call;
+use crate::config::Hedge;
+use crate::engine::{Engine, Turn};
+use crate::keys::Pick;
+use crate::output::Body;
+
+/// What a hedge costs, what a call adds, and the most that is saved up, thousandths of a hedge (resilience 5.8). A lane
+/// begins with all of it: its first call may be the one that hangs.
+const COST: u32 = 1_000;
+const PER_CALL: u32 = 100;
+const MOST: u32 = 4_000;
+
+/// The most attempts of a call at once.
+const AT_ONCE: usize = 3;
+/// The same where the delay is a fixed one.
+const AT_ONCE_FIXED: usize = 2;
+
+/// The hedges that a lane can pay.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Purse(u32);
+
+impl Default for Purse {
+    fn default() -> Self {
+        Self(MOST)
+    }
+}
+
+impl Purse {
+    pub(crate) fn call(&mut self) {
+        self.0 = (self.0 + PER_CALL).min(MOST);
+    }
+
+    const fn pay(&mut self) -> bool {
+        let enough = self.0 >= COST;
+        if enough {
+            self.0 -= COST;
+        }
+        enough
+    }
+}
+
+impl Engine {
+    /// When an attempt that starts now gets another one beside it.
+    pub(crate) fn hedge_at(&self, now: Mono, call: &Call, manner: Manner) -> Option<Mono> {
+        if manner.body != Body::Original {
+            return None;
+        }
+        match self.config.settings.hedge {
+            Hedge::Off => None,
+            Hedge::After(delay) => Some(now + delay).filter(|_| !manner.hedge),
+            Hedge::Auto => {
+                let lane = self.lanes.get(&call.lane).filter(|_| call.ask.stream)?;
+                Some(now + lane.times.hedge_after(call.ask))
+            }
+        }
+    }
+
+    /// A second attempt beside the first, where that is safe, paid and possible at once; otherwise nothing.
+    pub(crate) fn hedge(&mut self, t: &mut Turn<'_>, call: &mut Call) {
+        if !self.may_hedge(t.now, call) {
+            return;
+        }
+        let key = match self.keys.pick(call.lane, (&call.tried, self.needs(call)), t.now) {
+            Pick::Own => None,
+            Pick::Key(key) => Some(key),
+            Pick::Until(..) | Pick::Paced(..) | Pick::Nothing => return,
+        };
+        if self.pay_hedge(t.now, call) {
+            self.start(t, call, key, Manner { body: Body::Original, hedge: true });
+        }
+    }
+
+    fn may_hedge(&self, now: Mono, call: &Call) -> bool {
+        let s = self.config.settings;
+        let safe = call.ask.replayable
+            && match call.ask.repeat {
+                Repeat::Free => true,
+                Repeat::Billed => s.maybe_billed,
+                Repeat::Once => false,
+            };
+        let most = if s.hedge == Hedge::Auto { AT_ONCE } else { AT_ONCE_FIXED };
+        let few = (1..most).contains(&call.running.len()) && call.attempts < s.attempts_max;
+        // A second attempt is no help where the other side has too much to do.
+        let calm = self.lanes.get(&call.lane).is_some_and(|l| !l.limiter.is_refusing(now));
+        safe && few
+            && calm
+            && call.committed.is_none()
+            && self.has_place(call.lane)
+            && now <= call.patience_end(&s)
+    }
+
+    fn pay_hedge(&mut self, now: Mono, call: &Call) -> bool {
+        match self.config.settings.hedge {
+            Hedge::Off => false,
+            Hedge::Auto => self.lanes.get_mut(&call.lane).is_some_and(|l| l.purse.pay()),
+            Hedge::After(_) => self.pay(now, call.lane).is_ok(),
+        }
+    }
+}

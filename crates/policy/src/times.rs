@@ -1,0 +1,287 @@
+//! What a lane's recent times say: how long an attempt may take in each stage, and when a second one is worth its price.
+//!
+//! Only the time to the first byte of a stream and the silences within streams say how the other side fares; how long an
+//! answer takes as a whole says how long it is. The limits that follow from them are for the first try alone: an attempt
+//! after one that ran into a limit has those of the settings, doubled.
+
+use clearline_model::{Ask, Dur, Repeat};
+
+use crate::config::{Settings, Timeouts};
+
+/// So many times are remembered (resilience 5.8).
+const KEPT: usize = 200;
+/// With fewer nothing is derived from them (resilience 5.8).
+const ENOUGH: usize = 20;
+/// Percentiles are taken anew after so many times.
+const EVERY: usize = 8;
+/// So much input, in tokens, is taken to double the time to the first byte.
+const INPUT_DOUBLES: u64 = 50_000;
+/// A head that takes so many times the 99th percentile does not come (a guess far on the safe side).
+const FIRST_FACTOR: u64 = 20;
+/// The least limit of the first byte of a stream.
+const FIRST_LEAST: Dur = Dur::secs(30);
+/// An answer that is not streamed may take so long, and so long for each token that may come: ten tokens a second, a third of
+/// what the official SDKs reckon with.
+const WHOLE_LEAST: Dur = Dur::secs(60);
+const WHOLE_PER_TOKEN: Dur = Dur::millis(100);
+/// The limit of a silence in terms of the longest silences of recent streams: of the 99th percentile (resilience 5.8), and of
+/// the longest of all.
+const IDLE_FACTOR: u64 = 5;
+const IDLE_MOST_FACTOR: u64 = 3;
+/// The least limit of a silence. While a model thinks or writes the input of a tool, nothing but a ping each 15 to 30 s may
+/// come (claude-api.md 4).
+const IDLE_LEAST: Dur = Dur::secs(40);
+/// The same where neither can be: text comes all the time.
+const IDLE_LEAST_TEXT: Dur = Dur::secs(20);
+/// The same where being wrong costs a continuation, not the answer (resilience 5.8).
+const IDLE_LEAST_RESUMED: Dur = Dur::secs(8);
+/// What an attempt that ran into a derived limit adds to the doubt about it, and beyond which doubt the settings hold: where
+/// more than one attempt of eleven does, the limit is what is wrong. A good one takes one away.
+const DOUBT: u32 = 10;
+const DOUBT_MOST: u32 = 30;
+/// When a second attempt starts: so many hundredths of the 95th percentile, within these bounds, and before enough is known
+/// (resilience 5.8).
+const HEDGE_PERCENT: u64 = 150;
+const HEDGE_LEAST: Dur = Dur::secs(2);
+const HEDGE_MOST: Dur = Dur::secs(10);
+const HEDGE_UNKNOWN: Dur = Dur::secs(5);
+
+/// The last times of one kind, milliseconds.
+#[derive(Debug, Clone, Default)]
+struct Recent {
+    ring: Vec<u32>,
+    at: usize,
+    since: usize,
+    p95: u32,
+    p99: u32,
+    most: u32,
+    doubt: u32,
+}
+
+impl Recent {
+    fn push(&mut self, took: Dur) {
+        let ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+        match self.ring.get_mut(self.at) {
+            Some(place) => *place = ms,
+            None => self.ring.push(ms),
+        }
+        self.at = (self.at + 1) % KEPT;
+        self.doubt = self.doubt.saturating_sub(1);
+        self.most = self.most.max(ms);
+        self.since += 1;
+        if self.since >= EVERY {
+            self.since = 0;
+            self.sum_up();
+        }
+    }
+
+    fn sum_up(&mut self) {
+        let mut all = self.ring.clone();
+        self.p95 = percentile(&mut all, 95);
+        self.p99 = percentile(&mut all, 99);
+        self.most = all.into_iter().max().unwrap_or(0);
+    }
+
+    fn knows(&self) -> bool {
+        self.ring.len() >= ENOUGH && self.doubt <= DOUBT_MOST
+    }
+
+    const fn doubt(&mut self) {
+        self.doubt = self.doubt.saturating_add(DOUBT);
+    }
+}
+
+/// The value below which so many of a hundred lie.
+fn percentile(all: &mut [u32], share: usize) -> u32 {
+    let place = (all.len() * share / 100).min(all.len().saturating_sub(1));
+    if all.is_empty() { 0 } else { *all.select_nth_unstable(place).1 }
+}
+
+/// The recent times of a lane.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Times {
+    /// To the first byte of a stream, as if it had no input.
+    first: Recent,
+    /// The longest silence of each stream that was complete.
+    gaps: Recent,
+}
+
+fn millis(ms: u32) -> Dur {
+    Dur::millis(u64::from(ms))
+}
+
+/// What so much input makes of a time to the first byte.
+fn with_input(time: Dur, ask: Ask) -> Dur {
+    time.scale(INPUT_DOUBLES + u64::from(ask.est_input), INPUT_DOUBLES)
+}
+
+fn without_input(time: Dur, ask: Ask) -> Dur {
+    time.scale(INPUT_DOUBLES, INPUT_DOUBLES + u64::from(ask.est_input))
+}
+
+/// How long the head of an answer may take that comes as a whole.
+fn whole(ask: Ask, s: &Settings) -> Dur {
+    let most = s.timeouts.first_byte;
+    if ask.max_output == 0 || ask.repeat != Repeat::Billed {
+        return most;
+    }
+    let output = WHOLE_PER_TOKEN.scale(u64::from(ask.max_output), 1);
+    (with_input(WHOLE_LEAST, ask) + output).min(most)
+}
+
+impl Times {
+    /// The first byte of a stream came after so long.
+    pub(crate) fn first(&mut self, took: Dur, ask: Ask) {
+        self.first.push(without_input(took, ask));
+    }
+
+    /// The first byte of a stream did not come within its limit.
+    pub(crate) const fn no_first(&mut self) {
+        self.first.doubt();
+    }
+
+    /// The longest silence of a stream that was complete.
+    pub(crate) fn gap(&mut self, longest: Dur) {
+        self.gaps.push(longest);
+    }
+
+    /// A stream was silent for longer than its limit.
+    pub(crate) const fn stalled(&mut self) {
+        self.gaps.doubt();
+    }
+
+    /// The limits of a first try.
+    pub(crate) fn limits(&self, ask: Ask, s: &Settings) -> Timeouts {
+        let mut limits = s.timeouts;
+        if ask.stream {
+            limits.first_byte = self.first_byte(ask).min(s.first_byte_stream);
+            limits.idle = self.idle(ask, s).min(s.timeouts.idle);
+        } else {
+            limits.first_byte = whole(ask, s);
+        }
+        limits
+    }
+
+    fn first_byte(&self, ask: Ask) -> Dur {
+        if !self.first.knows() {
+            return Dur::MAX;
+        }
+        let usual = millis(self.first.p99).scale(FIRST_FACTOR, 1).max(FIRST_LEAST);
+        with_input(usual, ask)
+    }
+
+    fn idle(&self, ask: Ask, s: &Settings) -> Dur {
+        if !self.gaps.knows() {
+            return Dur::MAX;
+        }
+        let least = match (ask.resumable, s.resume) {
+            (true, true) => IDLE_LEAST_RESUMED,
+            (true, false) => IDLE_LEAST_TEXT,
+            (false, _) => IDLE_LEAST,
+        };
+        let seen = millis(self.gaps.most).scale(IDLE_MOST_FACTOR, 1);
+        with_input(millis(self.gaps.p99).scale(IDLE_FACTOR, 1).max(seen).max(least), ask)
+    }
+
+    /// After how long without a first byte a second attempt is worth its price.
+    pub(crate) fn hedge_after(&self, ask: Ask) -> Dur {
+        let usual = if self.first.ring.len() < ENOUGH {
+            HEDGE_UNKNOWN
+        } else {
+            millis(self.first.p95).scale(HEDGE_PERCENT, 100).clamp(HEDGE_LEAST, HEDGE_MOST)
+        };
+        with_input(usual, ask)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(est_input: u32) -> Ask {
+        Ask { stream: true, repeat: Repeat::Billed, est_input, ..Ask::default() }
+    }
+
+    fn seen(n: usize, first: Dur, gap: Dur) -> Times {
+        let mut times = Times::default();
+        for _ in 0..n {
+            times.first(first, stream(0));
+            times.gap(gap);
+        }
+        times
+    }
+
+    #[test]
+    fn before_enough_is_known_the_settings_hold() {
+        let s = Settings::default();
+        let limits = seen(19, Dur::secs(1), Dur::secs(1)).limits(stream(0), &s);
+        assert_eq!((limits.first_byte, limits.idle), (s.first_byte_stream, s.timeouts.idle));
+        assert_eq!(seen(19, Dur::secs(1), Dur::secs(1)).hedge_after(stream(0)), HEDGE_UNKNOWN);
+    }
+
+    #[test]
+    fn the_first_byte_has_many_times_what_it_needs_and_more_input_gives_more_time() {
+        let s = Settings::default();
+        for (first, input, limit, hedge) in [
+            (300, 0, 30_000, 2_000),
+            (300, 50_000, 60_000, 4_000),
+            (2_000, 0, 40_000, 3_000),
+            (2_000, 100_000, 120_000, 9_000),
+            (20_000, 0, 120_000, 10_000),
+        ] {
+            let times = seen(40, Dur::millis(first), Dur::ZERO);
+            let ask = stream(input);
+            let seen = (times.limits(ask, &s).first_byte.as_millis(), times.hedge_after(ask).as_millis());
+            assert_eq!(seen, (limit, hedge), "{first} ms, {input} tokens");
+        }
+        let short = Settings { first_byte_stream: Dur::secs(1), ..s };
+        assert_eq!(seen(40, Dur::secs(2), Dur::ZERO).limits(stream(0), &short).first_byte, Dur::secs(1));
+    }
+
+    #[test]
+    fn a_silence_that_was_healthy_is_never_cut_and_pings_are_waited_for() {
+        let s = Settings::default();
+        let resumed = Settings { resume: true, ..s };
+        let text = Ask { resumable: true, ..stream(0) };
+        for (gap, plain, text_only, resume) in
+            [(100, 40, 20, 8), (2_000, 40, 20, 10), (9_000, 45, 45, 45), (30_000, 60, 60, 60)]
+        {
+            let times = seen(40, Dur::secs(1), Dur::millis(gap));
+            let idle = |ask, s: &Settings| times.limits(ask, s).idle;
+            let all = [idle(stream(0), &s), idle(text, &s), idle(text, &resumed)];
+            assert_eq!(all, [plain, text_only, resume].map(Dur::secs), "{gap} ms");
+        }
+        // One long silence among two hundred streams.
+        let mut times = seen(199, Dur::secs(1), Dur::millis(100));
+        times.gap(Dur::secs(18));
+        assert_eq!(times.limits(text, &resumed).idle, Dur::secs(54));
+    }
+
+    #[test]
+    fn a_limit_that_many_run_into_is_given_up() {
+        let s = Settings::default();
+        let mut times = seen(40, Dur::secs(1), Dur::millis(100));
+        for n in 0..4 {
+            assert_eq!(times.limits(stream(0), &s).first_byte, FIRST_LEAST, "after {n}");
+            times.no_first();
+            times.stalled();
+        }
+        let limits = times.limits(stream(0), &s);
+        assert_eq!((limits.first_byte, limits.idle), (s.first_byte_stream, s.timeouts.idle));
+        for _ in 0..10 {
+            times.first(Dur::secs(1), stream(0));
+        }
+        assert_eq!(times.limits(stream(0), &s).first_byte, FIRST_LEAST);
+    }
+
+    #[test]
+    fn an_answer_as_a_whole_has_time_for_every_token_that_may_come() {
+        let s = Settings::default();
+        let ask = |max_output| Ask { max_output, repeat: Repeat::Billed, ..Ask::default() };
+        let limit = |ask| Times::default().limits(ask, &s).first_byte;
+        assert_eq!(limit(ask(1_000)), Dur::secs(160));
+        assert_eq!(limit(ask(5_400)), s.timeouts.first_byte);
+        assert_eq!(limit(ask(0)), s.timeouts.first_byte, "nobody knows what may come");
+        assert_eq!(limit(Ask { repeat: Repeat::Once, ..ask(10) }), s.timeouts.first_byte);
+    }
+}
