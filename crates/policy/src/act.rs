@@ -358,7 +358,9 @@ impl Engine {
         call.hint = floor;
         // Where the limiter waits, neither the budget nor a backoff has to.
         let limited = self.is_limited(call.lane) && (is_overload(miss) || is_unreached(miss));
-        call.owes = costs(miss.cause) && !limited;
+        // What never reached the server makes nothing worse there: the backoff bounds it, and nobody has to wait for a budget that
+        // an outage has emptied when it is over.
+        call.owes = costs(miss.cause) && !limited && !is_unreached(miss);
         match decision {
             Decision::End => self.fail(t, call, false),
             Decision::NextKey | Decision::RestKey => self.proceed(t, call),
@@ -379,6 +381,7 @@ impl Engine {
             Decision::Backoff(conn, base) => {
                 call.conn = call.conn.max(conn);
                 let told = miss.cause.row().charge == Charge::Key && floor.is_some_and(|f| f > t.now);
+                let base = if is_unreached(miss) && call.backoffs > 0 { Base::Overload } else { base };
                 let most = if told { HINT_JITTER } else { self.backoff(call, base) };
                 self.later(t, call, (floor, most), miss.cause);
             }
