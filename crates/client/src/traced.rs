@@ -102,6 +102,10 @@ fn tell(kind: &EventKind) {
         EventKind::AddressChanged { addr, avoided_until } => {
             debug!(addr = addr.0, avoided = avoided_until.is_some(), "address changed");
         }
+        EventKind::UpstreamChanged { upstream, cause, rests_until } => {
+            let cause = cause.map_or("", clearline_model::Cause::id);
+            warn!(upstream = upstream.0, cause, rests = rests_until.is_some(), "upstream changed");
+        }
         EventKind::LaneChanged { rate_milli, .. } => debug!(limited = rate_milli.is_some(), "lane changed"),
         EventKind::CallStarted { .. }
         | EventKind::ConnectionChosen { .. }

@@ -7,7 +7,7 @@ use clearline_model::{
 use crate::budget::Budget;
 use crate::call::{Call, Running, Wait};
 use crate::decide::{Base, Case, Decision, Within, costs, decide, is_overload, is_unreached};
-use crate::engine::{Engine, Load, Turn};
+use crate::engine::{Engine, FEW, Load, Turn};
 use crate::input::Miss;
 use crate::keys::Pick;
 use crate::output::{Answer, Body, Conn, Output, Plan};
@@ -52,8 +52,7 @@ impl Engine {
     pub(crate) fn settle(&mut self, t: &mut Turn<'_>, lane: LaneId) {
         let s = self.config.settings;
         if let Some(l) = self.lanes.get_mut(&lane)
-            && l.queue.is_empty()
-            && l.limiter.settle(t.now, &s)
+            && ((l.queue.is_empty() && l.limiter.settle(t.now, &s)) || (l.open < FEW && l.limiter.off()))
         {
             t.note(None, EventKind::LaneChanged { lane, rate_milli: None });
         }

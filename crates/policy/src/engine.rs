@@ -43,9 +43,16 @@ pub struct Engine {
     now: Mono,
 }
 
+/// With fewer open calls than this a lane's limiter is not switched on: each call's own backoff is pace enough.
+const CROWD: u32 = 8;
+/// With fewer it is switched off again.
+pub(crate) const FEW: u32 = 4;
+
 /// What runs on a lane, how fast it may start, and what waits there.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lane {
+    /// Calls that are not over.
+    pub(crate) open: u32,
     pub(crate) in_flight: u32,
     pub(crate) queue: Queue,
     pub(crate) limiter: Limiter,
@@ -169,7 +176,9 @@ impl Engine {
                 t.note(Some(call), EventKind::CallStarted { lane, caller, stream, repeat });
                 let budget = Budget::new(t.now, &self.config.settings);
                 self.budgets.entry(lane.upstream).or_insert(budget);
-                self.lanes.entry(lane).or_default().purse.call();
+                let l = self.lanes.entry(lane).or_default();
+                l.purse.call();
+                l.open += 1;
                 let call = Call::new((call, caller), (home, lane), ask, (t.now, deadline));
                 self.put(t, call, Self::proceed);
             }
@@ -318,7 +327,12 @@ impl Engine {
             Load::Accepted => l.limiter.accepted(t.now, &s),
             Load::Refused(cause) => {
                 l.cause = Some(cause);
-                l.limiter.refused(t.now, &s)
+                if l.open < CROWD && l.limiter.rate().is_none() {
+                    l.limiter.refused_few(t.now);
+                    false
+                } else {
+                    l.limiter.refused(t.now, &s)
+                }
             }
             Load::Failed => {
                 l.limiter.failed(t.now);
@@ -329,7 +343,7 @@ impl Engine {
         if changed {
             t.note(None, EventKind::LaneChanged { lane, rate_milli });
         }
-        if rate_milli.is_some() {
+        if rate_milli.is_some() || changed {
             self.freed.insert(lane);
         }
     }
@@ -337,7 +351,10 @@ impl Engine {
     fn load_of(&self, lane: LaneId, miss: &Miss, now: Mono) -> Load {
         let alone = || !self.addresses.has_good(lane.upstream, now);
         let outlier = || miss.addr.is_some_and(|a| self.addresses.is_outlier(lane.upstream, a, now));
-        if (is_overload(miss) && !outlier()) || (is_unreached(miss) && alone()) {
+        // A server that takes others is there: then it is chance, or one address.
+        let served =
+            || self.lanes.get(&lane).is_some_and(|l| l.limiter.is_served(now, &self.config.settings));
+        if (is_overload(miss) && !outlier()) || (is_unreached(miss) && alone() && !served()) {
             Load::Refused(miss.cause)
         } else if miss.answered && matches!(miss.cause.row().charge, Charge::Key | Charge::Caller) {
             Load::Accepted
@@ -556,6 +573,9 @@ impl Engine {
     ) {
         self.leave_queue(call);
         self.stop_probing(call);
+        if let Some(l) = self.lanes.get_mut(&call.lane) {
+            l.open = l.open.saturating_sub(1);
+        }
         call.over = true;
         t.note(Some(call.id), EventKind::CallEnded { outcome, cause, status });
     }

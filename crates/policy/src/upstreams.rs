@@ -241,7 +241,8 @@ impl Engine {
         let Some(next) = self.upstreams.next(call.home, |u| fit.contains(&u)) else { return false };
         self.upstreams.forget(call.id, call.lane);
         call.seen.push(call.lane.upstream);
-        call.lane = lane(next);
+        let next = lane(next);
+        self.go(call, next);
         (call.here, call.conn, call.hint) = (0, Conn::Any, None);
         call.used = Used::default();
         true
@@ -256,8 +257,18 @@ impl Engine {
         }
         if !self.move_on(t, call, true) && gone {
             let asked = LaneId { upstream: call.home, family: call.lane.family };
-            call.lane = self.next_well(asked).unwrap_or(call.lane);
+            let next = self.next_well(asked).unwrap_or(call.lane);
+            self.go(call, next);
         }
+    }
+
+    /// The call belongs to another lane from here on.
+    fn go(&mut self, call: &mut Call, lane: LaneId) {
+        if let Some(old) = self.lanes.get_mut(&call.lane) {
+            old.open = old.open.saturating_sub(1);
+        }
+        self.lanes.entry(lane).or_default().open += 1;
+        call.lane = lane;
     }
 
     /// After a failure: whether the call goes to another upstream instead of being repeated on this one.
