@@ -1,11 +1,15 @@
 //! Calls through the whole client against the simulator: what the caller sees, and what the record says.
 
+#[path = "common/records.rs"]
+#[cfg(test)]
+mod records;
+
 #[cfg(test)]
 mod calls {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use bytes::Bytes;
-    use clearline::{CallError, Client, Observer, PoolKey, Reply, Request};
+    use clearline::{CallError, Client, PoolKey, Reply, Request};
     use clearline_model::{CallRecord, CallerId, Cause, Dur, Outcome, Secret, Stage};
     use clearline_net::Fence;
     use clearline_policy::Settings;
@@ -14,16 +18,9 @@ mod calls {
     use http_body_util::BodyExt as _;
     use serde_json::{Value, json};
 
+    use crate::records::Records;
+
     const KEYS: [&str; 2] = ["sk-ant-fake-batch-1", "sk-ant-fake-batch-2"];
-
-    #[derive(Default)]
-    struct Records(Mutex<Vec<CallRecord>>);
-
-    impl Observer for Records {
-        fn ended(&self, record: &CallRecord) {
-            self.0.lock().unwrap().push(record.clone());
-        }
-    }
 
     struct Bench {
         sim: Sim,
@@ -49,7 +46,7 @@ mod calls {
     }
 
     fn client(url: &str, keys: usize, change: impl FnOnce(&mut Settings)) -> (Client, Arc<Records>) {
-        let records = Arc::new(Records::default());
+        let (records, observer) = Records::observed();
         let mut settings = Settings { backoff_base: Dur::millis(2), ..Settings::default() };
         settings.backoff_overload = Dur::millis(2);
         change(&mut settings);
@@ -57,7 +54,6 @@ mod calls {
             alias: format!("batch-{}", i + 1),
             secret: Secret::new(key.as_bytes().to_vec()),
         });
-        let observer: Arc<dyn Observer> = Arc::<Records>::clone(&records);
         let client = Client::builder(url)
             .keys(pool.collect())
             .policy(settings)

@@ -1,11 +1,18 @@
 //! Streams that break after the commit and are continued, over real sockets: what the caller sees is one answer.
 
+#[path = "common/message.rs"]
+#[cfg(test)]
+mod message;
+#[path = "common/records.rs"]
+#[cfg(test)]
+mod records;
+
 #[cfg(test)]
 mod continued {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use bytes::Bytes;
-    use clearline::{Client, Observer, Request};
+    use clearline::{Client, Request};
     use clearline_model::{CallRecord, CallerId, Cause, Dur, Outcome};
     use clearline_net::Fence;
     use clearline_policy::Settings;
@@ -15,16 +22,10 @@ mod continued {
     use http_body_util::BodyExt as _;
     use serde_json::{Value, json};
 
+    use crate::message;
+    use crate::records::Records;
+
     const QUICK: &str = "[answer]\nfirst_byte = \"0ms\"\nchunk = \"0ms\"\nchunks = 6\n";
-
-    #[derive(Default)]
-    struct Records(Mutex<Vec<CallRecord>>);
-
-    impl Observer for Records {
-        fn ended(&self, record: &CallRecord) {
-            self.0.lock().unwrap().push(record.clone());
-        }
-    }
 
     struct Bench {
         sim: Sim,
@@ -36,8 +37,7 @@ mod continued {
         async fn new(faults: &str, change: impl FnOnce(&mut Settings)) -> Self {
             let scenario = Scenario::parse(&format!("{QUICK}{faults}")).unwrap_or_else(|e| panic!("{e}"));
             let sim = Sim::start(scenario, Options::default()).await.unwrap();
-            let records = Arc::new(Records::default());
-            let observer: Arc<dyn Observer> = Arc::<Records>::clone(&records);
+            let (records, observer) = Records::observed();
             let mut settings = Settings { resume: true, backoff_base: Dur::millis(2), ..Settings::default() };
             settings.backoff_overload = Dur::millis(2);
             change(&mut settings);
@@ -59,21 +59,7 @@ mod continued {
         }
 
         async fn ask(&self, body: &Value) -> Seen {
-            let mut headers = HeaderMap::new();
-            headers.insert("content-type", "application/json".parse().unwrap());
-            headers.insert("anthropic-version", "2023-06-01".parse().unwrap());
-            headers.insert("x-api-key", "sk-ant-fake-own".parse().unwrap());
-            // The caller's own framing must not be kept where the body grows.
-            headers.insert("content-length", body.to_string().len().into());
-            headers.insert("accept-encoding", "gzip".parse().unwrap());
-            let request = Request {
-                method: Method::POST,
-                path: "/v1/messages".to_owned(),
-                headers,
-                body: Bytes::from(body.to_string()).into(),
-                caller: CallerId(0),
-            };
-            let mut reply = self.client.call(request).await.unwrap();
+            let mut reply = self.client.call(message::request(body)).await.unwrap();
             let (mut all, mut broken) = (Vec::new(), false);
             while let Some(frame) = reply.body.frame().await {
                 match frame {

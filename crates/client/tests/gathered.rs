@@ -1,33 +1,32 @@
 //! Calls that are not streamed, fetched as streams: the caller gets what the API would have sent.
 
+#[path = "common/message.rs"]
+#[cfg(test)]
+mod message;
+#[path = "common/records.rs"]
+#[cfg(test)]
+mod records;
+
 #[cfg(test)]
 mod gathered {
     use std::sync::{Arc, Mutex};
 
-    use bytes::Bytes;
-    use clearline::{Client, Observer, Request};
-    use clearline_model::{CallRecord, CallerId, Cause, Dur};
+    use clearline::Client;
+    use clearline_model::{Cause, Dur};
     use clearline_net::Fence;
     use clearline_policy::Settings;
     use clearline_sim::{Options, Scenario, Sim, expected_text};
-    use http::{HeaderMap, Method};
+    use http::HeaderMap;
     use http_body_util::BodyExt as _;
     use serde_json::{Value, json};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
-    #[derive(Default)]
-    struct Records(Mutex<Vec<CallRecord>>);
-
-    impl Observer for Records {
-        fn ended(&self, record: &CallRecord) {
-            self.0.lock().unwrap().push(record.clone());
-        }
-    }
+    use crate::message;
+    use crate::records::Records;
 
     fn client(url: &str, from: Option<u32>) -> (Client, Arc<Records>) {
-        let records = Arc::new(Records::default());
-        let observer: Arc<dyn Observer> = Arc::<Records>::clone(&records);
+        let (records, observer) = Records::observed();
         let mut settings = Settings { backoff_base: Dur::millis(2), ..Settings::default() };
         settings.timeouts.idle = Dur::millis(80);
         let client = Client::builder(url)
@@ -45,19 +44,7 @@ mod gathered {
     }
 
     async fn ask(client: &Client, body: &Value) -> (HeaderMap, Value) {
-        let mut headers = HeaderMap::new();
-        headers.insert("anthropic-version", "2023-06-01".parse().unwrap());
-        headers.insert("x-api-key", "sk-ant-fake-own".parse().unwrap());
-        headers.insert("content-length", body.to_string().len().into());
-        headers.insert("accept-encoding", "gzip".parse().unwrap());
-        let request = Request {
-            method: Method::POST,
-            path: "/v1/messages".to_owned(),
-            headers,
-            body: Bytes::from(body.to_string()).into(),
-            caller: CallerId(0),
-        };
-        let reply = client.call(request).await.unwrap();
+        let reply = client.call(message::request(body)).await.unwrap();
         assert_eq!(reply.status, 200);
         let headers = reply.headers.clone();
         let bytes = reply.body.collect().await.unwrap().to_bytes();
