@@ -171,7 +171,11 @@ impl Limiter {
 
     fn last(&self, now: Mono, seconds: u64) -> impl Iterator<Item = &Second> {
         let at = now.0 / 1_000_000;
-        self.seconds.iter().filter(move |s| s.at <= at && s.at + seconds > at)
+        let places = (at + 1).saturating_sub(seconds)..=at;
+        // A place holds the second that it was last written in; before anything happened there are none.
+        places.filter_map(|at| {
+            self.seconds.get(usize::try_from(at % SECONDS as u64).ok()?).filter(|s| s.at == at)
+        })
     }
 
     fn sum(&self, now: Mono, seconds: u64, what: fn(&Second) -> u32) -> u64 {
