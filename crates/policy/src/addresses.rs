@@ -54,7 +54,8 @@ impl Health {
     }
 
     fn is_well(&self, now: Mono) -> bool {
-        self.row == 0 && recent(self.good, now)
+        let doubted = self.avoided.is_some_and(|a| a.trial.is_some());
+        self.row == 0 && !doubted && recent(self.good, now)
     }
 }
 
@@ -165,6 +166,12 @@ impl Addresses {
     /// Whether the upstream has an address that nothing is held against.
     pub(crate) fn has_good(&self, upstream: UpstreamId, now: Mono) -> bool {
         self.resolved.get(&upstream).is_some_and(|known| known.iter().any(|a| !self.is_avoided(*a, now)))
+    }
+
+    /// Whether an address of the upstream served lately and has not failed since.
+    pub(crate) fn has_well(&self, upstream: UpstreamId, now: Mono) -> bool {
+        let known = self.resolved.get(&upstream).into_iter().flatten();
+        known.filter_map(|a| self.health.get(a)).any(|h| h.is_well(now))
     }
 
     pub(crate) fn avoided(&self, now: Mono) -> impl Iterator<Item = (AddrId, Mono)> {
