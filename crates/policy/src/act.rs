@@ -52,9 +52,11 @@ impl Engine {
     pub(crate) fn settle(&mut self, t: &mut Turn<'_>, lane: LaneId) {
         let s = self.config.settings;
         if let Some(l) = self.lanes.get_mut(&lane)
-            && ((l.queue.is_empty() && l.limiter.settle(t.now, &s)) || (l.open < FEW && l.limiter.off()))
+            && (l.limiter.look(t.now, &s)
+                || (l.queue.is_empty() && l.limiter.settle(t.now, &s))
+                || (l.open < FEW && l.limiter.off()))
         {
-            t.note(None, EventKind::LaneChanged { lane, rate_milli: None });
+            t.note(None, EventKind::LaneChanged { lane, rate_milli: l.limiter.rate() });
         }
     }
 
@@ -313,12 +315,13 @@ impl Engine {
 
     /// From here on the caller sees this attempt, and no other.
     pub(crate) fn commit(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16) {
-        if call.committed.is_some() || !call.running.iter().any(|r| r.n == n) {
+        let Some(started) = call.running.iter().find(|r| r.n == n).map(|r| r.started) else { return };
+        if call.committed.is_some() {
             return;
         }
         self.abort_others(t, call, Some(n));
         call.committed = Some(n);
-        self.weigh(t, call.lane, Load::Accepted);
+        self.weigh(t, (call.lane, started), Load::Accepted);
         for r in &mut call.running {
             (r.hold, r.hedge) = (None, None);
         }

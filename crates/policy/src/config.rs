@@ -86,12 +86,15 @@ pub struct Settings {
     pub resume: bool,
     /// The most attempts at once per lane; further calls queue in the order of arrival. No limit.
     pub in_flight_max: Option<u32>,
-    /// So many refusals for overload within 10 s, and 30 % of all outcomes, switch a lane's limiter on; 0 never does. Off: an
-    /// API that refuses half whatever the pace is better repeated than waited for, and few callers are no overload. 4 is a
-    /// value for a fleet (resilience 5.5 has 2, which one call with its own backoff reaches without any crowd).
+    /// So many refusals for overload within 10 s, and 40 % of all attempts, switch a lane's limiter on where eight calls
+    /// or more are open; 0 never does. 4 (resilience 5.5 has 2, which one call with its own backoff reaches without any
+    /// crowd).
     pub limiter_signals: u32,
     /// The least pace of a limited lane, thousandths of a start a second: the probe. 200 (resilience 5.5).
     pub limiter_floor_milli: u64,
+    /// So many gateways share what the other side lets through. With more than one the release is slower, since each sees
+    /// only its share of the refusals that all cause. 1.
+    pub limiter_fleet: u32,
     /// Nothing accepted for so long is an outage. 5 s (resilience 5.5).
     pub limiter_outage: Dur,
     /// So long without a refusal, and nobody waiting, switches it off. 10 s (resilience 5.5).
@@ -158,8 +161,9 @@ impl Default for Settings {
             hedge: Hedge::Auto,
             resume: false,
             in_flight_max: None,
-            limiter_signals: 0,
+            limiter_signals: 4,
             limiter_floor_milli: 200,
+            limiter_fleet: 1,
             limiter_outage: Dur::secs(5),
             limiter_calm: Dur::secs(10),
         }

@@ -320,22 +320,22 @@ impl Engine {
     }
 
     /// What an outcome says about the other side's load.
-    pub(crate) fn weigh(&mut self, t: &mut Turn<'_>, lane: LaneId, load: Load) {
+    pub(crate) fn weigh(&mut self, t: &mut Turn<'_>, (lane, started): (LaneId, Mono), load: Load) {
         let s = self.config.settings;
         let l = self.lanes.entry(lane).or_default();
         let changed = match load {
-            Load::Accepted => l.limiter.accepted(t.now, &s),
+            Load::Accepted => l.limiter.accepted(started, t.now, &s),
             Load::Refused(cause) => {
                 l.cause = Some(cause);
                 if l.open < CROWD && l.limiter.rate().is_none() {
-                    l.limiter.refused_few(t.now);
+                    l.limiter.refused_few(started);
                     false
                 } else {
-                    l.limiter.refused(t.now, &s)
+                    l.limiter.refused(started, t.now, &s)
                 }
             }
             Load::Failed => {
-                l.limiter.failed(t.now);
+                l.limiter.failed(started);
                 false
             }
         };
@@ -349,7 +349,7 @@ impl Engine {
     }
 
     fn load_of(&self, lane: LaneId, miss: &Miss, now: Mono) -> Load {
-        let alone = || !self.addresses.has_good(lane.upstream, now);
+        let alone = || !self.addresses.has_well(lane.upstream, now);
         let outlier = || miss.addr.is_some_and(|a| self.addresses.is_outlier(lane.upstream, a, now));
         // A server that takes others is there: then it is chance, or one address.
         let served =
@@ -432,7 +432,7 @@ impl Engine {
         self.judge_address(t, call, miss);
         self.charge(t, call.lane, &running, miss);
         let load = self.load_of(call.lane, miss, t.now);
-        self.weigh(t, call.lane, load);
+        self.weigh(t, (call.lane, running.started), load);
         self.blame(t, (call.id, call.lane), miss);
         call.last = Some(miss.cause);
         let row = miss.cause.row();

@@ -1,360 +1,251 @@
 //! The overload limiter of a lane: how fast attempts may start while the other side has too much to do.
 //!
-//! Off, it only counts. Refusals switch it on; from then on starts are paced, the pace is cut by refusals and grows with
-//! what is accepted, and never falls below a floor: that is the probe that finds the end of an outage. After an outage
-//! half of what was accepted before it is released at first, so that many of these together do not bring the outage back.
+//! Off, it only counts. Refusals switch it on; from then on starts are paced. The first thing it does is to find out
+//! whether a slower pace helps at all (`trial`). Where it does, the pace is cut by refusals, never below what is let in,
+//! and grows with what is let in. Where nothing is let in for long it is an outage: then the pace is that of a probe,
+//! which finds its end. After an outage most of what was let in before it is released at first, and then more with each
+//! second, so that many of these together do not bring the outage back.
+
+mod learned;
+mod pace;
+mod seconds;
+mod trial;
 
 use clearline_model::{Dur, Mono};
 
+use self::pace::{Pace, growth, part};
+use self::seconds::Seconds;
+use self::trial::{Base, Chance, Finding, Trial};
 use crate::config::Settings;
 use crate::dice::Dice;
 
-/// Seconds that are counted: what a few attempts a second say of the usual pace, they say only over a minute.
-const SECONDS: usize = 64;
-/// Over how many of them refusals are compared with everything else (resilience 5.5).
+pub(crate) use self::learned::Learned;
+
+/// Over how many seconds refusals are compared with everything else (resilience 5.5).
 const WINDOW: u64 = 10;
-/// Over how many of them the own pace is measured (resilience 5.5).
+/// Over how many the own pace and what is let in are measured (resilience 5.5).
 const PACE: u64 = 3;
-/// So many refusals, and such a share, thousandths, are a limit: one alone may be a throttle that has passed already.
-const KEEN_SIGNALS: u64 = 3;
-const KEEN_SHARE_MILLI: u64 = 100;
-/// The share of refusals from which on it is overload, thousandths (resilience 5.5).
-const SHARE_MILLI: u64 = 300;
+/// The share of refusals that switches it on, thousandths: with fewer, calls that come back soon have their turn
+/// (a third more attempts than calls; resilience 5.5 has 300).
+const ON_MILLI: u64 = 400;
 /// The share from which on a second attempt would only add to it, thousandths (a guess).
 const REFUSING_MILLI: u64 = 100;
 /// What a cut leaves, thousandths (resilience 5.5).
 const CUT_MILLI: u64 = 700;
+/// What it leaves in an outage and after one, and of the pace in a trial, thousandths (resilience 5.5).
+const HALF_MILLI: u64 = 500;
 /// The least time between two cuts: what was sent before a cut is refused after it as well (resilience 5.5).
 const CUT_EVERY: Dur = Dur::secs(1);
 /// No growth for so long after a cut (resilience 5.5).
 const HOLD: Dur = Dur::secs(3);
 /// Growth in a second where there is room for certain, thousandths (resilience 5.5).
 const FAST_MILLI: u64 = 600;
-/// Growth in a second where nobody knows whether there is room: thousandths, and on top of it thousandths of a start, by
-/// which those with little catch up with those that have much. Slow enough that the sum of a thousand gateways
-/// overshoots the capacity by little (`cargo xtask bench resilience herd`).
-const SLOW_MILLI: u64 = 5;
-const SLOW_MORE: u64 = 45;
-/// The same for a limit of a key, which nobody else pushes (resilience 5.5: 3 % in half a second).
-const KEEN_SLOW_MILLI: u64 = 60;
+/// Growth in a second where nobody knows whether there is room, thousandths: of one that is alone and sees each refusal
+/// that it causes.
+const SLOW_MILLI: u64 = 130;
+/// The same of one of many, and on top of it thousandths of a start, by which those with little catch up with those
+/// that have much. Slow enough that the sum of a thousand overshoots the capacity by little (`bench resilience herd`).
+const FLEET_MILLI: u64 = 5;
+const FLEET_MORE: u64 = 40;
+/// What one of many keeps of what is let in, thousandths.
+const FLEET_LEAST: u64 = 900;
 /// The longest time that one growth makes up for.
 const GROWTH_MAX: Dur = Dur::secs(2);
-/// Starts that were due so long ago may come together: timers are coarse.
-const LATE_MAX: Dur = Dur::millis(20);
 /// So many refusals in a row, besides the time, make an outage: chance does not.
 const OUTAGE_ROW: u32 = 6;
-/// A pace of so much of the former one tells whether a slower one helps; below so much of it nobody goes before that is
-/// known. Thousandths.
-const TRIAL_PACE: u64 = 500;
-const TRIAL_LEAST: u64 = 400;
-/// After so many outcomes it is known, or after the larger number where few are accepted.
-const TRIAL_SEEN: u64 = 16;
-const TRIAL_ACCEPTED: u64 = 8;
-const TRIAL_SEEN_MOST: u64 = 40;
-/// Where less than this of the former share is accepted, thousandths, it has become worse meanwhile.
-const WORSE_MILLI: u64 = 600;
-/// Where more than this is accepted, thousandths, the pace costs little: it is not chance that has to be found out.
-const CHANCE_SHARE: u64 = 750;
-/// So long refusals by chance do not switch it on again; each time twice as long, up to a bound.
-const CHANCE: Dur = Dur::secs(60);
-const CHANCE_MAX: Dur = Dur::secs(600);
-/// Beyond this pace nothing is limited any more, thousandths of a start a second.
-const RATE_MAX: u64 = 1_000_000_000;
+/// So long after its start, and twice the time that refusals take, an attempt was let in if nothing was heard.
+const LET_IN: Dur = Dur::secs(1);
+/// A probe at the latest after this part of an outage: its end is found in a time that is short against it. And so many
+/// a second at first, of what was let in before, but never more than one, thousandths.
+const PROBE_PART: u64 = 40;
+const PROBE_MILLI: u64 = 333;
+const PROBE_MOST: u64 = 1_000;
+/// The least part of the own pace that a trial has, thousandths.
+const TRIAL_MILLI: u64 = 125;
+/// What is released at once after an outage, of what was let in before, thousandths.
+const BACK_MILLI: u64 = 750;
 
-/// What happened within one second.
-#[derive(Debug, Clone, Copy, Default)]
-struct Second {
-    at: u64,
-    started: u32,
-    accepted: u32,
-    refused: u32,
-    other: u32,
-}
-
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct On {
-    /// Starts a second, thousandths.
-    rate: u64,
-    next: Mono,
+    pace: Pace,
     cut: Mono,
     grown: Mono,
-    accepted: Mono,
     refused: Mono,
+    /// When the latest of those that were refused, and of those that were let in, had started.
+    denied: Mono,
+    let_in: Mono,
+    /// The longest time that a refusal took.
+    slowest: Dur,
+    /// Refusals since anything was let in.
+    row: u32,
     /// The pace at which it was refused last.
     broke: u64,
-    /// What was accepted a second before the trouble began, thousandths.
+    /// What was let in a second before the trouble began, thousandths.
     before: u64,
-    /// Nothing has been accepted for so long that it is an outage.
-    outage: bool,
-    /// On the way up after an outage.
-    ramp: bool,
+    state: State,
+    /// Whether a slower pace helps.
     trial: Trial,
+    /// The least pace before that is known again.
+    least: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Finding out whether a slower pace helps; the pace is kept.
+    Trial,
     /// It refuses by chance: nothing is cut, and what waits is released.
-    loose: bool,
-    /// Refusals since anything was accepted.
-    row: u32,
-}
-
-/// Outcomes at a pace that tells whether a slower one helps: more of fewer attempts are accepted by a server that has too
-/// much to do, and the same share by one that refuses by chance.
-#[derive(Debug, Clone, Copy, Default)]
-struct Trial {
-    /// The pace before, and the share that was accepted at it, thousandths; 0 where it is not known.
-    rate: u64,
-    share: u64,
-    accepted: u64,
-    refused: u64,
-}
-
-/// Refusals by chance: a slower pace did not help.
-#[derive(Debug, Clone, Copy)]
-struct Chance {
-    /// So long nobody asks again, unless they become many more.
-    until: Mono,
-    lasts: Dur,
-    /// The share that was accepted, thousandths.
-    share: u64,
-}
-
-impl Trial {
-    /// Counts an outcome; the share of those that make a trial, thousandths, when they are enough.
-    fn count(&mut self, accepted: bool) -> Option<u64> {
-        self.accepted += u64::from(accepted);
-        self.refused += u64::from(!accepted);
-        let all = self.accepted + self.refused;
-        let enough = all >= TRIAL_SEEN && self.accepted >= TRIAL_ACCEPTED || all >= TRIAL_SEEN_MOST;
-        enough.then(|| {
-            let share = self.accepted * 1_000 / all;
-            (self.accepted, self.refused) = (0, 0);
-            share
-        })
-    }
+    Loose,
+    Steady,
+    /// Nothing has been let in for long.
+    Outage,
+    /// On the way up after an outage.
+    Ramp,
 }
 
 /// The limiter.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Limiter {
-    /// Empty until something happens.
-    seconds: Vec<Second>,
+    seconds: Seconds,
     on: Option<On>,
     /// Refusals that did not care about the pace.
     chance: Option<Chance>,
-    /// For a limit that nobody tells.
-    keen: bool,
-}
-
-/// From one start to the next.
-fn interval(rate: u64) -> Dur {
-    Dur((1_000_000_000 / rate.max(1)).max(1))
-}
-
-fn milli_of(rate: u64, milli: u64) -> u64 {
-    Dur(rate).scale(milli, 1_000).0
+    /// When the latest of those that got an answer had started.
+    heard: Option<Mono>,
 }
 
 impl Limiter {
-    /// One for a limit that nobody tells: fewer refusals switch it on, and its pace comes back faster.
-    pub(crate) fn keen() -> Self {
-        Self { keen: true, ..Self::default() }
-    }
-
-    fn second(&mut self, now: Mono) -> Option<&mut Second> {
-        self.seconds.resize(SECONDS, Second::default());
-        let at = now.0 / 1_000_000;
-        let place = usize::try_from(at % SECONDS as u64).ok()?;
-        let second = self.seconds.get_mut(place)?;
-        if second.at != at {
-            *second = Second { at, ..Second::default() };
-        }
-        Some(second)
-    }
-
-    fn last(&self, now: Mono, seconds: u64) -> impl Iterator<Item = &Second> {
-        let at = now.0 / 1_000_000;
-        let places = (at + 1).saturating_sub(seconds)..=at;
-        // A place holds the second that it was last written in; before anything happened there are none.
-        places.filter_map(|at| {
-            self.seconds.get(usize::try_from(at % SECONDS as u64).ok()?).filter(|s| s.at == at)
-        })
-    }
-
-    fn sum(&self, now: Mono, seconds: u64, what: fn(&Second) -> u32) -> u64 {
-        self.last(now, seconds).map(|s| u64::from(what(s))).sum()
-    }
-
-    /// What was accepted a second while anything was, thousandths.
-    fn accepted_milli(&self, now: Mono) -> u64 {
-        let seen = self.last(now, SECONDS as u64).filter(|s| s.accepted > 0);
-        let (mut first, mut last, mut n) = (u64::MAX, 0, 0);
-        for s in seen {
-            (first, last, n) = (first.min(s.at), last.max(s.at), n + u64::from(s.accepted));
-        }
-        if n == 0 { 0 } else { n * 1_000 / (last - first + 1) }
-    }
-
     /// Starts a second that it lets through, thousandths; `None` while it is off.
     pub(crate) fn rate(&self) -> Option<u64> {
-        self.on.map(|on| on.rate)
+        self.on.as_ref().map(|on| on.pace.rate)
     }
 
     /// From when on the next attempt may start.
     pub(crate) fn ready_at(&self) -> Option<Mono> {
-        self.on.map(|on| on.next)
+        self.on.as_ref().map(|on| on.pace.next)
     }
 
-    pub(crate) fn started(&mut self, now: Mono, dice: &mut Dice) {
-        if let Some(second) = self.second(now) {
-            second.started += 1;
-        }
-        if let Some(on) = &mut self.on {
-            // A tenth of chance to both sides: many of these must not beat in time.
-            let step = interval(on.rate);
-            let wait = step.scale(9, 10) + dice.upto(step.scale(1, 5));
-            let due = on.next.max(Mono(now.0.saturating_sub(LATE_MAX.0)));
-            on.next = due + wait.max(Dur(1));
-        }
-    }
-
-    /// Whether it took an attempt so lately that this is no outage.
+    /// Whether it answered an attempt so lately that this is no outage.
     pub(crate) fn is_served(&self, now: Mono, s: &Settings) -> bool {
-        self.last(now, s.limiter_outage.0 / 1_000_000).any(|second| second.accepted > 0)
-    }
-
-    /// The other side failed, but not because it has too much to do.
-    pub(crate) fn failed(&mut self, now: Mono) {
-        if let Some(second) = self.second(now) {
-            second.other += 1;
-        }
-    }
-
-    /// The other side took an attempt. Says whether something noteworthy changed.
-    pub(crate) fn accepted(&mut self, now: Mono, s: &Settings) -> bool {
-        if let Some(second) = self.second(now) {
-            second.accepted += 1;
-        }
-        let Some(on) = &mut self.on else { return false };
-        (on.accepted, on.row) = (now, 0);
-        if !self.keen {
-            self.chance = on.judge(true, self.chance, now);
-        }
-        if on.outage {
-            (on.outage, on.ramp, on.grown) = (false, true, now);
-            on.set(on.rate.max(on.before / 2), now);
-            return true;
-        }
-        on.grow(now, if self.keen { KEEN_SLOW_MILLI } else { SLOW_MILLI }, s);
-        false
-    }
-
-    /// The other side has too much to do, or is not there. Says whether something noteworthy changed.
-    pub(crate) fn refused(&mut self, now: Mono, s: &Settings) -> bool {
-        if let Some(second) = self.second(now) {
-            second.refused += 1;
-        }
-        if self.on.is_none() {
-            return self.switch_on(now, s);
-        }
-        let Some(on) = &mut self.on else { return false };
-        (on.refused, on.row) = (now, on.row.saturating_add(1));
-        if !self.keen {
-            self.chance = on.judge(false, self.chance, now);
-        }
-        if on.loose {
-            on.grow(now, SLOW_MILLI, s);
-            return false;
-        }
-        if now < on.cut + CUT_EVERY {
-            return false;
-        }
-        let old = on.rate;
-        on.outage |= on.row >= OUTAGE_ROW && now >= on.accepted + s.limiter_outage;
-        if on.is_measured() {
-            return false;
-        }
-        on.cut = now;
-        let left = if on.outage || on.ramp { 500 } else { CUT_MILLI };
-        if !on.outage {
-            (on.broke, on.ramp) = (old, false);
-        }
-        let least = on.least(s).min(old);
-        on.set(milli_of(old, left).max(least), now);
-        let changed = on.rate != old;
-        let again = !self.keen && !on.outage && on.trial.rate == 0;
-        if again
-            && self.is_heavy(now)
-            && let Some(on) = &mut self.on
-        {
-            on.trial = Trial { rate: on.rate, ..Trial::default() };
-        }
-        changed
-    }
-
-    /// Refused, where so few call that each one's own backoff is pace enough.
-    pub(crate) fn refused_few(&mut self, now: Mono) {
-        if let Some(second) = self.second(now) {
-            second.refused += 1;
-        }
-    }
-
-    /// So much is refused that it matters whether it is by chance.
-    fn is_heavy(&self, now: Mono) -> bool {
-        let refused = self.sum(now, WINDOW, |s| s.refused);
-        let all = refused + self.sum(now, WINDOW, |s| s.accepted);
-        all >= TRIAL_SEEN / 2 && refused * 1_000 >= all * SHARE_MILLI
-    }
-
-    /// Whether so much is refused as chance was seen to refuse.
-    fn is_chance(&self, share: u64, now: Mono) -> bool {
-        self.chance.is_some_and(|c| now < c.until && share * 2 >= c.share)
-    }
-
-    fn switch_on(&mut self, now: Mono, s: &Settings) -> bool {
-        let refused = self.sum(now, WINDOW, |s| s.refused);
-        let accepted = self.sum(now, WINDOW, |s| s.accepted);
-        let all = refused + accepted + self.sum(now, WINDOW, |s| s.other);
-        let share = accepted * 1_000 / (accepted + refused).max(1);
-        let enough = s.limiter_signals > 0 && refused >= u64::from(s.limiter_signals);
-        let started = self.sum(now, PACE, |s| s.started);
-        let on = if self.keen {
-            refused >= KEEN_SIGNALS && refused * 1_000 >= all * KEEN_SHARE_MILLI
-        } else {
-            enough && refused * 1_000 >= all * SHARE_MILLI
-        };
-        if !on || self.is_chance(share, now) {
-            return false;
-        }
-        let floor = s.limiter_floor_milli.max(1);
-        let own = started * 1_000 / PACE;
-        // A limit lets through what it let through before, and a few attempts say little about it.
-        let least = if self.keen { milli_of(self.accepted_milli(now), 900).max(1_000) } else { floor };
-        let rate = milli_of(own, CUT_MILLI).max(least);
-        let never = Mono(now.0.saturating_sub(s.limiter_outage.0));
-        let latest = self.last(now, SECONDS as u64).filter(|s| s.accepted > 0).map(|s| s.at).max();
-        // At this pace it is seen first what is accepted.
-        let trial = if self.keen { Trial::default() } else { Trial { rate, ..Trial::default() } };
-        self.on = Some(On {
-            rate,
-            next: now + interval(rate),
-            cut: now,
-            grown: now,
-            accepted: latest.map_or(never, |at| Mono(at * 1_000_000)),
-            refused: now,
-            broke: own.max(rate),
-            before: self.accepted_milli(now).max(2 * floor),
-            outage: false,
-            ramp: false,
-            trial,
-            loose: false,
-            row: 0,
-        });
-        true
+        self.heard.is_some_and(|at| now.since(at) <= s.limiter_outage)
     }
 
     /// Whether the other side refuses, whatever that made of the pace.
     pub(crate) fn is_refusing(&self, now: Mono) -> bool {
-        let refused = self.sum(now, WINDOW, |s| s.refused);
-        let all = refused + self.sum(now, WINDOW, |s| s.accepted + s.other);
-        self.on.is_some() || refused * 1_000 > all * REFUSING_MILLI
+        let refused = self.seconds.sum(now, WINDOW, |s| s.refused);
+        let started = self.seconds.sum(now, WINDOW, |s| s.started);
+        self.on.is_some() || refused * 1_000 > started * REFUSING_MILLI
+    }
+
+    pub(crate) fn started(&mut self, now: Mono, dice: &mut Dice) {
+        self.seconds.start(now);
+        if let Some(on) = &mut self.on {
+            on.pace.start(now, dice);
+            on.trial.started(now);
+        }
+    }
+
+    /// The other side failed, but not because it has too much to do.
+    pub(crate) fn failed(&mut self, started: Mono) {
+        self.seconds.fail(started);
+    }
+
+    /// Refused, where so few call that each one's own backoff is pace enough.
+    pub(crate) fn refused_few(&mut self, started: Mono) {
+        self.seconds.refuse(started);
+    }
+
+    /// The other side took an attempt that started then. Says whether something noteworthy changed.
+    pub(crate) fn accepted(&mut self, started: Mono, now: Mono, s: &Settings) -> bool {
+        self.heard = self.heard.max(Some(started));
+        let Some(on) = &mut self.on else { return false };
+        if started <= on.denied {
+            return false;
+        }
+        on.is_let_in(started, now, s)
+    }
+
+    /// Looks at what time alone tells. Says whether something noteworthy changed.
+    pub(crate) fn look(&mut self, now: Mono, s: &Settings) -> bool {
+        let Some(on) = &mut self.on else { return false };
+        if matches!(on.state, State::Trial | State::Steady)
+            && let Some(finding) = on.trial.finding(now)
+        {
+            on.trial.again(now);
+            on.least = part(on.pace.rate, CUT_MILLI);
+            if let Finding::Chance(share) = finding {
+                (on.state, on.grown) = (State::Loose, now);
+                self.chance = Some(Chance::new(self.chance, share, now));
+            } else if on.state == State::Trial {
+                (on.state, on.grown) = (State::Steady, now);
+            }
+            return false;
+        }
+        // An answer may take long: what has not been refused for long was let in.
+        let latest = self.seconds.latest(now, on.patience());
+        latest.filter(|at| *at > on.let_in && *at > on.denied).is_some_and(|at| on.is_let_in(at, now, s))
+    }
+
+    /// The other side has too much to do, or is not there, says an attempt that started then. Says whether something
+    /// noteworthy changed.
+    pub(crate) fn refused(&mut self, started: Mono, now: Mono, s: &Settings) -> bool {
+        self.seconds.refuse(started);
+        if self.on.is_none() {
+            return self.switch_on(started, now, s);
+        }
+        let goodput = self.seconds.goodput(now, PACE);
+        let share = self.seconds.share(now, WINDOW);
+        let Some(on) = &mut self.on else { return false };
+        on.is_denied(started, now);
+        on.trial.refused(started, now);
+        let patience = on.patience();
+        let seen = self.seconds.latest(now, patience).unwrap_or(Mono(0)).max(on.let_in);
+        if on.row >= OUTAGE_ROW && now >= seen + s.limiter_outage {
+            (on.state, on.let_in) = (State::Outage, seen);
+        }
+        match on.state {
+            State::Trial => return false,
+            State::Loose if self.chance.is_some_and(|c| c.explains(share)) => return false,
+            // A pace that was let loose tells nothing.
+            State::Loose => return self.switch_on(started, now, s),
+            State::Steady | State::Outage | State::Ramp => {}
+        }
+        if now < on.cut + CUT_EVERY {
+            return false;
+        }
+        on.cut(now, goodput, s)
+    }
+
+    fn switch_on(&mut self, started: Mono, now: Mono, s: &Settings) -> bool {
+        let refused = self.seconds.sum(now, WINDOW, |s| s.refused);
+        let all = self.seconds.sum(now, WINDOW, |s| s.started);
+        let share = self.seconds.share(now, WINDOW);
+        let enough = s.limiter_signals > 0 && refused >= u64::from(s.limiter_signals);
+        let known = self.chance.is_some_and(|c| now < c.until && c.explains(share));
+        if !enough || refused * 1_000 < all * ON_MILLI || known {
+            return false;
+        }
+        let floor = s.limiter_floor_milli.max(1);
+        let own = self.seconds.sum(now, PACE, |s| s.started) * 1_000 / PACE;
+        let goodput = self.seconds.goodput(now, PACE);
+        let rate = goodput.max(part(own, TRIAL_MILLI)).max(floor);
+        let state = if goodput == 0 { State::Outage } else { State::Trial };
+        let seen = self.seconds.latest(now, LET_IN).unwrap_or(Mono(0));
+        self.on = Some(On {
+            pace: Pace::new(rate, now),
+            cut: now,
+            grown: now,
+            refused: now,
+            denied: started,
+            let_in: seen,
+            slowest: now.since(started),
+            row: 1,
+            broke: goodput.max(floor),
+            before: self.seconds.usual(now).max(2 * floor),
+            state,
+            trial: Trial::new(Base { rate: own, share }, now),
+            least: rate,
+        });
+        true
     }
 
     /// Switches it off whatever happens.
@@ -362,96 +253,98 @@ impl Limiter {
         self.on.take().is_some()
     }
 
-    /// Whether less is started than it would let through.
-    pub(crate) fn is_slack(&self, now: Mono) -> bool {
-        self.on.is_some_and(|on| now > on.next + interval(on.rate).scale(2, 1))
-    }
-
     /// Switches itself off when nothing was refused for long and nobody waits. Says whether it did.
     pub(crate) fn settle(&mut self, now: Mono, s: &Settings) -> bool {
-        let over = self.on.is_some_and(|on| on.loose || now >= on.refused + s.limiter_calm);
-        if over {
-            self.on = None;
-        }
-        over
+        let is_over = |on: &On| on.state == State::Loose || now >= on.refused + s.limiter_calm;
+        self.on.as_ref().is_some_and(is_over) && self.off()
     }
 }
 
 impl On {
-    /// Finds out whether it refuses by chance, or whether that was wrong.
-    fn judge(&mut self, accepted: bool, known: Option<Chance>, now: Mono) -> Option<Chance> {
-        if self.outage || self.trial.rate == 0 {
-            self.trial = Trial::default();
-            return known;
-        }
-        if !self.loose && self.rate * 1_000 > self.trial.rate * TRIAL_PACE && self.trial.share > 0 {
-            return known;
-        }
-        let Some(share) = self.trial.count(accepted) else { return known };
-        let base = self.trial.share;
-        if self.loose {
-            if share * 1_000 < base * WORSE_MILLI {
-                (self.loose, self.trial) =
-                    (false, Trial { rate: self.rate, share: share.max(1), ..Trial::default() });
-                self.set(milli_of(self.rate, 500), now);
-                return None;
-            }
-            return known;
-        }
-        // A capacity takes the same number of fewer attempts: a larger share.
-        let helped = (base * self.trial.rate / self.rate.max(1)).min(1_000);
-        let same = share * 1_000 >= base * WORSE_MILLI && share * 2 <= base + helped;
-        if base == 0 || base > CHANCE_SHARE || !same {
-            self.trial = Trial { rate: self.rate, share: share.max(1), ..Trial::default() };
-            return known;
-        }
-        self.loose = true;
-        self.trial.share = share;
-        let lasts = known.map_or(CHANCE, |c| c.lasts.scale(2, 1).min(CHANCE_MAX));
-        Some(Chance { until: now + lasts, lasts, share })
+    /// So long after its start an attempt was let in if nothing was heard.
+    fn patience(&self) -> Dur {
+        self.slowest.scale(2, 1) + LET_IN
     }
 
-    /// What is accepted at this pace is being found out: it is kept.
-    const fn is_measured(&self) -> bool {
-        self.trial.rate > 0 && self.trial.share == 0 && !self.outage
+    fn is_denied(&mut self, started: Mono, now: Mono) {
+        (self.refused, self.row) = (now, self.row.saturating_add(1));
+        self.denied = self.denied.max(started);
+        self.slowest = self.slowest.max(now.since(started));
     }
 
-    /// The least pace of a cut: a trial that goes on is not cut short.
-    fn least(&self, s: &Settings) -> u64 {
-        let trial = if self.outage { 0 } else { milli_of(self.trial.rate, TRIAL_LEAST) };
-        trial.max(s.limiter_floor_milli)
-    }
-
-    /// Changes the pace; what is due next moves along.
-    fn set(&mut self, rate: u64, now: Mono) {
-        let rate = rate.clamp(1, RATE_MAX);
-        let wait = self.next.since(now);
-        self.next = self.next.min(now) + wait.scale(self.rate, rate);
-        if wait == Dur::ZERO {
-            self.next = self.next.max(Mono(now.0.saturating_sub(LATE_MAX.0)));
+    fn is_let_in(&mut self, started: Mono, now: Mono, s: &Settings) -> bool {
+        (self.let_in, self.row) = (self.let_in.max(started), 0);
+        if self.state == State::Outage {
+            (self.state, self.grown) = (State::Ramp, now);
+            self.pace.set(self.pace.rate.max(part(self.before, BACK_MILLI)), now);
+            return true;
         }
-        self.rate = rate;
+        self.grow(now, s);
+        false
     }
 
-    fn grow(&mut self, now: Mono, slow: u64, s: &Settings) {
+    fn grow(&mut self, now: Mono, s: &Settings) {
         let time = now.since(self.grown).min(GROWTH_MAX);
         self.grown = now;
-        if self.is_measured() || !self.ramp && !self.loose && now < self.cut + HOLD {
-            return;
-        }
+        let rate = self.pace.rate;
         // Up to where there was room before, quickly; beyond, carefully.
-        let known = if self.ramp { self.before } else { milli_of(self.broke, CUT_MILLI) };
-        let step = |milli| Dur(self.rate).scale(milli, 1_000).scale(time.0, 1_000_000).0;
-        let rate = if self.loose {
-            self.rate + step(FAST_MILLI)
-        } else if self.rate < known {
-            (self.rate + step(FAST_MILLI)).min(known)
-        } else {
-            let more = if slow == SLOW_MILLI { Dur(SLOW_MORE).scale(time.0, 1_000_000).0 } else { 0 };
-            self.rate + step(slow) + more
+        let known = match self.state {
+            State::Trial | State::Outage => return,
+            State::Steady if now < self.cut + HOLD => return,
+            State::Loose => u64::MAX,
+            State::Ramp => self.before,
+            State::Steady => part(self.broke, CUT_MILLI),
         };
-        self.set(rate.max(s.limiter_floor_milli), now);
+        let grown = if rate < known {
+            (rate + growth(rate, FAST_MILLI, time)).min(known)
+        } else {
+            rate + slowly(rate, time, s)
+        };
+        self.pace.set(grown.max(s.limiter_floor_milli), now);
     }
+
+    /// A slower pace, or a trial of one. Says whether it became another one.
+    fn cut(&mut self, now: Mono, goodput: u64, s: &Settings) -> bool {
+        let old = self.pace.rate;
+        self.cut = now;
+        let least =
+            if self.state == State::Outage { self.probe(now) } else { enough(goodput, s).max(self.least) };
+        let left = match self.state {
+            State::Outage | State::Ramp => HALF_MILLI,
+            State::Trial | State::Loose | State::Steady => CUT_MILLI,
+        };
+        let rate = part(old, left).max(least).max(s.limiter_floor_milli).min(old);
+        if self.state != State::Outage {
+            self.broke = old;
+        }
+        if self.state == State::Ramp {
+            self.state = State::Steady;
+            self.trial.again(now);
+            self.least = 0;
+        }
+        self.pace.set(rate, now);
+        rate != old
+    }
+
+    /// The pace that finds the end of an outage.
+    fn probe(&self, now: Mono) -> u64 {
+        let age = now.since(self.let_in).0.max(1);
+        let often = PROBE_PART * 1_000_000_000 / age;
+        often.min(part(self.before, PROBE_MILLI)).min(PROBE_MOST)
+    }
+}
+
+/// The pace that a cut leaves at least: what is let in. Of many each leaves some of that to the others.
+fn enough(goodput: u64, s: &Settings) -> u64 {
+    if s.limiter_fleet <= 1 { goodput } else { part(goodput, FLEET_LEAST) }
+}
+
+/// By how much a pace grows in a time where nobody knows whether there is room.
+fn slowly(rate: u64, time: Dur, s: &Settings) -> u64 {
+    if s.limiter_fleet <= 1 {
+        return growth(rate, SLOW_MILLI, time);
+    }
+    growth(rate, FLEET_MILLI, time) + growth(FLEET_MORE, 1_000, time)
 }
 
 #[cfg(test)]
@@ -459,105 +352,189 @@ mod tests {
     use super::*;
 
     const SECOND: u64 = 1_000_000;
-
-    fn ms(n: u64) -> Mono {
-        Mono(n * 1_000)
-    }
+    const TICK: u64 = SECOND / 50;
 
     fn on() -> Settings {
         Settings { limiter_signals: 4, ..Settings::default() }
     }
 
-    /// Ten starts a second, all accepted, for ten seconds; then all are refused for `outage` milliseconds.
-    fn broken(outage: u64) -> (Limiter, Settings, Dice) {
-        let (mut l, s, mut dice) = (Limiter::default(), on(), Dice::new(3));
-        for t in 0..100 {
-            l.started(ms(t * 100), &mut dice);
-            l.accepted(ms(t * 100), &s);
+    /// Callers that want so many starts a second of a server, and what became of it.
+    struct Bench {
+        limiter: Limiter,
+        s: Settings,
+        dice: Dice,
+        now: u64,
+        wanted: u64,
+        /// Starts, and those that were let in, in each second.
+        seconds: Vec<(u64, u64)>,
+        answers: bool,
+    }
+
+    impl Bench {
+        fn new(wanted: u64) -> Self {
+            let (limiter, dice) = (Limiter::default(), Dice::new(wanted));
+            Self { limiter, s: on(), dice, now: 0, wanted, seconds: Vec::new(), answers: true }
         }
-        for t in 0..outage / 100 {
-            let now = ms(10_000 + t * 100);
-            if l.ready_at().is_none_or(|at| at <= now) {
-                l.started(now, &mut dice);
-                l.refused(now, &s);
+
+        /// For so long; the server says of each attempt whether it takes it.
+        fn run(&mut self, seconds: u64, mut takes: impl FnMut(u64, &mut Dice) -> bool) {
+            let until = self.now + seconds * SECOND;
+            let mut due = self.now;
+            while self.now < until {
+                self.now += TICK;
+                let now = Mono(self.now);
+                self.limiter.look(now, &self.s);
+                let ready = self.limiter.ready_at().map_or(0, |at| at.0);
+                if due > self.now && ready <= self.now {
+                    self.limiter.settle(now, &self.s);
+                }
+                if due.max(ready) > self.now {
+                    continue;
+                }
+                due = self.now.max(due) + SECOND / self.wanted;
+                self.limiter.started(now, &mut self.dice);
+                let taken = takes(self.now, &mut self.dice);
+                let second = usize::try_from(self.now / SECOND).unwrap();
+                self.seconds.resize(self.seconds.len().max(second + 1), (0, 0));
+                self.seconds[second].0 += 1;
+                self.seconds[second].1 += u64::from(taken);
+                if !taken {
+                    self.limiter.refused(now, now, &self.s);
+                } else if self.answers {
+                    self.limiter.accepted(now, now, &self.s);
+                }
             }
         }
-        (l, s, dice)
+
+        /// Starts, and those that were let in, of the last so many seconds.
+        fn last(&self, seconds: usize) -> (u64, u64) {
+            self.seconds.iter().rev().take(seconds).fold((0, 0), |sum, s| (sum.0 + s.0, sum.1 + s.1))
+        }
+
+        fn state(&self) -> Option<State> {
+            self.limiter.on.as_ref().map(|on| on.state)
+        }
+    }
+
+    /// A server that takes so many a second, thousandths, and saves up a few.
+    fn capacity(milli: u64) -> impl FnMut(u64, &mut Dice) -> bool {
+        let (mut room, mut at) = (1_000, 0);
+        move |now, _| {
+            room = (room + (now - at) * milli / SECOND).min(2_000);
+            at = now;
+            let taken = room >= 1_000;
+            room -= if taken { 1_000 } else { 0 };
+            taken
+        }
+    }
+
+    fn chance(milli: u64) -> impl FnMut(u64, &mut Dice) -> bool {
+        move |_, dice| dice.upto(Dur(999)).0 < milli
     }
 
     #[test]
-    fn chance_failures_switch_nothing_on() {
-        let (mut l, s, mut dice) = (Limiter::default(), on(), Dice::new(3));
-        for t in 0..1_000_u64 {
-            l.started(ms(t * 100), &mut dice);
-            if t % 5 == 0 {
-                l.refused(ms(t * 100), &s)
-            } else {
-                l.accepted(ms(t * 100), &s)
-            };
-        }
-        assert_eq!(l.rate(), None);
+    fn few_refusals_switch_nothing_on() {
+        let mut b = Bench::new(10);
+        b.run(60, chance(850));
+        assert_eq!(b.limiter.rate(), None);
+        assert!(b.limiter.is_refusing(Mono(b.now)));
     }
 
     #[test]
-    fn an_outage_ends_at_the_floor_and_its_end_releases_half_of_what_was_accepted() {
-        let (mut l, s, _) = broken(60_000);
-        assert_eq!(l.rate(), Some(s.limiter_floor_milli));
-        let probes = l.last(Mono(70 * SECOND - 1), 16).map(|s| s.started).sum::<u32>();
-        assert!((2..=4).contains(&probes), "one each five seconds: {probes}");
-        let at = Mono(71 * SECOND);
-        assert!(l.accepted(at, &s));
-        assert_eq!(l.rate(), Some(5_000), "half of ten a second");
-        // Quickly back to what was accepted, then carefully on.
-        let at_second = |l: &mut Limiter, n: u64| {
-            for i in 0..10 {
-                l.accepted(at + Dur(n * SECOND + i * SECOND / 10), &s);
-            }
-            l.rate().unwrap()
+    fn a_capacity_is_used_and_not_run_against() {
+        for milli in [1_500, 3_000, 6_000] {
+            let mut b = Bench::new(15);
+            b.run(20, |_, _| true);
+            b.run(80, capacity(milli));
+            let (started, let_in) = b.last(60);
+            let room = milli * 60 / 1_000;
+            assert!(let_in * 100 >= room * 80, "{milli}: {let_in} of {room}");
+            assert!(started * 100 <= let_in * 130, "{milli}: {started} for {let_in}");
+        }
+    }
+
+    #[test]
+    fn refusals_by_chance_are_found_out_and_what_waits_is_released() {
+        for milli in [400, 500, 600] {
+            let mut b = Bench::new(8);
+            b.run(20, |_, _| true);
+            b.run(40, chance(milli));
+            let (started, _) = b.last(20);
+            assert!(started >= 20 * 8 * 8 / 10, "{milli}: {started} of 160, {:?}", b.state());
+        }
+    }
+
+    #[test]
+    fn it_is_not_left_loose_when_chance_becomes_an_overload() {
+        let mut b = Bench::new(8);
+        b.run(20, |_, _| true);
+        b.run(40, chance(500));
+        b.run(60, capacity(500));
+        let (started, let_in) = b.last(20);
+        assert!(started <= let_in * 3, "{started} for {let_in}");
+    }
+
+    #[test]
+    fn an_outage_is_probed_and_its_end_releases_most_of_what_was_let_in() {
+        let mut b = Bench::new(10);
+        b.run(30, |_, _| true);
+        b.run(60, |_, _| false);
+        assert_eq!(b.state(), Some(State::Outage));
+        let early: u64 = b.seconds[40..50].iter().map(|s| s.0).sum();
+        let (late, _) = b.last(10);
+        assert!((8..=14).contains(&early) && (5..=9).contains(&late), "fewer and fewer: {early}, {late}");
+        b.run(120, |_, _| false);
+        let (late, _) = b.last(30);
+        assert!((5..=10).contains(&late), "but never too few: {late}");
+        b.run(6, |_, _| true);
+        assert_eq!(b.state(), Some(State::Ramp));
+        b.wanted = 40;
+        b.run(3, |_, _| true);
+        let (started, _) = b.last(2);
+        assert!((19..=32).contains(&started), "what was usual, and a little more: {started}");
+    }
+
+    #[test]
+    fn among_many_the_release_is_slower() {
+        let rate = |fleet| {
+            let mut b = Bench::new(10);
+            b.s.limiter_fleet = fleet;
+            b.run(30, |_, _| true);
+            b.run(30, |_, _| false);
+            b.wanted = 1_000;
+            b.run(12, |_, _| true);
+            b.limiter.rate().unwrap()
         };
-        let rates: Vec<_> = (0..4).map(|n| at_second(&mut l, n)).collect();
-        assert!(rates[0] < 10_000 && rates[1] >= 10_000, "{rates:?}");
-        assert!(rates[3] > rates[2] && rates[3] * 100 <= rates[2] * 106, "{rates:?}");
+        let (alone, many) = (rate(1), rate(1_000));
+        assert!(alone > 18_000 && (10_000..12_000).contains(&many), "{alone} and {many}");
+    }
+
+    #[test]
+    fn answers_that_take_long_do_not_hide_the_end_of_an_outage_nor_the_outage() {
+        let mut b = Bench::new(10);
+        b.answers = false;
+        b.run(30, |_, _| true);
+        b.run(30, |_, _| false);
+        // An answer to what was let in before the outage.
+        b.limiter.accepted(Mono(29 * SECOND), Mono(b.now), &b.s);
+        assert_eq!(b.state(), Some(State::Outage));
+        b.run(6, |_, _| true);
+        assert_eq!(b.state(), Some(State::Ramp));
     }
 
     #[test]
     fn a_cut_comes_once_a_second_and_calm_switches_it_off() {
-        let (mut l, s, _) = broken(3_000);
-        let before = l.rate().unwrap();
-        assert!((1_000..7_001).contains(&before), "{before}");
-        assert!(!l.accepted(Mono(15 * SECOND), &s), "no growth so soon after a cut");
-        // Its pace is kept until it is known what is accepted at it, and then cut once a second at most.
-        let at = |n: u64| Mono(16 * SECOND + n * SECOND / 10);
-        let cuts = (0..80).filter(|n| l.refused(at(*n), &s)).count();
-        assert!((1..=8).contains(&cuts), "{cuts} in eight seconds");
-        assert!(l.rate().unwrap() < before);
-        assert!(!l.settle(at(79) + Dur(9 * SECOND), &s));
-        assert!(l.settle(at(79) + Dur(11 * SECOND), &s));
-        assert_eq!((l.rate(), l.ready_at()), (None, None));
-    }
-
-    /// A server takes eight a second of twenty that want to start: nearly all that it can take is started, and little more.
-    #[test]
-    fn a_capacity_is_used_and_not_run_against() {
-        let (mut l, s, mut dice) = (Limiter::default(), on(), Dice::new(7));
-        let (mut accepted, mut refused, mut room) = (0, 0, 8);
-        for tick in 0..24_000_u64 {
-            let now = ms(tick * 5);
-            if tick % 200 == 0 {
-                room = 8;
-            }
-            if tick % 10 != 0 || l.ready_at().is_some_and(|at| at > now) {
-                continue;
-            }
-            l.started(now, &mut dice);
-            if room == 0 {
-                refused += 1;
-                l.refused(now, &s);
-            } else {
-                (accepted, room) = (accepted + 1, room - 1);
-                l.accepted(now, &s);
-            }
-        }
-        assert!(accepted > 600 && refused * 3 < accepted, "960 had room: {accepted}, {refused} refused");
+        let mut b = Bench::new(10);
+        b.run(30, |_, _| true);
+        b.run(20, capacity(3_000));
+        let now = b.now;
+        let at = |n: u64| Mono(now + n * SECOND / 10);
+        let on = b.limiter.on.as_mut().unwrap();
+        on.state = State::Steady;
+        let cuts = (0..30).filter(|n| b.limiter.refused(at(*n), at(*n), &b.s)).count();
+        assert!(cuts <= 3, "{cuts} in three seconds");
+        assert!(!b.limiter.settle(at(30) + Dur(9 * SECOND), &b.s));
+        assert!(b.limiter.settle(at(30) + Dur(11 * SECOND), &b.s));
+        assert_eq!((b.limiter.rate(), b.limiter.ready_at()), (None, None));
     }
 }

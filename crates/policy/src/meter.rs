@@ -11,7 +11,7 @@ use clearline_model::{Ask, Cause, Dur, KeyId, Limits, Mono, Usage, Window};
 
 use crate::config::Settings;
 use crate::dice::Dice;
-use crate::limiter::Limiter;
+use crate::limiter::Learned;
 
 /// The part of `max_tokens` that an answer is taken to need before any was seen.
 const OUTPUT_PART: u64 = 4;
@@ -150,7 +150,7 @@ struct Meter {
     tokens: Bucket,
     input: Bucket,
     output: Bucket,
-    limiter: Limiter,
+    limiter: Learned,
     /// What answers needed on average: thousandths of an output token, and thousandths of the estimated input.
     mean_output: Option<u64>,
     input_ratio: Option<u64>,
@@ -220,9 +220,7 @@ impl Meters {
     }
 
     fn at(&mut self, owner: Owner, family: u16) -> &mut Meter {
-        self.meters
-            .entry((owner, family))
-            .or_insert_with(|| Meter { limiter: Limiter::keen(), ..Meter::default() })
+        self.meters.entry((owner, family)).or_default()
     }
 
     pub(crate) fn start(
@@ -271,9 +269,7 @@ impl Meters {
             bucket.tell(window, (share.started, taken), now);
         }
         meter.limiter.accepted(now, s);
-        if meter.limiter.is_slack(now) {
-            meter.limiter.settle(now, &Settings { limiter_calm: LEARNED, ..*s });
-        }
+        meter.limiter.settle(now, LEARNED);
     }
 
     /// An attempt ended. `refused`: the server did not carry it out.
@@ -329,7 +325,7 @@ impl Meters {
         // A throttle that names no quota is short, and the overload limiter knows it.
         let known = cause == Cause::QuotaThrottled || meter.buckets().into_iter().any(|b| b.is_known(now));
         if !known {
-            meter.limiter.refused(now, s);
+            meter.limiter.refused(share.started, now, s);
         }
     }
 }
@@ -499,7 +495,7 @@ mod tests {
     #[test]
     fn without_numbers_refusals_pace() {
         let mut b = bench();
-        for n in 0..30 {
+        for n in 10..30 {
             let share = b.start(0, n * SECOND / 10);
             assert_eq!(b.wait(0, n * SECOND / 10).0, 0);
             b.meters.end(share, (ask(), Usage::default()), false, Mono(n * SECOND / 10));
@@ -511,6 +507,6 @@ mod tests {
         }
         let (wait, cause) = b.wait(0, 3 * SECOND);
         assert_eq!(cause, Cause::QuotaThrottled);
-        assert!((100..250).contains(&wait), "seven tenths of ten a second: {wait}");
+        assert!((100..250).contains(&wait), "nine tenths of ten a second: {wait}");
     }
 }

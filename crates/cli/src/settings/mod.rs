@@ -167,6 +167,7 @@ impl Settings {
             attempts_max: u16::try_from(self.number("policy.attempts")).unwrap_or(u16::MAX),
             in_flight_max: (limit > 0).then_some(limit),
             limiter_signals: u32::try_from(self.number("limiter.signals")).unwrap_or(u32::MAX),
+            limiter_fleet: u32::try_from(self.number("limiter.fleet")).unwrap_or(u32::MAX),
             limiter_floor_milli: self.number("limiter.floor"),
             limiter_outage: self.time("limiter.outage"),
             limiter_calm: self.time("limiter.calm"),

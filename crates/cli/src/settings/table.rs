@@ -157,8 +157,14 @@ pub(crate) const ROWS: &[Setting] = &[
     row(
         "limiter.signals",
         Kind::Count { min: 0, max: 1_000_000 },
-        "0",
-        "So many refusals for overload within 10 s (and 30 % of all) pace a model family's attempts; 0: never; for many callers: 4",
+        "4",
+        "So many refusals for overload within 10 s (and 40 % of all), with 8 calls open, pace a model family's attempts; 0: never",
+    ),
+    row(
+        "limiter.fleet",
+        Kind::Count { min: 1, max: 1_000_000 },
+        "1",
+        "So many gateways share what the API lets through: after an outage each comes back more slowly",
     ),
     row(
         "limiter.floor",

@@ -109,7 +109,10 @@ fn crowd(gateways: usize, callers: u32, think: (u64, u64), until: u64) -> Load {
         until,
         deadline: Some(scenes::DEADLINE),
         keys: 0,
-        settings: Settings { limiter_signals: 4, ..Settings::default() },
+        settings: Settings {
+            limiter_fleet: u32::try_from(gateways).unwrap_or(u32::MAX),
+            ..Settings::default()
+        },
     }
 }
 

@@ -1,0 +1,159 @@
+//! The pace for a limit of a key that nobody tells: found by the refusals.
+
+use clearline_model::{Dur, Mono};
+
+use super::pace::{Pace, growth, part};
+use super::seconds::Seconds;
+use crate::config::Settings;
+use crate::dice::Dice;
+
+/// Over how many seconds refusals are compared with everything else (resilience 5.5).
+const WINDOW: u64 = 10;
+/// Over how many the own pace is measured (resilience 5.5).
+const PACE: u64 = 3;
+/// So many refusals, and such a share, thousandths, are a limit: one alone may be a throttle that has passed already.
+const SIGNALS: u64 = 3;
+const SHARE_MILLI: u64 = 100;
+/// What a cut leaves, thousandths, and the least time between two (resilience 5.5).
+const CUT_MILLI: u64 = 700;
+const CUT_EVERY: Dur = Dur::secs(1);
+/// No growth for so long after a cut (resilience 5.5).
+const HOLD: Dur = Dur::secs(3);
+/// Growth in a second up to where there was room before, and beyond: thousandths (resilience 5.5: 3 % in half a second).
+const FAST_MILLI: u64 = 600;
+const SLOW_MILLI: u64 = 60;
+/// The longest time that one growth makes up for.
+const GROWTH_MAX: Dur = Dur::secs(2);
+
+#[derive(Debug, Clone, Copy)]
+struct On {
+    pace: Pace,
+    cut: Mono,
+    grown: Mono,
+    refused: Mono,
+    /// The pace at which it was refused last.
+    broke: u64,
+}
+
+/// What was learned of a limit; nothing at first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Learned {
+    seconds: Seconds,
+    on: Option<On>,
+}
+
+impl Learned {
+    /// From when on the next attempt may start.
+    pub(crate) fn ready_at(&self) -> Option<Mono> {
+        self.on.map(|on| on.pace.next)
+    }
+
+    pub(crate) fn started(&mut self, now: Mono, dice: &mut Dice) {
+        self.seconds.start(now);
+        if let Some(on) = &mut self.on {
+            on.pace.start(now, dice);
+        }
+    }
+
+    pub(crate) fn accepted(&mut self, now: Mono, s: &Settings) {
+        let Some(on) = &mut self.on else { return };
+        let time = now.since(on.grown).min(GROWTH_MAX);
+        on.grown = now;
+        if now < on.cut + HOLD {
+            return;
+        }
+        let (rate, known) = (on.pace.rate, part(on.broke, CUT_MILLI));
+        let grown = if rate < known {
+            (rate + growth(rate, FAST_MILLI, time)).min(known)
+        } else {
+            rate + growth(rate, SLOW_MILLI, time)
+        };
+        on.pace.set(grown.max(s.limiter_floor_milli), now);
+    }
+
+    /// The limit was reached by an attempt that started then.
+    pub(crate) fn refused(&mut self, started: Mono, now: Mono, s: &Settings) {
+        self.seconds.refuse(started);
+        let Some(on) = &mut self.on else { return self.switch_on(now, s) };
+        on.refused = now;
+        if now < on.cut + CUT_EVERY {
+            return;
+        }
+        (on.cut, on.broke) = (now, on.pace.rate);
+        let least = s.limiter_floor_milli.min(on.pace.rate);
+        on.pace.set(part(on.pace.rate, CUT_MILLI).max(least), now);
+    }
+
+    fn switch_on(&mut self, now: Mono, s: &Settings) {
+        let refused = self.seconds.sum(now, WINDOW, |s| s.refused);
+        let started = self.seconds.sum(now, WINDOW, |s| s.started);
+        if refused < SIGNALS || refused * 1_000 < started * SHARE_MILLI {
+            return;
+        }
+        let own = self.seconds.sum(now, PACE, |s| s.started) * 1_000 / PACE;
+        // A limit lets through what it let through before, and a few attempts say little about it.
+        let least = part(self.seconds.usual(now), 900).max(1_000).max(s.limiter_floor_milli);
+        let rate = part(own, CUT_MILLI).max(least);
+        let pace = Pace::new(rate, now);
+        self.on = Some(On { pace, cut: now, grown: now, refused: now, broke: own.max(rate) });
+    }
+
+    /// Forgets it when less is started than it would let through, and nothing was refused for so long.
+    pub(crate) fn settle(&mut self, now: Mono, calm: Dur) {
+        if self.on.is_some_and(|on| on.pace.is_slack(now) && now >= on.refused + calm) {
+            self.on = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A limit of so many a second, thousandths, against twenty that want to: taken, refused.
+    fn against(limit: u64) -> (u64, u64) {
+        let (mut l, s, mut dice) = (Learned::default(), Settings::default(), Dice::new(7));
+        let (mut taken, mut refused, mut room) = (0, 0, 0);
+        for tick in 0..12_000_u64 {
+            let now = Mono(tick * 10_000);
+            room = (room + limit / 100).min(2_000);
+            if tick % 5 != 0 || l.ready_at().is_some_and(|at| at > now) {
+                continue;
+            }
+            l.started(now, &mut dice);
+            if room < 1_000 {
+                refused += 1;
+                l.refused(now, now, &s);
+            } else {
+                (taken, room) = (taken + 1, room - 1_000);
+                l.accepted(now, &s);
+            }
+        }
+        (taken, refused)
+    }
+
+    #[test]
+    fn a_limit_that_nobody_tells_is_used_and_not_run_against() {
+        for limit in [1_500, 4_000, 8_000] {
+            let (taken, refused) = against(limit);
+            let room = limit * 120 / 1_000;
+            assert!(taken * 100 > room * 65 && refused * 5 < taken, "{limit}: {taken} of {room}, {refused}");
+        }
+    }
+
+    #[test]
+    fn one_refusal_is_no_limit_and_calm_forgets_one() {
+        let (mut l, s, mut dice) = (Learned::default(), Settings::default(), Dice::new(7));
+        for n in 0..3 {
+            let now = Mono(n * 100_000);
+            assert_eq!(l.ready_at(), None);
+            l.started(now, &mut dice);
+            l.refused(now, now, &s);
+        }
+        assert!(l.ready_at().is_some());
+        l.settle(Mono(5_000_000), Dur::secs(10));
+        assert!(l.ready_at().is_some());
+        l.settle(Mono(11_000_000), Dur::secs(10));
+        assert_eq!(l.ready_at(), None);
+    }
+}
