@@ -7,6 +7,7 @@
 mod admin;
 mod answer;
 mod guard;
+mod http2;
 mod ids;
 mod json;
 mod line;

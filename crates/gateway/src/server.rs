@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::admin;
 use crate::answer;
+use crate::http2;
 use crate::ids::Ids;
 use crate::options::{BindError, LogTarget, Options};
 use crate::readers::{Readers, Summary};
@@ -231,15 +232,23 @@ async fn connection(
     let rules = service.rules();
     let limits = rules.limits;
     let Some(acceptor) = &rules.tls else {
+        let Some(is_http2) = http2::begins(&stream, limits).await else { return };
         let io = Watched::new(Tcp(Arc::clone(&stream)), Arc::clone(&shared), limits);
         drop(rules);
+        if is_http2 {
+            return Box::pin(http2::exchange(io, stream, (service, shared, limits), stopping)).await;
+        }
         return exchange(io, stream, (service, shared, limits), stopping).await;
     };
     match handshake(acceptor, &stream, limits).await {
-        Some(tls) => {
+        Some((tls, is_http2)) => {
             let io = Watched::new(tls, Arc::clone(&shared), limits);
             drop(rules);
-            Box::pin(exchange(io, stream, (service, shared, limits), stopping)).await;
+            if is_http2 {
+                Box::pin(http2::exchange(io, stream, (service, shared, limits), stopping)).await;
+            } else {
+                Box::pin(exchange(io, stream, (service, shared, limits), stopping)).await;
+            }
         }
         None => {
             service.readers.metrics.handshakes_failed.fetch_add(1, Ordering::Relaxed);
@@ -247,8 +256,12 @@ async fn connection(
     }
 }
 
-/// The handshake of a caller. Who speaks plain HTTP is told so.
-async fn handshake(acceptor: &Acceptor, stream: &Arc<TcpStream>, limits: Limits) -> Option<impl Io + use<>> {
+/// The handshake of a caller, and whether it agreed on HTTP/2. Who speaks plain HTTP is told so.
+async fn handshake(
+    acceptor: &Acceptor,
+    stream: &Arc<TcpStream>,
+    limits: Limits,
+) -> Option<(impl Io + use<>, bool)> {
     let mut first = [0];
     let peeked = tokio::time::timeout(limits.handshake.into(), stream.peek(&mut first)).await;
     if !matches!(peeked, Ok(Ok(1..))) {
@@ -259,7 +272,9 @@ async fn handshake(acceptor: &Acceptor, stream: &Arc<TcpStream>, limits: Limits)
         let _told = Tcp(Arc::clone(stream)).write_all(&answer::plain_http()).await.is_ok();
         return None;
     }
-    acceptor.accept(Tcp(Arc::clone(stream)), limits.handshake).await.ok()
+    let tls = acceptor.accept(Tcp(Arc::clone(stream)), limits.handshake).await.ok()?;
+    let is_http2 = tls.get_ref().1.alpn_protocol() == Some(http2::ALPN);
+    Some((tls, is_http2))
 }
 
 /// Answers the requests of one connection.
@@ -303,7 +318,7 @@ async fn exchange<S: Io>(
 
 /// Returns when the caller has closed its side. hyper does not notice that while it holds bytes of a next request that it
 /// has not begun with.
-async fn left(stream: Arc<TcpStream>) {
+pub(crate) async fn left(stream: Arc<TcpStream>) {
     // This interest is told of a closed side as well, and not of bytes that nobody reads.
     let told = stream.ready(Interest::PRIORITY).await;
     if !told.is_ok_and(|ready| ready.is_read_closed()) {

@@ -10,12 +10,13 @@ use clearline_model::{CallerId, Cause, Foreign};
 use clearline_wire::headers::retain;
 use clearline_wire::{Own, strip_hop_by_hop};
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::answer::{self, Answer, Body, Content, Refusal};
 use crate::guard::{self, Passed};
+use crate::http2;
 use crate::ids::Ids;
 use crate::line::Context;
 use crate::quota::{Accounts, Permit};
@@ -39,7 +40,7 @@ const SLOW_BODY: Refusal = Refusal {
 const BAD_BODY: Refusal = Refusal {
     status: StatusCode::BAD_REQUEST,
     cause: Cause::RequestInvalid,
-    text: "The request's body is not framed as HTTP/1.1 demands, or it broke off",
+    text: "The request's body is not framed as HTTP demands, or it broke off",
     close: true,
     after: None,
 };
@@ -83,6 +84,7 @@ impl Service {
         (context, shared): (&mut Context, &Shared),
         trick: Option<Trick>,
     ) -> Result<Admitted, Refusal> {
+        http2::plain(parts)?;
         let passed = rules.guard.check(&parts.method, &parts.uri, &mut parts.headers, trick)?;
         context.path = Foreign::new(passed.path.split('?').next().unwrap_or_default());
         context.caller = passed.token.and_then(|t| rules.guard.tokens.get(t)).map(|t| t.alias.clone());
@@ -116,6 +118,7 @@ impl Service {
         let answering = Arc::clone(&shared);
         let mut body = Body::new(Content::Whole(None), Arc::clone(&self.readers), shared);
         let (mut parts, incoming) = request.into_parts();
+        let is_bare = parts.method == Method::HEAD && parts.version == Version::HTTP_2;
         let mut context = Context {
             x_request_id: self.ids.request_id(&parts.headers),
             traceparent: self.ids.traceparent(&parts.headers),
@@ -147,7 +150,7 @@ impl Service {
                 head.headers.insert(name, value);
             }
         }
-        body.content = content;
+        body.content = http2::bare(content, is_bare);
         Response::from_parts(head, body)
     }
 

@@ -68,7 +68,7 @@ impl Acceptor {
                 bad(certificate, format!("cannot be used: {e}"))
             }
         })?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 

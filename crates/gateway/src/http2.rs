@@ -1,0 +1,205 @@
+//! HTTP/2 on the listening side: over TLS by ALPN, in clear by prior knowledge.
+//!
+//! Frames, HPACK and flow control are hyper's. Here is what it leaves to its user: how much a connection may hold, when an
+//! idle one is closed, and a head that goes on as one of HTTP/1.1 without meaning two things.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use clearline_net::Io;
+use http::header::{COOKIE, HOST};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use crate::answer::{Content, Refusal};
+use crate::rules::Limits;
+use crate::server::left;
+use crate::service::Service;
+use crate::wrap::{Shared, Watched};
+
+/// The name of the protocol in ALPN (RFC 9113, section 3.1).
+pub(crate) const ALPN: &[u8] = b"h2";
+/// What a connection of prior knowledge begins with; no method of HTTP/1.1 does (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI";
+/// Calls at once on one connection (RFC 9113, section 6.5.2 recommends no fewer).
+const STREAMS: u32 = 128;
+/// What may be on its way to the gateway of one request, and of all of a connection, bytes.
+const WINDOW: u32 = 256 << 10;
+const WINDOW_ALL: u32 = 1 << 20;
+/// What one answer may have waiting for its caller's window, bytes.
+const SEND_BUFFER: usize = 64 << 10;
+/// Streams that a caller resets before they are looked at, and that the gateway resets for errors, until the connection ends:
+/// what opens and closes streams for nothing is no caller.
+const RESETS_PENDING: usize = 20;
+const RESETS: usize = 256;
+/// How often a caller is asked whether it is still there, and for how long it may not answer.
+const PING: Duration = Duration::from_secs(30);
+const PONG: Duration = Duration::from_secs(20);
+
+const BAD_HEAD: Refusal = Refusal {
+    status: StatusCode::BAD_REQUEST,
+    cause: clearline_model::Cause::RequestInvalid,
+    text: "The request's :authority and its Host are not the same",
+    close: true,
+    after: None,
+};
+
+/// Whether a connection in clear begins as HTTP/2 does; `None` where nothing comes in time.
+pub(crate) async fn begins(stream: &TcpStream, limits: Limits) -> Option<bool> {
+    let mut first = [0; PREFACE.len()];
+    let peeked = tokio::time::timeout(limits.header_timeout, stream.peek(&mut first)).await;
+    match peeked {
+        Ok(Ok(1..)) => Some(first == PREFACE),
+        Ok(Ok(0) | Err(_)) | Err(_) => None,
+    }
+}
+
+/// Makes a head of HTTP/2 one of HTTP/1.1: its authority becomes the only Host, its target a path, its cookies one header
+/// (RFC 9113, sections 8.3.1 and 8.2.3).
+///
+/// # Errors
+///
+/// An authority and a Host that differ.
+pub(crate) fn plain(parts: &mut http::request::Parts) -> Result<(), Refusal> {
+    if parts.version != Version::HTTP_2 {
+        return Ok(());
+    }
+    if let Some(authority) = parts.uri.authority() {
+        let mut hosts = parts.headers.get_all(HOST).iter();
+        let same = |h: &HeaderValue| h.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
+        if !hosts.all(same) {
+            return Err(BAD_HEAD);
+        }
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| BAD_HEAD)?;
+        parts.headers.insert(HOST, host);
+    }
+    // CONNECT has no path, and is refused as it is.
+    if parts.method != Method::CONNECT {
+        let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        parts.uri = Uri::from(path);
+    }
+    join_cookies(&mut parts.headers);
+    parts.version = Version::HTTP_11;
+    Ok(())
+}
+
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut joined = BytesMut::new();
+    for part in headers.get_all(COOKIE).iter().skip(1) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(part.as_bytes());
+    }
+    if joined.is_empty() {
+        return;
+    }
+    let mut all = BytesMut::from(headers.get(COOKIE).map_or(&b""[..], HeaderValue::as_bytes));
+    all.unsplit(joined);
+    if let Ok(value) = HeaderValue::from_maybe_shared(all.freeze()) {
+        headers.insert(COOKIE, value);
+    }
+}
+
+/// An answer to HEAD has no body; hyper sees to that in HTTP/1.1 alone.
+pub(crate) fn bare(content: Content, is_bare: bool) -> Content {
+    if is_bare { Content::Whole(None) } else { content }
+}
+
+/// How many requests a connection has had, and how many of them are not over.
+#[derive(Debug, Default)]
+struct Load {
+    had: AtomicUsize,
+    open: AtomicUsize,
+}
+
+/// One request, until its head is answered or it is given up.
+struct Open(Arc<Load>);
+
+impl Open {
+    fn new(load: &Arc<Load>) -> Self {
+        load.had.fetch_add(1, Ordering::Relaxed);
+        load.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(load))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Returns when the connection has had no request for this long. Answers that still run keep it open by themselves: its end
+/// is a graceful one.
+async fn idle(load: Arc<Load>, limit: Duration) {
+    let mut had = load.had.load(Ordering::Relaxed);
+    loop {
+        tokio::time::sleep(limit).await;
+        let now = load.had.load(Ordering::Relaxed);
+        if now == had && load.open.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        had = now;
+    }
+}
+
+/// Answers the requests of one connection.
+pub(crate) async fn exchange<S: Io>(
+    io: Watched<S>,
+    stream: Arc<TcpStream>,
+    (service, shared, limits): (Arc<Service>, Arc<Shared>, Limits),
+    mut stopping: watch::Receiver<bool>,
+) {
+    let load = Arc::new(Load::default());
+    let counted = Arc::clone(&load);
+    let answer = service_fn(move |request| {
+        // What a connection of HTTP/1.1 tells its request is about the bytes of that one request.
+        let alone = Arc::new(Shared::new(shared.peer));
+        let (open, answered) = (Open::new(&counted), Arc::clone(&service).serve(request, alone));
+        async move {
+            let answer = answered.await;
+            drop(open);
+            Ok::<_, std::convert::Infallible>(answer)
+        }
+    });
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW_ALL)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_header_list_size(u32::try_from(limits.header_max).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(RESETS_PENDING)
+        .max_local_error_reset_streams(RESETS)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PONG)
+        .serve_connection(TokioIo::new(io), answer);
+    let stop = async move {
+        tokio::select! {
+            _told = stopping.wait_for(|stop| *stop) => {}
+            () = idle(load, limits.header_timeout) => {}
+        }
+    };
+    let left = left(stream);
+    tokio::pin!(connection, stop, left);
+    // An error here is the caller's: it left, or sent what is not HTTP/2.
+    let _caller_s = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended.is_err(),
+        () = left.as_mut() => true,
+        () = &mut stop => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                biased;
+                ended = connection => ended.is_err(),
+                () = left => true,
+            }
+        }
+    };
+}

@@ -1,0 +1,5 @@
+//! HTTP/2 on the listening side.
+
+mod calls;
+mod conformance;
+mod frames;
