@@ -184,7 +184,12 @@ impl Engine {
             }
             Input::Resolved(upstream, addrs) => self.addresses.resolved(upstream, addrs),
             Input::Reached(id, stage) => self.with_attempt(t, id, |_, _, _, r| r.stage = Some(stage)),
-            Input::Connected(id, addr) => self.with_attempt(t, id, |_, _, _, r| r.addr = Some(addr)),
+            Input::Connected(id, addr) => self.with_attempt(t, id, |e, _, _, r| {
+                r.addr = Some(addr);
+                if let Some(share) = &mut r.share {
+                    share.connected(e.now);
+                }
+            }),
             Input::Head(id, status, limits) => {
                 self.with(t, id.call, |e, t, c| e.on_head(t, c, (id.n, status), &limits));
             }

@@ -19,9 +19,6 @@ const OUTPUT_PART: u64 = 4;
 const KEEP: u64 = 7;
 /// How long a learned pace is kept after its last refusal.
 const LEARNED: Dur = Dur::secs(60);
-/// How long a server takes to say what is left, counted from the start of the attempt: the head of an answer that is not streamed
-/// comes later by all the time that the answer took, and still says what was left when it was let in.
-const TOLD_WITHIN: Dur = Dur::secs(1);
 /// What is known only so long is not known any more.
 const GOOD_FOR: Dur = Dur::secs(120);
 
@@ -42,7 +39,10 @@ pub(crate) struct Share {
     /// The head of its answer has arrived: the server has counted what came in.
     counted: bool,
     started: Mono,
-    /// What had been taken of each bucket by then, its own part with it.
+    /// When the server let it in, as far as that is known: what the head of its answer says is of that moment, however late
+    /// the head comes.
+    let_in: Mono,
+    /// What had been taken of each bucket when it started, its own part with it.
     taken: [u64; 4],
 }
 
@@ -53,8 +53,6 @@ struct Bucket {
     limit: u64,
     full: u64,
     left: i64,
-    /// What running attempts have taken of it and the server has not counted yet.
-    open: u64,
     /// What was ever taken.
     taken: u64,
     at: Mono,
@@ -62,6 +60,19 @@ struct Bucket {
     /// Of when the numbers are that were told last.
     as_of: Mono,
 }
+
+/// When a server counts what an attempt takes of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    /// When it lets the attempt in.
+    First,
+    /// Nobody knows, output for one: as much as was asked for first and less at the end, or as it is written. What it says is
+    /// left is the most that there is; our own account is right in either case, unless half of the bucket is left over.
+    Later,
+}
+
+/// When the limits are counted, in the order of a meter's buckets.
+const COUNTS: [Counts; 4] = [Counts::First, Counts::Later, Counts::First, Counts::Later];
 
 fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
@@ -99,38 +110,41 @@ impl Bucket {
 
     fn take(&mut self, need: u64) {
         self.left = self.left.saturating_sub(signed(milli(need)));
-        self.open = self.open.saturating_add(milli(need));
         self.taken = self.taken.saturating_add(milli(need));
     }
 
     /// What was taken is `used` in truth.
     fn close(&mut self, taken: u64, used: u64) {
-        self.open = self.open.saturating_sub(milli(taken));
         self.taken = self.taken.saturating_sub(milli(taken)).saturating_add(milli(used));
         let back = signed(milli(taken)).saturating_sub(signed(milli(used)));
         self.left = self.left.saturating_add(back).min(signed(self.full));
     }
 
-    /// The server counted it: from now on it is in what the headers say.
-    fn count(&mut self, taken: u64) {
-        self.open = self.open.saturating_sub(milli(taken));
-    }
-
-    /// What the head of an answer says, and what had been taken when its attempt began.
-    fn tell(&mut self, window: Option<Window>, (started, taken): (Mono, u64), now: Mono) {
+    /// What the head of an answer says was left when its attempt was let in, and what had been taken when that one began.
+    fn tell(&mut self, window: Option<Window>, (as_of, taken): (Mono, u64), (counts, now): (Counts, Mono)) {
         let Some(w) = window.filter(|w| w.limit > 0) else { return };
-        let as_of = now.min(started + TOLD_WITHIN);
-        if self.is_known(now) && as_of < self.as_of {
+        let known = self.is_known(now);
+        if known && as_of < self.as_of {
             return;
         }
-        (self.limit, self.told, self.as_of, self.at) = (milli(w.limit), now, as_of, as_of);
-        // Its size is what is there and what the time until it is full brings; that time is rounded up to seconds.
-        let rest = Dur(w.reset.0.saturating_sub(1_000_000)).scale(self.limit, 60_000_000).0;
+        // Its size is what is there and what the time until it is full brings. That time is rounded up to seconds and what is
+        // there down: the largest size that was told is the nearest.
+        let rest = Dur(w.reset.0.saturating_sub(1_000_000)).scale(milli(w.limit), 60_000_000).0;
         let most = milli(w.limit.max(w.remaining));
-        self.full = milli(w.remaining).saturating_add(rest).min(most).max(1_000);
-        let since = if as_of == now { self.open } else { self.taken.saturating_sub(taken) };
-        self.left = signed(milli(w.remaining)).saturating_sub(signed(since));
+        let size = milli(w.remaining).saturating_add(rest).min(most).max(1_000);
+        let same = known && self.limit == milli(w.limit);
+        self.full = if same { self.full.max(size) } else { size };
         self.refill(now);
+        let mut told = Self { limit: milli(w.limit), at: as_of, ..*self };
+        told.left = signed(milli(w.remaining)).saturating_sub(signed(self.taken.saturating_sub(taken)));
+        told.refill(now);
+        self.left = match counts {
+            Counts::Later if known => {
+                self.left.clamp(told.left.saturating_sub(signed(self.full / 2)), told.left)
+            }
+            Counts::Later | Counts::First => told.left,
+        };
+        (self.limit, self.at, self.told, self.as_of) = (told.limit, told.at, now, as_of);
     }
 
     /// It was empty all the same, and there will be enough after `wait`.
@@ -154,6 +168,13 @@ struct Meter {
     /// What answers needed on average: thousandths of an output token, and thousandths of the estimated input.
     mean_output: Option<u64>,
     input_ratio: Option<u64>,
+}
+
+impl Share {
+    /// It has a connection: from now on the server may count it.
+    pub(crate) const fn connected(&mut self, now: Mono) {
+        self.let_in = now;
+    }
 }
 
 impl Meter {
@@ -239,7 +260,7 @@ impl Meters {
         }
         meter.limiter.started(now, dice);
         let taken = meter.buckets().map(|b| b.taken);
-        Share { owner, family, input, output, counted: false, started: now, taken }
+        Share { owner, family, input, output, counted: false, started: now, let_in: now, taken }
     }
 
     /// The head of a success arrived.
@@ -259,14 +280,12 @@ impl Meters {
             share.owner = place.0;
         }
         let meter = self.at(share.owner, share.family);
-        if !share.counted {
-            share.counted = true;
-            meter.requests.count(1);
-            meter.input.count(share.input);
-        }
+        share.counted = true;
         let told = [limits.requests, limits.tokens, limits.input_tokens, limits.output_tokens];
-        for ((bucket, window), taken) in meter.buckets().into_iter().zip(told).zip(share.taken) {
-            bucket.tell(window, (share.started, taken), now);
+        for (((bucket, window), taken), counts) in
+            meter.buckets().into_iter().zip(told).zip(share.taken).zip(COUNTS)
+        {
+            bucket.tell(window, (share.let_in, taken), (counts, now));
         }
         meter.limiter.accepted(now, s);
         meter.limiter.settle(now, LEARNED);
@@ -372,7 +391,7 @@ mod tests {
     #[test]
     fn what_is_left_is_used_up_and_then_comes_back_at_the_pace_of_the_limit() {
         let mut b = bench();
-        let mut first = b.start(0, 0);
+        let mut first = b.start(0, SECOND);
         let told = Limits { requests: window(60, 2, 58), ..Limits::default() };
         b.head(0, &mut first, &told, SECOND);
         b.start(0, SECOND);
@@ -386,8 +405,8 @@ mod tests {
     #[test]
     fn what_runs_is_not_in_the_numbers_yet() {
         let mut b = bench();
-        let mut first = b.start(0, 0);
-        let mut second = b.start(0, 0);
+        let mut first = b.start(0, SECOND);
+        let mut second = b.start(0, SECOND);
         let told = Limits { requests: window(60, 1, 59), ..Limits::default() };
         b.head(0, &mut first, &told, SECOND);
         assert_eq!(
@@ -402,10 +421,11 @@ mod tests {
     #[test]
     fn output_is_estimated_and_the_answer_sets_it_right() {
         let mut b = bench();
-        let mut share = b.start(0, 0);
+        let mut share = b.start(0, SECOND);
         let told = Limits { output_tokens: window(6_000, 150, 58), ..Limits::default() };
         b.head(0, &mut share, &told, SECOND);
-        // A quarter of what may come is still open of the first: 50 are left, 100 are needed.
+        // A quarter of what may come is taken for the second: 50 are left, 100 are needed.
+        b.start(0, SECOND);
         assert_eq!(b.wait(0, SECOND), (500, Cause::QuotaOutputTokens));
         let usage = Usage { input: 120, output: 20, ..Usage::default() };
         b.meters.end(share, (ask(), usage), false, Mono(SECOND));
@@ -418,6 +438,8 @@ mod tests {
     fn a_late_head_says_what_was_left_when_its_attempt_was_let_in() {
         let mut b = bench();
         let mut slow = b.start(0, 0);
+        // Opening its connection takes a second.
+        slow.connected(Mono(SECOND));
         for n in 1..=3 {
             b.start(0, n * 5 * SECOND);
         }
@@ -478,10 +500,90 @@ mod tests {
         assert!(refused <= 30 && taken > 950, "{taken} taken, {refused} refused");
     }
 
+    /// How a server counts what an answer writes.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Written {
+        AtOnce,
+        AsItComes,
+        /// As much as may come at first, and what came in the end.
+        Reserved,
+    }
+
+    /// Output that a server of one kind gave in ten minutes to calls that always wait, thousandths of what it could, and how many
+    /// of its answers for a thousand successes were refusals.
+    fn output_given(written: Written, seed: u64) -> (i64, u64) {
+        let (mut b, mut dice) = (bench(), Dice::new(seed));
+        let mut chance = |n: u64| dice.upto(Dur(n)).0;
+        let per_minute = 100_000 + chance(50_000);
+        let burst = signed(15_000 + chance(100_000));
+        let ask = Ask { est_input: 100, max_output: 2_000, ..Ask::default() };
+        let ready = |b: &Bench, now| b.meters.ready(KeyId(0), (1, ask), now).0 <= now;
+        let (mut left, mut given, mut refused, mut done) = (burst, 0, 0, 0);
+        // When each began, how many tokens it writes, one each ten milliseconds, and how many of them it has.
+        let mut open: Vec<(Mono, i64, i64, Share, Limits)> = Vec::new();
+        for tick in 1..60_000_u64 {
+            let now = Mono(tick * SECOND / 100);
+            let whole = |tick: u64| signed(tick * per_minute / 6_000);
+            left = (left + whole(tick) - whole(tick - 1)).min(burst);
+            for (began, tokens, came, share, limits) in &mut open {
+                *came += 1;
+                given += 1;
+                left -= i64::from(written == Written::AsItComes);
+                if now.since(*began) == Dur::secs(1) {
+                    b.meters.head(KeyId(0), share, limits, (now, &b.s));
+                }
+                if came == tokens {
+                    left += if written == Written::Reserved { 2_000 - *tokens } else { 0 };
+                    let usage = Usage { input: 100, output: tokens.unsigned_abs(), ..Usage::default() };
+                    b.meters.end(*share, (ask, usage), false, now);
+                    done += 1;
+                }
+            }
+            open.retain(|(_, tokens, came, ..)| came < tokens);
+            // Fifty callers.
+            if open.len() < 50 && ready(&b, now) {
+                let share = b.meters.start(KeyId(0), (1, ask), now, &mut b.dice);
+                if left <= 0 {
+                    refused += 1;
+                    let wait = Dur((1 - left).unsigned_abs() * 60 * SECOND / per_minute);
+                    let wait = Dur::secs(wait.as_secs_ceil());
+                    b.meters.refuse(share, (Cause::QuotaOutputTokens, Some(wait)), (now, &b.s));
+                    b.meters.end(share, (ask, Usage::default()), true, now);
+                    continue;
+                }
+                let tokens = signed(200 + chance(1_800));
+                left -= match written {
+                    Written::AtOnce => tokens,
+                    Written::AsItComes => 0,
+                    Written::Reserved => 2_000,
+                };
+                let reset = (burst - left).unsigned_abs() * 60 / per_minute;
+                let there = u64::try_from(left).unwrap_or(0);
+                let limits =
+                    Limits { output_tokens: window(per_minute, there, reset + 1), ..Limits::default() };
+                open.push((now, tokens, 0, share, limits));
+            }
+        }
+        (given * 1_000 / (burst + signed(per_minute * 10)), refused * 1_000 / done)
+    }
+
+    #[test]
+    fn output_is_used_to_its_end_however_the_server_counts_it() {
+        for written in [Written::AtOnce, Written::AsItComes, Written::Reserved] {
+            for seed in 1..=5 {
+                let (given, refused) = output_given(written, seed);
+                assert!(
+                    given >= 940 && refused <= 60,
+                    "{written:?}, {seed}: {given} given, {refused} refused"
+                );
+            }
+        }
+    }
+
     #[test]
     fn the_keys_of_an_organization_share_what_is_left() {
         let mut b = bench();
-        let (mut one, mut two) = (b.start(0, 0), b.start(1, 0));
+        let (mut one, mut two) = (b.start(0, SECOND), b.start(1, SECOND));
         let told = Limits { requests: window(60, 1, 59), organization: 7, ..Limits::default() };
         b.head(0, &mut one, &told, SECOND);
         b.head(1, &mut two, &told, SECOND);

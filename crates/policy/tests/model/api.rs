@@ -38,36 +38,42 @@ impl Rng {
 pub(crate) struct Bucket {
     pub(crate) per_minute: u64,
     pub(crate) burst: u64,
-    pub(super) micro: u64,
+    /// Millionths; below zero where more was spent than there was.
+    micro: i64,
     at: u64,
 }
 
 impl Bucket {
     pub(crate) const fn new(per_minute: u64, burst: u64) -> Self {
-        Self { per_minute, burst, micro: burst * SECOND, at: 0 }
+        Self { per_minute, burst, micro: (burst * SECOND).cast_signed(), at: 0 }
     }
 
     pub(super) fn refill(&mut self, now: u64) {
         let gained = u128::from(now - self.at) * u128::from(self.per_minute) / 60;
-        self.micro = (self.micro + u64::try_from(gained).unwrap()).min(self.burst * SECOND);
+        self.micro = (self.micro + i64::try_from(gained).unwrap()).min((self.burst * SECOND).cast_signed());
         self.at = now;
     }
 
     pub(super) fn left(&self) -> u64 {
-        self.micro / SECOND
+        u64::try_from(self.micro).unwrap_or(0) / SECOND
     }
 
     pub(super) fn take(&mut self, n: u64) -> bool {
-        let fits = self.micro >= n * SECOND;
+        let fits = self.micro >= (n * SECOND).cast_signed();
         if fits {
-            self.micro -= n * SECOND;
+            self.spend(n);
         }
         fits
     }
 
+    /// Takes what is not there as well: nobody knows before how much it will be.
+    pub(super) fn spend(&mut self, n: u64) {
+        self.micro -= (n * SECOND).cast_signed();
+    }
+
     /// Until `n` fit.
     pub(super) fn until(&self, n: u64) -> Dur {
-        let lacks = (n * SECOND).saturating_sub(self.micro);
+        let lacks = u64::try_from((n * SECOND).cast_signed() - self.micro).unwrap_or(0);
         Dur(lacks * 60 / self.per_minute.max(1) + 1)
     }
 

@@ -558,7 +558,7 @@ impl World {
         open.paid += tokens;
         open.came = came + part;
         if let Some(b) = self.bucket(plan.key, 1) {
-            b.micro = b.micro.saturating_sub(tokens * SECOND);
+            b.spend(tokens);
         }
         let limits = self.limits(plan.key);
         let first = course.first + if fate == Some(Fate::Slow) { 20_000 } else { 0 };

@@ -137,7 +137,7 @@ impl Door {
         if let Some(fresh) = api.output {
             let bucket = self.output.entry(organization).or_insert(fresh);
             bucket.refill(at);
-            bucket.micro = bucket.micro.saturating_sub(tokens * SECOND);
+            bucket.spend(tokens);
         }
         if api.minute.is_some() {
             *self.minutes.entry((organization, at / MINUTE)).or_default() += 1;
