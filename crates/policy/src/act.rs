@@ -16,6 +16,10 @@ use crate::output::{Answer, Body, Conn, Output, Plan};
 /// (resilience 5.6).
 const HINT_JITTER: Dur = Dur::millis(200);
 
+/// The step of its backoff from which on a call waits for an upstream that others did not reach either: 4 s (a guess, between
+/// the attempts of an outage and the seconds that are lost when it ends).
+const DOWN_STEP: u32 = 2;
+
 /// Why nothing can start now.
 enum Obstacle {
     /// Not before this moment.
@@ -383,7 +387,12 @@ impl Engine {
             Decision::Backoff(conn, base) => {
                 call.conn = call.conn.max(conn);
                 let told = miss.cause.row().charge == Charge::Key && floor.is_some_and(|f| f > t.now);
-                let base = if is_unreached(miss) && call.backoffs > 0 { Base::Overload } else { base };
+                // Where others found the same it is no blip: who comes to an outage does not begin from the first step.
+                let unreached = is_unreached(miss);
+                if unreached && self.upstreams.resting(call.lane, t.now).is_some() {
+                    call.backoffs = call.backoffs.max(DOWN_STEP);
+                }
+                let base = if unreached && call.backoffs > 0 { Base::Overload } else { base };
                 let most = if told { HINT_JITTER } else { self.backoff(call, base) };
                 self.later(t, call, (floor, most), miss.cause);
             }

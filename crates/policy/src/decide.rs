@@ -37,7 +37,8 @@ pub(crate) struct Case {
     pub(crate) maybe_billed: bool,
     /// The attempt used a key of a pool that has others.
     pub(crate) pooled: bool,
-    /// The upstream has an address that nothing is held against.
+    /// The upstream has an address that nothing is held against: where none has, nobody is reached, and to try at once only
+    /// adds attempts.
     pub(crate) other_address: bool,
 }
 
@@ -170,7 +171,9 @@ fn by_way(cause: Cause, case: &Case) -> Decision {
     match row.retry {
         Retry::Never if address && case.other_address => Decision::AtOnce(Conn::Fresh),
         Retry::Never | Retry::AfterRefresh => Decision::End,
-        Retry::Backoff | Retry::AfterHint if address && !case.used.address => Decision::AtOnce(Conn::Fresh),
+        Retry::Backoff | Retry::AfterHint if address && case.other_address && !case.used.address => {
+            Decision::AtOnce(Conn::Fresh)
+        }
         Retry::Backoff | Retry::AfterHint if address => later(Conn::Fresh),
         Retry::Backoff | Retry::AfterHint => later(Conn::Any),
         Retry::FreshConnection if case.used.conn => later(Conn::Fresh),

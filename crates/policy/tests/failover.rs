@@ -324,12 +324,34 @@ mod failover {
         for n in 1..=3 {
             assert!(matches!(p.standing(0), Standing::Unused | Standing::Up), "{n}");
             p.fail(id, n, refused());
-            p.after(1_000);
+            p.after(2_000);
         }
         assert!(matches!(p.standing(0), Standing::Down(Cause::TcpRefused, _)));
         p.feed(Input::CallerGone(CallId(id)));
         p.after(5_000);
         assert_eq!(p.standing(0), Standing::Up, "who watches may send calls again");
+    }
+
+    #[test]
+    fn who_comes_to_an_outage_does_not_begin_from_the_first_step() {
+        let mut p = play(&[(0, &[])], &[(0, 1)]);
+        // Without the limiter, which would hold a crowd back.
+        let settings = Settings { limiter_signals: 0, ..Settings::default() };
+        p.feed(Input::Reload(Config { settings, ..config(&[(0, &[])]) }));
+        // Three calls find out that nobody is reached; a hundred others come after that.
+        for _ in 0..3 {
+            let (id, _) = p.call();
+            p.fail(id, 1, refused());
+            p.feed(Input::CallerGone(CallId(id)));
+        }
+        assert!(matches!(p.standing(0), Standing::Down(Cause::TcpRefused, _)));
+        for _ in 0..100 {
+            let (id, _) = p.call();
+            p.fail(id, 1, refused());
+        }
+        let soon = p.after(500).iter().filter(|s| matches!(s, Saw::Start(..))).count();
+        // Half a second of four; with the first step it would be all of them.
+        assert!((1..=40).contains(&soon), "{soon} of a hundred within half a second");
     }
 
     /// What still runs succeeds, and who waits gets an end within the patience. Says how many calls ended.

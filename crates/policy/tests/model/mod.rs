@@ -599,6 +599,9 @@ impl World {
             self.tell(ms(first + 50), g, Input::Content(id));
         }
         let usage = Usage { input: 200, output: tokens, ..Usage::default() };
+        if !course.plain && miss.is_none() {
+            self.tell(at, g, Input::Quiet(id, Dur::millis(200 + course.tokens % 800)));
+        }
         self.tell(at, g, miss.map_or(Input::Done(id, usage), |miss| Input::Failed(id, miss)));
     }
 
