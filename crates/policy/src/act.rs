@@ -286,6 +286,7 @@ impl Engine {
             addr: None,
             stage: None,
             status: 0,
+            head: None,
             hold: None,
             hedge,
         });

@@ -70,6 +70,8 @@ pub(crate) struct Running {
     pub(crate) addr: Option<AddrId>,
     pub(crate) stage: Option<Stage>,
     pub(crate) status: u16,
+    /// When the head of its answer came.
+    pub(crate) head: Option<Mono>,
     /// When its head has been held long enough.
     pub(crate) hold: Option<Mono>,
     /// When a second attempt starts beside it.

@@ -106,7 +106,8 @@ pub struct Settings {
 pub enum Hedge {
     /// Never.
     Off,
-    /// For streams, when it takes much longer than it did lately, within a budget of its own: one for ten calls.
+    /// When it takes much longer than it did lately, within a budget of its own: one for ten calls. An answer that is not streamed
+    /// takes too long when even the longest that is allowed would be there.
     #[default]
     Auto,
     /// For every call, after this time, paid from the retry budget.

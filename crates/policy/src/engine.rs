@@ -396,6 +396,7 @@ impl Engine {
         if !(200..300).contains(&status) {
             return;
         }
+        running.head = Some(t.now);
         let (key, started) = (running.key, running.started);
         if let Some(addr) = running.addr {
             self.addresses.succeeded(addr, t.now);
@@ -464,9 +465,11 @@ impl Engine {
 
     /// An attempt that ran into a limit makes it doubtful, and the next one of its call has those of the settings.
     fn limit_hit(&mut self, call: &mut Call, cause: Cause) {
-        let Some(lane) = self.lanes.get_mut(&call.lane).filter(|_| call.ask.stream) else { return };
-        if cause == Cause::HttpNoResponse {
+        let Some(lane) = self.lanes.get_mut(&call.lane) else { return };
+        if cause == Cause::HttpNoResponse && call.ask.stream {
             lane.times.no_first();
+        } else if cause == Cause::HttpNoResponse {
+            lane.times.no_whole();
         } else if cause == Cause::StreamStalled {
             lane.times.stalled();
         } else {
@@ -550,6 +553,14 @@ impl Engine {
         }
     }
 
+    /// What an answer says of how fast its lane writes: a stream from its head on, any other as a whole.
+    fn wrote(&mut self, call: &Call, running: &Running, usage: Usage) {
+        let writing = if call.ask.stream { running.head } else { Some(running.started) };
+        if let (Some(from), Some(lane)) = (writing, self.lanes.get_mut(&call.lane)) {
+            lane.times.wrote(usage.output, self.now.since(from));
+        }
+    }
+
     fn on_done(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, usage: Usage) {
         if !call.running.iter().any(|r| r.n == n) {
             return;
@@ -558,6 +569,7 @@ impl Engine {
         let Some(running) = call.take(n) else { return };
         self.release(call.lane, running.key);
         self.close(t.now, call.ask, &running, (usage, false));
+        self.wrote(call, &running, usage);
         let settings = self.config.settings;
         let fresh = Budget::new(t.now, &settings);
         self.budgets.entry(call.lane.upstream).or_insert(fresh).succeed(t.now, &settings);

@@ -55,10 +55,7 @@ impl Engine {
         match self.config.settings.hedge {
             Hedge::Off => None,
             Hedge::After(delay) => Some(now + delay).filter(|_| !manner.hedge),
-            Hedge::Auto => {
-                let lane = self.lanes.get(&call.lane).filter(|_| call.ask.stream)?;
-                Some(now + lane.times.hedge_after(call.ask))
-            }
+            Hedge::Auto => Some(now + self.lanes.get(&call.lane)?.times.hedge_after(call.ask)?),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a lane's recent times say: how long an attempt may take in each stage, and when a second one is worth its price.
 //!
-//! Only the time to the first byte of a stream and the silences within streams say how the other side fares; how long an
-//! answer takes as a whole says how long it is. The limits that follow from them are for the first try alone: an attempt
+//! Only the time to the first byte of a stream, the silences within streams and the time of a token say how the other side fares;
+//! how long an answer takes as a whole says how long it is. The limits that follow from them are for the first try alone: an attempt
 //! after one that ran into a limit has those of the settings, doubled.
 
 use clearline_model::{Ask, Dur, Repeat};
@@ -24,6 +24,15 @@ const FIRST_LEAST: Dur = Dur::secs(30);
 /// what the official SDKs reckon with.
 const WHOLE_LEAST: Dur = Dur::secs(60);
 const WHOLE_PER_TOKEN: Dur = Dur::millis(100);
+/// Once it is known how fast the lane writes: so many times what the longest answer that is allowed would take at the pace of the
+/// slowest of a hundred.
+const WHOLE_FACTOR: u64 = 3;
+/// When a second attempt starts beside one whose answer comes as a whole: so many hundredths of that time, and at least so much.
+/// So none starts beside a long answer, but only where even the longest would be there.
+const WHOLE_HEDGE_PERCENT: u64 = 120;
+const WHOLE_HEDGE_LEAST: Dur = Dur::secs(5);
+/// Shorter answers say more about the time to the first token than about the pace.
+const PACE_TOKENS_LEAST: u64 = 200;
 /// The limit of a silence in terms of the longest silences of recent streams: of the 99th percentile (resilience 5.8), and of
 /// the longest of all.
 const IDLE_FACTOR: u64 = 5;
@@ -104,6 +113,8 @@ pub(crate) struct Times {
     first: Recent,
     /// The longest silence of each stream that was complete.
     gaps: Recent,
+    /// What a hundred tokens of output took.
+    pace: Recent,
 }
 
 fn millis(ms: u32) -> Dur {
@@ -145,6 +156,18 @@ impl Times {
         self.gaps.push(longest);
     }
 
+    /// An answer wrote so many tokens in this time.
+    pub(crate) fn wrote(&mut self, tokens: u64, took: Dur) {
+        if tokens >= PACE_TOKENS_LEAST {
+            self.pace.push(took.scale(100, tokens));
+        }
+    }
+
+    /// An answer as a whole did not come within its limit.
+    pub(crate) const fn no_whole(&mut self) {
+        self.pace.doubt();
+    }
+
     /// A stream was silent for longer than its limit.
     pub(crate) const fn stalled(&mut self) {
         self.gaps.doubt();
@@ -157,9 +180,22 @@ impl Times {
             limits.first_byte = self.first_byte(ask).min(s.first_byte_stream);
             limits.idle = self.idle(ask, s).min(s.timeouts.idle);
         } else {
-            limits.first_byte = whole(ask, s);
+            limits.first_byte = self.whole(ask, s);
         }
         limits
+    }
+
+    /// What the longest answer takes that is allowed, where it comes as a whole and something is known of the lane.
+    fn longest(&self, ask: Ask) -> Option<Dur> {
+        let known = self.pace.knows() && ask.max_output > 0 && ask.repeat == Repeat::Billed;
+        let output = millis(self.pace.p99).scale(u64::from(ask.max_output), 100);
+        known.then(|| with_input(millis(self.first.p99), ask) + output)
+    }
+
+    fn whole(&self, ask: Ask, s: &Settings) -> Dur {
+        let least = with_input(WHOLE_LEAST, ask);
+        let known = self.longest(ask).map_or(Dur::MAX, |longest| longest.scale(WHOLE_FACTOR, 1).max(least));
+        whole(ask, s).min(known)
     }
 
     fn first_byte(&self, ask: Ask) -> Dur {
@@ -183,14 +219,18 @@ impl Times {
         with_input(millis(self.gaps.p99).scale(IDLE_FACTOR, 1).max(seen).max(least), ask)
     }
 
-    /// After how long without a first byte a second attempt is worth its price.
-    pub(crate) fn hedge_after(&self, ask: Ask) -> Dur {
+    /// After how long without a first byte a second attempt is worth its price, where that is known.
+    pub(crate) fn hedge_after(&self, ask: Ask) -> Option<Dur> {
+        if !ask.stream {
+            let longest = self.longest(ask)?;
+            return Some(longest.scale(WHOLE_HEDGE_PERCENT, 100).max(WHOLE_HEDGE_LEAST));
+        }
         let usual = if self.first.ring.len() < ENOUGH {
             HEDGE_UNKNOWN
         } else {
             millis(self.first.p95).scale(HEDGE_PERCENT, 100).clamp(HEDGE_LEAST, HEDGE_MOST)
         };
-        with_input(usual, ask)
+        Some(with_input(usual, ask))
     }
 }
 
@@ -216,7 +256,7 @@ mod tests {
         let s = Settings::default();
         let limits = seen(19, Dur::secs(1), Dur::secs(1)).limits(stream(0), &s);
         assert_eq!((limits.first_byte, limits.idle), (s.first_byte_stream, s.timeouts.idle));
-        assert_eq!(seen(19, Dur::secs(1), Dur::secs(1)).hedge_after(stream(0)), HEDGE_UNKNOWN);
+        assert_eq!(seen(19, Dur::secs(1), Dur::secs(1)).hedge_after(stream(0)), Some(HEDGE_UNKNOWN));
     }
 
     #[test]
@@ -231,7 +271,8 @@ mod tests {
         ] {
             let times = seen(40, Dur::millis(first), Dur::ZERO);
             let ask = stream(input);
-            let seen = (times.limits(ask, &s).first_byte.as_millis(), times.hedge_after(ask).as_millis());
+            let seen =
+                (times.limits(ask, &s).first_byte.as_millis(), times.hedge_after(ask).unwrap().as_millis());
             assert_eq!(seen, (limit, hedge), "{first} ms, {input} tokens");
         }
         let short = Settings { first_byte_stream: Dur::secs(1), ..s };
@@ -283,5 +324,43 @@ mod tests {
         assert_eq!(limit(ask(5_400)), s.timeouts.first_byte);
         assert_eq!(limit(ask(0)), s.timeouts.first_byte, "nobody knows what may come");
         assert_eq!(limit(Ask { repeat: Repeat::Once, ..ask(10) }), s.timeouts.first_byte);
+    }
+
+    #[test]
+    fn an_answer_as_a_whole_is_measured_by_the_pace_of_the_lane() {
+        let s = Settings::default();
+        let ask = |max_output| Ask { max_output, repeat: Repeat::Billed, ..Ask::default() };
+        let mut times = seen(40, Dur::secs(2), Dur::ZERO);
+        assert_eq!(times.hedge_after(ask(2_000)), None, "nobody knows how fast it writes");
+        for n in 0..100 {
+            // Ten milliseconds a token, and 20 of five answers in a hundred; what is short says nothing.
+            times.wrote(1_000, if n % 20 == 0 { Dur::secs(20) } else { Dur::secs(10) });
+            times.wrote(PACE_TOKENS_LEAST - 1, Dur::secs(100));
+        }
+        for (max_output, limit, hedge) in [
+            (100, 60_000, 5_000),
+            (1_000, 66_000, 26_400),
+            (2_000, 126_000, 50_400),
+            (4_000, 246_000, 98_400),
+        ] {
+            let limits = times.limits(ask(max_output), &s);
+            let hedge_after = times.hedge_after(ask(max_output)).unwrap();
+            assert_eq!(
+                (limits.first_byte.as_millis(), hedge_after.as_millis()),
+                (limit, hedge),
+                "{max_output}"
+            );
+        }
+        let most = times.limits(ask(64_000), &s).first_byte;
+        assert_eq!(most, s.timeouts.first_byte, "a long answer has the time of the settings");
+        assert_eq!(times.hedge_after(ask(0)), None);
+        for _ in 0..4 {
+            times.no_whole();
+        }
+        assert_eq!(
+            times.limits(ask(1_000), &s).first_byte,
+            Dur::secs(160),
+            "a limit that many run into is wrong"
+        );
     }
 }

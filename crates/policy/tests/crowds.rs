@@ -8,7 +8,7 @@ mod crowds {
     use clearline_policy::{Hedge, Settings};
 
     use crate::model::{
-        Api, Bucket, How, Load, Over, Rng, SECOND, Trouble, World, attempts_milli, success_milli,
+        Api, Asked, Bucket, How, Load, Over, Rng, SECOND, Trouble, World, attempts_milli, success_milli,
     };
 
     fn load(gateways: usize, callers: u32, until: u64) -> Load {
@@ -178,6 +178,33 @@ mod crowds {
             let without = hedged(seed, Hedge::Off, slow);
             println!("slow {attempts} {billed} {worst}, without {without:?}");
             assert!(attempts <= 1_080 && billed <= 60 && worst + 5_000 < without.2);
+        }
+    }
+
+    /// Calls of which none is streamed: success, and attempts for each of them, thousandths.
+    fn whole(seed: u64, hangs: u64) -> (u64, u64) {
+        let mut rng = Rng(seed * 53 + 9);
+        let api = Api { hangs, ..Api::default() };
+        let mut load = load(1, 20, 300 * SECOND);
+        load.deadline = Some(Dur::secs(120));
+        load.asked = (1..=600)
+            .map(|n| {
+                let tokens = rng.between(api.tokens);
+                let first = rng.between(api.first);
+                let at = n * SECOND / 2 + rng.below(SECOND / 4);
+                Asked { at, gateway: 0, caller: 0, plain: true, first, rest: tokens * 10, tokens }
+            })
+            .collect();
+        let w = World::new(seed, api, load).run();
+        (success_milli(&w.over), attempts_milli(&w.over))
+    }
+
+    #[test]
+    fn an_answer_that_is_not_streamed_is_not_waited_for_when_it_hangs_nor_doubled_when_it_is_long() {
+        for seed in 1..=3 {
+            assert_eq!(whole(seed, 0).1, 1_000, "healthy answers, however long, get no second attempt");
+            let (success, attempts) = whole(seed, 30);
+            assert!(success >= 995 && attempts <= 1_060, "{success} {attempts}");
         }
     }
 

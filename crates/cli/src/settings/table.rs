@@ -196,7 +196,7 @@ pub(crate) const ROWS: &[Setting] = &[
         "hedge.after",
         Kind::Text,
         "auto",
-        "When a second attempt starts beside a silent one: off, a time, or auto (streams, by recent times, one for ten calls)",
+        "When a second attempt starts beside a silent one: off, a time, or auto (by recent times, one for ten calls)",
     ),
     row(
         "continue_streams",
