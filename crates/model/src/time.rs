@@ -77,6 +77,10 @@ impl Dur {
     /// `self * num / den`, saturating; zero where `den` is zero.
     #[must_use]
     pub fn scale(self, num: u64, den: u64) -> Self {
+        // Nearly all fit, and a division of 128 bits takes many times as long.
+        if let Some(narrow) = self.0.checked_mul(num) {
+            return Self(narrow.checked_div(den).unwrap_or(0));
+        }
         let wide =
             u128::from(self.0).saturating_mul(u128::from(num)).checked_div(u128::from(den)).unwrap_or(0);
         Self(u64::try_from(wide).unwrap_or(u64::MAX))
