@@ -1,11 +1,11 @@
 //! What follows from an input: attempts begin, calls wait, answers go out.
 
 use clearline_model::{
-    Ask, Cause, Charge, Dur, EventKind, KeyId, KeyState, LaneId, Mono, Outcome, Sent, Stage, Usage,
+    Ask, CallId, Cause, Charge, Dur, EventKind, KeyId, KeyState, LaneId, Mono, Outcome, Sent, Stage, Usage,
 };
 
 use crate::budget::Budget;
-use crate::call::{Call, Running, Wait};
+use crate::call::{Call, Debt, Running, Wait};
 use crate::decide::{Base, Case, Decision, Within, costs, decide, is_overload, is_unreached};
 use crate::engine::{Engine, FEW, Load, Turn};
 use crate::input::Miss;
@@ -99,6 +99,11 @@ impl Engine {
     }
 
     pub(crate) fn leave_queue(&mut self, call: &Call) {
+        if call.wait.is_some_and(|w| w.budget)
+            && let Some(budget) = self.budgets.get_mut(&call.lane.upstream)
+        {
+            budget.leave(call.id);
+        }
         if call.wait.is_some_and(|w| w.queued)
             && let Some(lane) = self.lanes.get_mut(&call.lane)
         {
@@ -149,6 +154,10 @@ impl Engine {
             Err(Obstacle::Budget(at)) => {
                 let cause = call.last.unwrap_or(Cause::ServerUnavailable);
                 self.park(t, call, (at, at), (cause, true));
+                if let Some(wait) = &mut call.wait {
+                    wait.budget = true;
+                    self.budget(t.now, call.lane).wait(call.id);
+                }
             }
             Err(Obstacle::Until(at, cause)) => {
                 let jitter = self.dice.upto(HINT_JITTER);
@@ -165,9 +174,9 @@ impl Engine {
         if call.attempts >= self.config.settings.attempts_max {
             return Err(Obstacle::End);
         }
-        if call.owes {
-            self.pay(t.now, call.lane).map_err(Obstacle::Budget)?;
-            call.owes = false;
+        if call.debt == Debt::Owed {
+            self.pay(t.now, call.id, call.lane).map_err(Obstacle::Budget)?;
+            call.debt = Debt::Paid;
         }
         if !self.has_place(call.lane) || self.must_queue(t.now, call) {
             return Err(Obstacle::Queue);
@@ -197,13 +206,26 @@ impl Engine {
 
     /// Whether there is a retry in the budget.
     pub(crate) fn has_retry(&self, lane: LaneId, now: Mono) -> bool {
-        let s = &self.config.settings;
-        self.budgets.get(&lane.upstream).copied().is_none_or(|mut b| b.take(now, s).is_ok())
+        self.budgets.get(&lane.upstream).is_none_or(|b| b.is_free(now, &self.config.settings))
     }
 
-    pub(crate) fn pay(&mut self, now: Mono, lane: LaneId) -> Result<(), Mono> {
+    pub(crate) fn budget(&mut self, now: Mono, lane: LaneId) -> &mut Budget {
         let settings = self.config.settings;
-        self.budgets.entry(lane.upstream).or_insert_with(|| Budget::new(now, &settings)).take(now, &settings)
+        self.budgets.entry(lane.upstream).or_insert_with(|| Budget::new(now, &settings))
+    }
+
+    pub(crate) fn pay(&mut self, now: Mono, call: CallId, lane: LaneId) -> Result<(), Mono> {
+        let settings = self.config.settings;
+        self.budget(now, lane).take(call, now, &settings)
+    }
+
+    /// An attempt succeeded, as far as the caller sees it: where it was paid from the budget, that is given back, once.
+    pub(crate) fn give_back(&mut self, now: Mono, lane: LaneId, running: &mut Running) {
+        let settings = self.config.settings;
+        if std::mem::take(&mut running.paid) {
+            self.budget(now, lane).give_back(now, &settings);
+            self.freed.insert(lane);
+        }
     }
 
     /// Waits until `wanted`, but no longer than the patience lasts; where `least` is beyond it, the call ends now.
@@ -223,7 +245,7 @@ impl Engine {
             return;
         }
         let until = wanted.min(end).max(least);
-        self.wait(t, call, Wait { until, queued: false, key: false }, cause);
+        self.wait(t, call, Wait { until, queued: false, key: false, budget: false }, cause);
     }
 
     /// Waits until a limit of the keys has room, in the queue: who may not use every key would hold up all the others there.
@@ -252,7 +274,7 @@ impl Engine {
         }
         self.freed.insert(call.lane);
         let cause = limited.unwrap_or(Cause::ClientPoolExhausted);
-        self.wait(t, call, Wait { until, queued: true, key: false }, cause);
+        self.wait(t, call, Wait { until, queued: true, key: false, budget: false }, cause);
     }
 
     fn wait(&self, t: &mut Turn<'_>, call: &mut Call, wait: Wait, cause: Cause) {
@@ -278,6 +300,7 @@ impl Engine {
         let (addrs, avoid) = self.addresses.plan(upstream, &call.elsewhere(manner.hedge), t.now);
         let conn = if manner.hedge { call.conn.max(Conn::Fresh) } else { call.conn };
         let hedge = self.hedge_at(t.now, call, manner);
+        let paid = !manner.hedge && std::mem::replace(&mut call.debt, Debt::Free) == Debt::Paid;
         call.running.push(Running {
             n,
             key,
@@ -289,6 +312,7 @@ impl Engine {
             head: None,
             hold: None,
             hedge,
+            paid,
         });
         t.note(Some(call.id), EventKind::AttemptStarted { n, upstream, key, hedge: manner.hedge });
         let plan = Plan { upstream, key, addrs, avoid, conn, limits, body: manner.body, hedge: manner.hedge };
@@ -329,6 +353,7 @@ impl Engine {
         self.weigh(t, (call.lane, started), Load::Accepted);
         for r in &mut call.running {
             (r.hold, r.hedge) = (None, None);
+            self.give_back(t.now, call.lane, r);
         }
         t.out.push(Output::Commit(call.attempt(n)));
         t.note(Some(call.id), EventKind::Committed { n });
@@ -349,7 +374,7 @@ impl Engine {
     /// After a failure: again, later, elsewhere, or not at all.
     pub(crate) fn again(&mut self, t: &mut Turn<'_>, call: &mut Call, running: &Running, miss: &Miss) {
         let natural = decide(miss, &self.case(call, running, miss));
-        call.owes = costs(miss.cause);
+        call.debt = Debt::of(costs(miss.cause));
         if call.committed.is_none() && self.hops(t, call, (miss, natural == Decision::End)) {
             self.proceed(t, call);
             return;
@@ -367,7 +392,7 @@ impl Engine {
         let limited = self.is_limited(call.lane) && (is_overload(miss) || is_unreached(miss));
         // What never reached the server makes nothing worse there: the backoff bounds it, and nobody has to wait for a budget that
         // an outage has emptied when it is over.
-        call.owes = costs(miss.cause) && !limited && !is_unreached(miss);
+        call.debt = Debt::of(costs(miss.cause) && !limited && !is_unreached(miss));
         match decision {
             Decision::End => self.fail(t, call, false),
             Decision::NextKey | Decision::RestKey => self.proceed(t, call),

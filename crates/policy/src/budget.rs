@@ -1,6 +1,11 @@
-//! The retry budget of an upstream: a bucket that successes and time refill. Empty means wait.
+//! The retry budget of an upstream: a bucket that successes and time refill. Empty means wait, in the order of arrival.
+//!
+//! It bounds what repeating makes worse. A retry that succeeds made nothing worse and is given back: so what an outage left
+//! waiting does not have to wait on for the outage's sake when it is over, and goes out as fast as it is served.
 
-use clearline_model::{Dur, Mono};
+use std::collections::BTreeSet;
+
+use clearline_model::{CallId, Dur, Mono};
 
 use crate::config::Settings;
 
@@ -8,18 +13,20 @@ use crate::config::Settings;
 const RETRY_MILLI: u64 = 1_000;
 
 /// The bucket.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Budget {
     milli: u64,
     at: Mono,
+    /// The calls that wait for a retry.
+    waiting: BTreeSet<CallId>,
 }
 
 impl Budget {
     pub(crate) fn new(now: Mono, s: &Settings) -> Self {
-        Self { milli: s.budget_start_milli.min(s.budget_max_milli), at: now }
+        Self { milli: s.budget_start_milli.min(s.budget_max_milli), at: now, waiting: BTreeSet::new() }
     }
 
-    pub(crate) const fn milli(self) -> u64 {
+    pub(crate) const fn milli(&self) -> u64 {
         self.milli
     }
 
@@ -37,23 +44,59 @@ impl Budget {
         };
     }
 
-    /// Takes one retry, or says when there will be one.
-    pub(crate) fn take(&mut self, now: Mono, s: &Settings) -> Result<(), Mono> {
-        self.refill(now, s);
-        if self.milli >= RETRY_MILLI {
+    /// Takes one retry for a call, or says when there will be one: those that wait and came before it are first.
+    pub(crate) fn take(&mut self, call: CallId, now: Mono, s: &Settings) -> Result<(), Mono> {
+        if self.has(now, s) && self.waiting.first().is_none_or(|first| call <= *first) {
             self.milli -= RETRY_MILLI;
             return Ok(());
         }
         if s.budget_per_second_milli == 0 || s.budget_max_milli < RETRY_MILLI {
             return Err(Mono(u64::MAX));
         }
-        let wait = Dur(RETRY_MILLI - self.milli).scale(1_000_000, s.budget_per_second_milli) + Dur(1);
+        let wait =
+            Dur(RETRY_MILLI.saturating_sub(self.milli)).scale(1_000_000, s.budget_per_second_milli) + Dur(1);
         Err((self.at + wait).max(now + Dur(1)))
     }
 
     pub(crate) fn succeed(&mut self, now: Mono, s: &Settings) {
+        self.gain(s.budget_per_success_milli, now, s);
+    }
+
+    /// A retry that was taken succeeded.
+    pub(crate) fn give_back(&mut self, now: Mono, s: &Settings) {
+        self.gain(RETRY_MILLI, now, s);
+    }
+
+    fn gain(&mut self, milli: u64, now: Mono, s: &Settings) {
         self.refill(now, s);
-        self.milli = self.milli.saturating_add(s.budget_per_success_milli).min(s.budget_max_milli);
+        self.milli = self.milli.saturating_add(milli).min(s.budget_max_milli);
+    }
+
+    pub(crate) fn wait(&mut self, call: CallId) {
+        self.waiting.insert(call);
+    }
+
+    pub(crate) fn leave(&mut self, call: CallId) {
+        self.waiting.remove(&call);
+    }
+
+    /// The call that waits longest and can have a retry now; it does not wait any more.
+    pub(crate) fn next(&mut self, now: Mono, s: &Settings) -> Option<CallId> {
+        if self.waiting.is_empty() || !self.has(now, s) {
+            return None;
+        }
+        self.waiting.pop_first()
+    }
+
+    /// Whether there is a retry that nobody waits for.
+    pub(crate) fn is_free(&self, now: Mono, s: &Settings) -> bool {
+        let mut then = Self { milli: self.milli, at: self.at, waiting: BTreeSet::new() };
+        self.waiting.is_empty() && then.has(now, s)
+    }
+
+    fn has(&mut self, now: Mono, s: &Settings) -> bool {
+        self.refill(now, s);
+        self.milli >= RETRY_MILLI
     }
 }
 
@@ -65,9 +108,26 @@ mod tests {
     fn an_empty_budget_says_when_there_is_a_retry_and_keeps_its_word() {
         let s = Settings { budget_start_milli: 1_000, ..Settings::default() };
         let mut b = Budget::new(Mono(0), &s);
-        assert_eq!(b.take(Mono(0), &s), Ok(()));
-        let at = b.take(Mono(10), &s).unwrap_err();
+        assert_eq!(b.take(CallId(1), Mono(0), &s), Ok(()));
+        let at = b.take(CallId(1), Mono(10), &s).unwrap_err();
         assert!(at >= Mono(2_000_000) && at < Mono(2_100_000), "half a retry a second: {at:?}");
-        assert_eq!(b.take(at, &s), Ok(()));
+        assert_eq!(b.take(CallId(1), at, &s), Ok(()));
+    }
+
+    #[test]
+    fn who_waits_longest_is_next() {
+        let s = Settings { budget_start_milli: 0, ..Settings::default() };
+        let mut b = Budget::new(Mono(0), &s);
+        b.wait(CallId(7));
+        b.wait(CallId(3));
+        assert_eq!(b.next(Mono(0), &s), None);
+        b.give_back(Mono(0), &s);
+        assert!(b.take(CallId(7), Mono(0), &s).is_err_and(|at| at > Mono(0)), "it came later");
+        assert!(!b.is_free(Mono(0), &s));
+        assert_eq!(b.next(Mono(0), &s), Some(CallId(3)));
+        assert_eq!(b.take(CallId(3), Mono(0), &s), Ok(()));
+        b.give_back(Mono(0), &s);
+        b.leave(CallId(7));
+        assert_eq!((b.next(Mono(0), &s), b.is_free(Mono(0), &s)), (None, true));
     }
 }

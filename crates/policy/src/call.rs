@@ -50,8 +50,8 @@ pub(crate) struct Call {
     pub(crate) tried: Vec<KeyId>,
     /// Addresses where this call failed.
     pub(crate) shunned: Vec<AddrId>,
-    /// The next attempt has to be paid from the budget.
-    pub(crate) owes: bool,
+    /// How the next attempt stands with the budget.
+    pub(crate) debt: Debt,
     pub(crate) wait: Option<Wait>,
     /// It is its turn in the queue of its lane.
     pub(crate) turn: bool,
@@ -76,6 +76,8 @@ pub(crate) struct Running {
     pub(crate) hold: Option<Mono>,
     /// When a second attempt starts beside it.
     pub(crate) hedge: Option<Mono>,
+    /// It was paid from the budget.
+    pub(crate) paid: bool,
 }
 
 /// A real answer that can be passed on.
@@ -86,6 +88,23 @@ pub(crate) struct Saved {
     pub(crate) status: u16,
 }
 
+/// How an attempt stands with the budget of retries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Debt {
+    /// It costs nothing.
+    Free,
+    /// It has to be paid before it starts.
+    Owed,
+    /// It was paid and has not started.
+    Paid,
+}
+
+impl Debt {
+    pub(crate) const fn of(costs: bool) -> Self {
+        if costs { Self::Owed } else { Self::Free }
+    }
+}
+
 /// What a call waits for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wait {
@@ -93,6 +112,8 @@ pub(crate) struct Wait {
     pub(crate) queued: bool,
     /// For a key: one that comes or is renewed ends the wait.
     pub(crate) key: bool,
+    /// For a retry in the budget.
+    pub(crate) budget: bool,
 }
 
 impl Call {
@@ -126,7 +147,7 @@ impl Call {
             conn: Conn::Any,
             tried: Vec::new(),
             shunned: Vec::new(),
-            owes: false,
+            debt: Debt::Free,
             wait: None,
             turn: false,
             armed: None,

@@ -299,12 +299,25 @@ impl Engine {
                     c.turn = false;
                 });
             }
+            self.repay(t, lane);
             let waits = self.lanes.get(&lane).is_some_and(|l| !l.queue.is_empty());
             let at = self.held_until(lane, t.now).filter(|_| waits);
             self.pace(lane, at);
             if !waits && let Some(l) = self.lanes.get_mut(&lane) {
                 l.lacks = None;
             }
+        }
+    }
+
+    /// Gives retries that came back to the budget to those that wait for them longest.
+    fn repay(&mut self, t: &mut Turn<'_>, lane: LaneId) {
+        let s = self.config.settings;
+        while let Some(id) = self.budgets.get_mut(&lane.upstream).and_then(|b| b.next(t.now, &s)) {
+            self.with(t, id, |e, t, c| {
+                e.leave_queue(c);
+                c.wait = None;
+                e.proceed(t, c);
+            });
         }
     }
 
@@ -566,13 +579,13 @@ impl Engine {
             return;
         }
         self.commit(t, call, n);
-        let Some(running) = call.take(n) else { return };
+        let Some(mut running) = call.take(n) else { return };
         self.release(call.lane, running.key);
         self.close(t.now, call.ask, &running, (usage, false));
         self.wrote(call, &running, usage);
+        self.give_back(t.now, call.lane, &mut running);
         let settings = self.config.settings;
-        let fresh = Budget::new(t.now, &settings);
-        self.budgets.entry(call.lane.upstream).or_insert(fresh).succeed(t.now, &settings);
+        self.budget(t.now, call.lane).succeed(t.now, &settings);
         self.key_accepted(t, running.key, running.started);
         let (stage, sent) = (if call.ask.stream { Stage::Stream } else { Stage::Body }, Sent::Yes);
         t.note(Some(call.id), EventKind::AttemptEnded { n, cause: None, stage, sent, usage, aborted: false });

@@ -97,7 +97,7 @@ impl Engine {
         match self.config.settings.hedge {
             Hedge::Off => false,
             Hedge::Auto => self.lanes.get_mut(&call.lane).is_some_and(|l| l.purse.pay()),
-            Hedge::After(_) => self.pay(now, call.lane).is_ok(),
+            Hedge::After(_) => self.pay(now, call.id, call.lane).is_ok(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use clearline_model::{Mono, Outcome};
 
-use crate::call::{Call, Running};
+use crate::call::{Call, Debt, Running};
 use crate::decide::{Decision, costs, decide, is_overload};
 use crate::engine::{Engine, Turn};
 use crate::input::Miss;
@@ -43,7 +43,7 @@ impl Engine {
         let waits = is_overload(miss) || miss.hint.not_before(t.now).is_some_and(|at| at > t.now);
         let repeats = decide(miss, &self.case(call, running, miss)) != Decision::End;
         if further && repeats && !waits && costs(miss.cause) {
-            call.owes = true;
+            call.debt = Debt::Owed;
             self.proceed(t, call);
         } else {
             self.again(t, call, running, miss);

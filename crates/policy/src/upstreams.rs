@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use clearline_model::{CallId, Cause, Charge, EventKind, LaneId, Mono, Sent, Stage, UpstreamId};
 
-use crate::call::Call;
+use crate::call::{Call, Debt};
 use crate::config::{Group, Settings};
 use crate::decide::{Used, about_key, repeatable};
 use crate::engine::{Engine, Turn};
@@ -226,7 +226,7 @@ impl Engine {
             && self.has_place(lane)
             && !self.is_queued(lane, now)
             && matches!(key(), Pick::Own | Pick::Key(_))
-            && (!call.owes || self.has_retry(lane, now))
+            && (call.debt != Debt::Owed || self.has_retry(lane, now))
     }
 
     /// Moves a call to another upstream of its group where it can start at once; says whether there was one.

@@ -562,6 +562,63 @@ mod scenes {
         );
     }
 
+    /// What an outage left waiting goes out as fast as it is served when it is over, in the order of arrival: one retry
+    /// in the budget is enough for all of them.
+    #[test]
+    fn after_an_outage_nobody_waits_for_the_budget_that_it_emptied() {
+        let settings = Settings { budget_start_milli: 0, budget_per_success_milli: 0, ..Settings::default() };
+        let lost = Miss::silent(Cause::HttpResetBeforeResponse, Stage::Head, Sent::Yes);
+        play(
+            "after an outage",
+            config(0, settings),
+            &[
+                (0, call(1), &["start 1.1 Any Original"]),
+                (1, call(2), &["start 2.1 Any Original"]),
+                (2, call(3), &["start 3.1 Any Original"]),
+                (10, fail(3, 1, lost), &["park 3 http.reset-before-response"]),
+                (11, fail(1, 1, lost), &["park 1 http.reset-before-response"]),
+                (12, fail(2, 1, lost), &["park 2 http.reset-before-response"]),
+                (
+                    300,
+                    Input::Tick,
+                    &[
+                        "park 1 http.reset-before-response",
+                        "park 3 http.reset-before-response",
+                        "park 2 http.reset-before-response",
+                    ],
+                ),
+                // What comes now and fails is behind those that wait.
+                (1_500, call(4), &["start 4.1 Any Original"]),
+                (1_990, fail(4, 1, lost), &["park 4 http.reset-before-response"]),
+                (
+                    2_010,
+                    Input::Tick,
+                    &[
+                        "start 1.2 Fresh Original",
+                        "park 2 http.reset-before-response",
+                        "park 3 http.reset-before-response",
+                    ],
+                ),
+                // It is seen to succeed long before it ends.
+                (2_100, content(1, 2), &["commit 1.2", "start 2.2 Fresh Original"]),
+                (2_200, Input::Tick, &["park 4 http.reset-before-response"]),
+                (2_210, fail(2, 2, lost), &["park 2 http.reset-before-response"]),
+                (
+                    4_100,
+                    Input::Tick,
+                    &[
+                        "start 2.3 Fresh Original",
+                        "park 3 http.reset-before-response",
+                        "park 4 http.reset-before-response",
+                    ],
+                ),
+                (4_200, content(2, 3), &["commit 2.3", "start 3.2 Fresh Original"]),
+                (4_250, content(3, 2), &["commit 3.2", "start 4.2 Fresh Original"]),
+                (4_300, done(3, 2), &["finish 3"]),
+            ],
+        );
+    }
+
     #[test]
     fn a_used_up_lease_parks_until_it_ends() {
         let lease = Input::Lease { lane: LANE, key: KeyId(0), permits: 1, until: Mono(4_000_000) };

@@ -53,6 +53,7 @@ pub(crate) const SCENES: &[Scene] = &[
     scene("storm of 529", |r, s| trouble(r, s, (40, 70), How::Overloaded(1_000))),
     scene("half of all 529", |r, s| trouble(r, s, (60, 90), How::Overloaded(500))),
     scene("nothing listens", |r, s| trouble(r, s, (20, 60), How::Refused)),
+    scene("all are cut off", |r, s| trouble(r, s, (20, 60), How::Cut)),
     scene("429, headers", |r, s| quota(r, s, (true, true))),
     scene("429, retry-after", |r, s| quota(r, s, (false, true))),
     scene("429, nothing told", |r, s| quota(r, s, (false, false))),

@@ -97,6 +97,8 @@ pub(crate) enum How {
     Overloaded(u64),
     /// Nothing listens.
     Refused,
+    /// Every request is taken, and its connection reset instead of an answer.
+    Cut,
     /// Only so many attempts a second are taken, thousandths.
     Capacity(u64),
     /// The capacity falls with the attempts: a second of more than it takes leaves a tenth less, down to a quarter.

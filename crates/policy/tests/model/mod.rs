@@ -434,6 +434,9 @@ impl World {
             Some(How::Refused) => {
                 return Some(Miss::silent(Cause::TcpRefused, Stage::Connect, Sent::No));
             }
+            Some(How::Cut) => {
+                return Some(Miss::silent(Cause::HttpResetBeforeResponse, Stage::Head, Sent::Yes));
+            }
             Some(How::Overloaded(milli)) if self.rng.hits(milli) => return overloaded(),
             Some(How::Capacity(milli)) if !self.room(milli) => return overloaded(),
             Some(How::Brownout(milli)) if !self.browned(milli) => return overloaded(),

@@ -69,7 +69,7 @@ impl Door {
     fn look(&self, api: &Api, keys: u32, at: u64) -> Result<u64, u64> {
         if let Some(t) = api.troubles.iter().find(|t| (t.from..t.until).contains(&at)) {
             match t.how {
-                How::Refused => return Err(t.until),
+                How::Refused | How::Cut => return Err(t.until),
                 How::Overloaded(share) if share >= 1_000 => return Err(t.until),
                 // Which half is taken is known.
                 How::Overloaded(_) => {}
