@@ -35,7 +35,9 @@ impl Engine {
         }
         if further {
             call.shown.chars = miss.got.text_chars;
-            call.shown.until = Some(t.now + s.patience);
+            // A caller that says how long it waits waits for the rest as well.
+            let stated = call.answer_by().map(|by| by.min(call.started + s.patience_max));
+            call.shown.until = stated.max(Some(t.now + s.patience));
             (call.backoffs, call.hint) = (0, None);
         }
         call.refused.get_or_insert(t.now);

@@ -302,6 +302,19 @@ mod scenes {
                 ),
             ],
         );
+        // A caller that states a deadline waits until then.
+        play(
+            "continuation of a stated deadline",
+            config(0, settings),
+            &[
+                (0, call_with(1, Some(60_000), asked), &["start 1.1 Any Original"]),
+                (10, content(1, 1), &["commit 1.1"]),
+                (9_000, fail(1, 1, cut(500)), &["start 1.2 Fresh Continue"]),
+                (40_000, fail(1, 2, cut(500)), &["park 1 stream.cut"]),
+                (40_200, Input::Tick, &["start 1.3 Fresh Continue"]),
+                (59_500, fail(1, 3, cut(500)), &["fail 1 own stream.cut broken"]),
+            ],
+        );
         // Without a retry in the budget it waits for one.
         let poor = Settings { budget_start_milli: 0, ..settings };
         play(

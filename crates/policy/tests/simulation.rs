@@ -173,12 +173,13 @@ mod simulation {
         }
 
         fn patience(&self, c: &Told) -> Mono {
-            // What continues an answer has the patience from its break on.
+            let stated = c.deadline.map(|d| d.min(c.started + self.settings.patience_max));
+            // What continues an answer has the patience from its break on, or until the caller's deadline.
             if let Some(broke) = c.broke {
-                return broke + self.settings.patience;
+                return stated.unwrap_or(Mono(0)).max(broke + self.settings.patience);
             }
-            match c.deadline {
-                Some(d) => d.min(c.started + self.settings.patience_max),
+            match stated {
+                Some(by) => by,
                 None => c.refused.map_or(Mono(u64::MAX), |r| r + self.settings.patience),
             }
         }
