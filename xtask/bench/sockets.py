@@ -14,6 +14,10 @@ import threading
 import scenes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+HOSTS = "/etc/hosts"
+ADDRESSES = [f"127.0.0.{n}" for n in (4, 5, 6, 7)]
+# Names are looked up as everywhere: with the plain fence of loopback, localhost would be one address for ours alone.
+FENCE = f"netns:{os.stat('/proc/self/ns/net').st_ino}"
 CLIENTS = ["requests", "python", "python-10", "typescript", "gateway"]
 BAR = 0.98
 # What is long against the quarter of real time that the scenes have is a quarter as long here.
@@ -25,7 +29,7 @@ class Child:
 
     def __init__(self, command, env, folder):
         self.log = open(os.path.join(folder, "stderr.log"), "ab")
-        base = {"PATH": os.environ["PATH"], "HOME": folder, "CLEARLINE_FENCE": "loopback"}
+        base = {"PATH": os.environ["PATH"], "HOME": folder, "CLEARLINE_FENCE": FENCE}
         self.process = subprocess.Popen(
             command, env={**base, **env}, cwd=folder, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log
         )
@@ -85,14 +89,14 @@ class Run:
         listen = "127.0.0.1:0"
         if several:
             port = 20_000 + CLIENTS.index(client)
-            listen = f"127.0.0.1:{port}"
-            more = [word for n in (2, 3, 4) for word in ("--also", f"127.0.0.{n}:{port}")]
+            listen = f"{ADDRESSES[0]}:{port}"
+            more = [word for address in ADDRESSES[1:] for word in ("--also", f"{address}:{port}")]
         sim = [options.clearline, "sim", path, "--listen", listen, "--admin", "127.0.0.1:0", *more]
         self.children = [Child(sim, {}, self.folder)]
         url = self.children[0].line("listening on ")
         self.admin = self.children[0].line("admin on ")
         if several:
-            url = url.replace("127.0.0.1", "localhost")
+            url = url.replace(ADDRESSES[0], "localhost")
         if client == "gateway":
             env = {**GATEWAY, "CLEARLINE_CONTINUE_STREAMS": "1"}
             if self.keys:
@@ -150,6 +154,28 @@ class Run:
         }
 
 
+class Turns:
+    """The addresses of localhost change their order all the time, as those of a name in the DNS do."""
+
+    def __enter__(self):
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.turn)
+        self.thread.start()
+
+    def turn(self):
+        with open(HOSTS, "r+b", buffering=0) as file:
+            first = 0
+            while not self.over.wait(0.05):
+                first = (first + 1) % len(ADDRESSES)
+                # One write of the same length: whoever reads sees whole lines.
+                file.seek(0)
+                file.write("".join(f"{a} localhost\n" for a in ADDRESSES[first:] + ADDRESSES[:first]).encode())
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
 def quantile(ordered, share):
     return ordered[int((len(ordered) - 1) * share)]
 
@@ -161,10 +187,11 @@ def play(options, name):
         for client in options.clients:
             runs.append(Run(options, client, name, options.seed))
         threads = [threading.Thread(target=run.play) for run in runs]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with Turns():
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
     finally:
         for run in runs:
             run.end()
@@ -215,7 +242,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--client", action="append", choices=CLIENTS)
     parser.add_argument("scenes", nargs="*", metavar="SCENE")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     unknown = [name for name in options.scenes if name not in scenes.SCENES]
     if unknown:
         raise SystemExit(f"there is no scene {unknown[0]}; there are {', '.join(scenes.SCENES)}")

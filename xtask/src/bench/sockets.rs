@@ -5,8 +5,9 @@ use std::path::Path;
 use crate::setup;
 use crate::sh::{self, cargo, command};
 
-/// One name with four addresses, for the scene of a bad one; seen in the namespace of mounts alone.
-const HOSTS: &str = "127.0.0.1 localhost\n127.0.0.2 localhost\n127.0.0.3 localhost\n127.0.0.4 localhost\n";
+/// One name with four addresses, for the scene of a bad one; seen in the namespace of mounts alone. All of them have the
+/// same prefix in common with 127.0.0.1, so that getaddrinfo leaves them in the order of the file.
+const HOSTS: &str = "127.0.0.4 localhost\n127.0.0.5 localhost\n127.0.0.6 localhost\n127.0.0.7 localhost\n";
 /// Loopback up, those hosts, and then the command.
 const INSIDE: &str = "ip link set lo up && mount --bind \"$0\" /etc/hosts && exec \"$@\"";
 
