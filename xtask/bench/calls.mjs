@@ -7,7 +7,8 @@ const [url, deadline] = [process.argv[3], Number(process.argv[4])];
 
 async function make({ key, prompt, stream }) {
   const client = new Anthropic({ baseURL: url, apiKey: key });
-  const ask = { model: "claude-sonnet-5-5", max_tokens: 64, messages: [{ role: "user", content: prompt }] };
+  const messages = [{ role: "user", content: prompt }];
+  const ask = { model: "claude-sonnet-5-5", max_tokens: 64, messages, metadata: { user_id: prompt } };
   const message = stream ? await client.messages.stream(ask).finalMessage() : await client.messages.create(ask);
   return message.content[0].text;
 }

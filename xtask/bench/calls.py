@@ -17,12 +17,18 @@ import urllib3
 MODEL, MOST = "claude-sonnet-5-5", 64
 
 
+def asked(call):
+    """The body of a request. The simulator tells whose it was."""
+    messages = [{"role": "user", "content": call["prompt"]}]
+    return {"model": MODEL, "max_tokens": MOST, "messages": messages, "metadata": {"user_id": call["prompt"]}}
+
+
 def sdk(url, **options):
     client = anthropic.Anthropic(base_url=url, api_key="sk-ant-fake-caller", **options)
 
     def make(call):
         own = client.with_options(api_key=call["key"])
-        ask = {"model": MODEL, "max_tokens": MOST, "messages": [{"role": "user", "content": call["prompt"]}]}
+        ask = asked(call)
         if not call["stream"]:
             return own.messages.create(**ask).content[0].text
         with own.messages.stream(**ask) as stream:
@@ -40,7 +46,7 @@ def plain(url):
 
     def make(call):
         headers = {"x-api-key": call["key"], "anthropic-version": "2023-06-01"}
-        ask = {"model": MODEL, "max_tokens": MOST, "messages": [{"role": "user", "content": call["prompt"]}]}
+        ask = asked(call)
         answer = session.post(f"{url}/v1/messages", headers=headers, json=ask, timeout=10)
         answer.raise_for_status()
         return answer.json()["content"][0]["text"]

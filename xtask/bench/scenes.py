@@ -8,9 +8,15 @@ DEADLINE = 30.0
 ARRIVALS = 30.0
 PER_SECOND = 4.0
 FIRST_BYTE, CHUNK, CHUNKS = 0.3, 0.1, 8
-PACE = f'[answer]\nfirst_byte = "{int(FIRST_BYTE * 1000)}ms"\nchunk = "{int(CHUNK * 1000)}ms"\nchunks = {CHUNKS}\njitter = 0.3\n'
-# A stream has three events beside those of its text that take as long.
-STREAMED = FIRST_BYTE + CHUNK * (CHUNKS + 3)
+JITTER = 0.3
+PACE = (
+    f'[answer]\nfirst_byte = "{int(FIRST_BYTE * 1000)}ms"\nchunk = "{int(CHUNK * 1000)}ms"\nchunks = {CHUNKS}\n'
+    f"jitter = {JITTER}\n"
+)
+# Behind its first event a stream has so many beside those of its text, and each takes as long.
+OTHER_EVENTS = 5
+# Who makes the calls: the first of them makes this share of all, the others share the rest.
+CALLERS, GREEDY = 8, 0.3
 KEYS = ["sk-ant-fake-pool-1111", "sk-ant-fake-pool-2222", "sk-ant-fake-pool-3333"]
 
 
@@ -48,7 +54,7 @@ def event(at, kind):
     return f'{{ at = {at}, kind = "{kind}", message = "Overloaded" }}'
 
 
-# Name: how many keys the calls have (none: one of its own for each), and what goes wrong.
+# Name: how many keys the calls have (none: one for each caller), and what goes wrong.
 SCENES = {
     "healthy": (0, lambda r: ""),
     "sparse-5xx": (0, lambda r: fault("500", rate=rate(r, 0.04, 0.08), status=500)),
@@ -76,7 +82,7 @@ SCENES = {
 
 
 def scene(name, seed):
-    """Its scenario, and its calls: moment, stream or not, key, prompt."""
+    """Its scenario, and its calls: moment, caller, stream or not, key, prompt; and the keys of a pool."""
     keys, make = SCENES[name]
     rng = random.Random(f"{name} {seed}")
     text = f"seed = {seed}\n{PACE}{make(rng)}"
@@ -86,14 +92,47 @@ def scene(name, seed):
         if at > ARRIVALS:
             break
         n = len(calls)
-        key = KEYS[n % keys] if keys else f"sk-ant-fake-caller-{n:04}"
-        calls.append({"n": n, "at": round(at, 3), "stream": rng.random() < 0.67, "key": key, "prompt": f"call {n}"})
+        caller = 0 if rng.random() < GREEDY else rng.randrange(1, CALLERS)
+        key = KEYS[n % keys] if keys else f"sk-ant-fake-caller-{caller:04}"
+        stream = rng.random() < 0.67
+        calls.append({"n": n, "at": round(at, 3), "caller": caller, "stream": stream, "key": key, "prompt": f"call {n}"})
     return text, calls, KEYS[:keys] if keys > 1 else []
 
 
 def seconds(time):
     number, unit = float(time.rstrip("ms")), time.lstrip("0123456789.")
     return number * {"ms": 0.001, "s": 1, "m": 60}[unit]
+
+
+BITS = 0xFFFF_FFFF_FFFF_FFFF
+
+
+def mix(value):
+    z = value + 0x9E37_79B9_7F4A_7C15 & BITS
+    z = (z ^ z >> 30) * 0xBF58_476D_1CE4_E5B9 & BITS
+    z = (z ^ z >> 27) * 0x94D0_49BB_1331_11EB & BITS
+    return z ^ z >> 31
+
+
+def varied(seed, what, number):
+    """By what the simulator multiplies a time of its answer to a request: crates/sim/src/chance.rs, serve.rs."""
+    h = 0xCBF2_9CE4_8422_2325
+    for byte in what.encode():
+        h = (h ^ byte) * 0x0000_0100_0000_01B3 & BITS
+    share = (mix(mix(seed ^ h) + number & BITS) >> 32) / 2**32
+    return 1 + JITTER * (2 * share - 1)
+
+
+def answered(seed, number, stream):
+    """How long the answer to a request takes in which nothing goes wrong."""
+    first = FIRST_BYTE * varied(seed, "first byte", number)
+    return first + (CHUNK * (CHUNKS + OTHER_EVENTS) * varied(seed, "chunk", number) if stream else 0)
+
+
+def end(text):
+    """When all is well again, where that is said."""
+    ends = [seconds(f["until"]) for f in tomllib.loads(text).get("fault", []) if "until" in f]
+    return max(ends, default=None)
 
 
 def optimum(text, calls, keys):
@@ -121,5 +160,6 @@ def optimum(text, calls, keys):
             at += wait
             buckets[best] = [left[best] + wait * per_second - 1, at]
         last = at
-        took.append(at + (STREAMED if call["stream"] else FIRST_BYTE) - call["at"])
+        # It is the request with this number, as each is sent once.
+        took.append(at + answered(scenario["seed"], call["n"] + 1, call["stream"]) - call["at"])
     return took

@@ -1,6 +1,7 @@
 """Clients side by side over real sockets, each before a simulator of its own: `cargo xtask bench resilience --sockets`.
 
-`sockets.py CLEARLINE NODE_SDK FOLDER [--json] [--seed N] [--client NAME] [SCENE…]`, in a network namespace with loopback alone.
+`sockets.py CLEARLINE NODE_SDK FOLDER SCHEMA [--json] [--seed N] [--client NAME] [SCENE…]`, in a network namespace with loopback
+alone.
 """
 
 import argparse
@@ -20,6 +21,8 @@ ADDRESSES = [f"127.0.0.{n}" for n in (4, 5, 6, 7)]
 FENCE = f"netns:{os.stat('/proc/self/ns/net').st_ino}"
 CLIENTS = ["requests", "python", "python-10", "typescript", "gateway"]
 BAR = 0.98
+# From so many seconds after the optimum on a call is late.
+LATE = 1.0
 # What is long against the quarter of real time that the scenes have is a quarter as long here.
 GATEWAY = {"CLEARLINE_TIMEOUT_IDLE": "15s", "CLEARLINE_TIMEOUT_FIRST_BYTE_STREAM": "30s"}
 
@@ -124,34 +127,62 @@ class Run:
         for child in reversed(self.children):
             child.__exit__()
 
-    def score(self, texts):
-        good = [s for s in self.seen.values() if s["ok"] and s["took"] <= scenes.DEADLINE and s["text"] == texts[s["n"]]]
-        corrupt = [s for s in self.seen.values() if s["ok"] and s["text"] != texts[s["n"]]]
-        took = {s["n"]: s["took"] for s in good}
-        all_took = sorted(took.get(call["n"], scenes.DEADLINE) for call in self.calls)
-        attempts = {e["request"] for e in self.events if e["kind"] in ("request", "fault") and e["request"]}
-        at_the_door = [e for e in self.events if e["kind"] == "fault" and not e["request"]]
-        answered = {e["request"] for e in self.events if e["kind"] == "answered" and e["status"] == 200}
-        # Who paid can be told where each call has a key of its own.
-        whose = {}
-        for e in self.events:
-            if e["kind"] == "request" and e["request"] in answered:
-                whose[e["key"]] = whose.get(e["key"], 0) + 1
-        own = len({call["key"] for call in self.calls}) == len(self.calls)
+    def score(self, texts, best):
+        """What its calls came to, beside what they come to at best."""
+        good = {
+            n: seen["took"]
+            for n, seen in self.seen.items()
+            if seen["ok"] and seen["took"] <= scenes.DEADLINE and seen["text"] == texts[n]
+        }
+        took = [good.get(call["n"], scenes.DEADLINE) for call in self.calls]
         errors = {}
-        for s in self.seen.values():
-            if not s["ok"]:
-                errors[s["error"][:60]] = errors.get(s["error"][:60], 0) + 1
+        for seen in self.seen.values():
+            if not seen["ok"]:
+                errors[seen["error"][:60]] = errors.get(seen["error"][:60], 0) + 1
         return {
-            "calls": len(self.calls),
             "success": len(good) / len(self.calls),
-            "p50": quantile(all_took, 0.50),
-            "p99": quantile(all_took, 0.99),
-            "attempts": (len(attempts) + len(at_the_door)) / max(1, len(good)),
-            "twice": sum(1 for n in whose.values() if n > 1) if own else max(0, len(answered) - len(self.seen)),
-            "corrupt": len(corrupt),
+            "p50": quantile(sorted(took), 0.50),
+            "p99": quantile(sorted(took), 0.99),
+            "recovery": recovery(self.text, self.calls, took, best),
+            **fairness(self.calls, good, took, best),
+            **cost(self.events, len(good)),
+            "corrupt": sum(1 for n, seen in self.seen.items() if seen["ok"] and seen["text"] != texts[n]),
             "errors": errors,
         }
+
+
+def recovery(text, calls, took, best):
+    """From the end of the fault until the last call that is late is over, seconds; a call without success never is in time."""
+    ends = scenes.end(text)
+    if ends is None:
+        return None
+    late = [call["at"] + t - ends for call, t, b in zip(calls, took, best) if t > b + LATE]
+    return max([0.0, *late])
+
+
+def fairness(calls, good, took, best):
+    """Jain's index of how fast the callers are served, each beside the optimum of its own calls; and who fares worst."""
+    speeds, successes, waits = [], [], []
+    for caller in range(scenes.CALLERS):
+        own = [n for n, call in enumerate(calls) if call["caller"] == caller]
+        if own:
+            waits.append(sum(took[n] for n in own) / len(own))
+            speeds.append(sum(best[n] for n in own) / sum(took[n] for n in own))
+            successes.append(sum(1 for n in own if calls[n]["n"] in good) / len(own))
+    jain = sum(speeds) ** 2 / (len(speeds) * sum(s * s for s in speeds))
+    return {"fairness": jain, "worst_success": min(successes), "worst_wait": max(waits) / quantile(sorted(waits), 0.5)}
+
+
+def cost(events, good):
+    """Attempts for each success, and answers beyond the first of a call: each is paid, in whole or in part."""
+    attempts = {e["request"] for e in events if e["kind"] in ("request", "fault") and e["request"]}
+    at_the_door = sum(1 for e in events if e["kind"] == "fault" and not e["request"])
+    answered = {e["request"] for e in events if e["kind"] == "answered" and e["status"] == 200}
+    whose = {}
+    for e in events:
+        if e["kind"] == "request" and e["request"] in answered:
+            whose[e["user"]] = whose.get(e["user"], 0) + 1
+    return {"attempts": (len(attempts) + at_the_door) / max(1, good), "twice": sum(n - 1 for n in whose.values())}
 
 
 class Turns:
@@ -195,18 +226,19 @@ def play(options, name):
     finally:
         for run in runs:
             run.end()
-    texts = {n: options.texts[n] for n in (call["n"] for call in runs[0].calls)}
-    best = sorted(scenes.optimum(runs[0].text, runs[0].calls, runs[0].keys))
+    first = runs[0]
+    best = scenes.optimum(first.text, first.calls, first.keys)
     ideal = {
+        "calls": len(best),
         "success": sum(1 for t in best if t <= scenes.DEADLINE) / len(best),
-        "p50": quantile(best, 0.50),
-        "p99": quantile(best, 0.99),
+        "p50": quantile(sorted(best), 0.50),
+        "p99": quantile(sorted(best), 0.99),
+        "recovery": recovery(first.text, first.calls, best, best),
     }
     rows = {}
     for run in runs:
-        score = run.score(texts)
-        times = {f"{key}_ratio": score[key] / ideal[key] for key in ("success", "p50", "p99")}
-        rows[run.client] = {**score, **times}
+        score = run.score(options.texts, best)
+        rows[run.client] = {**score, **{f"{key}_ratio": score[key] / ideal[key] for key in ("success", "p50", "p99")}}
     return {"name": name, "optimum": ideal, "clients": rows}
 
 
@@ -218,19 +250,54 @@ def missed(scene):
     return [name for name, bad in bars if bad]
 
 
+HEAD = (
+    f"{'':11} {'success':>7} {'×':>5} {'p50 s':>7} {'×':>5} {'p99 s':>7} {'×':>5} {'attempts':>8} {'twice':>5} {'recovery':>8}"
+    f" {'fair':>5} {'worst':>5} {'slowest':>7} {'corrupt':>7}"
+)
+FOOT = f"""
+Each × is the ratio to an all-knowing client that sends each call once, at the first moment at which it can succeed, in the order
+of arrival, and resumes a broken stream where it broke; it makes one attempt for each call. twice: answers beyond the first of a
+call, its continuation among them. recovery: seconds from the end of the fault until the last call is over that is more than
+{LATE:.0f} s later than there. fair: Jain's index over {scenes.CALLERS} callers, one of which makes {scenes.GREEDY:.0%} of the calls, of how fast each is served beside the
+optimum; worst: the least success of a caller; slowest: how much longer its calls take than the median caller's. The gateway continues
+broken streams (CLEARLINE_CONTINUE_STREAMS=1). Bars: success of the gateway {BAR} ×, no corrupt success."""
+
+
 def show(scene):
     ideal = scene["optimum"]
-    print(f"{scene['name']}: optimum {ideal['success']:.3f}, p50 {ideal['p50']:.2f} s, p99 {ideal['p99']:.2f} s")
+    print(f"\n{scene['name']}: {ideal['calls']} calls; optimum {ideal['success']:.3f}, p50 {ideal['p50']:.2f} s, p99 {ideal['p99']:.2f} s")
+    print(HEAD)
     for client, s in scene["clients"].items():
+        back = "" if s["recovery"] is None else f"{s['recovery']:.1f}"
         errors = ", ".join(f"{count} {what}" for what, count in sorted(s["errors"].items(), key=lambda e: -e[1])[:1])
         print(
-            f"  {client:11} success {s['success']:.3f} ({s['success_ratio']:.3f} ×)  p50 {s['p50']:5.2f} s ({s['p50_ratio']:.2f} ×)"
-            f"  p99 {s['p99']:5.2f} s ({s['p99_ratio']:5.2f} ×)  attempts {s['attempts']:5.2f}  twice {s['twice']:3}  corrupt {s['corrupt']:2}"
-            f"  {errors}"
+            f"{client:11} {s['success']:7.3f} {s['success_ratio']:5.3f} {s['p50']:7.2f} {s['p50_ratio']:5.2f} {s['p99']:7.2f}"
+            f" {s['p99_ratio']:5.2f} {s['attempts']:8.2f} {s['twice']:5} {back:>8} {s['fairness']:5.3f} {s['worst_success']:5.2f}"
+            f" {s['worst_wait']:7.2f} {s['corrupt']:7}  {errors}"
         )
     if missed(scene):
-        print(f"  MISSED by the gateway: {', '.join(missed(scene))}")
+        print(f"MISSED by the gateway: {', '.join(missed(scene))}")
     sys.stdout.flush()
+
+
+def check(value, schema, place="$"):
+    """What is printed is what the schema says, as far as it is about types and names."""
+    kinds = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "null": type(None)}
+    wanted = schema.get("type", [])
+    wanted = wanted if isinstance(wanted, list) else [wanted]
+    assert not wanted or isinstance(value, tuple(kinds[k] for k in wanted)), f"{place} is no {wanted}"
+    assert "const" not in schema or value == schema["const"], place
+    assert "enum" not in schema or value in schema["enum"], place
+    if isinstance(value, dict):
+        known, others = schema.get("properties", {}), schema.get("additionalProperties")
+        gone = set(schema.get("required", [])) - set(value)
+        assert not gone, f"{place} lacks {gone}"
+        for name, inner in value.items():
+            assert name in known or isinstance(others, dict), f"{place}.{name} is not in the schema"
+            check(inner, known.get(name, others), f"{place}.{name}")
+    if isinstance(value, list):
+        for n, inner in enumerate(value):
+            check(inner, schema.get("items", {}), f"{place}[{n}]")
 
 
 def main():
@@ -238,6 +305,7 @@ def main():
     parser.add_argument("clearline")
     parser.add_argument("node_sdk")
     parser.add_argument("folder")
+    parser.add_argument("schema")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--client", action="append", choices=CLIENTS)
@@ -255,8 +323,8 @@ def main():
     played = []
     if not options.json:
         print(
-            f"Times are a quarter of real ones: a deadline of {scenes.DEADLINE:.0f} s, streams of {scenes.STREAMED:.1f} s, and the gateway's"
-            " limits; the clients' own waits are theirs."
+            f"Times are a quarter of real ones: a deadline of {scenes.DEADLINE:.0f} s, answers and faults, and the gateway's limits; the"
+            " clients' own waits are theirs."
         )
     for name in names:
         played.append(play(options, name))
@@ -264,8 +332,13 @@ def main():
             show(played[-1])
     bad = {scene["name"]: missed(scene) for scene in played if missed(scene)}
     if options.json:
-        print(json.dumps({"schema": "clearline.bench-sockets/1", "seed": options.seed, "missed": bad, "scenes": played}))
-    elif bad:
+        said = {"schema": "clearline.bench-sockets/2", "seed": options.seed, "missed": bad, "scenes": played}
+        with open(options.schema) as file:
+            check(said, json.load(file))
+        print(json.dumps(said))
+    else:
+        print(FOOT)
+    if bad and not options.json:
         print("missed: " + "; ".join(f"{name} ({', '.join(bars)})" for name, bars in bad.items()))
     sys.exit(1 if bad else 0)
 

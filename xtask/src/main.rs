@@ -40,7 +40,7 @@ cargo xtask COMMAND
                     --limiter SIGNALS, --hedge MILLISECONDS, --resume   with other settings than those of today
                     --sockets [SCENE…]   clients side by side over real sockets instead: `requests`, the Python SDK, the same
                     with 10 retries, the TypeScript SDK, and the Python SDK through the gateway (some ten minutes)
-                      --json, --seed N, --client NAME
+                      --seed N, --client NAME, --json; --schema says what is in that
                     herd [SECONDS]   a thousand gateways after an outage (an hour)
   bench engine    nanoseconds of a decision, calls simulated in a second, and instructions of a call where valgrind is installed
                     --json    prints one JSON object

@@ -47,6 +47,9 @@ pub enum SimEventKind {
         request_id: String,
         /// Whether the body asks for a stream.
         stream: bool,
+        /// The beginning of the body's `metadata.user_id`, where it has one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
     },
     /// A rule of the scenario fired.
     Fault {

@@ -114,6 +114,7 @@ async fn one<W: Wire>(mut conn: Conn<W>, place: &Place) -> Option<Conn<W>> {
             key: key.as_deref().map(tail),
             request_id: request_id.clone(),
             stream,
+            user: body.pointer("/metadata/user_id").and_then(Value::as_str).map(beginning),
         },
     );
     asked.point = Point::Request;
@@ -133,6 +134,13 @@ fn tail(key: &str) -> String {
     let length = key.chars().count();
     let skip = if length < 12 { length } else { length - 4 };
     format!("…{}", key.chars().skip(skip).collect::<String>())
+}
+
+/// The most that is told of a text that a client made up, characters.
+const USER_MAX: usize = 64;
+
+fn beginning(text: &str) -> String {
+    text.chars().take(USER_MAX).collect()
 }
 
 /// Answers what cannot be served, and closes.

@@ -28,9 +28,9 @@ async fn a_message_has_the_expected_text_and_the_api_s_headers() {
     assert_eq!(again.status, 200);
     assert_ne!(again.header("request-id"), Some(id.as_str()));
     let event = sim.wait_for(|e| matches!(e.kind, SimEventKind::Request { .. })).await;
-    let SimEventKind::Request { method, path, key, request_id, stream } = event.kind else { panic!() };
+    let SimEventKind::Request { method, path, key, request_id, stream, user } = event.kind else { panic!() };
     assert_eq!((method.as_str(), path.as_str(), stream, request_id), ("POST", "/v1/messages", false, id));
-    assert_eq!(key.as_deref(), Some("…0001"));
+    assert_eq!((key.as_deref(), user), (Some("…0001"), None));
     assert!(!serde_json::to_string(&sim.events()).unwrap().contains(KEY));
 }
 
