@@ -149,7 +149,8 @@ impl Driver {
     pub(crate) fn start(inner: Arc<Inner>, request: Request) -> Self {
         let peek = request.body.peek();
         let mut ask = clearline_wire::request::ask(&request.method, &request.path, &request.headers, &peek);
-        ask.resumable &= inner.continues.is_some() && ask.stream && request.body.bytes().is_some();
+        ask.resumable &= inner.continues.is_some() && ask.stream;
+        ask.resumable &= request.body.bytes().is_some() || peek.messages_end.is_some();
         let lane = LaneId {
             upstream: inner.network().group_for(&request.path, peek.model.as_deref(), &request.headers),
             family: inner.family(peek.model.as_deref()),

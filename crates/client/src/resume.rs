@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use clearline_policy::Partial;
-use clearline_wire::{Stitch, continuation};
+use clearline_wire::{Stitch, continuation, turns};
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue};
 
 use crate::attempt::Attempt;
 use crate::call::Request;
+use crate::upload::Body;
 
 /// What a call keeps while its answer may have to be continued.
 pub(crate) struct Resume {
@@ -120,10 +121,20 @@ fn continued(request: &Request, text: &str) -> Option<(Arc<Request>, String)> {
     if text.is_empty() {
         return Some((Arc::new(Request { headers, ..request.clone() }), String::new()));
     }
-    let made = continuation(request.body.bytes()?, request.body.peek().model.as_deref(), text)?;
+    let (body, unshown) = extended(&request.body, text)?;
     if headers.contains_key(CONTENT_LENGTH) {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(made.body.len()));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
-    let body = Bytes::from(made.body).into();
-    Some((Arc::new(Request { headers, body, ..request.clone() }), made.unshown))
+    Some((Arc::new(Request { headers, body, ..request.clone() }), unshown))
+}
+
+/// The body that asks for the rest. One that waits in a file stays there: only what is added is in memory.
+fn extended(body: &Body, text: &str) -> Option<(Body, String)> {
+    let model = body.peek().model;
+    if let Some(bytes) = body.bytes() {
+        let made = continuation(bytes, model.as_deref(), text)?;
+        return Some((Bytes::from(made.body).into(), made.unshown));
+    }
+    let turns = turns(model.as_deref(), text)?;
+    Some((body.with_messages(turns.text.into())?, turns.unshown))
 }

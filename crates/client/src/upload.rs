@@ -176,6 +176,8 @@ enum Kind {
     /// With its share of the memory for bodies.
     Shared(Bytes, Arc<Share>),
     Spilled(Arc<Spill>),
+    /// With more in it, before the byte with this number.
+    Extended(Arc<Spill>, u64, Bytes),
 }
 
 impl From<Bytes> for Body {
@@ -207,7 +209,7 @@ impl Body {
     /// Whether it waits in a file.
     #[must_use]
     pub const fn is_spilled(&self) -> bool {
-        matches!(self.kind, Kind::Spilled(_))
+        matches!(self.kind, Kind::Spilled(_) | Kind::Extended(..))
     }
 
     /// What it says of itself.
@@ -216,7 +218,7 @@ impl Body {
         match (&self.peek, &self.kind) {
             (Some(peek), _) => peek.clone(),
             (None, Kind::Bytes(bytes) | Kind::Shared(bytes, _)) => clearline_wire::peek(bytes),
-            (None, Kind::Spilled(_)) => Peek::default(),
+            (None, Kind::Spilled(_) | Kind::Extended(..)) => Peek::default(),
         }
     }
 
@@ -228,7 +230,7 @@ impl Body {
         let kind = match &self.kind {
             Kind::Bytes(bytes) => Kind::Bytes(own(bytes)),
             Kind::Shared(bytes, share) => Kind::Shared(own(bytes), Arc::clone(share)),
-            Kind::Spilled(spill) => Kind::Spilled(Arc::clone(spill)),
+            Kind::Spilled(_) | Kind::Extended(..) => self.kind.clone(),
         };
         Self { kind, peek: self.peek.clone(), length: self.length }
     }
@@ -237,8 +239,16 @@ impl Body {
     pub(crate) const fn bytes(&self) -> Option<&Bytes> {
         match &self.kind {
             Kind::Bytes(bytes) | Kind::Shared(bytes, _) => Some(bytes),
-            Kind::Spilled(_) => None,
+            Kind::Spilled(_) | Kind::Extended(..) => None,
         }
+    }
+
+    /// The same with more messages, where it waits in a file and says where they would stand.
+    pub(crate) fn with_messages(&self, more: Bytes) -> Option<Self> {
+        let (Kind::Spilled(spill), Some(peek)) = (&self.kind, &self.peek) else { return None };
+        let length = self.length.saturating_add(u64::try_from(more.len()).ok()?);
+        let kind = Kind::Extended(Arc::clone(spill), peek.messages_end?, more);
+        Some(Self { kind, peek: Some(peek.clone()), length })
     }
 
     /// As an exchange sends it.
@@ -246,6 +256,7 @@ impl Body {
         match &self.kind {
             Kind::Bytes(bytes) | Kind::Shared(bytes, _) => ReqBody::from(bytes.clone()),
             Kind::Spilled(spill) => ReqBody::from(&**spill),
+            Kind::Extended(spill, at, more) => spill.with(*at, more.clone()),
         }
     }
 }

@@ -69,6 +69,14 @@ impl Spill {
     pub const fn is_empty(&self) -> bool {
         self.length == 0
     }
+
+    /// The body with more in it: these bytes before the one at `at`.
+    #[must_use]
+    pub fn with(&self, at: u64, more: Bytes) -> ReqBody {
+        let more = Some((at.min(self.length), more)).filter(|(_, more)| !more.is_empty());
+        let file = Arc::clone(&self.file);
+        ReqBody(Kind::Stored(Stored { file, at: 0, end: self.length, more, reading: None }))
+    }
 }
 
 /// What an exchange sends as its body.
@@ -87,6 +95,8 @@ struct Stored {
     file: Arc<File>,
     at: u64,
     end: u64,
+    /// What goes out besides, and before which byte of the file.
+    more: Option<(u64, Bytes)>,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
@@ -104,17 +114,25 @@ impl From<Full<Bytes>> for ReqBody {
 
 impl From<&Spill> for ReqBody {
     fn from(spill: &Spill) -> Self {
-        let file = Arc::clone(&spill.file);
-        Self(Kind::Stored(Stored { file, at: 0, end: spill.length, reading: None }))
+        spill.with(0, Bytes::new())
     }
 }
 
 impl Stored {
+    fn left(&self) -> u64 {
+        let more = self.more.as_ref().map_or(0, |(_, more)| u64::try_from(more.len()).unwrap_or(u64::MAX));
+        (self.end - self.at).saturating_add(more)
+    }
+
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if let Some((_, more)) = self.more.take_if(|(place, _)| *place == self.at) {
+            return Poll::Ready(Some(Ok(more)));
+        }
         if self.at >= self.end {
             return Poll::Ready(None);
         }
-        let (at, left) = (self.at, self.end - self.at);
+        let until = self.more.as_ref().map_or(self.end, |(place, _)| *place);
+        let (at, left) = (self.at, until - self.at);
         let file = &self.file;
         let reading = self.reading.get_or_insert_with(|| {
             let file = Arc::clone(file);
@@ -147,14 +165,14 @@ impl http_body::Body for ReqBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Whole(full) => full.is_end_stream(),
-            Kind::Stored(stored) => stored.at >= stored.end,
+            Kind::Stored(stored) => stored.at >= stored.end && stored.more.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Whole(full) => full.size_hint(),
-            Kind::Stored(stored) => SizeHint::with_exact(stored.end - stored.at),
+            Kind::Stored(stored) => SizeHint::with_exact(stored.left()),
         }
     }
 }
@@ -182,6 +200,13 @@ mod tests {
             let body = ReqBody::from(&spill);
             assert_eq!(body.size_hint().exact(), Some(350_000));
             assert_eq!(body.collect().await.unwrap().to_bytes(), pieces.concat());
+        }
+        let more = Bytes::from_static(b"more");
+        for at in [0, 1, 70_000, 131_072, 349_999, 350_000] {
+            let body = spill.with(at as u64, more.clone());
+            assert_eq!(body.size_hint().exact(), Some(350_004));
+            let expected = [&pieces.concat()[..at], &more, &pieces.concat()[at..]].concat();
+            assert!(body.collect().await.unwrap().to_bytes() == expected, "{at}");
         }
         std::fs::remove_dir(&folder).unwrap();
         assert!(Spill::create(&folder).await.is_err(), "a folder that is not there");

@@ -22,30 +22,47 @@ pub struct Continuation {
 /// Asks for the rest of an answer of which `text` has arrived. `None` where the body's messages cannot be found.
 #[must_use]
 pub fn continuation(body: &[u8], model: Option<&str>, text: &str) -> Option<Continuation> {
-    let shown = text.trim_end();
-    let unshown = text.get(shown.len()..).unwrap_or_default().to_owned();
-    if shown.is_empty() {
-        // Nothing that a message could hold: the answer begins anew.
-        return Some(Continuation { body: body.to_vec(), unshown });
+    let turns = turns(model, text)?;
+    if turns.text.is_empty() {
+        return Some(Continuation { body: body.to_vec(), unshown: turns.unshown });
     }
     let messages = fields::value(body, "messages")?;
     let inside = body.get(messages.start..messages.end)?.strip_prefix(b"[")?.strip_suffix(b"]")?;
     if inside.trim_ascii().is_empty() {
         return None;
     }
-    let prefill = model.is_some_and(takes_prefill);
-    let turns = if prefill {
-        message("assistant", shown)?
-    } else {
-        let asks = format!(
-            "Your previous response was interrupted and ended with `{}`. Continue from where you left off.",
-            tail(text, QUOTE)
-        );
-        format!("{},{}", message("assistant", text)?, message("user", &asks)?)
-    };
     let end = messages.end.checked_sub(1)?;
-    let body = fields::replaced(body, end..end, format!(",{turns}").as_bytes())?;
-    Some(Continuation { body, unshown: if prefill { unshown } else { String::new() } })
+    let body = fields::replaced(body, end..end, turns.text.as_bytes())?;
+    Some(Continuation { body, unshown: turns.unshown })
+}
+
+/// What a request that asks for the rest of an answer says more than the original one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turns {
+    /// What stands behind the last message; empty where the answer begins anew.
+    pub text: String,
+    /// As in [`Continuation`].
+    pub unshown: String,
+}
+
+/// The messages that ask for the rest of an answer of which `text` has arrived, for bodies that are not in memory.
+#[must_use]
+pub fn turns(model: Option<&str>, text: &str) -> Option<Turns> {
+    let shown = text.trim_end();
+    let unshown = text.get(shown.len()..).unwrap_or_default().to_owned();
+    if shown.is_empty() {
+        // Nothing that a message could hold: the answer begins anew.
+        return Some(Turns { text: String::new(), unshown });
+    }
+    if model.is_some_and(takes_prefill) {
+        return Some(Turns { text: format!(",{}", message("assistant", shown)?), unshown });
+    }
+    let asks = format!(
+        "Your previous response was interrupted and ended with `{}`. Continue from where you left off.",
+        tail(text, QUOTE)
+    );
+    let text = format!(",{},{}", message("assistant", text)?, message("user", &asks)?);
+    Some(Turns { text, unshown: String::new() })
 }
 
 fn message(role: &str, text: &str) -> Option<String> {

@@ -25,6 +25,9 @@ pub struct Peek {
     pub est_input: u32,
     /// Neither tools nor thinking, whose blocks cannot be resumed (claude-api.md 4).
     pub resumable: bool,
+    /// Where a further message would stand: before the bracket that closes `messages`, bytes from the beginning. `None`
+    /// where there are no messages, or twice.
+    pub messages_end: Option<u64>,
 }
 
 /// Reads what matters of a request's body; a body that is not a JSON object gives the defaults.
@@ -102,6 +105,7 @@ mod tests {
             max_tokens: 16,
             est_input: 19,
             resumable: true,
+            messages_end: Some(77),
         };
         assert_eq!(peek(body), expected);
         for body in ["", "[]", "null", "hello", "{", "{\"model\":\"a\"", "[\"a\",true,1,null,null,null]"] {

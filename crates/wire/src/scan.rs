@@ -44,6 +44,23 @@ pub struct Scan {
     length: usize,
     found: Peek,
     fixed: bool,
+    messages: Messages,
+}
+
+/// What is known of the field `messages`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Messages {
+    /// It has not come.
+    #[default]
+    None,
+    /// It is the field whose value comes next.
+    Named,
+    /// In the array, of which this says whether it has anything in it.
+    Open(bool),
+    /// Where the array's closing bracket stands.
+    Ends(usize),
+    /// It is no array, or empty, or there are two of it.
+    Wrong,
 }
 
 impl Scan {
@@ -80,6 +97,10 @@ impl Scan {
         Peek {
             est_input: u32::try_from(self.length / 4).unwrap_or(u32::MAX),
             resumable: !self.fixed,
+            messages_end: match self.messages {
+                Messages::Ends(at) => u64::try_from(at).ok(),
+                Messages::None | Messages::Named | Messages::Open(_) | Messages::Wrong => None,
+            },
             ..self.found
         }
     }
@@ -103,9 +124,13 @@ impl Scan {
                 self.token.clear();
                 At::Text { name: true }
             }
-            (At::Colon, b':') => At::Value,
+            (At::Colon, b':') => {
+                self.field();
+                At::Value
+            }
             (At::Value, b'"') => At::Text { name: false },
             (At::Value, b'{' | b'[') => {
+                self.open(byte);
                 self.keep(&[byte]);
                 self.value();
                 At::Nested(1)
@@ -168,6 +193,9 @@ impl Scan {
         else {
             return b"";
         };
+        if depth <= 1 {
+            self.within(*byte, after.len());
+        }
         self.at = match byte {
             b'"' => At::Inner(depth),
             b'{' | b'[' => At::Nested(depth.saturating_add(1)),
@@ -175,6 +203,34 @@ impl Scan {
             _ => At::Nested(depth - 1),
         };
         after
+    }
+
+    /// The value of a field comes next.
+    fn field(&mut self) {
+        if self.is(b"messages") {
+            let first = self.messages == Messages::None;
+            self.messages = if first { Messages::Named } else { Messages::Wrong };
+        } else if self.messages == Messages::Named {
+            self.messages = Messages::Wrong;
+        }
+    }
+
+    /// A nested value begins.
+    const fn open(&mut self, byte: u8) {
+        if matches!(self.messages, Messages::Named) {
+            self.messages = if byte == b'[' { Messages::Open(false) } else { Messages::Wrong };
+        }
+    }
+
+    /// A mark directly within a nested value of the outermost object, with so many bytes of this piece behind it.
+    const fn within(&mut self, byte: u8, behind: usize) {
+        if let Messages::Open(filled) = self.messages {
+            self.messages = match (byte, filled) {
+                (b']', true) => Messages::Ends(self.length - behind - 1),
+                (b']' | b'}', _) => Messages::Wrong,
+                _ => Messages::Open(true),
+            };
+        }
     }
 
     /// A field whose value is a string is over.
@@ -233,7 +289,17 @@ mod tests {
             max_tokens: u32::try_from(number).unwrap_or(u32::MAX),
             est_input: u32::try_from(body.len() / 4).unwrap(),
             resumable: !["tools", "mcp_servers", "thinking"].into_iter().any(is_set),
+            messages_end: end(body),
         }
+    }
+
+    /// Where `messages` ends, with a parser of everything.
+    fn end(body: &[u8]) -> Option<u64> {
+        let place = crate::fields::value(body, "messages")?;
+        let values: Vec<Value> = serde_json::from_slice(&body[place.clone()]).ok()?;
+        // What is no text, object or array is no message.
+        let any = values.iter().any(|v| v.is_string() || v.is_object() || v.is_array());
+        any.then(|| u64::try_from(place.end - 1).unwrap())
     }
 
     fn value() -> impl Strategy<Value = Value> {
@@ -283,6 +349,34 @@ mod tests {
             scan.push(&bytes);
             prop_assert!(scan.token.len() <= TOKEN_MAX && scan.name.len() <= TOKEN_MAX);
             let _any = scan.finish();
+        }
+    }
+
+    #[test]
+    fn where_a_further_message_would_stand() {
+        for (body, before) in [
+            (r#"{"messages":[{"content":"a]"}],"x":[1]}"#, Some("],\"x\"")),
+            (r#"{"x":[[]],"messages" : [ {"a":[{}]} , {"b":"]"} ] }"#, Some("] }")),
+            (r#"{"messages":[]}"#, None),
+            (r#"{"messages":[ ]}"#, None),
+            (r#"{"messages":"]"}"#, None),
+            (r#"{"messages":{"a":[]}}"#, None),
+            (r#"{"messages":7,"x":[{}]}"#, None),
+            (r#"{"messages":[{}],"messages":[{}]}"#, None),
+            (r#"{"messages":[{}],"mess\u0061ges":[{}]}"#, None),
+            (r#"{"x":{"messages":[{}]}}"#, None),
+            (r#"{"messages":[{}]"#, None),
+        ] {
+            for size in 1..9 {
+                let mut scan = Scan::new();
+                body.as_bytes().chunks(size).for_each(|piece| scan.push(piece));
+                let at = scan.finish().messages_end.map(|at| usize::try_from(at).unwrap());
+                assert_eq!(at.is_some(), before.is_some(), "{body}");
+                assert!(
+                    at.is_none_or(|at| body.as_bytes()[at..].starts_with(before.unwrap().as_bytes())),
+                    "{body}: {at:?}"
+                );
+            }
         }
     }
 

@@ -47,6 +47,27 @@ async fn a_continued_stream_is_whole_marked_and_counted() {
     assert_eq!((&line["outcome"], &line["wasted"]), (&"succeeded".into(), &0.into()), "{line}");
 }
 
+/// The same where the body of the request waits in a file, of any size that the API takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_is_continued_whose_request_waits_in_a_file() {
+    for (size, model) in
+        [(200 << 10, "claude-sonnet-5-5"), (200 << 10, "claude-haiku-4-5"), (31 << 20, "claude-sonnet-5-5")]
+    {
+        let body = serde_json::json!({
+            "model": model, "max_tokens": 900, "stream": true,
+            "messages": [{"role": "user", "content": "Hello"}], "metadata": {"user_id": "word ".repeat(size / 5)},
+        });
+        let cuts = "[[fault]]\nname = \"cut\"\nfirst = 1\ncut_at_event = 6\n";
+        let api = sim(&format!("{QUICK}{cuts}")).await;
+        let served = serve_as(&api.base_url(), &[], |o| o.spill_over = 64 << 10, |s| s.resume = true).await;
+        let seen = ask(served.addr, &post(&body.to_string(), "x-api-key: sk-ant-fake-own\r\n")).await;
+        assert!(seen.status == 200 && seen.whole, "{size}: {}", seen.text());
+        assert_eq!(seen.said(), clearline_sim::expected_text(&body), "{size}, {model}");
+        assert!(seen.text().contains(": clearline-continued 1\n"), "{size}: {}", seen.text());
+        assert_eq!(requests(&api).len(), 2, "{size}");
+    }
+}
+
 async fn metrics(addr: std::net::SocketAddr) -> String {
     raw(addr, b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await
 }
