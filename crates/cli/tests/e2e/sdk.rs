@@ -257,6 +257,63 @@ fn through_the_gateway_the_calls_that_must_fail_raise_the_sdks_own_errors() {
     }
 }
 
+/// Makes the calls of one SDK, where it is installed.
+type Calls<'a> = dyn Fn(&[(&str, &str)]) -> Option<Vec<Value>> + 'a;
+
+/// How often each case of a scenario is asked for.
+const TIMES: usize = 6;
+
+/// Every scenario that comes along, through the gateway: an SDK has the whole right text or raises its own error, of these
+/// classes and no other.
+#[test]
+fn in_every_scenario_the_sdks_have_the_whole_text_or_raise_their_own_errors() {
+    let home = Folder::new();
+    let table = [
+        ("healthy", "", ""),
+        // All are refused for longer than this gateway holds a call.
+        ("overload", "OverloadedError", "OverloadedError"),
+        ("rate-limit", "", ""),
+        ("revoked-key", "", ""),
+        // What the API says not to repeat is not repeated.
+        ("outage", "InternalServerError", "InternalServerError"),
+        // A stream that breaks behind its first text.
+        ("stream-faults", "APIStatusError", "APIError"),
+        ("demo", "APIStatusError", "APIError"),
+    ];
+    let scenario = |name: &str| {
+        let path = format!("{}/../../scenarios/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(path).unwrap()
+    };
+    let apis = table.map(|(name, ..)| Server::sim(&home, &scenario(name)));
+    let run = |prefix: &str, calls: &Calls<'_>| {
+        let gateways: Vec<_> = apis.iter().map(|api| gateway(&home, api, POOL)).collect();
+        let cases = [format!("{prefix}message"), format!("{prefix}stream")];
+        let asked: Vec<_> = gateways
+            .iter()
+            .flat_map(|g| (0..TIMES).flat_map(|_| cases.iter().map(|case| (g.url.as_str(), case.as_str()))))
+            .collect();
+        calls(&asked)
+    };
+    let judge = |version: &str,
+                 seen: &[Value],
+                 class: fn(&(&'static str, &'static str, &'static str)) -> &'static str| {
+        for (row, seen) in table.iter().zip(seen.chunks(2 * TIMES)) {
+            let (good, bad): (Vec<_>, Vec<_>) = seen.iter().partition(|s| s["ok"] == true);
+            let (name, class) = (row.0, class(row));
+            assert!(good.iter().all(|s| s["text"] == expected()), "{version} {name}: {good:?}");
+            assert!(bad.iter().all(|s| s["class"] == class), "{version} {name}: {bad:?}");
+            assert!(good.len() >= 2 && (class.is_empty() <= bad.is_empty()), "{version} {name}: {bad:?}");
+        }
+    };
+    for (version, python) in pythons() {
+        let seen = run("anthropic:", &|asked| Some(calls(&python, asked))).unwrap();
+        judge(&format!("{version:?}"), &seen, |row| row.1);
+    }
+    if let Some(seen) = run("", &node_calls) {
+        judge("TypeScript", &seen, |row| row.2);
+    }
+}
+
 #[test]
 fn curl_gets_the_same_bytes_with_and_without_the_gateway() {
     if Command::new("curl").arg("--version").output().is_err() {
