@@ -6,7 +6,7 @@ use clearline_model::{CallId, CallerId};
 
 /// So many turns a caller may be ahead of the one that had the fewest: chance brings one more calls than another, and in
 /// strict turns it would wait for that (`bench resilience`, p99 where capacity lacks).
-const AHEAD: u64 = 10;
+const AHEAD: u64 = 16;
 
 #[derive(Debug, Clone, Default)]
 struct Line {
