@@ -25,7 +25,7 @@ use crate::attempt::open::{Opened, Progress};
 use crate::builder::Inner;
 use crate::call::{Request, Saved};
 use crate::gather::Gather;
-use crate::read::{Got, Meaning, Reader};
+use crate::read::{self, Got, Meaning, Reader};
 
 /// How much of a stream is held before the commit, bytes. More than that is shown.
 const HOLD_MAX: u64 = 1 << 20;
@@ -84,11 +84,13 @@ enum Form {
 }
 
 /// One attempt on its way.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and none excludes another")]
 pub(crate) struct Attempt {
     inner: Arc<Inner>,
     id: AttemptId,
     ask: Ask,
-    path: String,
+    /// It asks for a message.
+    messages: bool,
     state: State,
     idle: Dur,
     progress: Progress,
@@ -112,7 +114,7 @@ impl Attempt {
     pub(crate) fn start(inner: Arc<Inner>, request: Arc<Request>, id: AttemptId, how: (Plan, Ask)) -> Self {
         let (plan, ask) = how;
         let progress = Progress::default();
-        let path = if request.method == http::Method::POST { request.path.clone() } else { String::new() };
+        let messages = request.method == http::Method::POST && read::is_messages(&request.path);
         let idle = plan.limits.idle;
         let opening = open::open(Arc::clone(&inner), request, plan, progress.clone());
         Self {
@@ -120,7 +122,7 @@ impl Attempt {
             inner,
             id,
             ask,
-            path,
+            messages,
             state: State::Opening(Box::pin(opening)),
             idle,
             progress,
@@ -191,8 +193,8 @@ impl Attempt {
     }
 
     /// What happened since the last time, for the record.
-    pub(crate) fn notes(&mut self) -> Vec<EventKind> {
-        std::mem::take(&mut self.notes)
+    pub(crate) fn notes(&mut self) -> std::vec::Drain<'_, EventKind> {
+        self.notes.drain(..)
     }
 
     /// Goes on. While it is not committed it reads ahead; afterwards it yields as soon as bytes are held.
@@ -253,7 +255,7 @@ impl Attempt {
             took: opened.took,
         });
         clearline_wire::headers::strip_hop_by_hop(&mut parts.headers);
-        let reader = match Reader::new(self.ask, &self.path, (status, &parts.headers)) {
+        let reader = match Reader::new(self.ask, self.messages, (status, &parts.headers)) {
             Ok(reader) => reader,
             Err(failure) => return self.fail(Stage::Head, failure, None),
         };

@@ -142,6 +142,9 @@ pub(crate) struct Driver {
     resume: Option<Box<Resume>>,
     /// The request that fetches the answer as a stream although none was asked for.
     streamed: Option<Arc<Request>>,
+    /// Empty buffers that are used again.
+    outputs: Vec<Output>,
+    notes: Vec<(AttemptId, EventKind)>,
 }
 
 impl Driver {
@@ -155,6 +158,7 @@ impl Driver {
             upstream: inner.network().group_for(&request.path, peek.model.as_deref(), &request.headers),
             family: inner.family(peek.model.as_deref()),
         };
+        drop(peek);
         let (call, slot) = inner.brain.enter();
         let now = inner.brain.now();
         let deadline = clearline_wire::request::stated_timeout(&request.headers).map(|d| now + d);
@@ -178,6 +182,8 @@ impl Driver {
             saved: None,
             last: None,
             request_id: None,
+            outputs: Vec::new(),
+            notes: Vec::new(),
         };
         driver.feed(Input::Call { call, lane, caller, deadline, ask });
         driver
@@ -281,20 +287,17 @@ impl Driver {
 
     fn poll_attempts(&mut self, cx: &mut Context<'_>) -> Poll<(AttemptId, Step)> {
         let mut step = None;
-        let mut notes = Vec::new();
+        let mut notes = std::mem::take(&mut self.notes);
         for attempt in &mut self.attempts {
             let polled = attempt.poll_step(cx);
             let id = attempt.id();
-            let said = attempt.notes();
-            if !said.is_empty() {
-                notes.extend(said.into_iter().map(|kind| (id, kind)));
-            }
+            notes.extend(attempt.notes().map(|kind| (id, kind)));
             if let Poll::Ready(s) = polled {
-                step = Some((attempt.id(), s));
+                step = Some((id, s));
                 break;
             }
         }
-        for (attempt, kind) in notes {
+        for (attempt, kind) in notes.drain(..) {
             let input = if let EventKind::StageDone { stage, .. } = &kind {
                 Some(Input::Reached(attempt, *stage))
             } else if let EventKind::ConnectionChosen { addr, .. } = &kind {
@@ -307,6 +310,7 @@ impl Driver {
                 self.feed(input);
             }
         }
+        self.notes = notes;
         step.map_or(Poll::Pending, Poll::Ready)
     }
 
@@ -341,9 +345,13 @@ impl Driver {
     }
 
     fn feed(&mut self, input: Input) {
-        for output in self.inner.brain.feed(Some(self.call), input) {
+        // Obeying may feed again, which then takes a buffer of its own.
+        let mut outputs = std::mem::take(&mut self.outputs);
+        self.inner.brain.feed(Some(self.call), input, &mut outputs);
+        for output in outputs.drain(..) {
             self.obey(output);
         }
+        self.outputs = outputs;
     }
 
     fn obey(&mut self, output: Output) {

@@ -15,7 +15,7 @@ pub(crate) enum Reader {
     /// A stream of events of which a whole answer is made.
     Gathered(Box<Gather>),
     /// A success that is complete before it is passed on, unless it is larger than [`WHOLE_MAX`].
-    Whole { path: String, status: StatusCode },
+    Whole { messages: bool, status: StatusCode },
     /// A success that is passed on as it comes: what clearline does not know, and what grew too large to be held.
     Passing { seen: bool },
     /// An error answer, kept in case it is the one that the caller gets.
@@ -53,13 +53,25 @@ pub(crate) enum Meaning {
     Failed(Failure),
 }
 
+/// Whether the content type begins with this.
+fn is_type(headers: &HeaderMap, kind: &[u8]) -> bool {
+    let begin = headers.get(header::CONTENT_TYPE).and_then(|v| v.as_bytes().get(..kind.len()));
+    begin.is_some_and(|begin| begin.eq_ignore_ascii_case(kind))
+}
+
+/// What every path that is asked for a message ends with.
+const MESSAGES: &str = "/v1/messages";
+
+/// Whether a POST to this path asks for a message.
+pub(crate) fn is_messages(path: &str) -> bool {
+    path.split('?').next().is_some_and(|p| p.ends_with(MESSAGES))
+}
+
 impl Reader {
-    /// Chooses by status, path and content type. `path` is empty where the method is not POST: only that gets messages.
-    pub(crate) fn new(ask: Ask, path: &str, head: (StatusCode, &HeaderMap)) -> Result<Self, Failure> {
+    /// Chooses by status, by whether a message was asked for, and by content type.
+    pub(crate) fn new(ask: Ask, messages: bool, head: (StatusCode, &HeaderMap)) -> Result<Self, Failure> {
         let (status, headers) = head;
-        let events = headers
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|v| v.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"));
+        let events = is_type(headers, b"text/event-stream");
         if status.is_informational() {
             // Nobody asked for another protocol.
             return Err(Failure::Framing(Framing::Malformed));
@@ -67,24 +79,21 @@ impl Reader {
         if status.as_u16() >= 400 {
             return Ok(Self::Error);
         }
-        let is_messages = path.split('?').next().is_some_and(|p| p.ends_with("/v1/messages"));
-        if is_messages && status.is_redirection() {
+        if messages && status.is_redirection() {
             return Err(Failure::Framing(Framing::Redirect));
         }
-        if events && is_messages {
+        if events && messages {
             // An encoding that is not read here passes as it is.
             let Some(decode) = Decode::of(headers) else { return Ok(Self::Passing { seen: false }) };
             let decode = (!decode.is_plain()).then(|| Box::new(decode));
             return Ok(Self::Events { watch: Box::default(), decode, content: false, error: false });
         }
-        if ask.stream && is_messages {
+        if ask.stream && messages {
             return Err(Failure::Framing(Framing::WrongContentType));
         }
-        let json = headers
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|v| v.as_bytes().to_ascii_lowercase().starts_with(b"application/json"));
-        if is_messages || json {
-            Ok(Self::Whole { path: path.to_owned(), status })
+        let json = is_type(headers, b"application/json");
+        if messages || json {
+            Ok(Self::Whole { messages, status })
         } else {
             Ok(Self::Passing { seen: false })
         }
@@ -194,7 +203,8 @@ impl Reader {
                 }
             }
             Self::Gathered(gather) => gather.end().map(|(_, usage)| usage),
-            Self::Whole { path, status } => judge(path, *status, headers, held).map_err(Failure::Framing),
+            Self::Whole { messages: true, status } => judge(*status, headers, held).map_err(Failure::Framing),
+            Self::Whole { messages: false, .. } => Ok(Usage::default()),
             Self::Passing { .. } | Self::Error => Ok(Usage::default()),
         }
     }
@@ -213,14 +223,14 @@ impl Reader {
 }
 
 /// Judges a whole success, looking into what is compressed; it costs what it says.
-fn judge(path: &str, status: StatusCode, headers: &HeaderMap, held: &[u8]) -> Result<Usage, Framing> {
+fn judge(status: StatusCode, headers: &HeaderMap, held: &[u8]) -> Result<Usage, Framing> {
     let is_encoded = headers.contains_key(header::CONTENT_ENCODING);
     let reply = if is_encoded {
         // What is not read here, or too large when unpacked, passes unjudged.
         let Some(plain) = decoded(headers, held, UNPACKED_MAX)? else { return Ok(Usage::default()) };
-        clearline_wire::judge(path, status.as_u16(), &HeaderMap::new(), &plain)?
+        clearline_wire::judge(MESSAGES, status.as_u16(), &HeaderMap::new(), &plain)?
     } else {
-        clearline_wire::judge(path, status.as_u16(), headers, held)?
+        clearline_wire::judge(MESSAGES, status.as_u16(), headers, held)?
     };
     Ok(reply.map(|r| r.usage).unwrap_or_default())
 }

@@ -130,7 +130,7 @@ fn continued(request: &Request, text: &str) -> Option<(Arc<Request>, String)> {
 
 /// The body that asks for the rest. One that waits in a file stays there: only what is added is in memory.
 fn extended(body: &Body, text: &str) -> Option<(Body, String)> {
-    let model = body.peek().model;
+    let model = body.peek().model.clone();
     if let Some(bytes) = body.bytes() {
         let made = continuation(bytes, model.as_deref(), text)?;
         return Some((Bytes::from(made.body).into(), made.unshown));

@@ -92,13 +92,13 @@ impl Brain {
         self.lock().engine.view()
     }
 
-    /// Tells the engine something and returns what it wants of `own`; what it wants of others goes to their slots.
-    pub(crate) fn feed(&self, own: Option<CallId>, input: Input) -> Vec<Output> {
+    /// Tells the engine something and appends to `mine` what it wants of `own`; what it wants of others goes to their slots.
+    pub(crate) fn feed(&self, own: Option<CallId>, input: Input, mine: &mut Vec<Output>) {
         let now = self.now();
         let mut guard = self.lock();
         let core = &mut *guard;
         core.engine.handle(now, input, &mut core.out);
-        let (mut mine, mut shared) = (Vec::new(), Vec::new());
+        let mut shared = Vec::new();
         for output in core.out.drain(..) {
             match (concerns(&output), output) {
                 (None, Output::Note(event)) => shared.push(event),
@@ -116,7 +116,6 @@ impl Brain {
             self.rearm.notify_one();
         }
         shared.iter().for_each(|event| self.observer.event(event));
-        mine
     }
 
     /// Tells the engine things that belong together and to no call.
@@ -129,7 +128,7 @@ impl Brain {
         }
         drop(guard);
         // Whoever is told something now finds it in its slot.
-        let _nobodys = self.feed(None, Input::Tick);
+        self.feed(None, Input::Tick, &mut Vec::new());
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Core> {
@@ -181,6 +180,6 @@ async fn tick(brain: Weak<Brain>) {
             () = rearm.notified() => continue,
         }
         let Some(strong) = brain.upgrade() else { return };
-        let _nobodys = strong.feed(None, Input::Tick);
+        strong.feed(None, Input::Tick, &mut Vec::new());
     }
 }

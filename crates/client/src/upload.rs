@@ -1,6 +1,7 @@
 //! The body of a request while it is collected: in memory while it is small, in a file without a name once it is large or
 //! the memory for bodies is full.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -214,11 +215,11 @@ impl Body {
 
     /// What it says of itself.
     #[must_use]
-    pub fn peek(&self) -> Peek {
+    pub fn peek(&self) -> Cow<'_, Peek> {
         match (&self.peek, &self.kind) {
-            (Some(peek), _) => peek.clone(),
-            (None, Kind::Bytes(bytes) | Kind::Shared(bytes, _)) => clearline_wire::peek(bytes),
-            (None, Kind::Spilled(_) | Kind::Extended(..)) => Peek::default(),
+            (Some(peek), _) => Cow::Borrowed(peek),
+            (None, Kind::Bytes(bytes) | Kind::Shared(bytes, _)) => Cow::Owned(clearline_wire::peek(bytes)),
+            (None, Kind::Spilled(_) | Kind::Extended(..)) => Cow::Owned(Peek::default()),
         }
     }
 

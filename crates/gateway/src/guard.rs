@@ -9,12 +9,14 @@ use clearline_model::{Cause, Secret};
 use clearline_wire::headers::retain;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 use crate::answer::Refusal;
 use crate::options::{CallerToken, Options};
 use crate::quota::Reached;
 use crate::wrap::Trick;
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The rules, as set.
 pub(crate) struct Guard {
@@ -111,7 +113,7 @@ pub(crate) fn unnamed(headers: &HeaderMap, peer: IpAddr) -> String {
 /// What a caller sends as its credential.
 pub(crate) fn credential(headers: &HeaderMap) -> Option<&[u8]> {
     let bearer = || headers.get(AUTHORIZATION).and_then(|v| bearer(v.as_bytes()));
-    headers.get("x-api-key").map(HeaderValue::as_bytes).or_else(bearer)
+    headers.get(X_API_KEY).map(HeaderValue::as_bytes).or_else(bearer)
 }
 
 /// Who has one address of IPv6 has all of its network.

@@ -4,7 +4,10 @@ use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
+
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The longest `x-request-id` that is taken over.
 const ID_MAX: usize = 128;
@@ -30,7 +33,7 @@ impl Ids {
 
     /// The caller's `x-request-id` where it is short and visible, else a new one.
     pub(crate) fn request_id(&self, headers: &HeaderMap) -> String {
-        let given = headers.get("x-request-id").and_then(|v| v.to_str().ok());
+        let given = headers.get(X_REQUEST_ID).and_then(|v| v.to_str().ok());
         let usable =
             |id: &&str| !id.is_empty() && id.len() <= ID_MAX && id.bytes().all(|b| b.is_ascii_graphic());
         given.filter(usable).map_or_else(
@@ -45,7 +48,7 @@ impl Ids {
 
     /// The caller's `traceparent` where it is well formed, else a new one.
     pub(crate) fn traceparent(&self, headers: &HeaderMap) -> String {
-        let given = headers.get("traceparent").and_then(|v| v.to_str().ok());
+        let given = headers.get(TRACEPARENT).and_then(|v| v.to_str().ok());
         given.filter(|t| is_traceparent(t)).map_or_else(|| self.new_traceparent(), str::to_owned)
     }
 

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use clearline::Names;
 use clearline_model::{AttemptRecord, CallId, CallRecord, Cause, Dur, Foreign, Repeat, Sent, Usage};
+use http::Method;
 
 use crate::ids::now as now_at;
 use crate::json::Json;
@@ -14,7 +15,7 @@ pub(crate) struct Context {
     pub(crate) call: OnceLock<CallId>,
     pub(crate) x_request_id: String,
     pub(crate) traceparent: String,
-    pub(crate) method: String,
+    pub(crate) method: Method,
     pub(crate) path: Foreign,
     pub(crate) model: Option<Foreign>,
     pub(crate) caller: Option<String>,
@@ -27,7 +28,7 @@ impl Context {
     fn put(&self, json: &mut Json) {
         json.text("x_request_id", &self.x_request_id);
         json.text("traceparent", &self.traceparent);
-        json.text("method", &self.method);
+        json.text("method", self.method.as_str());
         json.foreign("path", Some(&self.path));
         json.foreign("model", self.model.as_ref());
         match &self.caller {
@@ -210,7 +211,7 @@ mod tests {
     fn a_line_has_everything_that_is_known_of_a_call() {
         let context = Context {
             x_request_id: "x\"1".to_owned(),
-            method: "POST".to_owned(),
+            method: Method::POST,
             path: Foreign::new("/v1/messages"),
             bytes_in: 99,
             ..Context::default()

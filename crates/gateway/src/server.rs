@@ -286,7 +286,9 @@ async fn exchange<S: Io>(
 ) {
     let io = TokioIo::new(io);
     let answer = service_fn(move |request| {
-        let answered = Arc::clone(&service).serve(request, Arc::clone(&shared));
+        // hyper keeps a place as large as this future for as long as the connection lives, and moves it there: boxed, it
+        // is gone once the answer begins, which is most of the life of a stream.
+        let answered = Box::pin(Arc::clone(&service).serve(request, Arc::clone(&shared)));
         async move { Ok::<_, std::convert::Infallible>(answered.await) }
     });
     let connection = http1::Builder::new()

@@ -9,15 +9,15 @@ use clearline::{Client, Collect, Reply, ReplyBody, Store};
 use clearline_model::{CallerId, Cause, Foreign};
 use clearline_wire::headers::retain;
 use clearline_wire::{Own, strip_hop_by_hop};
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use crate::answer::{self, Answer, Body, Content, Refusal};
 use crate::guard::{self, Passed};
 use crate::http2;
-use crate::ids::Ids;
+use crate::ids::{Ids, TRACEPARENT, X_REQUEST_ID};
 use crate::line::Context;
 use crate::quota::{Accounts, Permit};
 use crate::readers::{Hold, Readers};
@@ -25,8 +25,6 @@ use crate::rules::Rules;
 use crate::waiting::{self, Waiting};
 use crate::wrap::{Shared, Trick};
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The largest error body of the upstream that is looked at, bytes; a larger one passes as it is.
 const ERROR_MAX: usize = 1 << 20;
 
@@ -122,10 +120,13 @@ impl Service {
         let mut context = Context {
             x_request_id: self.ids.request_id(&parts.headers),
             traceparent: self.ids.traceparent(&parts.headers),
-            method: parts.method.as_str().to_owned(),
+            method: parts.method.clone(),
             ..Context::default()
         };
-        let ids = [(X_REQUEST_ID, context.x_request_id.clone()), (TRACEPARENT, context.traceparent.clone())];
+        let ids = [
+            (X_REQUEST_ID, HeaderValue::try_from(context.x_request_id.clone())),
+            (TRACEPARENT, HeaderValue::try_from(context.traceparent.clone())),
+        ];
         let rules = self.rules();
         let admitted = self.admit(&rules, &mut parts, (&mut context, &answering), trick);
         let result = match admitted {
@@ -136,9 +137,7 @@ impl Service {
             Err(refusal) => Err(refusal),
         };
         let answer = match result {
-            Ok((passed, bytes)) => {
-                Box::pin(self.call(parts, passed, bytes, (context, rules.keep_alive))).await
-            }
+            Ok((passed, bytes)) => self.call(parts, passed, bytes, (context, rules.keep_alive)).await,
             Err(refusal) => {
                 self.readers.refused(&context, refusal.status.as_u16(), refusal.cause);
                 answer::refused(refusal)
@@ -146,7 +145,7 @@ impl Service {
         };
         let (mut head, content) = answer.into_parts();
         for (name, id) in ids {
-            if let Ok(value) = HeaderValue::from_str(&id) {
+            if let Ok(value) = id {
                 head.headers.insert(name, value);
             }
         }
@@ -158,7 +157,7 @@ impl Service {
     async fn collect(&self, rules: &Rules, mut body: Incoming) -> Result<clearline::Body, Refusal> {
         let mut all = Collect::new(&self.store);
         let end = tokio::time::Instant::now() + rules.body_time;
-        loop {
+        while !body.is_end_stream() {
             let by = end.min(tokio::time::Instant::now() + rules.body_timeout);
             let frame = tokio::time::timeout_at(by, body.frame()).await.map_err(|_| SLOW_BODY)?;
             let Some(frame) = frame else { break };
@@ -199,7 +198,7 @@ impl Service {
         };
         let keep = keep_alive.filter(|_| is_stream);
         let result = match keep {
-            None => hold.starting(Box::pin(self.client.call(request))).await,
+            None => hold.starting(std::pin::pin!(self.client.call(request))).await,
             Some(every) => {
                 let client = self.client.clone();
                 let call: waiting::Call = Box::pin(async move { client.call(request).await });

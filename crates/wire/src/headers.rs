@@ -1,9 +1,15 @@
 //! What an answer's headers say: when to come back, what is left, which request it was.
 
 use clearline_model::{Dur, Foreign, Hint, Limits, Wall, Window};
+use http::header::AsHeaderName;
 use http::{HeaderMap, HeaderName, header};
 
 use crate::date::{http_date, rfc3339};
+
+// A name that is known beforehand needs no parsing.
+const ORGANIZATION: HeaderName = HeaderName::from_static("anthropic-organization-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const AMZN_REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 /// A wait longer than this is taken as "never".
 const ABSURD: Dur = Dur::secs(366 * 86_400);
@@ -68,7 +74,7 @@ fn from_secs(number: f64) -> Option<Dur> {
     Some(std::time::Duration::try_from_secs_f64(number).map_or(Dur::MAX, Dur::from))
 }
 
-pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
@@ -95,13 +101,13 @@ pub fn body_hint(body: &[u8]) -> Option<Dur> {
 /// cannot be read, it is one minute, the length of these windows.
 #[must_use]
 pub fn limits(headers: &HeaderMap) -> Limits {
-    let organization = headers.get("anthropic-organization-id").map_or(0, |v| fnv1a(v.as_bytes()));
+    let organization = headers.get(ORGANIZATION).map_or(0, |v| fnv1a(v.as_bytes()));
     if !headers.keys().any(|name| name.as_str().starts_with("anthropic-ratelimit-")) {
         return Limits { organization, ..Limits::default() };
     }
     let date = own_date(headers);
     let window = |kind: &str| {
-        let get = |part: &str| text(headers, &format!("anthropic-ratelimit-{kind}-{part}")).map(str::trim);
+        let get = |part: &str| text(headers, format!("anthropic-ratelimit-{kind}-{part}")).map(str::trim);
         let remaining = get("remaining")?.parse().ok()?;
         let limit = get("limit").and_then(|l| l.parse().ok()).unwrap_or(remaining);
         let reset =
@@ -125,7 +131,7 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 /// The server's name for the request: `request-id`, else AWS's `x-amzn-requestid`.
 #[must_use]
 pub fn request_id(headers: &HeaderMap) -> Option<Foreign> {
-    let value = headers.get("request-id").or_else(|| headers.get("x-amzn-requestid"))?;
+    let value = headers.get(REQUEST_ID).or_else(|| headers.get(AMZN_REQUEST_ID))?;
     (!value.is_empty()).then(|| Foreign::from_bytes(value.as_bytes()))
 }
 

@@ -1,7 +1,10 @@
 //! Whether a success is one: a 2xx alone is not.
 
+use std::borrow::Cow;
+
 use clearline_model::{Foreign, Framing, Usage};
 use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -54,12 +57,17 @@ impl Tokens {
 }
 
 #[derive(Deserialize)]
-struct Message {
-    r#type: String,
-    model: Option<String>,
-    stop_reason: Option<String>,
+struct Message<'a> {
+    #[serde(borrow)]
+    r#type: Text<'a>,
+    model: Option<Text<'a>>,
+    stop_reason: Option<Text<'a>>,
     usage: Option<Tokens>,
 }
+
+/// A string, without a copy where nothing in it is escaped.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Whether the body of a success for `path` is a message of the API (claude-api.md 1.2), and what it says.
 ///
@@ -69,12 +77,12 @@ struct Message {
 /// # Errors
 /// [`Framing::Empty`] for no body, [`Framing::NotMessage`] for anything but a JSON object with the type `message`.
 pub fn judge(path: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> Result<Option<Reply>, Framing> {
-    let plain = text(headers, "content-encoding").is_none_or(|e| e.trim().eq_ignore_ascii_case("identity"));
+    let plain = text(headers, CONTENT_ENCODING).is_none_or(|e| e.trim().eq_ignore_ascii_case("identity"));
     let ours = without_query(path).ends_with("/v1/messages");
     if !ours
         || !(200..300).contains(&status)
         || !plain
-        || headers.get_all("content-encoding").iter().count() > 1
+        || headers.get_all(CONTENT_ENCODING).iter().count() > 1
     {
         return Ok(None);
     }
@@ -83,14 +91,14 @@ pub fn judge(path: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> Resul
         Some(b'{') => {}
         Some(_) => return Err(Framing::NotMessage),
     }
-    let message: Message = serde_json::from_slice(body).map_err(|_| Framing::NotMessage)?;
-    if message.r#type != "message" {
+    let message: Message<'_> = serde_json::from_slice(body).map_err(|_| Framing::NotMessage)?;
+    if message.r#type.0 != "message" {
         return Err(Framing::NotMessage);
     }
     Ok(Some(Reply {
         usage: message.usage.unwrap_or_default().usage(),
-        model: message.model.as_deref().map(Foreign::new),
-        stop_reason: message.stop_reason.as_deref().map(Foreign::new),
+        model: message.model.map(|m| Foreign::new(&m.0)),
+        stop_reason: message.stop_reason.map(|s| Foreign::new(&s.0)),
     }))
 }
 

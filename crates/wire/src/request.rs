@@ -1,11 +1,15 @@
 //! What a request says of itself, read as cheaply as it can be.
 
 use clearline_model::{Ask, Dur};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 
 use crate::headers::{seconds, text};
 use crate::repeat::repeat;
 use crate::scan::Scan;
+
+const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
+const READ_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-read-timeout");
+const TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-timeout");
 
 /// The longest name of a family of models, bytes.
 const FAMILY_MAX: usize = 64;
@@ -41,7 +45,7 @@ pub fn peek(body: &[u8]) -> Peek {
 /// What the policy has to know of a request. The body counts as replayable: it was read to be peeked at.
 #[must_use]
 pub fn ask(method: &Method, path: &str, headers: &HeaderMap, peek: &Peek) -> Ask {
-    let retries = text(headers, "x-stainless-retry-count").and_then(|v| v.trim().parse::<u64>().ok());
+    let retries = text(headers, RETRY_COUNT).and_then(|v| v.trim().parse::<u64>().ok());
     Ask {
         stream: peek.stream,
         repeat: repeat(method, path),
@@ -58,7 +62,7 @@ pub fn ask(method: &Method, path: &str, headers: &HeaderMap, peek: &Peek) -> Ask
 /// `None` where neither is there, positive and below a year.
 #[must_use]
 pub fn stated_timeout(headers: &HeaderMap) -> Option<Dur> {
-    ["x-stainless-read-timeout", "x-stainless-timeout"]
+    [READ_TIMEOUT, TIMEOUT]
         .into_iter()
         .filter_map(|name| seconds(text(headers, name)?))
         .filter(|dur| *dur > Dur::ZERO && *dur <= TIMEOUT_MAX)

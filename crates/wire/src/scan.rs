@@ -170,7 +170,9 @@ impl Scan {
         self.keep(inside);
         let Some(after) = after else { return b"" };
         if name {
-            self.name = std::mem::take(&mut self.token);
+            // The buffers change places, so that neither is made anew for each field.
+            std::mem::swap(&mut self.name, &mut self.token);
+            self.token.clear();
             self.at = At::Colon;
         } else {
             self.string();
@@ -235,26 +237,27 @@ impl Scan {
 
     /// A field whose value is a string is over.
     fn string(&mut self) {
-        let text = std::mem::take(&mut self.token);
-        if self.is(b"model") && text.len() < TOKEN_MAX {
-            let quoted = [b"\"", text.as_slice(), b"\""].concat();
+        if self.is(b"model") && self.token.len() < TOKEN_MAX {
+            let quoted = [b"\"", self.token.as_slice(), b"\""].concat();
             self.found.model = serde_json::from_slice(&quoted).ok();
         } else {
             self.other(false);
         }
+        self.token.clear();
     }
 
     /// A field with another value is over, or its nested value begins.
     fn value(&mut self) {
-        let word = std::mem::take(&mut self.token);
         if self.is(b"stream") {
-            self.found.stream = word == b"true";
+            self.found.stream = self.token == b"true";
         } else if self.is(b"max_tokens") {
-            let number = serde_json::from_slice::<Value>(&word).ok().and_then(|v| v.as_u64()).unwrap_or(0);
+            let read = serde_json::from_slice::<Value>(&self.token).ok();
+            let number = read.and_then(|v| v.as_u64()).unwrap_or(0);
             self.found.max_tokens = u32::try_from(number).unwrap_or(u32::MAX);
         } else {
-            self.other(word == b"null");
+            self.other(self.token == b"null");
         }
+        self.token.clear();
     }
 
     /// Tools and thinking, whose blocks cannot be resumed.

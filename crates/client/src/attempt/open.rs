@@ -109,23 +109,34 @@ fn compose(
         detail: Foreign::new(&why.to_string()),
         ..Fault::new(Stage::Config, Failure::Local(LocalFault::Forbidden))
     };
-    let uri: http::Uri =
-        server.target.path(&request.path).parse().map_err(|e: http::uri::InvalidUri| wrong(&e))?;
+    let uri = http::Uri::try_from(server.target.path(&request.path)).map_err(|e| wrong(&e))?;
     let mut message = http::Request::new(request.body.to_send());
     *message.method_mut() = request.method.clone();
     *message.uri_mut() = uri;
-    let mut headers = HeaderMap::with_capacity(request.headers.len() + 2);
-    headers.insert(HOST, server.host_header.clone());
-    // The body is here already, so there is nothing to expect.
-    let passed = request.headers.iter().filter(|(name, _)| **name != EXPECT && **name != HOST);
-    for (name, value) in passed {
-        headers.append(name.clone(), value.clone());
-    }
+    let mut headers = passed(&request.headers, &server.host_header);
     if let Some(key) = key {
         replace_credential(&mut headers, key.secret.expose()).map_err(|e| wrong(&e))?;
     }
     *message.headers_mut() = headers;
     Ok(message)
+}
+
+/// The headers of a request for this host, which comes first.
+fn passed(headers: &HeaderMap, host: &HeaderValue) -> HeaderMap {
+    // The body is here already, so there is nothing to expect.
+    let expects = headers.contains_key(EXPECT);
+    if !expects && headers.keys().next() == Some(&HOST) {
+        // It has its place; a copy of the whole map costs less than a new one.
+        let mut all = headers.clone();
+        all.insert(HOST, host.clone());
+        return all;
+    }
+    let mut all = HeaderMap::with_capacity(headers.len() + 2);
+    all.insert(HOST, host.clone());
+    for (name, value) in headers.iter().filter(|(name, _)| **name != EXPECT && **name != HOST) {
+        all.append(name.clone(), value.clone());
+    }
+    all
 }
 
 /// Puts a key of the pool in the place of the caller's credential, in the form that the caller used.
