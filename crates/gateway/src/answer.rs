@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use clearline::{Broken, CallError, ReplyBody};
@@ -13,6 +13,7 @@ use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
+use crate::http2::stream::Taken;
 use crate::quota::Permit;
 use crate::readers::Readers;
 use crate::waiting::Waiting;
@@ -37,13 +38,43 @@ pub(crate) struct Body {
     pub(crate) permit: Option<Permit>,
     readers: Arc<Readers>,
     shared: Arc<Shared>,
+    /// In HTTP/2, what of it is not on its way yet, and its end once that was reached.
+    taken: Option<Arc<Taken>>,
+    end: Option<Result<(), Broken>>,
 }
 
 impl Body {
     /// Counts a request as being served until this is dropped.
     pub(crate) fn new(content: Content, readers: Arc<Readers>, shared: Arc<Shared>) -> Self {
         readers.metrics.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { content, permit: None, readers, shared }
+        let taken = Taken::of_this_stream();
+        Self { content, permit: None, readers, shared, taken, end: None }
+    }
+
+    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut self.content {
+            Content::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            Content::Running(body) => http_body::Body::poll_frame(Pin::new(body), cx),
+            Content::Kept(body) => body.poll_frame(cx),
+        }
+    }
+
+    /// Counts its pieces; its end and its breaking wait until the last of them is on its way.
+    fn poll_counted(
+        &mut self,
+        taken: &Arc<Taken>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if self.end.is_none() {
+            match ready!(self.poll_content(cx)) {
+                Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame.map_data(|b| taken.hand(b))))),
+                Some(Err(broken)) => self.end = Some(Err(broken)),
+                None => self.end = Some(Ok(())),
+            }
+        }
+        ready!(taken.poll_all(cx));
+        let end = self.end.replace(Ok(()));
+        Poll::Ready(end.and_then(Result::err).map(Err))
     }
 }
 
@@ -62,14 +93,16 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match &mut self.content {
-            Content::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
-            Content::Running(body) => Pin::new(body).poll_frame(cx),
-            Content::Kept(body) => body.poll_frame(cx),
+        match self.taken.clone() {
+            Some(taken) => self.poll_counted(&taken, cx),
+            None => self.poll_content(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
+        if matches!(self.end, Some(Err(_))) || self.taken.as_ref().is_some_and(|t| !t.is_all()) {
+            return false;
+        }
         match &self.content {
             Content::Whole(bytes) => bytes.is_none(),
             Content::Running(body) => body.is_end_stream(),

@@ -3,6 +3,8 @@
 //! Frames, HPACK and flow control are hyper's. Here is what it leaves to its user: how much a connection may hold, when an
 //! idle one is closed, and a head that goes on as one of HTTP/1.1 without meaning two things.
 
+pub(crate) mod stream;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,10 +16,11 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use self::stream::Streams;
 use crate::answer::{Content, Refusal};
 use crate::rules::Limits;
 use crate::server::left;
@@ -168,7 +171,7 @@ pub(crate) async fn exchange<S: Io>(
             Ok::<_, std::convert::Infallible>(answer)
         }
     });
-    let connection = http2::Builder::new(TokioExecutor::new())
+    let connection = http2::Builder::new(Streams { limit: limits.write_timeout })
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .initial_stream_window_size(WINDOW)

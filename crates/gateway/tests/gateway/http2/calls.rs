@@ -12,7 +12,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
 use super::frames::{
-    ACK, DATA, END_HEADERS, GOAWAY, HEADERS, PING, RST_STREAM, WHOLE, Wire, block, frame, post,
+    ACK, DATA, END_HEADERS, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, WHOLE, WINDOW_UPDATE, Wire, block,
+    frame, post,
 };
 use crate::common::{BODY, QUICK, requests, serve, sim};
 use crate::fidelity::EVENTS;
@@ -89,13 +90,18 @@ async fn events_pass_byte_for_byte() {
     assert_eq!(seen.body.unwrap(), events.as_bytes());
 }
 
-#[tokio::test]
-async fn a_broken_stream_is_reset_and_never_ends_well() {
+/// The beginning of an answer, and not its end.
+fn cut_stream() -> String {
     let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"usage\":{\"input_tokens\":1}}}\n\n\
                  event: content_block_start\ndata: {\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n\
                  event: content_block_delta\ndata: {\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hi\"}}\n\n";
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-    let cut = Say::new(format!("{head}{:x}\r\n{start}\r\n", start.len()), Then::Close);
+    format!("{head}{:x}\r\n{start}\r\n", start.len())
+}
+
+#[tokio::test]
+async fn a_broken_stream_is_reset_and_never_ends_well() {
+    let cut = Say::new(cut_stream(), Then::Close);
     let api = Upstream::new(vec![cut]).await;
     let served = serve(&api.url(), &[], |_| ()).await;
     let mut wire = Wire::ready(served.addr).await;
@@ -118,6 +124,57 @@ async fn a_broken_stream_is_reset_and_never_ends_well() {
     let text = String::from_utf8(text).unwrap();
     assert!(text.contains("event: error") && text.contains("stream.cut"), "{text}");
     assert_eq!(code, Some(2), "INTERNAL_ERROR");
+}
+
+fn settings(id: u16, value: u32) -> Vec<u8> {
+    frame(SETTINGS, 0, 0, &[&id.to_be_bytes()[..], &value.to_be_bytes()].concat())
+}
+
+/// A request for a stream, and a window of nothing for its answer.
+fn held_back() -> Vec<u8> {
+    let body = BODY.replace("\"max_tokens\"", "\"stream\":true,\"max_tokens\"");
+    let head = post(&[("x-api-key", "sk-ant-fake-own"), ("anthropic-version", "2023-06-01")]);
+    [settings(4, 0), frame(HEADERS, END_HEADERS, 1, &head), frame(DATA, 1, 1, body.as_bytes())].concat()
+}
+
+#[tokio::test]
+async fn what_a_slow_caller_has_not_taken_is_not_lost_when_the_stream_breaks() {
+    let cut = Say::new(cut_stream(), Then::Close);
+    let api = Upstream::new(vec![cut]).await;
+    let served = serve(&api.url(), &[], |_| ()).await;
+    let mut wire = Wire::ready(served.addr).await;
+    wire.send(&held_back()).await;
+    let (mut text, mut reset) = (Vec::new(), false);
+    while let Some(got) = wire.next().await {
+        match got.kind {
+            DATA => text.extend_from_slice(&got.content),
+            RST_STREAM => reset = true,
+            _ => {}
+        }
+        if reset {
+            break;
+        }
+        // A few bytes at a time, long after the upstream has gone.
+        if got.kind == HEADERS || got.kind == DATA {
+            wire.send(&frame(WINDOW_UPDATE, 0, 1, &40_u32.to_be_bytes())).await;
+        }
+    }
+    let text = String::from_utf8(text).unwrap();
+    assert!(reset && text.contains("event: error") && text.ends_with("\n\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_caller_that_opens_no_window_is_given_up() {
+    let mut api = Upstream::new(vec![Say::new(cut_stream(), Then::Hang)]).await;
+    let served = serve(&api.url(), &[], |o| o.write_timeout = Dur::millis(50)).await;
+    let mut wire = Wire::ready(served.addr).await;
+    wire.send(&held_back()).await;
+    api.left().await;
+    let mut code = None;
+    while code.is_none() {
+        code = wire.next().await.filter(|f| f.kind == RST_STREAM).map(|f| f.code());
+    }
+    assert_eq!(code, Some(8), "CANCEL");
 }
 
 #[tokio::test]
