@@ -327,12 +327,13 @@ fn curl_gets_the_same_bytes_with_and_without_the_gateway() {
             "model": "claude-sonnet-5-5", "max_tokens": 32, "stream": stream,
             "messages": [{"role": "user", "content": "Hello there"}],
         });
-        let get = |url: &str| {
+        let get = |url: &str, how: &str| {
             let mut curl = Command::new("curl");
             curl.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
             curl.args([
                 "-sS",
                 "--fail",
+                how,
                 &format!("{url}/v1/messages"),
                 "-H",
                 "x-api-key: sk-ant-fake-caller",
@@ -342,7 +343,9 @@ fn curl_gets_the_same_bytes_with_and_without_the_gateway() {
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             without_id(&String::from_utf8(output.stdout).unwrap())
         };
-        assert_eq!(get(&api.url), get(&gateway.url));
+        let straight = get(&api.url, "--http1.1");
+        assert_eq!(straight, get(&gateway.url, "--http1.1"));
+        assert_eq!(straight, get(&gateway.url, "--http2-prior-knowledge"));
     }
 }
 
