@@ -4,26 +4,15 @@ use clearline_model::{Dur, Mono};
 
 use super::pace::{Pace, growth, part};
 use super::seconds::Seconds;
+use super::{CUT_EVERY, CUT_MILLI, FAST_MILLI, GROWTH_MAX, HOLD, PACE, WINDOW};
 use crate::config::Settings;
 use crate::dice::Dice;
 
-/// Over how many seconds refusals are compared with everything else (resilience 5.5).
-const WINDOW: u64 = 10;
-/// Over how many the own pace is measured (resilience 5.5).
-const PACE: u64 = 3;
 /// So many refusals, and such a share, thousandths, are a limit: one alone may be a throttle that has passed already.
 const SIGNALS: u64 = 3;
 const SHARE_MILLI: u64 = 100;
-/// What a cut leaves, thousandths, and the least time between two (resilience 5.5).
-const CUT_MILLI: u64 = 700;
-const CUT_EVERY: Dur = Dur::secs(1);
-/// No growth for so long after a cut (resilience 5.5).
-const HOLD: Dur = Dur::secs(3);
-/// Growth in a second up to where there was room before, and beyond: thousandths (resilience 5.5: 3 % in half a second).
-const FAST_MILLI: u64 = 600;
+/// Growth in a second beyond what there was room for before, thousandths (resilience 5.5: 3 % in half a second).
 const SLOW_MILLI: u64 = 60;
-/// The longest time that one growth makes up for.
-const GROWTH_MAX: Dur = Dur::secs(2);
 
 #[derive(Debug, Clone, Copy)]
 struct On {
