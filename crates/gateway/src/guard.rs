@@ -7,11 +7,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use clearline_model::{Cause, Secret};
 use clearline_wire::headers::retain;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 use crate::answer::Refusal;
+use crate::names::{is_method, is_token, matters};
 use crate::options::{CallerToken, Options};
 use crate::quota::Reached;
 use crate::wrap::Trick;
@@ -43,10 +44,10 @@ const fn refuse(status: StatusCode, cause: Cause, text: &'static str) -> Refusal
     Refusal { status, cause, text, close: true, after: None }
 }
 
-const TWO_LENGTHS: Refusal = refuse(
+const LENGTHS: Refusal = refuse(
     StatusCode::BAD_REQUEST,
     Cause::RequestInvalid,
-    "The request has both Content-Length and Transfer-Encoding",
+    "The length of the request's body is not one number: Content-Length twice, or beside Transfer-Encoding",
 );
 const BARE_LINE_FEED: Refusal = refuse(
     StatusCode::BAD_REQUEST,
@@ -57,6 +58,36 @@ const ENCODING: Refusal = refuse(
     StatusCode::NOT_IMPLEMENTED,
     Cause::RequestInvalid,
     "The only Transfer-Encoding that is read here is chunked, once",
+);
+const FRAGMENT: Refusal = refuse(
+    StatusCode::BAD_REQUEST,
+    Cause::RequestInvalid,
+    "The request's target has a fragment: what is behind a # is never sent",
+);
+const LONG_TARGET: Refusal = refuse(
+    StatusCode::URI_TOO_LONG,
+    Cause::RequestInvalid,
+    "The request's target is longer than this gateway takes",
+);
+const METHOD: Refusal = refuse(
+    StatusCode::NOT_IMPLEMENTED,
+    Cause::RequestInvalid,
+    "The request's method is none that can be served: methods are short names in capital letters",
+);
+const TRACE: Refusal = refuse(
+    StatusCode::METHOD_NOT_ALLOWED,
+    Cause::RequestInvalid,
+    "TRACE is not served: its answer would show the request with its key",
+);
+const EXPECTATION: Refusal = refuse(
+    StatusCode::EXPECTATION_FAILED,
+    Cause::RequestInvalid,
+    "The only expectation that is met here is 100-continue",
+);
+const CONNECTION_NAMES: Refusal = refuse(
+    StatusCode::BAD_REQUEST,
+    Cause::RequestInvalid,
+    "The request's Connection header names one that belongs to the request itself, or is not a list of names",
 );
 const LARGE_HEAD: Refusal = refuse(
     StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -71,10 +102,13 @@ const CONNECT: Refusal = refuse(
 const TARGET: Refusal = refuse(
     StatusCode::BAD_REQUEST,
     Cause::RequestInvalid,
-    "The request's target is not a path here: use this gateway as the base URL and not as a proxy",
+    "The request's target is not a path in ASCII here: use this gateway as the base URL and not as a proxy",
 );
-const NO_HOST: Refusal =
-    refuse(StatusCode::BAD_REQUEST, Cause::RequestInvalid, "The request needs exactly one Host header");
+const NO_HOST: Refusal = refuse(
+    StatusCode::BAD_REQUEST,
+    Cause::RequestInvalid,
+    "The request needs exactly one Host header: a name, and a port where there is one",
+);
 const FOREIGN_HOST: Refusal = refuse(
     StatusCode::MISDIRECTED_REQUEST,
     Cause::RequestInvalid,
@@ -165,20 +199,10 @@ impl Guard {
         headers: &mut HeaderMap,
         trick: Option<Trick>,
     ) -> Result<Passed, Refusal> {
-        match trick {
-            Some(Trick::TwoLengths) => return Err(TWO_LENGTHS),
-            Some(Trick::BareLineFeed) => return Err(BARE_LINE_FEED),
-            None => {}
+        if let Some(trick) = trick {
+            return Err(unclear(trick));
         }
-        let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
-        if encodings.next().is_some_and(|v| !v.as_bytes().eq_ignore_ascii_case(b"chunked"))
-            || encodings.next().is_some()
-        {
-            return Err(ENCODING);
-        }
-        if *method == Method::CONNECT {
-            return Err(CONNECT);
-        }
+        check_method(method)?;
         // hyper's own limit is that of its buffer, which grows in steps.
         let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if size > self.header_max {
@@ -186,7 +210,8 @@ impl Guard {
         }
         self.check_host(headers)?;
         self.check_origin(headers)?;
-        let path = self.path(uri)?;
+        check_hop(headers)?;
+        let path = self.path(uri, headers)?;
         let token = self.token(headers)?;
         self.check_type(method, &path, headers)?;
         let length = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
@@ -200,6 +225,9 @@ impl Guard {
         let mut all = headers.get_all(HOST).iter();
         let (Some(host), None) = (all.next(), all.next()) else { return Err(NO_HOST) };
         let host: Authority = host.to_str().ok().and_then(|h| h.parse().ok()).ok_or(NO_HOST)?;
+        if !is_plain(&host) {
+            return Err(NO_HOST);
+        }
         if !self.is_ours(host.host()) {
             return Err(FOREIGN_HOST);
         }
@@ -227,14 +255,14 @@ impl Guard {
         }
     }
 
-    fn path(&self, uri: &Uri) -> Result<String, Refusal> {
+    fn path(&self, uri: &Uri, headers: &HeaderMap) -> Result<String, Refusal> {
         if let Some(authority) = uri.authority() {
-            let port = authority.port_u16().unwrap_or(80);
-            if !self.is_ours(authority.host()) || port != self.addr.port() {
-                return Err(TARGET);
-            }
+            self.check_authority(uri, authority, headers)?;
         }
         let path = uri.path_and_query().map_or("/", |p| p.as_str());
+        if !path.is_ascii() {
+            return Err(TARGET);
+        }
         let inner = path.strip_prefix('/').ok_or(TARGET)?;
         let Some(prefix) = &self.prefix else { return Ok(path.to_owned()) };
         let end = inner.find(['/', '?']).unwrap_or(inner.len());
@@ -243,6 +271,19 @@ impl Guard {
             return Err(NO_PREFIX);
         }
         Ok(if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") })
+    }
+
+    /// A target may name the gateway itself, as proxies are asked, and as Host does.
+    fn check_authority(&self, uri: &Uri, authority: &Authority, headers: &HeaderMap) -> Result<(), Refusal> {
+        let port = match uri.scheme_str() {
+            Some("http") => authority.port_u16().unwrap_or(80),
+            Some("https") => authority.port_u16().unwrap_or(443),
+            _ => return Err(TARGET),
+        };
+        let is_host =
+            |host: &HeaderValue| host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
+        let ours = self.is_ours(authority.host()) && port == self.addr.port();
+        if ours && headers.get(HOST).is_some_and(is_host) { Ok(()) } else { Err(TARGET) }
     }
 
     /// Finds the caller's token and takes it out, so that it never goes upstream.
@@ -287,6 +328,47 @@ impl Guard {
         }
         Ok(())
     }
+}
+
+/// The refusal of a head that could be read in two ways, or is too large.
+const fn unclear(trick: Trick) -> Refusal {
+    match trick {
+        Trick::Lengths => LENGTHS,
+        Trick::BareLineFeed => BARE_LINE_FEED,
+        Trick::Encoding => ENCODING,
+        Trick::Fragment => FRAGMENT,
+        Trick::Large => LARGE_HEAD,
+        Trick::LongTarget => LONG_TARGET,
+    }
+}
+
+fn check_method(method: &Method) -> Result<(), Refusal> {
+    match *method {
+        Method::GET | Method::POST | Method::HEAD => Ok(()),
+        Method::CONNECT => Err(CONNECT),
+        Method::TRACE => Err(TRACE),
+        _ if is_method(method.as_str()) => Ok(()),
+        _ => Err(METHOD),
+    }
+}
+
+/// What is said to this hop alone: it may not take out what belongs to the request, and may not ask for what nobody does.
+fn check_hop(headers: &HeaderMap) -> Result<(), Refusal> {
+    let is_usual = |v: &[u8]| v.eq_ignore_ascii_case(b"keep-alive") || v.eq_ignore_ascii_case(b"close");
+    let lists = headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes).filter(|v| !is_usual(v));
+    let mut names = lists.flat_map(|list| list.split(|b| *b == b',')).map(<[u8]>::trim_ascii);
+    if names.any(|name| matters(name) || !name.iter().all(|b| is_token(*b))) {
+        return Err(CONNECTION_NAMES);
+    }
+    let is_met = |v: &HeaderValue| v.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if headers.get_all(EXPECT).iter().all(is_met) { Ok(()) } else { Err(EXPECTATION) }
+}
+
+/// A name or an address, and a port or none: no user, and nothing else behind it.
+fn is_plain(host: &Authority) -> bool {
+    let Some(rest) = host.as_str().strip_prefix(host.host()) else { return false };
+    let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    !host.host().is_empty() && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {

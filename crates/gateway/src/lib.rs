@@ -6,6 +6,8 @@
 
 mod admin;
 mod answer;
+mod chunks;
+mod framing;
 mod guard;
 mod http2;
 mod ids;
@@ -13,6 +15,7 @@ mod json;
 mod line;
 mod log;
 mod metrics;
+mod names;
 mod options;
 mod quota;
 mod readers;

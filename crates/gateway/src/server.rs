@@ -1,6 +1,7 @@
 //! Listening, accepting, and an end that lets running calls finish.
 
 use std::hash::RandomState;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -83,7 +84,7 @@ impl Handle {
 async fn listen(addr: SocketAddr, flag: &'static str) -> Result<(TcpListener, SocketAddr), BindError> {
     let bound = TcpListener::bind(addr).await.and_then(|l| l.local_addr().map(|a| (l, a)));
     bound.map_err(|why| {
-        if why.kind() == std::io::ErrorKind::AddrInUse {
+        if why.kind() == io::ErrorKind::AddrInUse {
             BindError::InUse { addr, flag }
         } else {
             BindError::Listen { addr, flag, why }
@@ -233,20 +234,23 @@ async fn connection(
     let limits = rules.limits;
     let Some(acceptor) = &rules.tls else {
         let Some(is_http2) = http2::begins(&stream, limits).await else { return };
-        let io = Watched::new(Tcp(Arc::clone(&stream)), Arc::clone(&shared), limits);
+        let io = Tcp(Arc::clone(&stream));
         drop(rules);
         if is_http2 {
+            let io = Watched::of_http2(io, Arc::clone(&shared), limits);
             return Box::pin(http2::exchange(io, stream, (service, shared, limits), stopping)).await;
         }
+        let io = Watched::new(io, Arc::clone(&shared), limits);
         return exchange(io, stream, (service, shared, limits), stopping).await;
     };
     match handshake(acceptor, &stream, limits).await {
         Some((tls, is_http2)) => {
-            let io = Watched::new(tls, Arc::clone(&shared), limits);
             drop(rules);
             if is_http2 {
+                let io = Watched::of_http2(tls, Arc::clone(&shared), limits);
                 Box::pin(http2::exchange(io, stream, (service, shared, limits), stopping)).await;
             } else {
+                let io = Watched::new(tls, Arc::clone(&shared), limits);
                 Box::pin(exchange(io, stream, (service, shared, limits), stopping)).await;
             }
         }
@@ -285,6 +289,7 @@ async fn exchange<S: Io>(
     mut stopping: watch::Receiver<bool>,
 ) {
     let io = TokioIo::new(io);
+    let (ends, told) = (Arc::clone(&stream), Arc::clone(&shared));
     let answer = service_fn(move |request| {
         // hyper keeps a place as large as this future for as long as the connection lives, and moves it there: boxed, it
         // is gone once the answer begins, which is most of the life of a stream.
@@ -300,22 +305,45 @@ async fn exchange<S: Io>(
     // The guard that `wait_for` gives must not live on beside the connection.
     let stop = async move { stopping.wait_for(|stop| *stop).await.is_ok() };
     let left = left(stream);
-    tokio::pin!(connection, stop, left);
-    // An error here is the caller's: it left, or sent what is not HTTP and has got its answer.
-    let _caller_s = tokio::select! {
-        biased;
-        ended = connection.as_mut() => ended.is_err(),
-        // Dropping the connection cancels its call.
-        () = left.as_mut() => true,
-        _told = &mut stop => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                biased;
-                ended = connection => ended.is_err(),
-                () = left => true,
+    tokio::pin!(stop, left);
+    let is_left = {
+        tokio::pin!(connection);
+        // An error here is the caller's: it left, or sent what is not HTTP and has got its answer.
+        tokio::select! {
+            biased;
+            _over = connection.as_mut() => false,
+            // Dropping the connection cancels its call.
+            () = left.as_mut() => true,
+            _told = &mut stop => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    biased;
+                    _over = connection => false,
+                    () = left => true,
+                }
             }
         }
     };
+    if !is_left && told.is_cut() {
+        Box::pin(linger(ends, limits.header_timeout)).await;
+    }
+}
+
+/// Takes what a caller still sends of a request that is answered, until it has read the answer and closes, or for this long: a
+/// connection that is closed before its bytes are read is reset, and the reset overtakes the answer.
+async fn linger(stream: Arc<TcpStream>, limit: Duration) {
+    let _closed = Tcp(Arc::clone(&stream)).shutdown().await.is_ok();
+    let mut waste = [0; 16 << 10];
+    let drain = async {
+        while stream.readable().await.is_ok() {
+            match stream.try_read(&mut waste) {
+                Ok(1..) => {}
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) | Err(_) => return,
+            }
+        }
+    };
+    let _in_time = tokio::time::timeout(limit, drain).await.is_ok();
 }
 
 /// Returns when the caller has closed its side. hyper does not notice that while it holds bytes of a next request that it

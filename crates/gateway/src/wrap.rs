@@ -1,65 +1,87 @@
 //! A caller's connection, watched at two points that hyper leaves out.
 //!
-//! On the way in, the head of a request is searched for both `Content-Length` and `Transfer-Encoding`, of which hyper drops
-//! one, and for lines that end in a line feed alone, which hyper takes and others do not: what two servers read in two ways
-//! can hide a request from one of them. On the way out, hyper's own bare answer to a head that it cannot parse gets the API's error shape.
+//! On the way in, the requests are followed (`framing.rs`), so that what could be read in two ways is refused. On the way out, hyper's
+//! own bare answer to a head that it cannot parse gets the API's error shape.
 
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
-use memchr::{memchr, memchr_iter};
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use crate::answer;
+pub(crate) use crate::framing::Trick;
+use crate::framing::{Followed, Framing};
 use crate::rules::Limits;
 
-const IDLE: u8 = 0;
-const ANSWERING: u8 = 1;
-const ANSWERED: u8 = 2;
-
-/// What is wrong with a head that hyper takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trick {
-    /// Both `Content-Length` and `Transfer-Encoding`.
-    TwoLengths,
-    /// A line that ends in a line feed alone.
-    BareLineFeed,
-}
+/// hyper says of a target without end what it says of any head without one.
+const URI_TOO_LONG: u16 = 414;
 
 /// What the connection and its requests tell each other.
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// Who is at the other end.
     pub(crate) peer: IpAddr,
-    phase: AtomicU8,
+    /// A request is being answered.
+    is_answering: AtomicBool,
+    /// So many heads arrived and are all right.
+    heads: AtomicUsize,
+    /// So many requests were begun with.
+    begun: AtomicUsize,
+    /// What is wrong with the head behind those that are all right; 0 is nothing.
     trick: AtomicU8,
+    /// Bytes of a request are still to come, or nobody wants them.
+    is_between: AtomicBool,
 }
 
 impl Shared {
     pub(crate) const fn new(peer: IpAddr) -> Self {
-        Self { peer, phase: AtomicU8::new(IDLE), trick: AtomicU8::new(0) }
+        Self {
+            peer,
+            is_answering: AtomicBool::new(false),
+            heads: AtomicUsize::new(0),
+            begun: AtomicUsize::new(0),
+            trick: AtomicU8::new(0),
+            is_between: AtomicBool::new(true),
+        }
     }
 
     /// A request's head arrived whole; says what is wrong with it.
     pub(crate) fn begin(&self) -> Option<Trick> {
-        self.phase.store(ANSWERING, Ordering::Release);
-        match self.trick.swap(0, Ordering::AcqRel) {
-            1 => Some(Trick::TwoLengths),
-            2 => Some(Trick::BareLineFeed),
-            _ => None,
-        }
+        self.is_answering.store(true, Ordering::Release);
+        let nth = self.begun.fetch_add(1, Ordering::AcqRel);
+        self.trick().filter(|_| nth >= self.heads.load(Ordering::Acquire))
     }
 
     /// The answer of a request was handed over.
     pub(crate) fn end(&self) {
-        self.phase.store(ANSWERED, Ordering::Release);
+        self.is_answering.store(false, Ordering::Release);
+    }
+
+    /// Whether the caller may be sending what nobody reads any more: the rest of a request, or further ones.
+    pub(crate) fn is_cut(&self) -> bool {
+        let unread = self.begun.load(Ordering::Acquire) < self.heads.load(Ordering::Acquire);
+        unread || !self.is_between.load(Ordering::Acquire)
+    }
+
+    fn trick(&self) -> Option<Trick> {
+        Trick::of_code(self.trick.load(Ordering::Acquire))
+    }
+
+    fn followed(&self, followed: Followed, is_between: bool) {
+        if followed.heads > 0 {
+            self.heads.fetch_add(followed.heads, Ordering::AcqRel);
+        }
+        if let Some(trick) = followed.trick {
+            self.trick.store(trick.code(), Ordering::Release);
+        }
+        self.is_between.store(is_between, Ordering::Release);
     }
 }
 
@@ -67,9 +89,10 @@ impl Shared {
 pub(crate) struct Watched<S> {
     inner: S,
     shared: Arc<Shared>,
-    /// The head of the next request so far, while it is not complete.
-    head: Option<BytesMut>,
-    head_max: usize,
+    /// The requests on it; none where it is one of HTTP/2.
+    framing: Option<Framing>,
+    /// Nothing more is read: the framing of a body is broken.
+    is_broken: bool,
     /// An answer in place of hyper's own.
     instead: Bytes,
     /// How long the other side may take nothing.
@@ -79,12 +102,18 @@ pub(crate) struct Watched<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
+    /// A connection of HTTP/1.1.
     pub(crate) fn new(inner: S, shared: Arc<Shared>, limits: Limits) -> Self {
+        Self { framing: Some(Framing::new(limits.header_max)), ..Self::of_http2(inner, shared, limits) }
+    }
+
+    /// One of HTTP/2.
+    pub(crate) fn of_http2(inner: S, shared: Arc<Shared>, limits: Limits) -> Self {
         Self {
             inner,
             shared,
-            head: Some(BytesMut::new()),
-            head_max: limits.header_max,
+            framing: None,
+            is_broken: false,
             instead: Bytes::new(),
             write_timeout: limits.write_timeout,
             stuck: None,
@@ -105,30 +134,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
 }
 
 impl<S> Watched<S> {
-    /// Looks at bytes that arrived.
-    fn saw(&mut self, bytes: &[u8]) {
-        if self.shared.phase.load(Ordering::Acquire) == ANSWERED {
-            self.shared.phase.store(IDLE, Ordering::Release);
-            self.head = Some(BytesMut::new());
-        }
-        let Some(before) = &mut self.head else { return };
-        // A head mostly comes in one piece, which needs no copy.
-        let from = before.len().saturating_sub(3);
-        let head = if before.is_empty() {
-            bytes
-        } else {
-            before.extend_from_slice(bytes);
-            before.as_ref()
-        };
-        if let Some(end) = end_of_head(head, from) {
-            let trick = trick(head.get(..end).unwrap_or_default()).map_or(0, |t| t as u8 + 1);
-            self.shared.trick.store(trick, Ordering::Release);
-            self.head = None;
-        } else if head.len() > self.head_max {
-            self.head = None;
-        } else if before.is_empty() {
-            before.extend_from_slice(bytes);
-        }
+    /// Looks at bytes that arrived, and says how many of them may be read.
+    fn saw(&mut self, bytes: &[u8]) -> usize {
+        let Some(framing) = &mut self.framing else { return bytes.len() };
+        let followed = framing.follow(bytes);
+        self.shared.followed(followed, framing.is_between());
+        self.is_broken = followed.broken.is_some();
+        followed.broken.unwrap_or(bytes.len())
     }
 }
 
@@ -146,42 +158,6 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
     }
 }
 
-/// Where the head ends: behind its first empty line, whatever its lines end in. Empty lines before the first one that is
-/// not do not count.
-fn end_of_head(head: &[u8], from: usize) -> Option<usize> {
-    let start = head.iter().position(|b| !matches!(b, b'\r' | b'\n'))?;
-    let mut at = from.max(start);
-    loop {
-        at += memchr(b'\n', head.get(at..)?)? + 1;
-        match head.get(at..)? {
-            [b'\n', ..] => return Some(at + 1),
-            [b'\r', b'\n', ..] => return Some(at + 2),
-            _ => {}
-        }
-    }
-}
-
-fn trick(head: &[u8]) -> Option<Trick> {
-    let (mut start, mut has_length, mut has_encoding) = (0, false, false);
-    for at in memchr_iter(b'\n', head) {
-        let line = head.get(start..at).unwrap_or_default();
-        if line.last() != Some(&b'\r') {
-            return Some(Trick::BareLineFeed);
-        }
-        has_length |= is_named(line, b"content-length");
-        has_encoding |= is_named(line, b"transfer-encoding");
-        start = at + 1;
-    }
-    (has_length && has_encoding).then_some(Trick::TwoLengths)
-}
-
-/// Whether a line is the header of this name.
-fn is_named(line: &[u8], name: &[u8]) -> bool {
-    line.split_at_checked(name.len()).is_some_and(|(start, rest)| {
-        start.eq_ignore_ascii_case(name) && rest.trim_ascii_start().first() == Some(&b':')
-    })
-}
-
 /// hyper's own answer: a bare head with a 4xx and no body. Answers of the service carry `x-request-id`.
 fn own_status(bytes: &[u8]) -> Option<u16> {
     let text = std::str::from_utf8(bytes).ok()?;
@@ -197,23 +173,30 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.is_broken {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
         let new = buf.filled().get(before..).unwrap_or_default();
-        if !new.is_empty() {
-            self.saw(new);
+        if new.is_empty() {
+            return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(()))
+        let fit = self.saw(new);
+        buf.set_filled(before + fit);
+        // Nothing read would be the end of the connection.
+        if fit == 0 { Poll::Ready(Err(io::ErrorKind::InvalidData.into())) } else { Poll::Ready(Ok(())) }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.drain(cx))?;
-        if self.shared.phase.load(Ordering::Acquire) == IDLE
+        if !self.shared.is_answering.load(Ordering::Acquire)
             && let Some(status) = own_status(buf)
         {
-            self.instead = answer::unparsable(status);
+            let is_target = self.shared.trick() == Some(Trick::LongTarget);
+            self.instead = answer::unparsable(if is_target { URI_TOO_LONG } else { status });
             // What cannot be written now is written by the flush or the shutdown that follow.
             return match self.drain(cx) {
                 Poll::Ready(Err(e)) => Poll::Ready(Err(e)),
@@ -258,39 +241,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn two_lengths_are_seen_in_any_case_and_order() {
-        for (lines, expected) in [
-            ("content-length: 1\r\nTransfer-Encoding : chunked\r\n", Some(Trick::TwoLengths)),
-            ("TRANSFER-ENCODING:chunked\r\na: b\r\nContent-Length:1\r\n", Some(Trick::TwoLengths)),
-            ("content-length: 1\r\nx-transfer-encoding: chunked\r\n", None),
-            ("Transfer-Encoding: chunked\r\nContent-Lengths: 1\r\n", None),
-            ("content-length: 1\r\nTransfer-Encoding: chunked\n", Some(Trick::BareLineFeed)),
-        ] {
-            assert_eq!(trick(format!("POST / HTTP/1.1\r\n{lines}\r\n").as_bytes()), expected, "{lines:?}");
-        }
-    }
-
-    #[test]
-    fn a_head_ends_at_its_first_empty_line() {
-        for (head, end) in [
-            ("GET / HTTP/1.1\r\nhost: a\r\n\r\nrest", Some(27)),
-            ("GET / HTTP/1.1\nhost: a\n\nrest", Some(24)),
-            ("\r\n\r\nGET / HTTP/1.1\r\n\r\n", Some(22)),
-            ("GET / HTTP/1.1\r\nhost: a\r\n\r", None),
-            ("\r\n\r\n", None),
-            ("", None),
-        ] {
-            for from in 0..=end.map_or(head.len(), |e| e - 3).min(head.len()) {
-                let found = end_of_head(head.as_bytes(), from);
-                // Later ends are found only where the search begins behind an earlier one.
-                assert_eq!(found, end, "{head:?} from {from}");
-            }
-        }
-        assert_eq!(trick(b"GET / HTTP/1.1\r\nhost: a\n\r\n"), Some(Trick::BareLineFeed));
-        assert_eq!(trick(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"), None);
-    }
 
     #[test]
     fn only_a_bare_head_is_hyper_s_own() {

@@ -5,6 +5,8 @@ mod common;
 #[cfg(test)]
 mod fidelity;
 #[cfg(test)]
+mod http1;
+#[cfg(test)]
 mod http2;
 #[cfg(test)]
 mod layers;
