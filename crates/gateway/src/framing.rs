@@ -21,6 +21,8 @@ pub(crate) enum Trick {
     Encoding,
     /// A target with a fragment.
     Fragment,
+    /// A `Host` with a tab.
+    Host,
     /// More bytes than a head may have.
     Large,
     /// The same before the first line's end.
@@ -28,8 +30,15 @@ pub(crate) enum Trick {
 }
 
 impl Trick {
-    const ALL: [Self; 6] =
-        [Self::Lengths, Self::BareLineFeed, Self::Encoding, Self::Fragment, Self::Large, Self::LongTarget];
+    const ALL: [Self; 7] = [
+        Self::Lengths,
+        Self::BareLineFeed,
+        Self::Encoding,
+        Self::Fragment,
+        Self::Host,
+        Self::Large,
+        Self::LongTarget,
+    ];
 
     /// A number that is not 0.
     pub(crate) const fn code(self) -> u8 {
@@ -256,6 +265,7 @@ impl Lines {
         match line.first() {
             Some(b'c' | b'C') => self.add_length(line),
             Some(b't' | b'T') => self.add_encoding(line),
+            Some(b'h' | b'H') => self.add_host(line),
             _ => {}
         }
     }
@@ -280,6 +290,12 @@ impl Lines {
         self.is_chunked = true;
     }
 
+    fn add_host(&mut self, line: &[u8]) {
+        if value_of(line, b"host").is_some_and(|value| value.contains(&b'\t')) {
+            self.trick.get_or_insert(Trick::Host);
+        }
+    }
+
     fn body(&self) -> Result<Body, Trick> {
         match self.trick {
             Some(trick) => Err(trick),
@@ -297,11 +313,10 @@ fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     (start.eq_ignore_ascii_case(name) && *colon == b':').then(|| trimmed(value))
 }
 
-/// Without the blanks around it.
+/// Without the blanks around it. A tab is one as well (RFC 9110, section 5.6.3), and yet a part of the value for some.
 fn trimmed(value: &[u8]) -> &[u8] {
-    let is_blank = |b: &u8| matches!(b, b' ' | b'\t');
-    let start = value.iter().position(|b| !is_blank(b)).unwrap_or(value.len());
-    let end = value.iter().rposition(|b| !is_blank(b)).map_or(start, |last| last + 1);
+    let start = value.iter().position(|b| *b != b' ').unwrap_or(value.len());
+    let end = value.iter().rposition(|b| *b != b' ').map_or(start, |last| last + 1);
     value.get(start..end).unwrap_or_default()
 }
 
@@ -327,7 +342,11 @@ mod tests {
         for (lines, expected) in [
             ("", Ok(Body::Length(0))),
             ("content-length: 7\r\n", Ok(Body::Length(7))),
-            ("Content-Length:\t007 \r\nx-content-length: 1\r\n", Ok(Body::Length(7))),
+            ("Content-Length:  007 \r\nx-content-length: 1\r\n", Ok(Body::Length(7))),
+            ("content-length:\t7\r\n", Err(Trick::Lengths)),
+            ("transfer-encoding: chunked\t\r\n", Err(Trick::Encoding)),
+            ("Host: a\t\r\n", Err(Trick::Host)),
+            ("host: a\r\nhosts: a\tb\r\n", Ok(Body::Length(0))),
             ("TRANSFER-ENCODING: Chunked\r\n", Ok(Body::Chunked)),
             ("content-length: 1\r\nTransfer-Encoding : chunked\r\n", Err(Trick::Lengths)),
             ("TRANSFER-ENCODING:chunked\r\na: b\r\nContent-Length:1\r\n", Err(Trick::Lengths)),

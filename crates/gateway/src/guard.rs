@@ -15,6 +15,7 @@ use crate::answer::Refusal;
 use crate::names::{is_method, is_token, matters};
 use crate::options::{CallerToken, Options};
 use crate::quota::Reached;
+use crate::target::is_sound;
 use crate::wrap::Trick;
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -102,7 +103,12 @@ const CONNECT: Refusal = refuse(
 const TARGET: Refusal = refuse(
     StatusCode::BAD_REQUEST,
     Cause::RequestInvalid,
-    "The request's target is not a path in ASCII here: use this gateway as the base URL and not as a proxy",
+    "The request's target is not a path here: use this gateway as the base URL and not as a proxy",
+);
+const PATH: Refusal = refuse(
+    StatusCode::BAD_REQUEST,
+    Cause::RequestInvalid,
+    "The request's path is not in ASCII, has a broken escape, or leads out of its root",
 );
 const NO_HOST: Refusal = refuse(
     StatusCode::BAD_REQUEST,
@@ -260,17 +266,14 @@ impl Guard {
             self.check_authority(uri, authority, headers)?;
         }
         let path = uri.path_and_query().map_or("/", |p| p.as_str());
-        if !path.is_ascii() {
-            return Err(TARGET);
-        }
         let inner = path.strip_prefix('/').ok_or(TARGET)?;
-        let Some(prefix) = &self.prefix else { return Ok(path.to_owned()) };
+        let Some(prefix) = &self.prefix else { return sound(path.to_owned()) };
         let end = inner.find(['/', '?']).unwrap_or(inner.len());
         let (first, rest) = inner.split_at_checked(end).ok_or(NO_PREFIX)?;
         if !prefix.same(first.as_bytes()) {
             return Err(NO_PREFIX);
         }
-        Ok(if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") })
+        sound(if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") })
     }
 
     /// A target may name the gateway itself, as proxies are asked, and as Host does.
@@ -337,9 +340,14 @@ const fn unclear(trick: Trick) -> Refusal {
         Trick::BareLineFeed => BARE_LINE_FEED,
         Trick::Encoding => ENCODING,
         Trick::Fragment => FRAGMENT,
+        Trick::Host => NO_HOST,
         Trick::Large => LARGE_HEAD,
         Trick::LongTarget => LONG_TARGET,
     }
+}
+
+fn sound(path: String) -> Result<String, Refusal> {
+    if is_sound(&path) { Ok(path) } else { Err(PATH) }
 }
 
 fn check_method(method: &Method) -> Result<(), Refusal> {

@@ -22,6 +22,7 @@ mod readers;
 mod rules;
 mod server;
 mod service;
+mod target;
 mod timer;
 mod waiting;
 mod wrap;

@@ -23,7 +23,7 @@ async fn a_length_is_said_once_and_in_digits() {
     let one = |value: &str| post(&format!("content-length:{value}\r\n"), "12345");
     hold(vec![
         pass("a length", one(" 5"), arrives("POST /v1/x").body("12345")),
-        pass("blanks around it", one(" \t 5 \t "), arrives("POST /v1/x").body("12345")),
+        pass("blanks around it", one("   5   "), arrives("POST /v1/x").body("12345")),
         pass("no blank", one("5"), arrives("POST /v1/x").body("12345")),
         pass("leading zeros", one(" 0005"), arrives("POST /v1/x").body("12345")),
         pass("nothing said and nothing sent", post("", ""), arrives("POST /v1/x")),
@@ -33,6 +33,9 @@ async fn a_length_is_said_once_and_in_digits() {
             "GET /v1/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}",
             arrives("GET /v1/x").body("{}"),
         ),
+        // Blanks as well (RFC 9110, section 5.6.3), and yet nginx takes them for a part of the number.
+        refuse("a tab before it", one("\t5")),
+        refuse("a tab behind it", one(" 5\t")),
         refuse("the same twice", two("5", "5")),
         refuse("two that differ", two("5", "0")),
         refuse("two that differ, the smaller first", two("0", "5")),
@@ -120,11 +123,8 @@ async fn a_body_has_one_framing() {
             "in HTTP/1.0 that stays open",
             old("connection: keep-alive\r\ntransfer-encoding: chunked\r\n"),
         ),
-        pass(
-            "a tab before the value",
-            post("transfer-encoding:\tchunked\r\n", "2\r\n{}\r\n0\r\n\r\n"),
-            arrives("POST /v1/x").body("{}"),
-        ),
+        refuse("a tab before the value", encoded("transfer-encoding:\tchunked")),
+        refuse("a tab behind the value", encoded("transfer-encoding: chunked\t")),
     ])
     .await;
 }
