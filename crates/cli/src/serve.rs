@@ -117,6 +117,9 @@ impl Fixed {
             handshake_timeout: settings.time("gateway.handshake_timeout"),
             tls,
             quotas: quotas(settings),
+            http2: settings.flag("gateway.http2"),
+            streams_max: u32_of(settings.number("gateway.streams_max")),
+            resets_max: u32_of(settings.number("gateway.resets_max")),
             connections_max: usize_of(settings.number("gateway.connections_max")),
             drain: self.drain.unwrap_or_else(|| settings.time("gateway.drain")),
             keep_alive: Some(settings.time("gateway.keep_alive")).filter(|d| *d > Dur::ZERO),
@@ -128,14 +131,13 @@ impl Fixed {
 
 /// How much each caller may ask for.
 fn quotas(settings: &Settings) -> Quotas {
-    let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     let every = Quota {
-        requests: small(settings.number("quota.requests")),
-        concurrent: small(settings.number("quota.concurrent")),
+        requests: u32_of(settings.number("quota.requests")),
+        concurrent: u32_of(settings.number("quota.concurrent")),
     };
     let own = |row: &Row| {
-        let requests = row.number("requests").map_or(every.requests, small);
-        let concurrent = row.number("concurrent").map_or(every.concurrent, small);
+        let requests = row.number("requests").map_or(every.requests, u32_of);
+        let concurrent = row.number("concurrent").map_or(every.concurrent, u32_of);
         (row.name.clone(), Quota { requests, concurrent })
     };
     let of = settings.rows("quota.callers").iter().map(own).collect();
@@ -203,6 +205,10 @@ impl Sink for ToLog {
 
 fn usize_of(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+fn u32_of(n: u64) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 /// The client behind a gateway.

@@ -3,10 +3,11 @@
 //! Frames, HPACK and flow control are hyper's. Here is what it leaves to its user: how much a connection may hold, when an
 //! idle one is closed, and a head that goes on as one of HTTP/1.1 without meaning two things.
 
+mod resets;
 pub(crate) mod stream;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -18,12 +19,15 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
+use self::resets::Resets;
 use self::stream::Streams;
 use crate::answer::{Content, Refusal};
-use crate::rules::Limits;
-use crate::server::left;
+use crate::readers::Readers;
+use crate::rules::{Http2, Limits};
+use crate::server::{left, linger};
 use crate::service::Service;
 use crate::wrap::{Shared, Watched};
 
@@ -31,15 +35,13 @@ use crate::wrap::{Shared, Watched};
 pub(crate) const ALPN: &[u8] = b"h2";
 /// What a connection of prior knowledge begins with; no method of HTTP/1.1 does (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI";
-/// Calls at once on one connection (RFC 9113, section 6.5.2 recommends no fewer).
-const STREAMS: u32 = 128;
 /// What may be on its way to the gateway of one request, and of all of a connection, bytes.
 const WINDOW: u32 = 256 << 10;
 const WINDOW_ALL: u32 = 1 << 20;
 /// What one answer may have waiting for its caller's window, bytes.
 const SEND_BUFFER: usize = 64 << 10;
 /// Streams that a caller resets before they are looked at, and that the gateway resets for errors, until the connection ends:
-/// what opens and closes streams for nothing is no caller.
+/// what opens and closes streams for nothing is no caller. Those that it resets later have their own bound (`resets.rs`).
 const RESETS_PENDING: usize = 20;
 const RESETS: usize = 256;
 /// How often a caller is asked whether it is still there, and for how long it may not answer.
@@ -114,27 +116,72 @@ pub(crate) fn bare(content: Content, is_bare: bool) -> Content {
     if is_bare { Content::Whole(None) } else { content }
 }
 
-/// How many requests a connection has had, and how many of them are not over.
-#[derive(Debug, Default)]
+/// The last words to a caller that only costs: GOAWAY with ENHANCE_YOUR_CALM (RFC 9113, sections 6.8 and 7). Which stream was
+/// the last does not matter to it: any may have been begun with.
+pub(crate) const CALM: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 11];
+
+/// What the requests of a connection tell it.
+#[derive(Debug)]
 struct Load {
+    /// How many there were.
     had: AtomicUsize,
+    /// How many are not answered.
     open: AtomicUsize,
+    resets: Mutex<Resets>,
+    /// The connection is over: what ends now was not reset by itself.
+    is_over: AtomicBool,
+    /// Its caller resets more than it may.
+    too_many: Notify,
+}
+
+impl Load {
+    fn new(limits: Http2) -> Self {
+        Self {
+            had: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            resets: Mutex::new(Resets::new(limits.resets_max, Instant::now())),
+            is_over: AtomicBool::new(false),
+            too_many: Notify::new(),
+        }
+    }
+
+    /// A stream ended without an answer.
+    fn reset(&self, readers: &Readers) {
+        if self.is_over.load(Ordering::Acquire) {
+            return;
+        }
+        readers.metrics.streams_reset.fetch_add(1, Ordering::Relaxed);
+        if !self.resets.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now()) {
+            self.too_many.notify_one();
+        }
+    }
 }
 
 /// One request, until its head is answered or it is given up.
-struct Open(Arc<Load>);
+struct Open {
+    load: Arc<Load>,
+    readers: Arc<Readers>,
+    is_answered: bool,
+}
 
 impl Open {
-    fn new(load: &Arc<Load>) -> Self {
+    fn new(load: &Arc<Load>, readers: &Arc<Readers>) -> Self {
         load.had.fetch_add(1, Ordering::Relaxed);
         load.open.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(load))
+        Self { load: Arc::clone(load), readers: Arc::clone(readers), is_answered: false }
+    }
+
+    fn answered(mut self) {
+        self.is_answered = true;
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.load.open.fetch_sub(1, Ordering::Relaxed);
+        if !self.is_answered {
+            self.load.reset(&self.readers);
+        }
     }
 }
 
@@ -156,24 +203,27 @@ async fn idle(load: Arc<Load>, limit: Duration) {
 pub(crate) async fn exchange<S: Io>(
     io: Watched<S>,
     stream: Arc<TcpStream>,
-    (service, shared, limits): (Arc<Service>, Arc<Shared>, Limits),
+    (service, shared, limits, http2): (Arc<Service>, Arc<Shared>, Limits, Http2),
     mut stopping: watch::Receiver<bool>,
 ) {
-    let load = Arc::new(Load::default());
-    let counted = Arc::clone(&load);
+    let load = Arc::new(Load::new(http2));
+    let (counted, told, ends) = (Arc::clone(&load), Arc::clone(&shared), Arc::clone(&stream));
     let answer = service_fn(move |request| {
         // What a connection of HTTP/1.1 tells its request is about the bytes of that one request.
         let alone = Arc::new(Shared::new(shared.peer));
-        let (open, answered) = (Open::new(&counted), Arc::clone(&service).serve(request, alone));
+        let open = Open::new(&counted, &service.readers);
+        let answered = Arc::clone(&service).serve(request, Arc::clone(&alone));
         async move {
             let answer = answered.await;
-            drop(open);
+            if !alone.has_broken_off() {
+                open.answered();
+            }
             Ok::<_, std::convert::Infallible>(answer)
         }
     });
     let connection = http2::Builder::new(Streams { limit: limits.write_timeout })
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(http2.streams_max)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW_ALL)
         .max_send_buf_size(SEND_BUFFER)
@@ -183,26 +233,39 @@ pub(crate) async fn exchange<S: Io>(
         .keep_alive_interval(PING)
         .keep_alive_timeout(PONG)
         .serve_connection(TokioIo::new(io), answer);
+    let idle = idle(Arc::clone(&load), limits.header_timeout);
     let stop = async move {
         tokio::select! {
             _told = stopping.wait_for(|stop| *stop) => {}
-            () = idle(load, limits.header_timeout) => {}
+            () = idle => {}
         }
     };
     let left = left(stream);
-    tokio::pin!(connection, stop, left);
-    // An error here is the caller's: it left, or sent what is not HTTP/2.
-    let _caller_s = tokio::select! {
-        biased;
-        ended = connection.as_mut() => ended.is_err(),
-        () = left.as_mut() => true,
-        () = &mut stop => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                biased;
-                ended = connection => ended.is_err(),
-                () = left => true,
+    let mut is_calmed = false;
+    {
+        tokio::pin!(connection, stop, left);
+        // An error here is the caller's: it left, or sent what is not HTTP/2.
+        let _caller_s = tokio::select! {
+            biased;
+            ended = connection.as_mut() => ended.is_err(),
+            () = left.as_mut() => true,
+            () = load.too_many.notified() => {
+                is_calmed = true;
+                told.calm();
+                connection.await.is_err()
             }
-        }
-    };
+            () = &mut stop => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    biased;
+                    ended = connection => ended.is_err(),
+                    () = left => true,
+                }
+            }
+        };
+        load.is_over.store(true, Ordering::Release);
+    }
+    if is_calmed {
+        Box::pin(linger(ends, limits.header_timeout)).await;
+    }
 }

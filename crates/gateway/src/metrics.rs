@@ -80,6 +80,7 @@ pub(crate) struct Metrics {
     /// Requests over a quota, by caller.
     limited: Mutex<BTreeMap<String, u64>>,
     pub(crate) handshakes_failed: AtomicU64,
+    pub(crate) streams_reset: AtomicU64,
     continued: Table,
     pub(crate) in_flight: AtomicI64,
     pub(crate) connections: AtomicI64,
@@ -105,6 +106,7 @@ impl Metrics {
             refusals: Table::new(1, columns),
             limited: Mutex::default(),
             handshakes_failed: AtomicU64::new(0),
+            streams_reset: AtomicU64::new(0),
             continued: Table::new(1, columns),
             in_flight: AtomicI64::new(0),
             connections: AtomicI64::new(0),
@@ -201,6 +203,12 @@ impl Metrics {
                 "counter",
                 "TLS handshakes of callers that failed.",
                 load(&self.handshakes_failed),
+            ),
+            (
+                "clearline_streams_reset_total",
+                "counter",
+                "Streams of HTTP/2 that callers reset before they were answered.",
+                load(&self.streams_reset),
             ),
             ("clearline_log_errors_total", "counter", "Writes of the log that failed.", load(&losses.errors)),
         ] {

@@ -71,6 +71,12 @@ pub struct Options {
     pub tls: Option<Acceptor>,
     /// How much each caller may ask for.
     pub quotas: Quotas,
+    /// HTTP/2 is spoken with callers that want it.
+    pub http2: bool,
+    /// The most calls at once on one connection of HTTP/2.
+    pub streams_max: u32,
+    /// How many streams of one connection of HTTP/2 a caller may reset at once before they are answered; ten more each second.
+    pub resets_max: u32,
     /// The most connections at once; more wait.
     pub connections_max: usize,
     /// How long running calls may take after the stop.
@@ -105,6 +111,9 @@ impl Default for Options {
             handshake_timeout: Dur::secs(10),
             tls: None,
             quotas: Quotas::default(),
+            http2: true,
+            streams_max: 128,
+            resets_max: 100,
             connections_max: 4096,
             drain: Dur::secs(30),
             keep_alive: None,

@@ -35,11 +35,21 @@ pub(crate) struct Limits {
     pub(crate) handshake: Dur,
     pub(crate) write_timeout: Duration,
     pub(crate) drain: Duration,
+    pub(crate) http2: Option<Http2>,
+}
+
+/// The limits of HTTP/2, where it is spoken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Http2 {
+    pub(crate) streams_max: u32,
+    pub(crate) resets_max: u32,
 }
 
 impl Rules {
     /// The rules of these options; `addr` is where the gateway listens in the end.
     pub(crate) fn new(mut o: Options, addr: SocketAddr) -> Self {
+        let http2 = o.http2.then_some(Http2 { streams_max: o.streams_max, resets_max: o.resets_max });
+        let tls = o.tls.take();
         Self {
             limits: Limits {
                 header_max: o.header_max.max(BUFFER_MIN),
@@ -48,9 +58,10 @@ impl Rules {
                 handshake: o.handshake_timeout,
                 write_timeout: o.write_timeout.into(),
                 drain: o.drain.into(),
+                http2,
             },
             quotas: std::mem::take(&mut o.quotas),
-            tls: o.tls.take(),
+            tls: if http2.is_some() { tls } else { tls.map(Acceptor::without_http2) },
             keep_alive: o.keep_alive.map(Duration::from),
             body_max: o.body_max,
             body_timeout: o.body_timeout.into(),

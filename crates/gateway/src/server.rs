@@ -234,11 +234,20 @@ async fn connection(
     let limits = rules.limits;
     let Some(acceptor) = &rules.tls else {
         let Some(is_http2) = http2::begins(&stream, limits).await else { return };
-        let io = Tcp(Arc::clone(&stream));
+        let mut io = Tcp(Arc::clone(&stream));
         drop(rules);
-        if is_http2 {
-            let io = Watched::of_http2(io, Arc::clone(&shared), limits);
-            return Box::pin(http2::exchange(io, stream, (service, shared, limits), stopping)).await;
+        match limits.http2 {
+            Some(http2) if is_http2 => {
+                let io = Watched::of_http2(io, Arc::clone(&shared), limits);
+                return Box::pin(http2::exchange(io, stream, (service, shared, limits, http2), stopping))
+                    .await;
+            }
+            None if is_http2 => {
+                // It may have left already.
+                let _told = io.write_all(&answer::unparsable(505)).await.is_ok();
+                return Box::pin(linger(stream, limits.header_timeout)).await;
+            }
+            Some(_) | None => {}
         }
         let io = Watched::new(io, Arc::clone(&shared), limits);
         return exchange(io, stream, (service, shared, limits), stopping).await;
@@ -246,9 +255,9 @@ async fn connection(
     match handshake(acceptor, &stream, limits).await {
         Some((tls, is_http2)) => {
             drop(rules);
-            if is_http2 {
+            if let Some(http2) = limits.http2.filter(|_| is_http2) {
                 let io = Watched::of_http2(tls, Arc::clone(&shared), limits);
-                Box::pin(http2::exchange(io, stream, (service, shared, limits), stopping)).await;
+                Box::pin(http2::exchange(io, stream, (service, shared, limits, http2), stopping)).await;
             } else {
                 let io = Watched::new(tls, Arc::clone(&shared), limits);
                 Box::pin(exchange(io, stream, (service, shared, limits), stopping)).await;
@@ -331,7 +340,7 @@ async fn exchange<S: Io>(
 
 /// Takes what a caller still sends of a request that is answered, until it has read the answer and closes, or for this long: a
 /// connection that is closed before its bytes are read is reset, and the reset overtakes the answer.
-async fn linger(stream: Arc<TcpStream>, limit: Duration) {
+pub(crate) async fn linger(stream: Arc<TcpStream>, limit: Duration) {
     let _closed = Tcp(Arc::clone(&stream)).shutdown().await.is_ok();
     let mut waste = [0; 16 << 10];
     let drain = async {

@@ -139,6 +139,9 @@ impl Service {
         let answer = match result {
             Ok((passed, bytes)) => self.call(parts, passed, bytes, (context, rules.keep_alive)).await,
             Err(refusal) => {
+                if refusal == BAD_BODY {
+                    answering.broke_off();
+                }
                 self.readers.refused(&context, refusal.status.as_u16(), refusal.cause);
                 answer::refused(refusal)
             }

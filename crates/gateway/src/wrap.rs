@@ -18,6 +18,7 @@ use tokio::time::Sleep;
 use crate::answer;
 pub(crate) use crate::framing::Trick;
 use crate::framing::{Followed, Framing};
+use crate::http2::CALM;
 use crate::rules::Limits;
 
 /// hyper says of a target without end what it says of any head without one.
@@ -36,8 +37,12 @@ pub(crate) struct Shared {
     begun: AtomicUsize,
     /// What is wrong with the head behind those that are all right; 0 is nothing.
     trick: AtomicU8,
-    /// Bytes of a request are still to come, or nobody wants them.
+    /// The last request is there as a whole, and nothing of another.
     is_between: AtomicBool,
+    /// The body of the request broke off.
+    has_broken_off: AtomicBool,
+    /// A connection of HTTP/2 is to end now: its caller only costs.
+    is_calmed: AtomicBool,
 }
 
 impl Shared {
@@ -49,7 +54,23 @@ impl Shared {
             begun: AtomicUsize::new(0),
             trick: AtomicU8::new(0),
             is_between: AtomicBool::new(true),
+            has_broken_off: AtomicBool::new(false),
+            is_calmed: AtomicBool::new(false),
         }
+    }
+
+    /// The body of the request broke off; in HTTP/2 its caller has reset it.
+    pub(crate) fn broke_off(&self) {
+        self.has_broken_off.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn has_broken_off(&self) -> bool {
+        self.has_broken_off.load(Ordering::Acquire)
+    }
+
+    /// Ends a connection of HTTP/2, with a word why, when it is looked at next.
+    pub(crate) fn calm(&self) {
+        self.is_calmed.store(true, Ordering::Release);
     }
 
     /// A request's head arrived whole; says what is wrong with it.
@@ -95,6 +116,8 @@ pub(crate) struct Watched<S> {
     is_broken: bool,
     /// An answer in place of hyper's own.
     instead: Bytes,
+    /// All that was written is on its way, so that a frame of HTTP/2 may follow.
+    is_flushed: bool,
     /// How long the other side may take nothing.
     write_timeout: Duration,
     /// Until when it has to take something that waits.
@@ -115,6 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
             framing: None,
             is_broken: false,
             instead: Bytes::new(),
+            is_flushed: true,
             write_timeout: limits.write_timeout,
             stuck: None,
         }
@@ -145,6 +169,17 @@ impl<S> Watched<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Watched<S> {
+    /// Says the last words on a connection of HTTP/2, and ends it.
+    fn farewell(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // In the middle of another frame they would be a part of it.
+        if std::mem::take(&mut self.is_flushed) {
+            self.instead = Bytes::from_static(&CALM);
+        }
+        ready!(self.drain(cx))?;
+        ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
+        Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+    }
+
     /// Writes out what stands in place of hyper's answer.
     fn drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.instead.is_empty() {
@@ -167,7 +202,7 @@ fn own_status(bytes: &[u8]) -> Option<u16> {
     digits.parse::<u16>().ok().map(|n| 400 + n)
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -175,6 +210,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         if self.is_broken {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        if self.shared.is_calmed.load(Ordering::Acquire) {
+            return self.farewell(cx);
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
@@ -203,6 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
                 Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(buf.len())),
             };
         }
+        self.is_flushed = false;
         let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
         self.bounded(cx, polled)
     }
@@ -218,6 +257,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             return self.poll_write(cx, only);
         }
         ready!(self.drain(cx))?;
+        self.is_flushed = false;
         let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
         self.bounded(cx, polled)
     }
@@ -229,6 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.drain(cx))?;
         let polled = Pin::new(&mut self.inner).poll_flush(cx);
+        self.is_flushed = polled.is_ready();
         self.bounded(cx, polled)
     }
 

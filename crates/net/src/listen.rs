@@ -72,6 +72,14 @@ impl Acceptor {
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
+    /// The same without HTTP/2: callers that offer it agree on HTTP/1.1.
+    #[must_use]
+    pub fn without_http2(self) -> Self {
+        let mut config = ServerConfig::clone(self.0.config());
+        config.alpn_protocols.retain(|name| name != b"h2");
+        Self(TlsAcceptor::from(Arc::new(config)))
+    }
+
     /// Makes one handshake within this time.
     ///
     /// # Errors
@@ -120,7 +128,9 @@ mod tests {
         let ((cert, key), (_, other)) = (make(), make());
         let (cert, key) = (write("cert", &cert), write("key", &key));
         let (other, nothing, gone) = (write("other", &other), write("nothing", "x"), folder.join("gone"));
-        assert!(Acceptor::read(&cert, &key).is_ok());
+        let acceptor = Acceptor::read(&cert, &key).unwrap();
+        assert_eq!(acceptor.0.config().alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
+        assert_eq!(acceptor.without_http2().0.config().alpn_protocols, [b"http/1.1".to_vec()]);
         for (cert, key, file, why) in [
             (&gone, &key, &gone, "cannot be read"),
             (&cert, &gone, &gone, "cannot be read"),

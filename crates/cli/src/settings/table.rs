@@ -6,6 +6,7 @@ const HOUR: u64 = 3600;
 const TIME: Kind = Kind::Duration { max_secs: HOUR };
 
 const COUNT: Kind = Kind::Count { min: 1, max: 1_000_000 };
+const STREAMS: Kind = Kind::Count { min: 1, max: 10_000 };
 const COUNT_OR_NONE: Kind = Kind::Count { min: 0, max: 1_000_000 };
 const BUDGET: Kind = Kind::Count { min: 0, max: 1_000_000_000 };
 
@@ -84,6 +85,14 @@ pub(crate) const ROWS: &[Setting] = &[
     ),
     row("gateway.tls_key", Kind::Text, "", "File of the certificate's private key, PEM"),
     row("gateway.handshake_timeout", TIME, "10s", "How long a caller's TLS handshake may take"),
+    row("gateway.http2", Kind::Flag, "true", "Speak HTTP/2 with callers that want it"),
+    row("gateway.streams_max", STREAMS, "128", "The most calls at once on one connection of HTTP/2"),
+    row(
+        "gateway.resets_max",
+        COUNT,
+        "100",
+        "Calls that a caller may cancel unanswered at once on one connection of HTTP/2; ten more each second",
+    ),
     row("gateway.connections_max", COUNT, "4096", "The most connections of callers at once; more wait"),
     row("gateway.drain", TIME, "30s", "How long running calls may finish after SIGTERM"),
     row(

@@ -105,9 +105,9 @@ async fn it_says_that_it_drains_and_ends_within_its_time() {
 }
 
 /// A certificate for this machine, and a client that trusts no other.
-struct Identity {
+pub(crate) struct Identity {
     folder: PathBuf,
-    acceptor: Acceptor,
+    pub(crate) acceptor: Acceptor,
 }
 
 impl Drop for Identity {
@@ -117,7 +117,7 @@ impl Drop for Identity {
 }
 
 impl Identity {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("clearline-tls-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();

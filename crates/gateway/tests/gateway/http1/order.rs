@@ -165,7 +165,6 @@ async fn requests_are_the_same_in_any_pieces() {
     let all = [WHOLE, IN_CHUNKS, "GET /v1/x HTTP/1.1\r\nhost: localhost\r\n\r\n", WHOLE].concat();
     for size in [1, 2, 3, 7, 50] {
         let mut caller = Caller::new(bench.served.addr).await;
-        caller.stream.set_nodelay(true).unwrap();
         for piece in all.as_bytes().chunks(size) {
             caller.send(piece).await;
             tokio::task::yield_now().await;

@@ -226,7 +226,9 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) async fn new(addr: std::net::SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(addr).await.unwrap(), read: Vec::new() }
+        let stream = TcpStream::connect(addr).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, read: Vec::new() }
     }
 
     /// Writes; the other side may have closed already.

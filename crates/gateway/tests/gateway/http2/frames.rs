@@ -104,7 +104,10 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) async fn open(addr: std::net::SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(addr).await.unwrap(), read: Vec::new() }
+        let stream = TcpStream::connect(addr).await.unwrap();
+        // A frame does not wait for the acknowledgement of the one before it.
+        stream.set_nodelay(true).unwrap();
+        Self { stream, read: Vec::new() }
     }
 
     /// With the preface and empty settings.
