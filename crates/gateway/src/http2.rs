@@ -3,6 +3,7 @@
 //! Frames, HPACK and flow control are hyper's. Here is what it leaves to its user: how much a connection may hold, when an
 //! idle one is closed, and a head that goes on as one of HTTP/1.1 without meaning two things.
 
+pub(crate) mod frames;
 mod resets;
 pub(crate) mod stream;
 
@@ -115,10 +116,6 @@ fn join_cookies(headers: &mut HeaderMap) {
 pub(crate) fn bare(content: Content, is_bare: bool) -> Content {
     if is_bare { Content::Whole(None) } else { content }
 }
-
-/// The last words to a caller that only costs: GOAWAY with ENHANCE_YOUR_CALM (RFC 9113, sections 6.8 and 7). Which stream was
-/// the last does not matter to it: any may have been begun with.
-pub(crate) const CALM: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 11];
 
 /// What the requests of a connection tell it.
 #[derive(Debug)]
@@ -241,31 +238,30 @@ pub(crate) async fn exchange<S: Io>(
         }
     };
     let left = left(stream);
-    let mut is_calmed = false;
-    {
+    let is_wrong = {
         tokio::pin!(connection, stop, left);
         // An error here is the caller's: it left, or sent what is not HTTP/2.
-        let _caller_s = tokio::select! {
+        let ended = tokio::select! {
             biased;
-            ended = connection.as_mut() => ended.is_err(),
-            () = left.as_mut() => true,
+            ended = connection.as_mut() => Some(ended),
+            () = left.as_mut() => None,
             () = load.too_many.notified() => {
-                is_calmed = true;
                 told.calm();
-                connection.await.is_err()
+                Some(connection.await)
             }
             () = &mut stop => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     biased;
-                    ended = connection => ended.is_err(),
-                    () = left => true,
+                    ended = connection => Some(ended),
+                    () = left => None,
                 }
             }
         };
         load.is_over.store(true, Ordering::Release);
-    }
-    if is_calmed {
+        ended.is_some_and(|ended| ended.is_err())
+    };
+    if is_wrong {
         Box::pin(linger(ends, limits.header_timeout)).await;
     }
 }

@@ -249,7 +249,7 @@ async fn connection(
             }
             Some(_) | None => {}
         }
-        let io = Watched::new(io, Arc::clone(&shared), limits);
+        let io = Watched::of_http1(io, Arc::clone(&shared), limits);
         return exchange(io, stream, (service, shared, limits), stopping).await;
     };
     match handshake(acceptor, &stream, limits).await {
@@ -259,7 +259,7 @@ async fn connection(
                 let io = Watched::of_http2(tls, Arc::clone(&shared), limits);
                 Box::pin(http2::exchange(io, stream, (service, shared, limits, http2), stopping)).await;
             } else {
-                let io = Watched::new(tls, Arc::clone(&shared), limits);
+                let io = Watched::of_http1(tls, Arc::clone(&shared), limits);
                 Box::pin(exchange(io, stream, (service, shared, limits), stopping)).await;
             }
         }

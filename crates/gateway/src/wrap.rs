@@ -18,7 +18,7 @@ use tokio::time::Sleep;
 use crate::answer;
 pub(crate) use crate::framing::Trick;
 use crate::framing::{Followed, Framing};
-use crate::http2::CALM;
+use crate::http2::frames::{Frames, Why};
 use crate::rules::Limits;
 
 /// hyper says of a target without end what it says of any head without one.
@@ -106,14 +106,21 @@ impl Shared {
     }
 }
 
+/// What is spoken on a connection, followed in its bytes.
+enum Spoken {
+    Http1(Framing),
+    Http2(Frames),
+}
+
 /// The connection.
 pub(crate) struct Watched<S> {
     inner: S,
     shared: Arc<Shared>,
-    /// The requests on it; none where it is one of HTTP/2.
-    framing: Option<Framing>,
-    /// Nothing more is read: the framing of a body is broken.
+    spoken: Spoken,
+    /// Nothing more is read: the framing of a body is broken, or a frame of HTTP/2.
     is_broken: bool,
+    /// The last words on a connection of HTTP/2.
+    why: Option<Why>,
     /// An answer in place of hyper's own.
     instead: Bytes,
     /// All that was written is on its way, so that a frame of HTTP/2 may follow.
@@ -126,17 +133,22 @@ pub(crate) struct Watched<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
     /// A connection of HTTP/1.1.
-    pub(crate) fn new(inner: S, shared: Arc<Shared>, limits: Limits) -> Self {
-        Self { framing: Some(Framing::new(limits.header_max)), ..Self::of_http2(inner, shared, limits) }
+    pub(crate) fn of_http1(inner: S, shared: Arc<Shared>, limits: Limits) -> Self {
+        Self::new(inner, shared, limits, Spoken::Http1(Framing::new(limits.header_max)))
     }
 
     /// One of HTTP/2.
     pub(crate) fn of_http2(inner: S, shared: Arc<Shared>, limits: Limits) -> Self {
+        Self::new(inner, shared, limits, Spoken::Http2(Frames::new()))
+    }
+
+    const fn new(inner: S, shared: Arc<Shared>, limits: Limits, spoken: Spoken) -> Self {
         Self {
             inner,
             shared,
-            framing: None,
+            spoken,
             is_broken: false,
+            why: None,
             instead: Bytes::new(),
             is_flushed: true,
             write_timeout: limits.write_timeout,
@@ -160,24 +172,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
 impl<S> Watched<S> {
     /// Looks at bytes that arrived, and says how many of them may be read.
     fn saw(&mut self, bytes: &[u8]) -> usize {
-        let Some(framing) = &mut self.framing else { return bytes.len() };
-        let followed = framing.follow(bytes);
-        self.shared.followed(followed, framing.is_between());
-        self.is_broken = followed.broken.is_some();
-        followed.broken.unwrap_or(bytes.len())
+        match &mut self.spoken {
+            Spoken::Http1(framing) => {
+                let followed = framing.follow(bytes);
+                self.shared.followed(followed, framing.is_between());
+                self.is_broken = followed.broken.is_some();
+                followed.broken.unwrap_or(bytes.len())
+            }
+            Spoken::Http2(frames) => {
+                let Err((fit, why)) = frames.follow(bytes) else { return bytes.len() };
+                self.is_broken = true;
+                self.why = Some(why);
+                fit
+            }
+        }
     }
 }
 
 impl<S: AsyncWrite + Unpin> Watched<S> {
-    /// Says the last words on a connection of HTTP/2, and ends it.
-    fn farewell(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Nothing more is read, and on a connection of HTTP/2 the last words say why.
+    fn end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // In the middle of another frame they would be a part of it.
-        if std::mem::take(&mut self.is_flushed) {
-            self.instead = Bytes::from_static(&CALM);
+        if let Some(why) = self.why.take().filter(|_| self.is_flushed) {
+            self.instead = Bytes::copy_from_slice(&why.goaway());
         }
         ready!(self.drain(cx))?;
         ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
-        Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+        Poll::Ready(Err(io::ErrorKind::InvalidData.into()))
     }
 
     /// Writes out what stands in place of hyper's answer.
@@ -208,11 +229,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.is_broken {
-            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        if self.shared.is_calmed.swap(false, Ordering::AcqRel) {
+            self.is_broken = true;
+            self.why = Some(Why::Calm);
         }
-        if self.shared.is_calmed.load(Ordering::Acquire) {
-            return self.farewell(cx);
+        if self.is_broken {
+            return self.end(cx);
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
@@ -223,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
         let fit = self.saw(new);
         buf.set_filled(before + fit);
         // Nothing read would be the end of the connection.
-        if fit == 0 { Poll::Ready(Err(io::ErrorKind::InvalidData.into())) } else { Poll::Ready(Ok(())) }
+        if fit == 0 { self.end(cx) } else { Poll::Ready(Ok(())) }
     }
 }
 
