@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
+use clearline_model::Dur;
+use clearline_net::{Laid, Offer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::table::{BAD, Bench, Caller, INNER, arrives, refuse_as};
 use crate::common::{BODY, Seen, serve};
+use crate::reload::Identity;
 use crate::script::{Say, Then, Upstream};
 
 const WHOLE: &str = "POST /v1/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}";
@@ -131,6 +135,28 @@ async fn a_refusal_reaches_a_caller_that_still_sends() {
     }
 }
 
+/// Over TLS as well.
+#[tokio::test]
+async fn a_refusal_reaches_a_caller_that_still_sends_over_tls() {
+    let identity = Identity::new("refused");
+    let bench = Bench::new(|o| o.tls = Some(identity.acceptor.clone())).await;
+    let laid = Laid::direct(TcpStream::connect(bench.served.addr).await.unwrap()).unwrap();
+    let offer = Offer { host: "localhost", with_name: true, alpn: &["http/1.1"] };
+    let mut stream = clearline_net::peek(laid, offer, Dur::secs(20))
+        .await
+        .unwrap()
+        .stream
+        .unwrap_or_else(|e| panic!("{e:?}"));
+    let body = vec![b'x'; 4 << 20];
+    let head = format!("POST /v1/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let seen = Seen::of(&answer);
+    assert_eq!((seen.status, seen.whole), (413, true), "{}", seen.text());
+}
+
 /// Whatever is missing of a request, nothing of it goes upstream: neither where the caller closes, nor where it only says
 /// that it has no more.
 #[tokio::test]
@@ -180,8 +206,8 @@ async fn requests_are_the_same_in_any_pieces() {
 #[tokio::test]
 async fn a_caller_that_stops_is_let_go() {
     let mut bench = Bench::new(|o| {
-        o.header_timeout = clearline_model::Dur::millis(100);
-        o.body_timeout = clearline_model::Dur::millis(100);
+        o.header_timeout = Dur::millis(100);
+        o.body_timeout = Dur::millis(100);
     })
     .await;
     for (what, sent, statuses) in [

@@ -1,12 +1,14 @@
 //! What a caller of HTTP/2 can make the gateway do for nothing, and its end; and how HTTP/2 is switched off.
 
+use std::time::Duration;
+
 use clearline_model::Dur;
 use clearline_net::{Laid, Offer};
 use tokio::net::TcpStream;
 
 use super::frames::{
-    ACK, CONTINUATION, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, WHOLE,
-    Wire, field, frame, get, post,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PING, PREFACE, PRIORITY,
+    RST_STREAM, SETTINGS, WHOLE, WINDOW_UPDATE, Wire, field, frame, get, post,
 };
 use crate::common::{BODY, Served, ask, keyed, raw, serve};
 use crate::fidelity::EVENTS;
@@ -117,6 +119,7 @@ async fn calls_that_are_reset_at_once_cost_the_upstream_little() {
         tokio::task::yield_now().await;
     }
     assert_eq!(farewell(&mut wire).await, Some(CALM));
+    drop(wire);
     let arrived = api.so_far().len();
     // Ten more are forgiven each second.
     let most = 11 + usize::try_from(start.elapsed().as_secs() + 1).unwrap() * 10;
@@ -137,7 +140,7 @@ async fn answers_that_are_cancelled_while_they_run_end_nothing() {
     let body = BODY.replace("\"max_tokens\"", "\"stream\":true,\"max_tokens\"");
     for n in 0..20 {
         let stream = 2 * n + 1;
-        wire.send(&[open(stream), frame(0, END_STREAM, stream, body.as_bytes())].concat()).await;
+        wire.send(&[open(stream), frame(DATA, END_STREAM, stream, body.as_bytes())].concat()).await;
         while let Some(frame) = wire.next().await {
             assert_ne!(frame.kind, GOAWAY, "{n}");
             if frame.kind == HEADERS && frame.stream == stream {
@@ -175,6 +178,35 @@ async fn heads_without_end_end_their_connection_alone() {
         assert!(is_served(&mut other, 2 * n + 1).await, "{n}");
         assert_eq!(api.so_far().len(), 1, "{n}: the other's alone");
     }
+}
+
+/// Frames that carry nothing: what they cost is theirs alone.
+#[tokio::test]
+async fn frames_that_carry_nothing_hold_nobody_up() {
+    let mut api = Upstream::new(vec![Say::message("")]).await;
+    let served = serve(&api.url(), &[], |_| ()).await;
+    let mut other = Wire::ready(served.addr).await;
+    let floods = [
+        ("data", [open(1), frame(DATA, 0, 1, &[]).repeat(50_000)].concat()),
+        ("data of padding", [open(1), frame(DATA, PADDED, 1, &[0]).repeat(50_000)].concat()),
+        ("priorities", frame(PRIORITY, 0, 1, &[0, 0, 0, 3, 15]).repeat(50_000)),
+        ("settings", frame(SETTINGS, 0, 0, &[]).repeat(50_000)),
+        ("pings", frame(PING, 0, 0, &[1; 8]).repeat(50_000)),
+        ("windows", frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]).repeat(50_000)),
+        ("resets", [open(1), cancel(1).repeat(50_000)].concat()),
+        ("unknown frames", frame(0x16, 0, 0, &[]).repeat(50_000)),
+    ];
+    for (n, (what, flood)) in (0..).zip(floods) {
+        let mut wire = Wire::ready(served.addr).await;
+        // None of the answers to it is read meanwhile, so that it may stop being read as well.
+        let flooding = tokio::time::timeout(Duration::from_secs(2), wire.send(&flood)).await;
+        assert!(is_served(&mut other, 2 * n + 1).await, "{what}");
+        println!("{what}: {}", if flooding.is_ok() { "taken" } else { "held back" });
+    }
+    // Its answers to pings are not waited for.
+    drop(other);
+    let (summary, _) = served.finish().await;
+    assert_eq!((summary.calls, api.so_far().len()), (8, 8), "the other's alone");
 }
 
 #[tokio::test]
