@@ -315,25 +315,26 @@ async fn exchange<S: Io>(
     let stop = async move { stopping.wait_for(|stop| *stop).await.is_ok() };
     let left = left(stream);
     tokio::pin!(stop, left);
-    let is_left = {
+    let is_over = {
         tokio::pin!(connection);
-        // An error here is the caller's: it left, or sent what is not HTTP and has got its answer.
+        let is_over = |ended: Result<(), hyper::Error>| !ended.is_err_and(|why| why.is_timeout());
+        // An error here is the caller's: it stopped, or sent what is not HTTP and has got its answer.
         tokio::select! {
             biased;
-            _over = connection.as_mut() => false,
+            ended = connection.as_mut() => is_over(ended),
             // Dropping the connection cancels its call.
-            () = left.as_mut() => true,
+            () = left.as_mut() => false,
             _told = &mut stop => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     biased;
-                    _over = connection => false,
-                    () = left => true,
+                    ended = connection => is_over(ended),
+                    () = left => false,
                 }
             }
         }
     };
-    if !is_left && told.is_cut() {
+    if is_over && told.is_cut() {
         Box::pin(linger(ends, limits.header_timeout)).await;
     }
 }
