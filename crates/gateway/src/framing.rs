@@ -435,6 +435,27 @@ mod tests {
         }
     }
 
+    /// Whatever a byte is changed into, the pieces in which the bytes come change nothing.
+    #[test]
+    fn broken_requests_are_the_same_in_any_pieces() {
+        let post = "POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nx: y\n";
+        let chunked = "POST /b HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3;a\r\nGET\r\n0\r\nx: y\r\n\r\n";
+        let all = [post, chunked, post].concat().into_bytes();
+        let mut outcomes = std::collections::BTreeSet::new();
+        for at in 0..all.len() {
+            for byte in *b"\r\n \t\0#;:05g\xff" {
+                let mut changed = all.clone();
+                changed[at] = byte;
+                let whole = follow(&changed, changed.len());
+                for size in [1, 2, 3, 17] {
+                    assert_eq!(follow(&changed, size), whole, "{byte} at {at}, in pieces of {size}");
+                }
+                outcomes.insert((whole.0, whole.1.map(Trick::code), whole.2.is_some()));
+            }
+        }
+        assert!(outcomes.len() > 10, "it breaks in many ways: {outcomes:?}");
+    }
+
     #[test]
     fn every_trick_has_its_number() {
         assert!(Trick::ALL.iter().all(|t| Trick::of_code(t.code()) == Some(*t)));

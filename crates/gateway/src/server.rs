@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use clearline::{Client, Store};
+use clearline_model::Cause;
 use clearline_net::{Acceptor, Io, Tcp};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -298,7 +299,7 @@ async fn exchange<S: Io>(
     mut stopping: watch::Receiver<bool>,
 ) {
     let io = TokioIo::new(io);
-    let (ends, told) = (Arc::clone(&stream), Arc::clone(&shared));
+    let (ends, told, readers) = (Arc::clone(&stream), Arc::clone(&shared), Arc::clone(&service.readers));
     let answer = service_fn(move |request| {
         // hyper keeps a place as large as this future for as long as the connection lives, and moves it there: boxed, it
         // is gone once the answer begins, which is most of the life of a stream.
@@ -334,6 +335,9 @@ async fn exchange<S: Io>(
             }
         }
     };
+    if told.is_unparsable() {
+        readers.metrics.refused(Cause::RequestInvalid);
+    }
     if is_over && told.is_cut() {
         Box::pin(linger(ends, limits.header_timeout)).await;
     }

@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     trick: AtomicU8,
     /// The last request is there as a whole, and nothing of another.
     is_between: AtomicBool,
+    /// A head could not be parsed, and its caller was told so.
+    is_unparsable: AtomicBool,
     /// The body of the request broke off.
     has_broken_off: AtomicBool,
     /// A connection of HTTP/2 is to end now: its caller only costs.
@@ -54,6 +56,7 @@ impl Shared {
             begun: AtomicUsize::new(0),
             trick: AtomicU8::new(0),
             is_between: AtomicBool::new(true),
+            is_unparsable: AtomicBool::new(false),
             has_broken_off: AtomicBool::new(false),
             is_calmed: AtomicBool::new(false),
         }
@@ -89,6 +92,11 @@ impl Shared {
     pub(crate) fn is_cut(&self) -> bool {
         let unread = self.begun.load(Ordering::Acquire) < self.heads.load(Ordering::Acquire);
         unread || !self.is_between.load(Ordering::Acquire)
+    }
+
+    /// Whether the last head was refused before it became a request.
+    pub(crate) fn is_unparsable(&self) -> bool {
+        self.is_unparsable.load(Ordering::Acquire)
     }
 
     fn trick(&self) -> Option<Trick> {
@@ -256,6 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             && let Some(status) = own_status(buf)
         {
             let is_target = self.shared.trick() == Some(Trick::LongTarget);
+            self.shared.is_unparsable.store(true, Ordering::Release);
             self.instead = answer::unparsable(if is_target { URI_TOO_LONG } else { status });
             // What cannot be written now is written by the flush or the shutdown that follow.
             return match self.drain(cx) {

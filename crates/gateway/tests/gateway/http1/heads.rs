@@ -1,5 +1,7 @@
 //! The form of a head: its lines, names and values (RFC 9112, sections 2.2 and 5), and how large it may be.
 
+use crate::common::raw;
+
 use super::table::{BAD, Bench, INNER, Must, Row, arrives, hold, pass, refuse, refuse_as};
 
 fn get(headers: &str) -> Vec<u8> {
@@ -195,4 +197,22 @@ async fn other_protocols_get_an_end() {
         ),
     ])
     .await;
+}
+
+/// What never became a request is counted as well as what was refused as one.
+#[tokio::test]
+async fn refusals_are_counted() {
+    let mut bench = Bench::new(|_| ()).await;
+    let rows = vec![
+        refuse("no HTTP", "nonsense\r\n\r\n"),
+        refuse("a name that is none", get("x a: b\r\n")),
+        refuse("LF alone", get("x-a: b\n")),
+        refuse("another host", INNER.replace("localhost", "evil.example")),
+    ];
+    let most = rows.len();
+    bench.hold(rows).await;
+    let ask = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let text = raw(bench.served.admin, ask).await;
+    let line = format!("clearline_refused_total{{cause=\"request.invalid\"}} {most}");
+    assert!(text.lines().any(|l| l == line), "{text}");
 }
