@@ -1,7 +1,8 @@
 //! A caller's connection, watched at two points that hyper leaves out.
 //!
-//! On the way in, the requests are followed (`framing.rs`), so that what could be read in two ways is refused. On the way out, hyper's
-//! own bare answer to a head that it cannot parse gets the API's error shape.
+//! On the way in, the requests are followed (`framing.rs`), so that what could be read in two ways is refused, and so are the frames
+//! of HTTP/2 (`http2/frames.rs`), so that the right word is said of what is wrong. On the way out, hyper's own bare answer to a head that it
+//! cannot parse gets the API's error shape.
 
 use std::io;
 use std::net::IpAddr;
@@ -197,15 +198,17 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
     /// Nothing more is read, and on a connection of HTTP/2 the last words say why.
     fn end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // In the middle of another frame they would be a part of it.
         if let Some(why) = self.why.take().filter(|_| self.is_flushed) {
             self.instead = Bytes::copy_from_slice(&why.goaway());
         }
-        ready!(self.drain(cx))?;
-        ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
+        let drained = self.drain(cx);
+        ready!(self.bounded(cx, drained))?;
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        ready!(self.bounded(cx, flushed))?;
         Poll::Ready(Err(io::ErrorKind::InvalidData.into()))
     }
 
@@ -222,11 +225,14 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
     }
 }
 
+/// The most bytes of hyper's own answer.
+const OWN_MAX: usize = 256;
+
 /// hyper's own answer: a bare head with a 4xx and no body. Answers of the service carry `x-request-id`.
 fn own_status(bytes: &[u8]) -> Option<u16> {
-    let text = std::str::from_utf8(bytes).ok()?;
+    let text = std::str::from_utf8(Some(bytes).filter(|b| b.len() < OWN_MAX)?).ok()?;
     let rest = text.strip_prefix("HTTP/1.1 4").or_else(|| text.strip_prefix("HTTP/1.0 4"))?;
-    let bare = text.ends_with("\r\n\r\n") && text.len() < 256 && !text.contains("x-request-id");
+    let bare = text.ends_with("\r\n\r\n") && !text.contains("x-request-id");
     let digits = rest.get(..2).filter(|_| bare)?;
     digits.parse::<u16>().ok().map(|n| 400 + n)
 }
@@ -260,7 +266,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.drain(cx))?;
-        if !self.shared.is_answering.load(Ordering::Acquire)
+        if matches!(self.spoken, Spoken::Http1(_))
+            && !self.shared.is_answering.load(Ordering::Acquire)
             && let Some(status) = own_status(buf)
         {
             let is_target = self.shared.trick() == Some(Trick::LongTarget);
