@@ -3,6 +3,7 @@
 //! Frames, HPACK and flow control are hyper's. Here is what it leaves to its user: how much a connection may hold, when an
 //! idle one is closed, and a head that goes on as one of HTTP/1.1 without meaning two things.
 
+mod block;
 pub(crate) mod frames;
 mod resets;
 pub(crate) mod stream;

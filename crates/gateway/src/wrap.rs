@@ -118,7 +118,7 @@ impl Shared {
 /// What is spoken on a connection, followed in its bytes.
 enum Spoken {
     Http1(Framing),
-    Http2(Frames),
+    Http2(Box<Frames>),
 }
 
 /// The connection.
@@ -148,10 +148,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
 
     /// One of HTTP/2.
     pub(crate) fn of_http2(inner: S, shared: Arc<Shared>, limits: Limits) -> Self {
-        Self::new(inner, shared, limits, Spoken::Http2(Frames::new()))
+        Self::new(inner, shared, limits, Spoken::Http2(Box::new(Frames::new())))
     }
 
-    const fn new(inner: S, shared: Arc<Shared>, limits: Limits, spoken: Spoken) -> Self {
+    fn new(inner: S, shared: Arc<Shared>, limits: Limits, spoken: Spoken) -> Self {
         Self {
             inner,
             shared,

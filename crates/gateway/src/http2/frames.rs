@@ -1,8 +1,10 @@
-//! The frames that a caller sends, followed by their heads.
+//! The frames that a caller sends, followed from head to head.
 //!
 //! h2 ends a connection as it must, and yet calls everything that it cannot parse PROTOCOL_ERROR. RFC 9113 demands a more exact
-//! word where a frame has a size that it cannot have (section 4.2) and where a window is beyond its bound
-//! (section 6.5.2): who reads it then knows what is wrong with its own side.
+//! word where a frame has a size that it cannot have (section 4.2), where a window is beyond its bound (section 6.5.2), and
+//! where fields cannot be decoded (section 4.3, `block.rs`): who reads it then knows what is wrong with its own side.
+
+use super::block::Table;
 
 /// The bytes before the first frame (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
@@ -10,17 +12,32 @@ const PREFACE: usize = 24;
 const HEAD: usize = 9;
 /// One setting: its number and its value.
 const SETTING: usize = 6;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const CONTINUATION: u8 = 9;
 const ACK: u8 = 1;
+const END_HEADERS: u8 = 4;
+const PADDED: u8 = 8;
+const WITH_PRIORITY: u8 = 32;
+/// The largest frame that h2 takes, and the largest block that is looked at, bytes.
+const FRAME_MAX: usize = 16_384;
+const BLOCK_MAX: usize = 64 << 10;
 const INITIAL_WINDOW: u16 = 4;
 const WINDOW_MAX: u32 = 0x7fff_ffff;
+/// The bits of a stream's number; the one before them is reserved.
+const STREAM: u32 = 0x7fff_ffff;
 
 /// Why a connection ends (RFC 9113, section 7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Why {
+    /// `PROTOCOL_ERROR`.
+    Protocol = 1,
     /// `FLOW_CONTROL_ERROR`.
     Window = 3,
     /// `FRAME_SIZE_ERROR`.
     Size = 6,
+    /// `COMPRESSION_ERROR`.
+    Compression = 9,
     /// `ENHANCE_YOUR_CALM`.
     Calm = 11,
 }
@@ -39,6 +56,31 @@ pub(crate) struct Frames {
     part: [u8; HEAD],
     have: usize,
     at: At,
+    fields: Fields,
+}
+
+/// The fields of requests.
+#[derive(Debug, Default)]
+struct Fields {
+    /// The content of a frame, then its block.
+    frame: Vec<u8>,
+    block: Vec<u8>,
+    table: Table,
+    /// The last stream that was opened.
+    stream: u32,
+    is_trailers: bool,
+    /// The block goes on in the next frame.
+    is_open: bool,
+    /// Something was left out, so that the table is not known any more; h2 judges alone.
+    is_lost: bool,
+}
+
+/// A frame with fields.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    kind: u8,
+    flags: u8,
+    stream: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,11 +90,13 @@ enum At {
     Head,
     /// So many bytes of settings.
     Settings(usize),
+    /// So many bytes of fields.
+    Fields(Part, usize),
 }
 
 impl Frames {
-    pub(crate) const fn new() -> Self {
-        Self { part: [0; HEAD], have: 0, at: At::Skip(PREFACE) }
+    pub(crate) fn new() -> Self {
+        Self { part: [0; HEAD], have: 0, at: At::Skip(PREFACE), fields: Fields::default() }
     }
 
     /// Takes the next bytes. What is wrong, and behind how many of them, where something is.
@@ -69,6 +113,19 @@ impl Frames {
                 At::Head => {
                     if let Some(head) = self.whole::<HEAD>(&mut rest) {
                         self.at = begun(head).map_err(|why| (from, why))?;
+                        if let At::Fields(part, 0) = self.at {
+                            self.at = At::Head;
+                            self.fields.take(part).map_err(|why| (from, why))?;
+                        }
+                    }
+                }
+                At::Fields(part, left) => {
+                    let n = left.min(rest.len());
+                    self.fields.frame.extend_from_slice(rest.get(..n).unwrap_or_default());
+                    rest = rest.get(n..).unwrap_or_default();
+                    self.at = if n == left { At::Head } else { At::Fields(part, left - n) };
+                    if n == left {
+                        self.fields.take(part).map_err(|why| (from, why))?;
                     }
                 }
                 At::Settings(left) => {
@@ -97,7 +154,7 @@ impl Frames {
 
 /// What follows a head.
 fn begun(head: [u8; HEAD]) -> Result<At, Why> {
-    let [a, b, c, kind, flags, ..] = head;
+    let [a, b, c, kind, flags, stream @ ..] = head;
     let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
     let fits = match kind {
         // PRIORITY, RST_STREAM, PING, GOAWAY, WINDOW_UPDATE (RFC 9113, sections 6.3 to 6.9).
@@ -105,16 +162,73 @@ fn begun(head: [u8; HEAD]) -> Result<At, Why> {
         3 | 8 => length == 4,
         6 => length == 8,
         7 => length >= 8,
-        4 if flags & ACK != 0 => length == 0,
-        4 => length % SETTING == 0,
+        SETTINGS if flags & ACK != 0 => length == 0,
+        SETTINGS => length % SETTING == 0,
         _ => true,
     };
-    match (fits, kind, length) {
-        (false, ..) => Err(Why::Size),
-        (true, _, 0) => Ok(At::Head),
-        (true, 4, _) => Ok(At::Settings(length)),
-        (true, ..) => Ok(At::Skip(length)),
+    if !fits {
+        return Err(Why::Size);
     }
+    Ok(match kind {
+        HEADERS | CONTINUATION if length <= FRAME_MAX => {
+            At::Fields(Part { kind, flags, stream: u32::from_be_bytes(stream) & STREAM }, length)
+        }
+        _ if length == 0 => At::Head,
+        SETTINGS => At::Settings(length),
+        _ => At::Skip(length),
+    })
+}
+
+impl Fields {
+    /// Takes a frame whose content is there.
+    fn take(&mut self, part: Part) -> Result<(), Why> {
+        let frame = std::mem::take(&mut self.frame);
+        let taken = self.append(part, &frame);
+        self.frame = frame;
+        self.frame.clear();
+        if taken.is_none() {
+            // That is h2's to judge, and it ends the connection.
+            self.is_lost = true;
+        }
+        if self.is_lost || self.is_open {
+            return Ok(());
+        }
+        let whole = self.table.take(&self.block, self.is_trailers);
+        self.block.clear();
+        whole
+    }
+
+    /// Puts the fields of a frame behind those of the frames before it; `None` where it may not come now or is broken.
+    fn append(&mut self, part: Part, frame: &[u8]) -> Option<()> {
+        if self.is_open != (part.kind == CONTINUATION) {
+            return None;
+        }
+        let mut fields = frame;
+        if part.kind == HEADERS {
+            fields = unpadded(part.flags, frame)?;
+            self.is_trailers = part.stream <= self.stream;
+            self.stream = self.stream.max(part.stream);
+        }
+        self.is_open = part.flags & END_HEADERS == 0;
+        if self.block.len() + fields.len() > BLOCK_MAX {
+            self.block = Vec::new();
+            return None;
+        }
+        self.block.extend_from_slice(fields);
+        Some(())
+    }
+}
+
+/// The fields of a frame of HEADERS, without what stands before and behind them (RFC 9113, section 6.2).
+fn unpadded(flags: u8, frame: &[u8]) -> Option<&[u8]> {
+    let (padding, rest) = if flags & PADDED == 0 {
+        (0, frame)
+    } else {
+        let (length, rest) = frame.split_first()?;
+        (usize::from(*length), rest)
+    };
+    let rest = if flags & WITH_PRIORITY == 0 { rest } else { rest.get(5..)? };
+    rest.get(..rest.len().checked_sub(padding)?)
 }
 
 fn check(setting: [u8; SETTING]) -> Result<(), Why> {
@@ -129,7 +243,7 @@ mod tests {
 
     fn frame(kind: u8, flags: u8, content: &[u8]) -> Vec<u8> {
         let length = u8::try_from(content.len()).unwrap();
-        [&[0, 0, length, kind, flags, 0, 0, 0, 0][..], content].concat()
+        [&[0, 0, length, kind, flags, 0, 0, 0, 1][..], content].concat()
     }
 
     /// The same outcome in any pieces; what is wrong is never behind what was passed on.
@@ -157,7 +271,7 @@ mod tests {
             frame(4, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff, 0, 3, 0xff, 0xff, 0xff, 0xff]),
             frame(4, 1, &[]),
             frame(0, 0, &[9; 100]),
-            frame(1, 4, &[1; 30]),
+            frame(1, 4, &[0x82; 30]),
             frame(2, 0, &[0; 5]),
             frame(3, 0, &[0; 4]),
             frame(6, 0, &[0; 8]),
@@ -180,6 +294,49 @@ mod tests {
         }
         let window = frame(4, 0, &[0, 3, 0, 0, 0, 1, 0, 4, 0x80, 0, 0, 0]);
         assert_eq!(follow(&[window]), Err((PREFACE + HEAD + SETTING, Why::Window)));
+    }
+
+    fn headers(stream: u8, flags: u8, content: &[u8]) -> Vec<u8> {
+        let mut made = frame(HEADERS, flags, content);
+        made[8] = stream;
+        made
+    }
+
+    #[test]
+    fn fields_are_followed_from_frame_to_frame() {
+        let whole = headers(1, END_HEADERS, b"\x82\x40\x01a\x01b");
+        let cut = [
+            headers(3, 0, b"\x82\x40\x01"),
+            frame(CONTINUATION, 0, b"a"),
+            frame(CONTINUATION, END_HEADERS, b"\x01b"),
+        ];
+        let padded = headers(5, END_HEADERS | PADDED | WITH_PRIORITY, b"\x02\0\0\0\0\x0f\xbe\xbf\0\0");
+        let trailers = headers(5, END_HEADERS | 1, b"\x00\x01x\x01y");
+        let all = [vec![whole], cut.to_vec(), vec![padded, trailers]].concat();
+        assert_eq!(follow(&all), Ok(()));
+        for (wrong, why) in [
+            (headers(7, END_HEADERS, b"\xc0"), Why::Compression),
+            (headers(7, END_HEADERS, b"\x80"), Why::Compression),
+            ([headers(7, 0, b"\x82"), frame(CONTINUATION, END_HEADERS, b"\x40")].concat(), Why::Compression),
+            (headers(5, END_HEADERS | 1, b"\x82"), Why::Protocol),
+        ] {
+            let came = follow(&[all.concat(), wrong.clone()]);
+            assert_eq!(came.map_err(|(_, why)| why), Err(why), "{wrong:x?}");
+        }
+        // What h2 ends the connection for is its own.
+        for left in [
+            [headers(7, 0, b"\x82"), headers(9, END_HEADERS, b"\x80")].concat(),
+            frame(CONTINUATION, END_HEADERS, b"\x80"),
+            headers(7, END_HEADERS | PADDED, b"\x09\x80"),
+            [
+                headers(7, 0, b"\x82"),
+                frame(CONTINUATION, 0, &[0x82; 250]).repeat(300),
+                frame(CONTINUATION, END_HEADERS, b"\x80"),
+            ]
+            .concat(),
+        ] {
+            assert_eq!(follow(&[all.concat(), left, headers(11, END_HEADERS, b"\x80")]), Ok(()));
+        }
     }
 
     #[test]
