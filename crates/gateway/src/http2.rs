@@ -143,13 +143,13 @@ impl Load {
         }
     }
 
-    /// A stream ended without an answer.
-    fn reset(&self, readers: &Readers) {
+    /// A stream that was begun then ended without an answer.
+    fn reset(&self, begun: Instant, readers: &Readers) {
         if self.is_over.load(Ordering::Acquire) {
             return;
         }
         readers.metrics.streams_reset.fetch_add(1, Ordering::Relaxed);
-        if !self.resets.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now()) {
+        if !self.resets.lock().unwrap_or_else(PoisonError::into_inner).take(begun, Instant::now()) {
             self.too_many.notify_one();
         }
     }
@@ -159,6 +159,7 @@ impl Load {
 struct Open {
     load: Arc<Load>,
     readers: Arc<Readers>,
+    begun: Instant,
     is_answered: bool,
 }
 
@@ -166,7 +167,12 @@ impl Open {
     fn new(load: &Arc<Load>, readers: &Arc<Readers>) -> Self {
         load.had.fetch_add(1, Ordering::Relaxed);
         load.open.fetch_add(1, Ordering::Relaxed);
-        Self { load: Arc::clone(load), readers: Arc::clone(readers), is_answered: false }
+        Self {
+            load: Arc::clone(load),
+            readers: Arc::clone(readers),
+            begun: Instant::now(),
+            is_answered: false,
+        }
     }
 
     fn answered(mut self) {
@@ -178,7 +184,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.load.open.fetch_sub(1, Ordering::Relaxed);
         if !self.is_answered {
-            self.load.reset(&self.readers);
+            self.load.reset(self.begun, &self.readers);
         }
     }
 }

@@ -75,7 +75,8 @@ pub struct Options {
     pub http2: bool,
     /// The most calls at once on one connection of HTTP/2.
     pub streams_max: u32,
-    /// How many streams of one connection of HTTP/2 a caller may reset at once before they are answered; ten more each second.
+    /// How many streams of one connection of HTTP/2 a caller may reset at once, unanswered and within a second; ten more each
+    /// second.
     pub resets_max: u32,
     /// The most connections at once; more wait.
     pub connections_max: usize,

@@ -91,7 +91,7 @@ pub(crate) const ROWS: &[Setting] = &[
         "gateway.resets_max",
         COUNT,
         "100",
-        "Calls that a caller may cancel unanswered at once on one connection of HTTP/2; ten more each second",
+        "Calls on one connection of HTTP/2 that a caller may cancel as soon as they begin; ten more each second",
     ),
     row("gateway.connections_max", COUNT, "4096", "The most connections of callers at once; more wait"),
     row("gateway.drain", TIME, "30s", "How long running calls may finish after SIGTERM"),

@@ -1,10 +1,13 @@
-//! How often a caller may reset streams that are not answered: each has begun a call, and costs the caller nothing
-//! (CVE-2023-44487). One that cancels calls now and then stays far below it.
+//! How often a caller may reset streams that are hardly begun and not answered: each has begun a call, and costs the caller
+//! nothing (CVE-2023-44487). One that cancels calls now and then stays far below it, and one that gives up on many at once after
+//! having waited for them does not count: more than may be open at once it cannot have.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// How long a stream is hardly begun.
+const YOUNG: Duration = Duration::from_secs(1);
 /// How many resets are forgiven each second.
 const PER_SECOND: u32 = 10;
 
@@ -23,8 +26,11 @@ impl Resets {
         Self { left: most, most, since: now }
     }
 
-    /// Takes one; `false` where none is left.
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
+    /// Takes one of a stream that was begun then; `false` where none is left.
+    pub(crate) fn take(&mut self, begun: Instant, now: Instant) -> bool {
+        if now.saturating_duration_since(begun) >= YOUNG {
+            return true;
+        }
         let each = Duration::from_secs(1) / PER_SECOND;
         let passed = now.saturating_duration_since(self.since).as_nanos() / each.as_nanos();
         let back = u32::try_from(passed).unwrap_or(u32::MAX);
@@ -45,7 +51,7 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut resets = Resets::new(3, start);
-        let mut take = |ms| resets.take(at(ms));
+        let mut take = |ms| resets.take(at(ms), at(ms));
         assert_eq!([0, 0, 0, 0].map(&mut take), [true, true, true, false]);
         assert_eq!([99, 100, 100, 199, 200].map(&mut take), [false, true, false, false, true]);
         // Never more than at once, however long nothing came, and never for a clock that stands still.
@@ -53,6 +59,18 @@ mod tests {
             [100_000, 100_000, 100_000, 100_000, 200].map(&mut take),
             [true, true, true, false, false]
         );
-        assert!(Resets::new(1, start).take(at(u64::from(u32::MAX))));
+        let late = at(u64::from(u32::MAX));
+        assert!(Resets::new(1, start).take(late, late));
+    }
+
+    /// A thousand calls that nobody answers, and whose caller has a timeout.
+    #[test]
+    fn who_has_waited_may_give_up() {
+        let start = Instant::now();
+        let mut resets = Resets::new(1, start);
+        let now = start + YOUNG;
+        assert!((0..1_000).all(|_| resets.take(start, now)));
+        let young = start + Duration::from_millis(1);
+        assert_eq!([(); 2].map(|()| resets.take(young, now)), [true, false]);
     }
 }
