@@ -12,10 +12,25 @@ use tokio::time::Instant;
 
 use crate::conn::Conn;
 use crate::fault::Fault;
+use crate::mux::Answer;
 use crate::pool::Pool;
 
-/// A body together with the connection that it comes over. Dropped before its end, it closes the connection.
-pub struct Body {
+/// A body together with the connection that it comes over. Dropped before its end, it closes the connection, or resets its
+/// stream of a shared one.
+pub struct Body(Kind);
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most have a connection of their own, and a box would cost each of them"
+)]
+enum Kind {
+    Own(Own),
+    /// Gone at its end.
+    Shared(Option<Box<Answer>>),
+}
+
+/// One that has a connection of its own.
+struct Own {
     incoming: Incoming,
     conn: Option<Conn>,
     home: Option<Pool>,
@@ -23,7 +38,11 @@ pub struct Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Body").field("open", &self.conn.is_some()).finish_non_exhaustive()
+        let is_open = match &self.0 {
+            Kind::Own(own) => own.conn.is_some(),
+            Kind::Shared(answer) => answer.is_some(),
+        };
+        f.debug_struct("Body").field("open", &is_open).finish_non_exhaustive()
     }
 }
 
@@ -32,18 +51,30 @@ impl Body {
     /// no success) it is closed.
     #[must_use]
     pub fn new(incoming: Incoming, conn: Conn, home: Option<Pool>) -> Self {
-        let mut body = Self { incoming, conn: Some(conn), home };
-        if body.incoming.is_end_stream() {
-            body.finish();
+        let mut own = Own { incoming, conn: Some(conn), home };
+        if own.incoming.is_end_stream() {
+            own.finish();
         }
-        body
+        Self(Kind::Own(own))
+    }
+
+    /// The body of an answer on a stream of a shared connection.
+    pub(crate) fn shared(answer: Answer) -> Self {
+        Self(Kind::Shared((!answer.is_end_stream()).then(|| Box::new(answer))))
     }
 
     /// Says whether this moment has come, where there is more to come; until then, whoever asked last is woken.
     pub fn poll_silent(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        self.conn.as_mut().map_or(Poll::Pending, |conn| conn.alarm().poll_at(at, cx))
+        match &mut self.0 {
+            Kind::Own(own) => own.conn.as_mut().map_or(Poll::Pending, |conn| conn.alarm().poll_at(at, cx)),
+            Kind::Shared(answer) => {
+                answer.as_mut().map_or(Poll::Pending, |answer| answer.poll_silent(at, cx))
+            }
+        }
     }
+}
 
+impl Own {
     fn finish(&mut self) {
         if let (Some(conn), Some(home)) = (self.conn.take(), self.home.take()) {
             home.put(conn);
@@ -68,16 +99,8 @@ impl Body {
             ..Fault::new(Stage::Body, failure)
         }
     }
-}
 
-impl http_body::Body for Body {
-    type Data = Bytes;
-    type Error = Fault;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
             Some(Ok(frame)) => {
                 if self.incoming.is_end_stream() {
@@ -92,12 +115,60 @@ impl http_body::Body for Body {
             }
         }
     }
+}
+
+/// The next piece; with its end the stream is let go.
+fn poll_shared(
+    place: &mut Option<Box<Answer>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+    let Some(answer) = place else { return Poll::Ready(None) };
+    let polled = ready!(answer.poll(cx));
+    if !matches!(polled, Some(Ok(_))) || answer.is_end_stream() {
+        *place = None;
+    }
+    Poll::Ready(polled)
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        match &mut self.0 {
+            Kind::Own(own) => own.poll(cx),
+            Kind::Shared(place) => poll_shared(place, cx),
+        }
+    }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        match &self.0 {
+            Kind::Own(own) => own.incoming.is_end_stream(),
+            Kind::Shared(answer) => answer.is_none(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.0 {
+            Kind::Own(own) => own.incoming.size_hint(),
+            Kind::Shared(answer) => {
+                answer.as_ref().map_or_else(|| SizeHint::with_exact(0), |answer| answer.size_hint())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conn::Line;
+
+    #[test]
+    fn a_connection_of_its_own_takes_no_more_room_than_without_the_others() {
+        assert_eq!(size_of::<Body>(), size_of::<Own>());
+        assert_eq!(size_of::<Line>(), size_of::<Conn>());
     }
 }

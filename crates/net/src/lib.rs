@@ -10,6 +10,7 @@ mod fault;
 mod fence;
 mod hello;
 mod listen;
+mod mux;
 mod peek;
 mod pool;
 mod proxy;
@@ -22,20 +23,23 @@ mod wire;
 
 pub use alarm::{Alarm, after};
 pub use body::Body;
-pub use conn::{Conn, Laid, Limits, MAX_HEAD_BYTES, MAX_HEADERS, Route, SendLimits, lay, open};
+pub use conn::{
+    Conn, Laid, Limits, Line, MAX_HEAD_BYTES, MAX_HEADERS, Route, SendLimits, lay, open, open_line,
+};
 pub use connect::{HEAD_START, KEEPALIVE, connect, dial};
 pub use fault::Fault;
 pub use fence::{Egress, Fence, FenceError, Pass};
 pub use hello::{Hello, Reply, hello};
 pub use hyper::body::Incoming;
 pub use listen::{Acceptor, BadIdentity, fingerprint};
+pub use mux::{CONNECTION_WINDOW, Http2, Lent, OVERHEAD_MAX, STREAM_WINDOW, STREAMS_MAX};
 pub use peek::{Offer, Peek, peek};
 pub use pool::{IDLE_LIMIT, MAX_IDLE, Pool, Want};
 pub use proxy::{Proxy, ProxyEnv, parse_proxy};
 pub use resolve::resolve;
 pub use rustls::ClientConfig;
 pub use target::{Scheme, Target};
-pub use tls::{TrustSettings, handshake, tls_config, verify};
+pub use tls::{TrustSettings, handshake, offering_http2, tls_config, verify};
 pub use tunnel::{MAX_TUNNEL_HEAD, TunnelReply};
 pub use upload::{ReqBody, Spill};
 pub use wire::{Io, Stream, Tcp};

@@ -1,4 +1,4 @@
-//! Idle connections, by upstream and proxy.
+//! Connections that can be used again, by upstream and proxy: idle ones, and those of HTTP/2 that many share.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use clearline_model::Dur;
 
 use crate::conn::Conn;
+use crate::mux::{Lent, Mux};
 
 /// The most idle connections of one key.
 pub const MAX_IDLE: usize = 64;
@@ -25,10 +26,11 @@ pub struct Want<'a> {
     pub fresh: bool,
 }
 
-/// The idle connections. Its clones share them.
+/// The connections. Its clones share them.
 #[derive(Clone)]
 pub struct Pool {
     idle: Arc<Mutex<HashMap<String, VecDeque<Conn>>>>,
+    shared: Arc<Mutex<HashMap<String, Vec<Arc<Mux>>>>>,
     max_idle: usize,
     idle_limit: Duration,
 }
@@ -43,7 +45,7 @@ impl Pool {
     /// A pool with these limits, for each key.
     #[must_use]
     pub fn new(max_idle: usize, idle_limit: Dur) -> Self {
-        Self { idle: Arc::default(), max_idle, idle_limit: idle_limit.into() }
+        Self { idle: Arc::default(), shared: Arc::default(), max_idle, idle_limit: idle_limit.into() }
     }
 
     /// Takes a connection that looks alive, the one that idled longest first; those before it that are dead are closed
@@ -89,6 +91,52 @@ impl Pool {
             drop(queue.pop_front());
         }
         queue.push_back(conn);
+    }
+
+    /// Lends a stream of a shared connection, the fullest one that has room, so that those that are not needed any more fall
+    /// idle and are closed.
+    #[must_use]
+    pub fn lend(&self, key: &str, want: &Want<'_>) -> Option<Lent> {
+        if want.fresh {
+            return None;
+        }
+        let mut all = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = all.get_mut(key)?;
+        let over = self.over(here);
+        let mut fits: Vec<_> = here.iter().filter(|mux| !want.avoid.contains(&mux.addr())).collect();
+        fits.sort_by_key(|mux| (!want.prefer.contains(&mux.addr()), std::cmp::Reverse(mux.idle().0)));
+        let lent = fits.into_iter().find_map(Mux::lend);
+        drop(all);
+        drop(over);
+        lent
+    }
+
+    /// Lends streams of a connection to others from now on.
+    pub(crate) fn share(&self, mux: Arc<Mux>) {
+        let mut all = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = all.entry(mux.key().to_owned()).or_default();
+        let over = self.over(here);
+        here.push(mux);
+        drop(all);
+        drop(over);
+    }
+
+    /// Takes out what is not lent any more: connections that take no new streams, and those that idled for too long or are too
+    /// many. Those that have streams live as long as these.
+    fn over(&self, here: &mut Vec<Arc<Mux>>) -> Vec<Arc<Mux>> {
+        let mut idle = 0;
+        let is_over = |mux: &mut Arc<Mux>| {
+            let (open, since) = mux.idle();
+            idle += usize::from(open == 0);
+            !mux.is_open() || (open == 0 && (idle > self.max_idle || since.elapsed() >= self.idle_limit))
+        };
+        here.extract_if(.., is_over).collect()
+    }
+
+    /// How many connections are shared under a key.
+    #[must_use]
+    pub fn shared(&self, key: &str) -> usize {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).get(key).map_or(0, Vec::len)
     }
 
     /// How many connections idle under a key.

@@ -21,6 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::fault::{Fault, of_io};
+use crate::mux::ALPN;
 
 /// Which roots are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +66,14 @@ pub(crate) fn config_with(verifier: Arc<dyn ServerCertVerifier>) -> Result<Arc<C
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// The same configuration, but that HTTP/2 is offered before HTTP/1.1.
+#[must_use]
+pub fn offering_http2(config: &ClientConfig) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![ALPN.to_vec(), b"http/1.1".to_vec()];
+    Arc::new(config)
 }
 
 pub(crate) fn provider() -> Arc<CryptoProvider> {

@@ -1,0 +1,214 @@
+//! A connection of HTTP/2 to an upstream, which many exchanges share: each has a stream of its own.
+//!
+//! Frames, HPACK and the windows are h2's. Here is how many streams there may be, when the connection takes no more of
+//! them, and what is known of its bytes.
+
+mod answer;
+mod broke;
+mod send;
+mod upload;
+
+pub(crate) use self::answer::Answer;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use clearline_model::{Failure, Framing, Stage};
+use h2::client::{Builder, SendRequest};
+use http::uri::{Authority, Scheme as UriScheme};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use self::upload::Piece;
+use crate::conn::{Laid, MAX_HEAD_BYTES};
+use crate::fault::Fault;
+use crate::target::{Scheme, Target};
+use crate::wire::{Watched, Wire};
+
+/// The name of the protocol in ALPN (RFC 9113, section 3.1).
+pub(crate) const ALPN: &[u8] = b"h2";
+/// The most exchanges at once on one connection, where the peer allows more: what a lost connection takes along.
+pub const STREAMS_MAX: usize = 100;
+/// What of one answer may wait for its reader, bytes; then the server has to wait.
+pub const STREAM_WINDOW: u32 = 256 << 10;
+/// The same of a whole connection, bytes: so much that readers who take nothing never hold the others up.
+pub const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 100;
+/// What very small pieces may take besides their bytes while they wait, of a whole connection, bytes.
+pub const OVERHEAD_MAX: usize = 25 << 20;
+/// What of one request waits here for the server's window, bytes.
+const SEND_BUFFER: usize = 64 << 10;
+
+/// How HTTP/2 is spoken to upstreams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Http2 {
+    /// Not at all.
+    #[default]
+    Off,
+    /// Where the server chooses it (ALPN): over TLS.
+    Auto,
+    /// The same, and in clear without asking (RFC 9113, section 3.3): the server is known to speak it.
+    Prior,
+}
+
+/// What is known of the streams.
+#[derive(Debug)]
+struct Load {
+    open: usize,
+    uses: u32,
+    last_used: Instant,
+}
+
+/// A shared connection. It is closed when it takes no more streams and the last one has ended.
+pub(crate) struct Mux {
+    tx: SendRequest<Piece>,
+    wire: Arc<Wire>,
+    task: AbortHandle,
+    key: String,
+    addr: SocketAddr,
+    scheme: UriScheme,
+    authority: Authority,
+    load: Mutex<Load>,
+    retired: AtomicBool,
+}
+
+impl Drop for Mux {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Mux {
+    /// HTTP/2 over the finished stream.
+    ///
+    /// # Errors
+    ///
+    /// A fault of [`Stage::Send`]: the connection is gone already.
+    pub(crate) async fn open(laid: Laid, target: &Target, key: String) -> Result<Arc<Self>, Fault> {
+        let wire = Arc::new(Wire::default());
+        let addr = laid.addr();
+        let authority = target.authority().parse().map_err(|e: http::uri::InvalidUri| {
+            Fault::new(Stage::Send, Failure::Framing(Framing::H2)).detailed(&e.to_string())
+        })?;
+        let io = Watched { inner: laid.stream, wire: Arc::clone(&wire) };
+        let shaken = Builder::new()
+            .enable_push(false)
+            .initial_max_send_streams(STREAMS_MAX)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .data_frame_budget(OVERHEAD_MAX)
+            .max_send_buffer_size(SEND_BUFFER)
+            .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
+            .handshake(io);
+        let (tx, connection) = shaken.await.map_err(|error| {
+            let (failure, detail) = broke::lost(&error, &wire);
+            Fault::new(Stage::Send, failure).detailed(&detail).at(addr)
+        })?;
+        // Its error also reaches the streams that it belongs to.
+        let task = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+        Ok(Arc::new(Self {
+            tx,
+            wire,
+            task,
+            key,
+            addr,
+            scheme: match target.scheme {
+                Scheme::Http => UriScheme::HTTP,
+                Scheme::Https => UriScheme::HTTPS,
+            },
+            authority,
+            load: Mutex::new(Load { open: 0, uses: 0, last_used: Instant::now() }),
+            retired: AtomicBool::new(false),
+        }))
+    }
+
+    fn load(&self) -> std::sync::MutexGuard<'_, Load> {
+        self.load.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lends a stream, where there is room for one. Whoever opened the connection takes the first; others have to wait until
+    /// the server has said how many it takes, which is the first thing that it says (RFC 9113, section 3.4).
+    pub(crate) fn lend(self: &Arc<Self>) -> Option<Lent> {
+        let room = self.tx.current_max_send_streams().min(STREAMS_MAX);
+        let mut load = self.load();
+        if load.open >= room || (load.uses > 0 && self.wire.read() == 0) {
+            return None;
+        }
+        load.open += 1;
+        let is_used = load.uses > 0;
+        load.uses = load.uses.saturating_add(1);
+        drop(load);
+        Some(Lent { mux: Arc::clone(self), is_used })
+    }
+
+    /// Whether new streams may be opened, as far as is known: it was neither given up, nor did the server say that it goes.
+    pub(crate) fn is_open(&self) -> bool {
+        let goes = || {
+            matches!(self.tx.clone().poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(_)))
+        };
+        !self.retired.load(Ordering::Acquire) && !self.wire.is_eof() && !goes()
+    }
+
+    /// How many exchanges run, and since when there is none.
+    pub(crate) fn idle(&self) -> (usize, Instant) {
+        let load = self.load();
+        (load.open, load.last_used)
+    }
+
+    /// No new streams from now on; those that run go on, and the last one closes it.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.close_if_over(self.load().open);
+    }
+
+    fn close_if_over(&self, open: usize) {
+        if open == 0 && self.retired.load(Ordering::Acquire) {
+            self.task.abort();
+        }
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(crate) const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+/// The place of one exchange on a shared connection. Dropping it gives the place back.
+pub struct Lent {
+    mux: Arc<Mux>,
+    is_used: bool,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut load = self.mux.load();
+        load.open = load.open.saturating_sub(1);
+        load.last_used = Instant::now();
+        let open = load.open;
+        drop(load);
+        self.mux.close_if_over(open);
+    }
+}
+
+impl Lent {
+    /// The address at the other end of the connection: the proxy's where there is one.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.mux.addr
+    }
+
+    /// Whether others used the connection before.
+    #[must_use]
+    pub const fn is_used(&self) -> bool {
+        self.is_used
+    }
+}
+
+#[cfg(test)]
+mod peer;
+#[cfg(test)]
+mod tests;
