@@ -12,7 +12,7 @@ use crate::settings::{Given, Settings};
 use crate::setup;
 
 /// What cannot change while the gateway runs: where it listens and writes, and what was set up once.
-const AT_START: [&str; 9] = [
+const AT_START: [&str; 10] = [
     "gateway.listen",
     "gateway.admin",
     "gateway.log",
@@ -21,6 +21,7 @@ const AT_START: [&str; 9] = [
     "gateway.body_memory",
     "gateway.connections_max",
     "network.allow_insecure",
+    "upstream.http2",
     "lang",
 ];
 

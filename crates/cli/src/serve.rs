@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use clearline::{Client, Route, Upstream};
+use clearline::{Client, Http2, Route, Upstream};
 use clearline_gateway::{AlertRules, Gateway, LogTarget, Options, Quota, Quotas, Readers, Summary, Watching};
 use clearline_model::Dur;
 use clearline_report::alert::Told;
@@ -229,10 +229,20 @@ fn client(
         .continued_text_max(usize_of(settings.number("continue_text_max")))
         .fetch_streamed(u32::try_from(settings.number("fetch.streamed")).ok().filter(|from| *from > 0))
         .allow_insecure(settings.flag("network.allow_insecure"))
+        .http2(http2(settings.text("upstream.http2")))
         .observer(readers)
         .seed(random()?)
         .build()
         .map_err(|e| refused(&e))
+}
+
+/// How HTTP/2 is spoken to upstreams, as the setting says it.
+pub(crate) fn http2(word: &str) -> Http2 {
+    match word {
+        "auto" => Http2::Auto,
+        "prior" => Http2::Prior,
+        _ => Http2::Off,
+    }
 }
 
 /// What a refused set-up is called, and what the refusal said.

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clearline_model::{Cause, Foreign, Mono, Secret};
-use clearline_net::{Fault, Fence, Pool, Proxy, ProxyEnv, TrustSettings};
+use clearline_net::{Fault, Fence, Http2, Pool, Proxy, ProxyEnv, TrustSettings};
 use clearline_policy::{Engine, Input, Settings, Standing, State};
 
 use crate::address::AddressBook;
@@ -62,6 +62,7 @@ pub struct Builder {
     continued_text_max: usize,
     credentials: Option<Arc<dyn Credentials>>,
     streamed_from: Option<u32>,
+    http2: Http2,
 }
 
 impl Builder {
@@ -83,6 +84,7 @@ impl Builder {
             continued_text_max: CONTINUED_TEXT_MAX,
             credentials: None,
             streamed_from: None,
+            http2: Http2::Off,
         }
     }
 
@@ -173,6 +175,14 @@ impl Builder {
         self
     }
 
+    /// How HTTP/2 is spoken to upstreams; not at all, where nobody says otherwise: with HTTP/1.1 a fault of a connection is one
+    /// of one call.
+    #[must_use]
+    pub const fn http2(mut self, http2: Http2) -> Self {
+        self.http2 = http2;
+        self
+    }
+
     /// The seed of the jitter.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
@@ -231,6 +241,7 @@ impl Builder {
                 trust: self.trust,
                 fence,
                 pool: Pool::default(),
+                http2: self.http2,
                 addresses: AddressBook::default(),
                 families: Mutex::new(Vec::new()),
                 continues,
@@ -286,6 +297,7 @@ pub(crate) struct Inner {
     trust: TrustSettings,
     pub(crate) fence: Fence,
     pub(crate) pool: Pool,
+    pub(crate) http2: Http2,
     pub(crate) addresses: AddressBook,
     pub(crate) observer: Arc<dyn Observer>,
     families: Mutex<Vec<String>>,

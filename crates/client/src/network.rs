@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clearline_model::{Cause, Failure, Foreign, KeyId, LocalFault, Stage, UpstreamId};
-use clearline_net::{Fault, Proxy, ProxyEnv, Route as Way, Target, TrustSettings};
+use clearline_net::{Fault, Http2, Proxy, ProxyEnv, Route as Way, Target, TrustSettings};
 use clearline_policy::{Config, Group, Settings};
 use http::{HeaderMap, HeaderValue};
 
@@ -83,7 +83,9 @@ struct Choice {
 
 /// Everything about where calls go.
 pub(crate) struct Network {
-    pub(crate) tls: Arc<clearline_net::ClientConfig>,
+    tls: Arc<clearline_net::ClientConfig>,
+    /// The same, offering HTTP/2 as well.
+    tls_http2: Arc<clearline_net::ClientConfig>,
     servers: BTreeMap<UpstreamId, Arc<Server>>,
     /// Those of the time before a reload, for attempts that were planned then.
     before: BTreeMap<UpstreamId, Arc<Server>>,
@@ -146,6 +148,7 @@ impl Network {
         };
         let tls = clearline_net::tls_config(&trust).map_err(|fault| vec![refused(fault)])?;
         let mut network = Self {
+            tls_http2: clearline_net::offering_http2(&tls),
             tls,
             servers: BTreeMap::new(),
             before: old.map(|o| o.servers.clone()).unwrap_or_default(),
@@ -168,6 +171,14 @@ impl Network {
         }
         network.groups = network.choices.iter().flat_map(|choice| groups(choice, &built)).collect();
         Ok(network)
+    }
+
+    /// How TLS is spoken where HTTP/2 is.
+    pub(crate) const fn tls(&self, http2: Http2) -> &Arc<clearline_net::ClientConfig> {
+        match http2 {
+            Http2::Off => &self.tls,
+            Http2::Auto | Http2::Prior => &self.tls_http2,
+        }
     }
 
     fn number(&mut self, subject: Subject) -> Result<UpstreamId, CallError> {

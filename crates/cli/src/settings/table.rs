@@ -116,6 +116,12 @@ pub(crate) const ROWS: &[Setting] = &[
         "Several upstreams by name, each with url, weight and keys of its own, in the place of gateway.upstream",
     ),
     row(
+        "upstream.http2",
+        Kind::Word(&["off", "auto", "prior"]),
+        "off",
+        "HTTP/2 to the API: off, auto (over TLS, where the server chooses it), prior (also in clear, without asking)",
+    ),
+    row(
         "routes",
         Kind::Rows(ROUTE),
         "",

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clearline_model::{AddrId, Dur, Failure, Foreign, LocalFault, Stage, UpstreamId};
-use clearline_net::{Conn, Fault, Limits, Route, SendLimits, Want};
+use clearline_net::{Body, Fault, Http2, Limits, Line, Route, SendLimits, Want};
 use clearline_policy::{Conn as Which, Plan};
 use http::header::{AUTHORIZATION, EXPECT, HOST, HeaderValue};
 use http::{HeaderMap, Response};
@@ -39,7 +39,7 @@ impl Progress {
 
 /// An answer whose head has arrived.
 pub(crate) struct Opened {
-    pub(crate) response: Response<clearline_net::Body>,
+    pub(crate) response: Response<Body>,
     /// From the end of sending to the head.
     pub(crate) took: Dur,
 }
@@ -54,17 +54,22 @@ pub(crate) async fn open(
     let network = inner.network();
     let (server, key) = network.server(plan.upstream, plan.key)?;
     let message = compose(server, &request, key)?;
-    let mut conn = connection(&inner, (&network, server), (&plan, &progress)).await?;
-    progress.put(Seen::Connection(inner.addresses.id(conn.addr()), conn.uses() > 0));
+    let line = connection(&inner, (&network, server), (&plan, &progress)).await?;
+    progress.put(Seen::Connection(inner.addresses.id(line.addr()), line.is_used()));
     let limits = SendLimits { send: plan.limits.send, first_byte: plan.limits.first_byte };
     let begun = Instant::now();
-    let response = conn.send(message, &limits).await?;
-    let sent_after = conn.sent_after().unwrap_or(Dur::ZERO);
+    let (response, sent_after) = match line {
+        Line::Own(mut conn) => {
+            let response = conn.send(message, &limits).await?;
+            let sent_after = conn.sent_after().unwrap_or(Dur::ZERO);
+            // What a server says in an error, it may say because of this connection: another one tells.
+            let home = response.status().is_success().then(|| inner.pool.clone());
+            (response.map(|incoming| Body::new(incoming, conn, home)), sent_after)
+        }
+        Line::Shared(lent) => Box::pin(lent.send(message, &limits)).await?,
+    };
     progress.put(Seen::Stage(Stage::Send, sent_after));
     let took = Dur::from(begun.elapsed()) - sent_after;
-    // What a server says in an error, it may say because of this connection: another one tells.
-    let home = response.status().is_success().then(|| inner.pool.clone());
-    let response = response.map(|incoming| clearline_net::Body::new(incoming, conn, home));
     Ok(Opened { response, took })
 }
 
@@ -72,13 +77,19 @@ async fn connection(
     inner: &Inner,
     (network, server): (&Network, &Server),
     (plan, progress): (&Plan, &Progress),
-) -> Result<Conn, Fault> {
+) -> Result<Line, Fault> {
     let target = &server.target;
-    let route = Route { target, proxy: inner.proxy(server), tls: Arc::clone(&network.tls) };
+    let http2 = if plan.conn == Which::FreshH1 { Http2::Off } else { inner.http2 };
+    let route = Route { target, proxy: inner.proxy(server), tls: Arc::clone(network.tls(http2)) };
     let avoid = inner.addresses.addrs(&plan.avoid);
     let want = Want { prefer: &[], avoid: &avoid, fresh: plan.conn != Which::Any };
+    if http2 != Http2::Off
+        && let Some(lent) = inner.pool.lend(&server.route_key, &want)
+    {
+        return Ok(Line::Shared(lent));
+    }
     if let Some(conn) = inner.pool.take(&server.route_key, &want) {
-        return Ok(conn);
+        return Ok(Line::Own(conn));
     }
     let begun = Instant::now();
     let (host, port) = route.proxy.map_or((target.host.as_str(), target.port), |p| (p.host(), p.port()));
@@ -96,7 +107,7 @@ async fn connection(
         handshake: plan.limits.handshake,
     };
     let on = |stage, took| progress.put(Seen::Stage(stage, took));
-    clearline_net::open(&inner.fence, route, &addrs, &limits, &mut { on }).await
+    clearline_net::open_line(&inner.fence, route, &addrs, (&limits, &mut { on }), (http2, &inner.pool)).await
 }
 
 /// The request as it goes to the upstream.

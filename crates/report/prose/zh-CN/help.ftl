@@ -143,6 +143,7 @@ setting-gateway-log = JSON 日志的文件；`-` 表示标准错误，`none` 表
 setting-gateway-tokens = 调用方：每个一个别名，以及其令牌在哪里（env: 或 file:）
 setting-keys = 密钥池中的密钥在哪里（env: 或 file:），可以带别名
 setting-upstreams = 有名称的多个上游，各有 url、weight 和自己的 keys，代替 gateway.upstream
+setting-upstream-http2 = 对 API 使用 HTTP/2：off（不用）、auto（经 TLS，由服务器选择）、prior（明文时也直接使用，不先询问）
 setting-routes = 哪些调用去哪些上游：每条一个名称，含 upstreams、path 和 models；第一条符合的算数
 setting-failover-after = 上游连续失败这么多次（且错在它自己）就休息
 setting-failover-rest = 它休息多久后由一个调用试探；逐次加倍
