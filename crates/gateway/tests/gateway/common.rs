@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clearline::{Builder, Client, PoolKey, Route, Upstream};
+use clearline::{Builder, Client, Http2, PoolKey, Route, Upstream};
 use clearline_gateway::{Gateway, Handle, LogTarget, Options, Readers, Summary};
 use clearline_model::{Dur, Secret};
 use clearline_net::Fence;
@@ -83,7 +83,12 @@ pub(crate) async fn serve_all(
     serve_before(before, "", |o| o.has_pool = pooled, policy).await
 }
 
-async fn serve_before(
+/// A gateway that knows that its upstream speaks HTTP/2.
+pub(crate) async fn serve_http2(upstream: &str, policy: impl FnOnce(&mut Settings)) -> Served {
+    serve_before(|builder| builder.http2(Http2::Prior), upstream, |_| (), policy).await
+}
+
+pub(crate) async fn serve_before(
     before: impl FnOnce(Builder) -> Builder,
     upstream: &str,
     change: impl FnOnce(&mut Options),

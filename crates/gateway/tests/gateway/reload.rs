@@ -128,15 +128,19 @@ impl Identity {
         Self { folder, acceptor }
     }
 
+    /// Trust in this certificate alone.
+    pub(crate) fn trust(&self) -> TrustSettings {
+        TrustSettings { only: Some(self.folder.join("cert.pem")), ..TrustSettings::default() }
+    }
+
     async fn call(&self, served: &Served) -> Result<String, clearline::CallError> {
-        let trust = TrustSettings { only: Some(self.folder.join("cert.pem")), ..TrustSettings::default() };
         let key = PoolKey { alias: "own".to_owned(), secret: Secret::new(b"sk-ant-fake-own".to_vec()) };
         let policy = Settings { attempts_max: 1, ..Settings::default() };
         let builder: Builder = Client::builder(&format!("https://localhost:{}", served.addr.port()));
         let client = builder
             .keys(vec![key])
             .policy(policy)
-            .trust(trust)
+            .trust(self.trust())
             .fence(Fence::parse(Some("loopback")).unwrap())
             .build()
             .unwrap();

@@ -19,9 +19,9 @@ use crate::common::{BODY, QUICK, requests, serve, sim};
 use crate::fidelity::EVENTS;
 use crate::script::{Say, Then, Upstream};
 
-type Sender = SendRequest<Full<Bytes>>;
+pub(super) type Sender = SendRequest<Full<Bytes>>;
 
-async fn connect(addr: SocketAddr) -> Sender {
+pub(super) async fn connect(addr: SocketAddr) -> Sender {
     let stream = TcpStream::connect(addr).await.unwrap();
     let shaken = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
     let (sender, connection) = shaken.unwrap();
@@ -29,7 +29,12 @@ async fn connect(addr: SocketAddr) -> Sender {
     sender
 }
 
-fn request(method: Method, path: &str, headers: &[(&'static str, &str)], body: &str) -> Request<Full<Bytes>> {
+pub(super) fn request(
+    method: Method,
+    path: &str,
+    headers: &[(&'static str, &str)],
+    body: &str,
+) -> Request<Full<Bytes>> {
     let mut made = Request::builder().method(method).uri(format!("http://localhost{path}"));
     for (name, value) in headers {
         made = made.header(*name, *value);
@@ -43,13 +48,13 @@ fn message(stream: bool) -> Request<Full<Bytes>> {
     request(Method::POST, "/v1/messages?beta=true", &headers, &body)
 }
 
-struct Seen {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Result<Bytes, hyper::Error>,
+pub(super) struct Seen {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Result<Bytes, hyper::Error>,
 }
 
-async fn ask(sender: &mut Sender, request: Request<Full<Bytes>>) -> Seen {
+pub(super) async fn ask(sender: &mut Sender, request: Request<Full<Bytes>>) -> Seen {
     let (head, body) = sender.send_request(request).await.unwrap().into_parts();
     let body = body.collect().await.map(|all| all.to_bytes());
     Seen { status: head.status, headers: head.headers, body }

@@ -1,7 +1,7 @@
 //! Frames of HTTP/2, written and read byte for byte.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -115,6 +115,55 @@ impl Wire {
         let mut wire = Self::open(addr).await;
         wire.send(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).await;
         wire
+    }
+
+    /// The next connection of a client, whose preface is there; these settings are said.
+    pub(crate) async fn accept(listener: &TcpListener, settings: &[u8]) -> Self {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut preface = [0; PREFACE.len()];
+        stream.read_exact(&mut preface).await.unwrap();
+        assert_eq!(preface, PREFACE);
+        let mut wire = Self { stream, read: Vec::new() };
+        wire.send(&[&frame(SETTINGS, 0, 0, settings), &frame(SETTINGS, ACK, 0, &[])[..]].concat()).await;
+        wire
+    }
+
+    /// The next frame of this type; there must be one.
+    pub(crate) async fn until(&mut self, kind: u8) -> Frame {
+        loop {
+            let frame = self.next().await.unwrap();
+            if frame.kind == kind {
+                return frame;
+            }
+        }
+    }
+
+    /// The next request that is there as a whole: its stream.
+    pub(crate) async fn request(&mut self) -> u32 {
+        loop {
+            let frame = self.next().await.unwrap();
+            if matches!(frame.kind, HEADERS | DATA) && frame.flags & END_STREAM > 0 {
+                return frame.stream;
+            }
+        }
+    }
+
+    /// Waits until the other side has taken in what was said; gives what it said until then.
+    pub(crate) async fn settled(&mut self) -> Vec<Frame> {
+        self.send(&frame(PING, 0, 0, &[7; 8])).await;
+        let mut said = Vec::new();
+        loop {
+            let frame = self.next().await.unwrap();
+            if frame.kind == PING && frame.flags & ACK > 0 {
+                return said;
+            }
+            said.push(frame);
+        }
+    }
+
+    /// Resets the connection.
+    pub(crate) fn kill(self) {
+        self.stream.set_zero_linger().unwrap();
     }
 
     /// Writes; the other side may have closed already.

@@ -1,6 +1,8 @@
-//! HTTP/2 on the listening side.
+//! HTTP/2 on the listening side, and on that of the upstream.
 
+mod both;
 mod calls;
 mod conformance;
 mod floods;
 mod frames;
+mod upstream;
