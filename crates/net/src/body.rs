@@ -164,7 +164,7 @@ impl http_body::Body for Body {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conn::Line;
+    use crate::line::Line;
 
     #[test]
     fn a_connection_of_its_own_takes_no_more_room_than_without_the_others() {

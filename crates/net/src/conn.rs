@@ -22,8 +22,7 @@ use crate::alarm::{Alarm, after};
 use crate::connect::connect;
 use crate::fault::Fault;
 use crate::fence::Fence;
-use crate::mux::{self, Http2, Lent, Mux};
-use crate::pool::Pool;
+use crate::mux::ALPN;
 use crate::proxy::Proxy;
 use crate::resolve::resolve;
 use crate::target::{Scheme, Target};
@@ -117,38 +116,6 @@ pub struct Conn {
     alarm: Alarm,
 }
 
-/// What one request goes over.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most are connections of their own, and a box would cost each of them"
-)]
-pub enum Line {
-    /// A connection of its own, with HTTP/1.1.
-    Own(Conn),
-    /// A stream of a shared one, with HTTP/2.
-    Shared(Lent),
-}
-
-impl Line {
-    /// The address at the other end: the proxy's where there is one.
-    #[must_use]
-    pub fn addr(&self) -> SocketAddr {
-        match self {
-            Self::Own(conn) => conn.addr(),
-            Self::Shared(lent) => lent.addr(),
-        }
-    }
-
-    /// Whether the connection was used before.
-    #[must_use]
-    pub const fn is_used(&self) -> bool {
-        match self {
-            Self::Own(conn) => conn.uses() > 0,
-            Self::Shared(lent) => lent.is_used(),
-        }
-    }
-}
-
 impl Drop for Conn {
     fn drop(&mut self) {
         self.task.abort();
@@ -172,33 +139,8 @@ pub async fn open(
     own(laid, &route).await
 }
 
-/// Opens a connection as [`open`] does, and speaks HTTP/2 on it where the server chose it, or, in clear, where it is known to
-/// speak it. One that many may share is lent to others by the pool from then on.
-///
-/// # Errors
-///
-/// The fault of the step that failed.
-pub async fn open_line(
-    fence: &Fence,
-    route: Route<'_>,
-    addrs: &[SocketAddr],
-    how: (&Limits, &mut (dyn FnMut(Stage, Dur) + Send)),
-    (http2, pool): (Http2, &Pool),
-) -> Result<Line, Fault> {
-    let (laid, chosen) = finish(fence, &route, addrs, how).await?;
-    let known = http2 == Http2::Prior && route.target.scheme == Scheme::Http && laid.absolute.is_none();
-    if !chosen && !known {
-        return own(laid, &route).await.map(Line::Own);
-    }
-    let mux = Mux::open(laid, route.target, route.key()).await?;
-    let (addr, lent) = (mux.addr(), mux.lend());
-    pool.share(mux);
-    let gone = || Fault::new(Stage::Send, Failure::Eof).at(addr);
-    lent.map(Line::Shared).ok_or_else(gone)
-}
-
 /// Everything before HTTP; also says whether the server chose HTTP/2.
-async fn finish(
+pub(crate) async fn finish(
     fence: &Fence,
     route: &Route<'_>,
     addrs: &[SocketAddr],
@@ -212,14 +154,14 @@ async fn finish(
     let begun = Instant::now();
     let shaken = handshake(laid.stream, &route.target.host, Arc::clone(&route.tls), limits.handshake).await;
     let secure = shaken.map_err(|fault| if fault.addr.is_none() { fault.at(laid.addr) } else { fault })?;
-    let chosen = secure.get_ref().1.alpn_protocol() == Some(mux::ALPN);
+    let chosen = secure.get_ref().1.alpn_protocol() == Some(ALPN);
     laid.stream = Box::new(secure);
     on(Stage::Handshake, begun.elapsed().into());
     Ok((laid, chosen))
 }
 
 /// A connection for one request at a time.
-async fn own(laid: Laid, route: &Route<'_>) -> Result<Conn, Fault> {
+pub(crate) async fn own(laid: Laid, route: &Route<'_>) -> Result<Conn, Fault> {
     let Laid { stream, tcp, addr, reply, absolute } = laid;
     let proxy_auth = absolute.as_ref().and(route.proxy).and_then(Proxy::basic).as_ref().and_then(sensitive);
     let mut conn = speak(stream, tcp, (route.key(), addr)).await?;
@@ -239,6 +181,11 @@ pub struct Laid {
 }
 
 impl Laid {
+    /// Whether requests are written for a forwarding proxy.
+    pub(crate) const fn is_forwarded(&self) -> bool {
+        self.absolute.is_some()
+    }
+
     /// A connection without a proxy.
     ///
     /// # Errors

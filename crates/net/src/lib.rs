@@ -9,6 +9,7 @@ mod connect;
 mod fault;
 mod fence;
 mod hello;
+mod line;
 mod listen;
 mod mux;
 mod peek;
@@ -23,14 +24,13 @@ mod wire;
 
 pub use alarm::{Alarm, after};
 pub use body::Body;
-pub use conn::{
-    Conn, Laid, Limits, Line, MAX_HEAD_BYTES, MAX_HEADERS, Route, SendLimits, lay, open, open_line,
-};
+pub use conn::{Conn, Laid, Limits, MAX_HEAD_BYTES, MAX_HEADERS, Route, SendLimits, lay, open};
 pub use connect::{HEAD_START, KEEPALIVE, connect, dial};
 pub use fault::Fault;
 pub use fence::{Egress, Fence, FenceError, Pass};
 pub use hello::{Hello, Reply, hello};
 pub use hyper::body::Incoming;
+pub use line::{Line, open_line};
 pub use listen::{Acceptor, BadIdentity, fingerprint};
 pub use mux::{CONNECTION_WINDOW, Http2, Lent, OVERHEAD_MAX, STREAM_WINDOW, STREAMS_MAX};
 pub use peek::{Offer, Peek, peek};

@@ -209,6 +209,10 @@ impl Lent {
 }
 
 #[cfg(test)]
+mod chosen;
+#[cfg(test)]
+mod crowd;
+#[cfg(test)]
 mod peer;
 #[cfg(test)]
 mod tests;

@@ -139,6 +139,13 @@ impl Pool {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).get(key).map_or(0, Vec::len)
     }
 
+    /// How many places on shared connections are taken under a key.
+    #[cfg(test)]
+    pub(crate) fn lent(&self, key: &str) -> usize {
+        let all = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(key).map_or(0, |here| here.iter().map(|mux| mux.idle().0).sum())
+    }
+
     /// How many connections idle under a key.
     #[must_use]
     pub fn idle(&self, key: &str) -> usize {
