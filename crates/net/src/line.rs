@@ -8,7 +8,7 @@ use crate::conn::{Conn, Limits, Route, finish, own};
 use crate::fault::Fault;
 use crate::fence::Fence;
 use crate::mux::{Http2, Lent, Mux};
-use crate::pool::Pool;
+use crate::pool::{Pool, Turn};
 use crate::target::Scheme;
 
 /// What one request goes over.
@@ -43,8 +43,8 @@ impl Line {
     }
 }
 
-/// Opens a connection as [`open`](crate::open) does, and speaks HTTP/2 on it where the server chose it, or, in clear, where it is known to
-/// speak it. One that many may share is lent to others by the pool from then on.
+/// Opens a connection as [`open`](crate::open) does, and speaks HTTP/2 on it where the server chose it, or, in clear, where it
+/// is known to speak it. The pool lends such a connection from then on, first to those who wait for this `turn`.
 ///
 /// # Errors
 ///
@@ -54,14 +54,18 @@ pub async fn open_line(
     route: Route<'_>,
     addrs: &[SocketAddr],
     how: (&Limits, &mut (dyn FnMut(Stage, Dur) + Send)),
-    (http2, pool): (Http2, &Pool),
+    (http2, turn, pool): (Http2, Turn, &Pool),
 ) -> Result<Line, Fault> {
     let (laid, chosen) = finish(fence, &route, addrs, how).await?;
     let known = http2 == Http2::Prior && route.target.scheme == Scheme::Http && !laid.is_forwarded();
     if !chosen && !known {
+        if http2 != Http2::Off {
+            pool.keep_apart(&route.key());
+        }
+        drop(turn);
         return own(laid, &route).await.map(Line::Own);
     }
-    let mux = Mux::open(laid, route.target, route.key()).await?;
+    let mux = Mux::open(laid, route.target, (route.key(), turn)).await?;
     let (addr, lent) = (mux.addr(), mux.lend());
     pool.share(mux);
     let gone = || Fault::new(Stage::Send, Failure::Eof).at(addr);

@@ -10,13 +10,15 @@ mod upload;
 
 pub(crate) use self::answer::Answer;
 
+use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use clearline_model::{Failure, Framing, Stage};
-use h2::client::{Builder, SendRequest};
+use h2::client::{Builder, Connection, SendRequest};
 use http::uri::{Authority, Scheme as UriScheme};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -24,6 +26,7 @@ use tokio::time::Instant;
 use self::upload::Piece;
 use crate::conn::{Laid, MAX_HEAD_BYTES};
 use crate::fault::Fault;
+use crate::pool::Turn;
 use crate::target::{Scheme, Target};
 use crate::wire::{Watched, Wire};
 
@@ -70,6 +73,8 @@ pub(crate) struct Mux {
     scheme: UriScheme,
     authority: Authority,
     load: Mutex<Load>,
+    /// The server has said something, and so its settings (RFC 9113, section 3.4).
+    heard: Arc<AtomicBool>,
     retired: AtomicBool,
 }
 
@@ -85,7 +90,8 @@ impl Mux {
     /// # Errors
     ///
     /// A fault of [`Stage::Send`]: the connection is gone already.
-    pub(crate) async fn open(laid: Laid, target: &Target, key: String) -> Result<Arc<Self>, Fault> {
+    pub(crate) async fn open(laid: Laid, target: &Target, how: (String, Turn)) -> Result<Arc<Self>, Fault> {
+        let (key, turn) = how;
         let wire = Arc::new(Wire::default());
         let addr = laid.addr();
         let authority = target.authority().parse().map_err(|e: http::uri::InvalidUri| {
@@ -105,8 +111,9 @@ impl Mux {
             let (failure, detail) = broke::lost(&error, &wire);
             Fault::new(Stage::Send, failure).detailed(&detail).at(addr)
         })?;
-        // Its error also reaches the streams that it belongs to.
-        let task = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+        let heard = Arc::default();
+        let task =
+            tokio::spawn(run(connection, (Arc::clone(&wire), Arc::clone(&heard)), turn)).abort_handle();
         Ok(Arc::new(Self {
             tx,
             wire,
@@ -119,6 +126,7 @@ impl Mux {
             },
             authority,
             load: Mutex::new(Load { open: 0, uses: 0, last_used: Instant::now() }),
+            heard,
             retired: AtomicBool::new(false),
         }))
     }
@@ -128,11 +136,11 @@ impl Mux {
     }
 
     /// Lends a stream, where there is room for one. Whoever opened the connection takes the first; others have to wait until
-    /// the server has said how many it takes, which is the first thing that it says (RFC 9113, section 3.4).
+    /// the server has said how many it takes.
     pub(crate) fn lend(self: &Arc<Self>) -> Option<Lent> {
         let room = self.tx.current_max_send_streams().min(STREAMS_MAX);
         let mut load = self.load();
-        if load.open >= room || (load.uses > 0 && self.wire.read() == 0) {
+        if load.open >= room || (load.uses > 0 && !self.heard.load(Ordering::Acquire)) {
             return None;
         }
         load.open += 1;
@@ -175,6 +183,24 @@ impl Mux {
     pub(crate) const fn addr(&self) -> SocketAddr {
         self.addr
     }
+}
+
+/// Moves the frames of a connection to its end. An error reaches the streams that it belongs to.
+async fn run(
+    mut connection: Connection<Watched, Piece>,
+    (wire, heard): (Arc<Wire>, Arc<AtomicBool>),
+    turn: Turn,
+) {
+    let mut turn = Some(turn);
+    let ended = poll_fn(|cx| {
+        let polled = Pin::new(&mut connection).poll(cx);
+        if turn.is_some() && wire.read() > 0 {
+            heard.store(true, Ordering::Release);
+            turn = None;
+        }
+        polled
+    });
+    drop(ended.await);
 }
 
 /// The place of one exchange on a shared connection. Dropping it gives the place back.

@@ -1,12 +1,16 @@
 //! Connections that can be used again, by upstream and proxy: idle ones, and those of HTTP/2 that many share.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use clearline_model::Dur;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 
+use crate::alarm::after;
 use crate::conn::Conn;
 use crate::mux::{Lent, Mux};
 
@@ -26,13 +30,35 @@ pub struct Want<'a> {
     pub fresh: bool,
 }
 
+/// How long a call waits for the shared connection that another one opens, before it opens its own: three times there and back
+/// between two continents.
+pub const OPENING: Dur = Dur::millis(500);
+
+/// What is shared of one key.
+#[derive(Default)]
+struct Shared {
+    lent: Vec<Arc<Mux>>,
+    /// The server chose HTTP/1.1 the last time: nobody waits for a connection that is shared.
+    apart: bool,
+    /// Somebody opens a connection, until the other end of this is dropped.
+    opening: Option<watch::Receiver<()>>,
+}
+
+/// The right to open a shared connection, for which others wait until it is dropped; or to open one for oneself, where nobody
+/// waits.
+#[derive(Debug, Default)]
+pub struct Turn {
+    _told: Option<watch::Sender<()>>,
+}
+
 /// The connections. Its clones share them.
 #[derive(Clone)]
 pub struct Pool {
     idle: Arc<Mutex<HashMap<String, VecDeque<Conn>>>>,
-    shared: Arc<Mutex<HashMap<String, Vec<Arc<Mux>>>>>,
+    shared: Arc<Mutex<HashMap<String, Shared>>>,
     max_idle: usize,
     idle_limit: Duration,
+    opening: Dur,
 }
 
 impl Default for Pool {
@@ -45,7 +71,13 @@ impl Pool {
     /// A pool with these limits, for each key.
     #[must_use]
     pub fn new(max_idle: usize, idle_limit: Dur) -> Self {
-        Self { idle: Arc::default(), shared: Arc::default(), max_idle, idle_limit: idle_limit.into() }
+        Self {
+            idle: Arc::default(),
+            shared: Arc::default(),
+            max_idle,
+            idle_limit: idle_limit.into(),
+            opening: OPENING,
+        }
     }
 
     /// Takes a connection that looks alive, the one that idled longest first; those before it that are dead are closed
@@ -100,25 +132,79 @@ impl Pool {
         if want.fresh {
             return None;
         }
-        let mut all = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.lock_shared();
         let here = all.get_mut(key)?;
-        let over = self.over(here);
-        let mut fits: Vec<_> = here.iter().filter(|mux| !want.avoid.contains(&mux.addr())).collect();
-        fits.sort_by_key(|mux| (!want.prefer.contains(&mux.addr()), std::cmp::Reverse(mux.idle().0)));
+        let over = self.over(&mut here.lent);
+        let mut fits: Vec<_> = here.lent.iter().filter(|mux| !want.avoid.contains(&mux.addr())).collect();
+        fits.sort_by_key(|mux| (!want.prefer.contains(&mux.addr()), Reverse(mux.idle().0)));
         let lent = fits.into_iter().find_map(Mux::lend);
         drop(all);
         drop(over);
         lent
     }
 
+    /// The same, and where there is none, the right to open one: not at once where somebody else is about to, so that calls
+    /// that come together do not open a connection each.
+    ///
+    /// # Errors
+    ///
+    /// The turn to open a connection.
+    pub async fn lend_or_turn(&self, key: &str, want: &Want<'_>) -> Result<Lent, Turn> {
+        let by = after(Instant::now(), self.opening);
+        loop {
+            if let Some(lent) = self.lend(key, want) {
+                return Ok(lent);
+            }
+            let mut opening = match self.turn(key, want) {
+                Ok(turn) => return Err(turn),
+                Err(opening) => opening,
+            };
+            // It changes by its end alone.
+            if timeout_at(by, opening.changed()).await.is_err() {
+                return Err(Turn::default());
+            }
+        }
+    }
+
+    /// The turn, or who has it.
+    fn turn(&self, key: &str, want: &Want<'_>) -> Result<Turn, watch::Receiver<()>> {
+        let mut all = self.lock_shared();
+        let here = all.entry(key.to_owned()).or_default();
+        if want.fresh || here.apart {
+            return Ok(Turn::default());
+        }
+        if let Some(opening) = here.opening.as_ref().filter(|opening| opening.has_changed().is_ok()) {
+            return Err(opening.clone());
+        }
+        let (told, opening) = watch::channel(());
+        here.opening = Some(opening);
+        Ok(Turn { _told: Some(told) })
+    }
+
     /// Lends streams of a connection to others from now on.
     pub(crate) fn share(&self, mux: Arc<Mux>) {
-        let mut all = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.lock_shared();
         let here = all.entry(mux.key().to_owned()).or_default();
-        let over = self.over(here);
-        here.push(mux);
+        let over = self.over(&mut here.lent);
+        here.apart = false;
+        here.lent.push(mux);
         drop(all);
         drop(over);
+    }
+
+    /// The server chose HTTP/1.1.
+    pub(crate) fn keep_apart(&self, key: &str) {
+        self.lock_shared().entry(key.to_owned()).or_default().apart = true;
+    }
+
+    /// Lets others wait so long for whoever opens a connection.
+    #[cfg(test)]
+    pub(crate) fn waiting(self, opening: Dur) -> Self {
+        Self { opening, ..self }
+    }
+
+    fn lock_shared(&self) -> MutexGuard<'_, HashMap<String, Shared>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes out what is not lent any more: connections that take no new streams, and those that idled for too long or are too
@@ -136,14 +222,14 @@ impl Pool {
     /// How many connections are shared under a key.
     #[must_use]
     pub fn shared(&self, key: &str) -> usize {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner).get(key).map_or(0, Vec::len)
+        self.lock_shared().get(key).map_or(0, |here| here.lent.len())
     }
 
     /// How many places on shared connections are taken under a key.
     #[cfg(test)]
     pub(crate) fn lent(&self, key: &str) -> usize {
-        let all = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(key).map_or(0, |here| here.iter().map(|mux| mux.idle().0).sum())
+        let all = self.lock_shared();
+        all.get(key).map_or(0, |here| here.lent.iter().map(|mux| mux.idle().0).sum())
     }
 
     /// How many connections idle under a key.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clearline_model::{AddrId, Dur, Failure, Foreign, LocalFault, Stage, UpstreamId};
-use clearline_net::{Body, Fault, Http2, Limits, Line, Route, SendLimits, Want};
+use clearline_net::{Body, Fault, Http2, Limits, Line, Route, SendLimits, Turn, Want};
 use clearline_policy::{Conn as Which, Plan};
 use http::header::{AUTHORIZATION, EXPECT, HOST, HeaderValue};
 use http::{HeaderMap, Response};
@@ -83,13 +83,15 @@ async fn connection(
     let route = Route { target, proxy: inner.proxy(server), tls: Arc::clone(network.tls(http2)) };
     let avoid = inner.addresses.addrs(&plan.avoid);
     let want = Want { prefer: &[], avoid: &avoid, fresh: plan.conn != Which::Any };
-    if http2 != Http2::Off
-        && let Some(lent) = inner.pool.lend(&server.route_key, &want)
-    {
-        return Ok(Line::Shared(lent));
-    }
     if let Some(conn) = inner.pool.take(&server.route_key, &want) {
         return Ok(Line::Own(conn));
+    }
+    let mut turn = Turn::default();
+    if http2 != Http2::Off {
+        turn = match inner.pool.lend_or_turn(&server.route_key, &want).await {
+            Ok(lent) => return Ok(Line::Shared(lent)),
+            Err(turn) => turn,
+        };
     }
     let begun = Instant::now();
     let (host, port) = route.proxy.map_or((target.host.as_str(), target.port), |p| (p.host(), p.port()));
@@ -107,7 +109,8 @@ async fn connection(
         handshake: plan.limits.handshake,
     };
     let on = |stage, took| progress.put(Seen::Stage(stage, took));
-    clearline_net::open_line(&inner.fence, route, &addrs, (&limits, &mut { on }), (http2, &inner.pool)).await
+    clearline_net::open_line(&inner.fence, route, &addrs, (&limits, &mut { on }), (http2, turn, &inner.pool))
+        .await
 }
 
 /// The request as it goes to the upstream.

@@ -68,7 +68,8 @@ async fn line(url: &str, proxy: Option<&Proxy>, tls: &Arc<ClientConfig>, http2: 
     let route = Route { target: &target, proxy, tls: Arc::clone(tls) };
     let fence = Fence::parse(Some("loopback")).unwrap();
     let limits = Limits::default();
-    let line = open_line(&fence, route, &[], (&limits, &mut |_, _| {}), (http2, &pool)).await;
+    let line =
+        open_line(&fence, route, &[], (&limits, &mut |_, _| {}), (http2, Turn::default(), &pool)).await;
     (line.map_err(|fault| fault.to_string()).ok().unwrap(), pool)
 }
 

@@ -80,10 +80,10 @@ async fn caller(addr: SocketAddr, pool: Pool, n: u64) -> (usize, usize) {
     let (fence, limits) = (Fence::parse(Some("loopback")).unwrap(), Limits::default());
     let (mut answered, mut refused) = (0, 0);
     for call in 0..20 {
-        let lent = match pool.lend(&route.key(), &Want::default()) {
-            Some(lent) => lent,
-            None => {
-                let how = (Http2::Prior, &pool);
+        let lent = match pool.lend_or_turn(&route.key(), &Want::default()).await {
+            Ok(lent) => lent,
+            Err(turn) => {
+                let how = (Http2::Prior, turn, &pool);
                 match open_line(&fence, route.clone(), &[], (&limits, &mut |_, _| {}), how).await {
                     Ok(Line::Shared(lent)) => lent,
                     Ok(Line::Own(_)) => panic!("HTTP/1.1"),

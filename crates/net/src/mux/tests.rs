@@ -43,12 +43,16 @@ impl Caller {
     }
 
     async fn open(&self) -> Lent {
+        self.open_in(Turn::default()).await
+    }
+
+    async fn open_in(&self, turn: Turn) -> Lent {
         let target = Target::parse(&format!("http://{}", self.addr)).unwrap();
         let trust = TrustSettings { system: false, ..TrustSettings::default() };
         let route = Route { target: &target, proxy: None, tls: tls_config(&trust).unwrap() };
         let fence = Fence::parse(Some("loopback")).unwrap();
         let (limits, on) = (Limits::default(), &mut |_, _| {});
-        match open_line(&fence, route, &[], (&limits, on), (Http2::Prior, &self.pool)).await.unwrap() {
+        match open_line(&fence, route, &[], (&limits, on), (Http2::Prior, turn, &self.pool)).await.unwrap() {
             Line::Shared(lent) => lent,
             Line::Own(_) => panic!("HTTP/1.1"),
         }
@@ -519,4 +523,46 @@ async fn a_body_says_how_much_is_to_come() {
         Poll::Ready(body.poll_silent(tokio::time::Instant::now(), cx).is_pending())
     });
     assert!(over.await, "nothing is waited for");
+}
+
+#[tokio::test]
+async fn calls_that_come_together_wait_for_the_one_that_opens_a_connection() {
+    let (listener, addr) = listen().await;
+    let caller = Caller { pool: Pool::default().waiting(Dur::secs(20)), ..Caller::new(addr) };
+    let (key, want) = (caller.key(), Want::default());
+    let first = caller.pool.lend_or_turn(&key, &want).await.err().unwrap();
+    let fresh = Want { fresh: true, ..Want::default() };
+    assert!(caller.pool.lend_or_turn(&key, &fresh).await.is_err(), "who wants a new one waits for nobody");
+    let wait = |_| {
+        let (pool, key) = (caller.pool.clone(), key.clone());
+        tokio::spawn(async move { pool.lend_or_turn(&key, &Want::default()).await })
+    };
+    let mut waiting: Vec<_> = (0..5).map(wait).collect();
+    tokio::task::yield_now().await;
+    // It fails: another one has the turn.
+    drop(first);
+    let mut second = None;
+    while second.is_none() {
+        tokio::task::yield_now().await;
+        if let Some(at) = waiting.iter().position(JoinHandle::is_finished) {
+            second = waiting.swap_remove(at).await.unwrap().err();
+        }
+    }
+    assert!(waiting.iter().all(|other| !other.is_finished()), "one at a time");
+    let call = caller.send(caller.open_in(second.unwrap()).await, b"{}");
+    let mut peer = Peer::accept(&listener, &frame(SETTINGS, 0, 0, &[])).await;
+    for other in waiting {
+        let _place = other.await.unwrap().ok().unwrap();
+    }
+    peer.until(DATA).await;
+    peer.send(&answer(1, b"")).await;
+    assert_eq!(text(call.await.unwrap()).await, "");
+    // Whoever has waited for long enough opens its own.
+    let slow = Pool::default().waiting(Dur::millis(5));
+    let _turn = slow.lend_or_turn(&key, &want).await.err().unwrap();
+    assert!(slow.lend_or_turn(&key, &want).await.is_err());
+    // Nobody waits where connections are not shared anyway.
+    let apart = Pool::default().waiting(Dur::secs(20));
+    apart.keep_apart(&key);
+    let _turns = [apart.lend_or_turn(&key, &want).await.err(), apart.lend_or_turn(&key, &want).await.err()];
 }
