@@ -319,3 +319,17 @@ pub(crate) fn many_threads() -> Result<tokio::runtime::Runtime, Failure> {
     enough_descriptors()?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::own)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_about_http_2_means_something_else() {
+        let row = crate::settings::ROWS.iter().find(|row| row.key == "upstream.http2").unwrap();
+        let clearline_model::Kind::Word(words) = row.kind else { panic!("no list of words") };
+        let meant: Vec<_> = words.iter().map(|word| http2(word)).collect();
+        assert_eq!(meant, [Http2::Off, Http2::Auto, Http2::Prior]);
+        assert_eq!(http2(row.default), Http2::default());
+    }
+}
