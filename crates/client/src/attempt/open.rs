@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clearline_model::{AddrId, Dur, Failure, Foreign, LocalFault, Stage, UpstreamId};
-use clearline_net::{Body, Fault, Http2, Limits, Line, Route, SendLimits, Turn, Want};
+use clearline_net::{Body, Conn, Fault, Http2, Lent, Limits, Line, ReqBody, Route, SendLimits, Turn, Want};
 use clearline_policy::{Conn as Which, Plan};
 use http::header::{AUTHORIZATION, EXPECT, HOST, HeaderValue};
 use http::{HeaderMap, Response};
@@ -54,42 +54,62 @@ pub(crate) async fn open(
     let network = inner.network();
     let (server, key) = network.server(plan.upstream, plan.key)?;
     let message = compose(server, &request, key)?;
-    let line = connection(&inner, (&network, server), (&plan, &progress)).await?;
-    progress.put(Seen::Connection(inner.addresses.id(line.addr()), line.is_used()));
+    let mut lent = None;
+    let opened = connection(&inner, (&network, server), (&plan, &progress), &mut lent).await?;
     let limits = SendLimits { send: plan.limits.send, first_byte: plan.limits.first_byte };
-    let begun = Instant::now();
-    let (response, sent_after) = match line {
-        Line::Own(mut conn) => {
-            let response = conn.send(message, &limits).await?;
-            let sent_after = conn.sent_after().unwrap_or(Dur::ZERO);
-            // What a server says in an error, it may say because of this connection: another one tells.
-            let home = response.status().is_success().then(|| inner.pool.clone());
-            (response.map(|incoming| Body::new(incoming, conn, home)), sent_after)
-        }
-        Line::Shared(lent) => Box::pin(lent.send(message, &limits)).await?,
+    let Some(mut conn) = opened else {
+        return Box::pin(on_stream(&inner, lent, message, (limits, &progress))).await;
     };
+    progress.put(Seen::Connection(inner.addresses.id(conn.addr()), conn.uses() > 0));
+    let begun = Instant::now();
+    let response = conn.send(message, &limits).await?;
+    let sent_after = conn.sent_after().unwrap_or(Dur::ZERO);
     progress.put(Seen::Stage(Stage::Send, sent_after));
     let took = Dur::from(begun.elapsed()) - sent_after;
+    // What a server says in an error, it may say because of this connection: another one tells.
+    let home = response.status().is_success().then(|| inner.pool.clone());
+    let response = response.map(|incoming| Body::new(incoming, conn, home));
     Ok(Opened { response, took })
 }
 
+/// The same on a stream of a shared connection.
+async fn on_stream(
+    inner: &Inner,
+    lent: Option<Lent>,
+    message: http::Request<ReqBody>,
+    (limits, progress): (SendLimits, &Progress),
+) -> Result<Opened, Fault> {
+    let lent = lent.ok_or_else(|| Fault::new(Stage::Send, Failure::Local(LocalFault::PoolExhausted)))?;
+    progress.put(Seen::Connection(inner.addresses.id(lent.addr()), lent.is_used()));
+    let begun = Instant::now();
+    let (response, sent_after) = lent.send(message, &limits).await?;
+    progress.put(Seen::Stage(Stage::Send, sent_after));
+    Ok(Opened { response, took: Dur::from(begun.elapsed()) - sent_after })
+}
+
+/// A connection of its own; where there is none, a stream of a shared one is left in `lent`. (As one result, either would be
+/// kept twice while its request runs.)
 async fn connection(
     inner: &Inner,
     (network, server): (&Network, &Server),
     (plan, progress): (&Plan, &Progress),
-) -> Result<Line, Fault> {
+    lent: &mut Option<Lent>,
+) -> Result<Option<Conn>, Fault> {
     let target = &server.target;
     let http2 = if plan.conn == Which::FreshH1 { Http2::Off } else { inner.http2 };
     let route = Route { target, proxy: inner.proxy(server), tls: Arc::clone(network.tls(http2)) };
     let avoid = inner.addresses.addrs(&plan.avoid);
     let want = Want { prefer: &[], avoid: &avoid, fresh: plan.conn != Which::Any };
     if let Some(conn) = inner.pool.take(&server.route_key, &want) {
-        return Ok(Line::Own(conn));
+        return Ok(Some(conn));
     }
     let mut turn = Turn::default();
     if http2 != Http2::Off {
-        turn = match inner.pool.lend_or_turn(&server.route_key, &want).await {
-            Ok(lent) => return Ok(Line::Shared(lent)),
+        turn = match Box::pin(inner.pool.lend_or_turn(&server.route_key, &want)).await {
+            Ok(found) => {
+                *lent = Some(found);
+                return Ok(None);
+            }
             Err(turn) => turn,
         };
     }
@@ -109,8 +129,15 @@ async fn connection(
         handshake: plan.limits.handshake,
     };
     let on = |stage, took| progress.put(Seen::Stage(stage, took));
-    clearline_net::open_line(&inner.fence, route, &addrs, (&limits, &mut { on }), (http2, turn, &inner.pool))
-        .await
+    let (how, shared) = ((&limits, &mut { on } as _), (http2, turn, &inner.pool));
+    // In a box: it is larger than all the rest of an attempt, and most attempts open no connection.
+    match Box::pin(clearline_net::open_line(&inner.fence, route, &addrs, how, shared)).await? {
+        Line::Own(conn) => Ok(Some(conn)),
+        Line::Shared(found) => {
+            *lent = Some(found);
+            Ok(None)
+        }
+    }
 }
 
 /// The request as it goes to the upstream.
@@ -118,7 +145,7 @@ fn compose(
     server: &Server,
     request: &Request,
     key: Option<&PoolKey>,
-) -> Result<http::Request<clearline_net::ReqBody>, Fault> {
+) -> Result<http::Request<ReqBody>, Fault> {
     let wrong = |why: &dyn std::fmt::Display| Fault {
         detail: Foreign::new(&why.to_string()),
         ..Fault::new(Stage::Config, Failure::Local(LocalFault::Forbidden))
