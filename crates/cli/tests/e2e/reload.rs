@@ -1,6 +1,7 @@
-//! A gateway that reads its settings again, and one that speaks TLS.
+//! A gateway that reads its settings again, one that speaks TLS, and one that calls the API by HTTP/2.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
 use std::process::{ChildStderr, Stdio};
 
 use serde_json::Value;
@@ -132,4 +133,30 @@ fn a_certificate_that_cannot_be_used_is_named_with_its_setting() {
     let (code, _, told) = run(command.arg("--tls-key").arg(&gone));
     assert_eq!(code, 2);
     assert!(told.contains("gateway.tls_cert = ") && told.contains("cannot be read"), "{told}");
+}
+
+#[test]
+fn a_setting_says_how_the_api_is_spoken_to() {
+    for (word, begins) in [
+        ("off", b"POST /v1/messages HTTP/1"),
+        ("auto", b"POST /v1/messages HTTP/1"),
+        // The preface of HTTP/2 (RFC 9113, section 3.4).
+        ("prior", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    ] {
+        let home = Folder::new();
+        let api = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", api.local_addr().unwrap());
+        let mut command = clearline(&home.0);
+        command.args(["gateway", "--listen", "127.0.0.1:0", "--log", "none", "--upstream", &url]);
+        command.env("CLEARLINE_UPSTREAM_HTTP2", word).env("CLEARLINE_POLICY_ATTEMPTS", "1");
+        let gateway = Server::start(&mut command);
+        let addr = gateway.addr();
+        let caller = std::thread::spawn(move || message(addr, "sk-ant-fake-own", "Hello"));
+        let mut said = [0; 24];
+        let (mut stream, _) = api.accept().unwrap();
+        stream.read_exact(&mut said).unwrap();
+        assert_eq!(&said, begins, "{word}");
+        drop((stream, api));
+        assert!(caller.join().unwrap().starts_with("HTTP/1.1 502"), "{word}");
+    }
 }
