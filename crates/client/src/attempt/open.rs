@@ -96,7 +96,8 @@ async fn connection(
     lent: &mut Option<Lent>,
 ) -> Result<Option<Conn>, Fault> {
     let target = &server.target;
-    let http2 = if plan.conn == Which::FreshH1 { Http2::Off } else { inner.http2 };
+    let never = plan.conn == Which::FreshH1 || (inner.http2 == Http2::Auto && target.is_plain());
+    let http2 = if never { Http2::Off } else { inner.http2 };
     let route = Route { target, proxy: inner.proxy(server), tls: Arc::clone(network.tls(http2)) };
     let avoid = inner.addresses.addrs(&plan.avoid);
     let want = Want { prefer: &[], avoid: &avoid, fresh: plan.conn != Which::Any };

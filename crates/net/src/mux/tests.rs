@@ -409,7 +409,10 @@ async fn a_stream_that_never_opened_was_not_sent() {
     let lent = caller.lend().unwrap();
     peer.tell(&setting(3, 0)).await;
     caller.limits = SendLimits { send: Dur::millis(30), first_byte: Dur::secs(20) };
-    let fault = caller.send(lent, b"{}").await.unwrap().err().unwrap();
+    let call = caller.send(lent, b"{}");
+    // Something else is written meanwhile.
+    peer.tell(&[]).await;
+    let fault = call.await.unwrap().err().unwrap();
     assert_eq!((fault.failure, fault.sent), (Failure::TimedOut(Limit::Send), Sent::No));
     assert_eq!(fault.cause(), Cause::TcpTimeout);
 }
