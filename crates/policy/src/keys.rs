@@ -14,6 +14,8 @@ const PACE: Dur = Dur::secs(1);
 struct Key {
     state: KeyState,
     cause: Cause,
+    /// Until when the server asked it to stay away, whatever else happens to it.
+    rests: Mono,
     /// How often it was limited since its last success.
     strikes: u32,
     in_flight: u32,
@@ -58,6 +60,7 @@ impl Key {
     const fn new() -> Self {
         Self {
             state: KeyState::Ready,
+            rests: Mono(0),
             cause: Cause::AuthInvalid,
             strikes: 0,
             in_flight: 0,
@@ -79,18 +82,15 @@ impl Key {
                 }
             }
             KeyState::Quarantined(until) => {
-                if until <= now && self.in_flight == 0 {
-                    Ok(())
-                } else {
-                    Err(until.max(now + PACE))
-                }
+                let until = until.max(self.rests);
+                if until <= now && self.in_flight == 0 { Ok(()) } else { Err(until.max(now + PACE)) }
             }
         }
     }
 
     /// When a quarantined key may be tried although it is out.
     fn paced(&self, now: Mono) -> Mono {
-        self.started.map_or(now, |s| s + PACE)
+        self.started.map_or(now, |s| s + PACE).max(self.rests)
     }
 }
 
@@ -119,7 +119,7 @@ impl Keys {
 
     pub(crate) fn refresh(&mut self, key: KeyId, now: Mono) -> bool {
         let Some(k) = self.keys.get_mut(&key) else { return false };
-        (k.state, k.strikes, k.changed) = (KeyState::Ready, 0, now);
+        (k.state, k.rests, k.strikes, k.changed) = (KeyState::Ready, Mono(0), 0, now);
         self.meters.forget(key);
         true
     }
@@ -246,6 +246,9 @@ impl Keys {
         s: &Settings,
     ) -> Option<KeyState> {
         let key = self.keys.get_mut(&id)?;
+        if let Some(hint) = hint {
+            key.rests = key.rests.max(now + hint);
+        }
         let until = match key.state {
             KeyState::Ready => Mono(0),
             KeyState::Cooling(until) => until,
@@ -262,7 +265,7 @@ impl Keys {
     pub(crate) fn succeed(&mut self, id: KeyId, started: Mono, now: Mono) -> bool {
         let Some(key) = self.keys.get_mut(&id) else { return false };
         // What was sent before the refusal says nothing about the time after it, and a hint is kept in any case.
-        let resting = matches!(key.state, KeyState::Cooling(until) if until > now);
+        let resting = key.rests > now || matches!(key.state, KeyState::Cooling(until) if until > now);
         if key.state == KeyState::Ready || started < key.changed || resting {
             return false;
         }
