@@ -153,10 +153,12 @@ impl Engine {
             Err(Obstacle::Paced(at, cause)) => self.wait_for_room(t, call, (at, cause)),
             Err(Obstacle::Budget(at)) => {
                 let cause = call.last.unwrap_or(Cause::ServerUnavailable);
-                self.park(t, call, (at, at), (cause, true));
+                // Its turn comes with the budget: by time, or sooner with a retry that is given back.
+                self.park(t, call, (at, Mono(u64::MAX)), (cause, true));
                 if let Some(wait) = &mut call.wait {
                     wait.budget = true;
                     self.budget(t.now, call.lane).wait(call.id);
+                    self.freed.insert(call.lane);
                 }
             }
             Err(Obstacle::Until(at, cause)) => {

@@ -11,51 +11,60 @@ use crate::config::Settings;
 
 /// What one retry costs, thousandths.
 const RETRY_MILLI: u64 = 1_000;
+/// The bucket counts in such parts of a thousandth, so that no time between two looks is lost or counted twice.
+const PARTS: u64 = 1_000_000;
 
 /// The bucket.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
-    milli: u64,
+    /// Millionths of a thousandth.
+    level: u64,
     at: Mono,
     /// The calls that wait for a retry.
     waiting: BTreeSet<CallId>,
 }
 
+const fn parts(milli: u64) -> u64 {
+    milli.saturating_mul(PARTS)
+}
+
 impl Budget {
     pub(crate) fn new(now: Mono, s: &Settings) -> Self {
-        Self { milli: s.budget_start_milli.min(s.budget_max_milli), at: now, waiting: BTreeSet::new() }
+        let level = parts(s.budget_start_milli.min(s.budget_max_milli));
+        Self { level, at: now, waiting: BTreeSet::new() }
     }
 
     pub(crate) const fn milli(&self) -> u64 {
-        self.milli
+        self.level / PARTS
+    }
+
+    /// What is there at a moment.
+    fn level(&self, now: Mono, s: &Settings) -> u64 {
+        let gained = now.since(self.at).0.saturating_mul(s.budget_per_second_milli);
+        self.level.saturating_add(gained).min(parts(s.budget_max_milli))
     }
 
     fn refill(&mut self, now: Mono, s: &Settings) {
-        let gained = now.since(self.at).scale(s.budget_per_second_milli, 1_000_000).0;
-        if gained == 0 {
-            return;
-        }
-        self.milli = self.milli.saturating_add(gained).min(s.budget_max_milli);
-        // The time that did not make a whole thousandth yet counts for the next one.
-        self.at = if self.milli == s.budget_max_milli {
-            now
-        } else {
-            self.at + Dur(gained).scale(1_000_000, s.budget_per_second_milli)
-        };
+        (self.level, self.at) = (self.level(now, s), self.at.max(now));
     }
 
-    /// Takes one retry for a call, or says when there will be one: those that wait and came before it are first.
+    /// Takes one retry for a call, or says when there will be one at the latest if nobody was before it.
     pub(crate) fn take(&mut self, call: CallId, now: Mono, s: &Settings) -> Result<(), Mono> {
-        if self.has(now, s) && self.waiting.first().is_none_or(|first| call <= *first) {
-            self.milli -= RETRY_MILLI;
+        self.refill(now, s);
+        if self.level >= parts(RETRY_MILLI) && self.waiting.first().is_none_or(|first| call <= *first) {
+            self.level -= parts(RETRY_MILLI);
             return Ok(());
         }
+        Err(self.full_at(now, s))
+    }
+
+    /// When there is a whole retry.
+    fn full_at(&self, now: Mono, s: &Settings) -> Mono {
         if s.budget_per_second_milli == 0 || s.budget_max_milli < RETRY_MILLI {
-            return Err(Mono(u64::MAX));
+            return Mono(u64::MAX);
         }
-        let wait =
-            Dur(RETRY_MILLI.saturating_sub(self.milli)).scale(1_000_000, s.budget_per_second_milli) + Dur(1);
-        Err((self.at + wait).max(now + Dur(1)))
+        let lacks = parts(RETRY_MILLI).saturating_sub(self.level(now, s));
+        now + Dur(lacks.div_ceil(s.budget_per_second_milli)).max(Dur(1))
     }
 
     pub(crate) fn succeed(&mut self, now: Mono, s: &Settings) {
@@ -69,7 +78,7 @@ impl Budget {
 
     fn gain(&mut self, milli: u64, now: Mono, s: &Settings) {
         self.refill(now, s);
-        self.milli = self.milli.saturating_add(milli).min(s.budget_max_milli);
+        self.level = self.level.saturating_add(parts(milli)).min(parts(s.budget_max_milli));
     }
 
     pub(crate) fn wait(&mut self, call: CallId) {
@@ -82,21 +91,21 @@ impl Budget {
 
     /// The call that waits longest and can have a retry now; it does not wait any more.
     pub(crate) fn next(&mut self, now: Mono, s: &Settings) -> Option<CallId> {
-        if self.waiting.is_empty() || !self.has(now, s) {
+        if self.waiting.is_empty() || self.level(now, s) < parts(RETRY_MILLI) {
             return None;
         }
         self.waiting.pop_first()
     }
 
-    /// Whether there is a retry that nobody waits for.
-    pub(crate) fn is_free(&self, now: Mono, s: &Settings) -> bool {
-        let mut then = Self { milli: self.milli, at: self.at, waiting: BTreeSet::new() };
-        self.waiting.is_empty() && then.has(now, s)
+    /// When the one that waits longest can have a retry, as far as time alone brings it.
+    pub(crate) fn next_at(&self, now: Mono, s: &Settings) -> Option<Mono> {
+        self.waiting.first()?;
+        Some(self.full_at(now, s)).filter(|at| at.0 < u64::MAX)
     }
 
-    fn has(&mut self, now: Mono, s: &Settings) -> bool {
-        self.refill(now, s);
-        self.milli >= RETRY_MILLI
+    /// Whether there is a retry that nobody waits for.
+    pub(crate) fn is_free(&self, now: Mono, s: &Settings) -> bool {
+        self.waiting.is_empty() && self.level(now, s) >= parts(RETRY_MILLI)
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Engine {
     pub(crate) budgets: BTreeMap<UpstreamId, Budget>,
     pub(crate) lanes: BTreeMap<LaneId, Lane>,
     pub(crate) freed: BTreeSet<LaneId>,
-    /// When the pace of a lane lets the next one of its queue start.
+    /// When the pace of a lane lets the next one of its queue start, or the budget the next one that waits for it.
     paces: BTreeSet<(Mono, LaneId)>,
     calls: BTreeMap<CallId, Call>,
     timers: Timers,
@@ -62,7 +62,7 @@ pub(crate) struct Lane {
     pub(crate) lacks: Option<Cause>,
     pub(crate) times: Times,
     pub(crate) purse: Purse,
-    /// When the next one of its queue may start.
+    /// When the next one of its queue may start, or the next one that waits for the budget.
     wake: Option<Mono>,
 }
 
@@ -301,8 +301,10 @@ impl Engine {
             }
             self.repay(t, lane);
             let waits = self.lanes.get(&lane).is_some_and(|l| !l.queue.is_empty());
-            let at = self.held_until(lane, t.now).filter(|_| waits);
-            self.pace(lane, at);
+            let held = self.held_until(lane, t.now).filter(|_| waits);
+            let retry =
+                self.budgets.get(&lane.upstream).and_then(|b| b.next_at(t.now, &self.config.settings));
+            self.pace(lane, held.into_iter().chain(retry).min());
             if !waits && let Some(l) = self.lanes.get_mut(&lane) {
                 l.lacks = None;
             }
@@ -326,7 +328,7 @@ impl Engine {
         self.calls.get(&self.lanes.get(&lane)?.queue.first()?)
     }
 
-    /// Replaces the moment at which the next one of a lane's queue may start.
+    /// Replaces the moment at which the next one of a lane may start.
     fn pace(&mut self, lane: LaneId, at: Option<Mono>) {
         let Some(l) = self.lanes.get_mut(&lane).filter(|l| l.wake != at) else { return };
         if let Some(old) = std::mem::replace(&mut l.wake, at) {
