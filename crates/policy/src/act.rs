@@ -440,7 +440,13 @@ impl Engine {
     }
 
     /// Goes on after a wait: of full jitter up to `most`, or from the server's hint on with jitter on top.
-    fn later(&mut self, t: &mut Turn<'_>, call: &mut Call, (floor, most): (Option<Mono>, Dur), cause: Cause) {
+    pub(crate) fn later(
+        &mut self,
+        t: &mut Turn<'_>,
+        call: &mut Call,
+        (floor, most): (Option<Mono>, Dur),
+        cause: Cause,
+    ) {
         let end = call.patience_end(&self.config.settings);
         // A hint of zero says nothing against the backoff of our own.
         if let Some(least) = floor.filter(|f| *f > t.now) {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearline_model::{
-    AddrId, Ask, AttemptId, CallId, Cause, Charge, Event, EventKind, KeyId, KeyState, LaneId, Limits, Mono,
-    Outcome, Repeat, Retry, Sent, Stage, UpstreamId, Usage,
+    AddrId, Ask, AttemptId, CallId, Cause, Charge, Dur, Event, EventKind, KeyId, KeyState, LaneId, Limits,
+    Mono, Outcome, Repeat, Retry, Sent, Stage, UpstreamId, Usage,
 };
 
 use crate::addresses::Addresses;
@@ -45,6 +45,8 @@ pub struct Engine {
 
 /// With fewer open calls than this a lane's limiter is not switched on: each call's own backoff is pace enough.
 const CROWD: u32 = 8;
+/// Who goes on so much later than it wanted was held up by a machine that slept, and all others with it.
+const SLEPT: Dur = Dur::secs(3);
 /// With fewer it is switched off again.
 pub(crate) const FEW: u32 = 4;
 
@@ -396,9 +398,21 @@ impl Engine {
             self.fail(t, call, true);
             return;
         }
-        if call.wait.is_some_and(|w| w.until <= t.now) {
+        if let Some(wait) = call.wait.filter(|w| w.until <= t.now) {
             self.leave_queue(call);
             call.wait = None;
+            self.go_on(t, call, t.now.since(wait.until));
+        }
+    }
+
+    /// A wait is over, by so much. After a sleep all waits of the machine are over together: then each waits again, by
+    /// chance, as long as it is late at most, so that not everything starts in one moment.
+    fn go_on(&mut self, t: &mut Turn<'_>, call: &mut Call, late: Dur) {
+        if late > SLEPT && t.now < call.patience_end(&self.config.settings) {
+            let most = late.min(self.config.settings.backoff_max);
+            let cause = call.last.unwrap_or(Cause::ClientPoolExhausted);
+            self.later(t, call, (None, most), cause);
+        } else {
             self.proceed(t, call);
         }
     }
