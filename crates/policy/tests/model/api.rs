@@ -118,6 +118,8 @@ pub(crate) struct Api {
     pub(crate) unopened: u64,
     pub(crate) hangs: u64,
     pub(crate) slow: u64,
+    /// Answers of 503 that say when to come back.
+    pub(crate) busy: u64,
     pub(crate) cuts: u64,
     pub(crate) events: u64,
     pub(crate) stalls: u64,
@@ -152,6 +154,7 @@ impl Default for Api {
             unopened: 0,
             hangs: 0,
             slow: 0,
+            busy: 0,
             cuts: 0,
             events: 0,
             stalls: 0,
@@ -199,7 +202,8 @@ impl Api {
             (self.hangs, Fate::Hang),
             (self.slow, Fate::Slow),
         ];
-        shares.into_iter().find(|(share, _)| luck.hits(*share)).map(|(_, fate)| fate)
+        let fate = shares.into_iter().find(|(share, _)| luck.hits(*share)).map(|(_, fate)| fate);
+        fate.or_else(|| (self.busy > 0 && luck.hits(self.busy)).then_some(Fate::Busy))
     }
 
     /// What befalls an answer.
@@ -217,6 +221,7 @@ pub(super) enum Fate {
     Reset,
     Hang,
     Slow,
+    Busy,
     Event,
     Cut,
     Stall,

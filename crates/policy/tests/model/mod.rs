@@ -7,6 +7,7 @@
 
 mod api;
 pub(crate) mod optimum;
+pub(crate) mod witness;
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -19,6 +20,7 @@ use clearline_policy::{Body, Config, Engine, Input, Miss, Output, Partial, Plan,
 
 use self::api::Fate;
 pub(crate) use self::api::{Api, Asked, Bucket, How, Load, Rng, SECOND, Trouble};
+use self::witness::Witness;
 
 pub(crate) const LANE: LaneId = LaneId { upstream: UpstreamId(0), family: 0 };
 const MINUTE: u64 = 60 * SECOND;
@@ -52,6 +54,9 @@ enum Due {
     /// The resolver gives the addresses in another order.
     Turn(u32),
     Leap,
+    Leave(usize, CallId),
+    /// Each gateway gets its share of what several have together.
+    Lease,
 }
 
 /// In the order of moments, and of what was planned first.
@@ -152,6 +157,15 @@ pub(crate) struct World {
     pub(crate) rates: Vec<(u64, Option<u64>)>,
     /// What happened to each call, where that is wanted.
     pub(crate) story: Option<Stories>,
+    /// Who holds each gateway's engine to its promises, where that is wanted.
+    witnesses: Vec<Witness>,
+    /// Callers that leave before the end, thousandths.
+    pub(crate) leaves: u64,
+    /// The most attempts with a key that a gateway may start in a second, where a share is handed out each second.
+    pub(crate) leases: Option<u64>,
+    /// Reports of attempts so far, and which of them is a failure instead.
+    pub(crate) reports: usize,
+    pub(crate) break_at: Option<usize>,
 }
 
 impl World {
@@ -189,10 +203,21 @@ impl World {
             hash: 0,
             rates: Vec::new(),
             story: None,
+            witnesses: Vec::new(),
+            leaves: 0,
+            leases: None,
+            reports: 0,
+            break_at: None,
             load,
         };
         w.plan();
         w
+    }
+
+    /// Holds every engine to its promises from now on.
+    pub(crate) fn watch(&mut self) {
+        let s = self.load.settings;
+        self.witnesses = self.gateways.iter().map(|_| Witness::new(s)).collect();
     }
 
     /// What is known to come.
@@ -229,6 +254,9 @@ impl World {
 
     /// Runs until nothing is left to do.
     pub(crate) fn run(mut self) -> Self {
+        if self.leases.is_some() {
+            self.at(0, Due::Lease);
+        }
         loop {
             let due = self.due.peek().map(|Reverse(event)| event.at);
             let wake = self.wakes.first().map(|(at, g)| (at.0, *g));
@@ -260,12 +288,52 @@ impl World {
                             (0..self.gateways.len()).for_each(|g| self.step(g, Input::Tick));
                         }
                         Due::Tell(g, input) => self.step(g, *input),
+                        Due::Leave(g, call) => self.leave(g, call),
+                        Due::Lease => self.lease(),
                     }
                 }
             }
         }
         assert!(self.gateways.iter().all(|g| g.open.is_empty() && g.live.is_empty()), "every call ends");
+        for (gateway, witness) in self.gateways.iter().zip(&self.witnesses) {
+            let view = gateway.engine.view();
+            assert_eq!((view.calls, view.in_flight, view.parked), (0, 0, 0), "nothing is left of them");
+            assert!(witness.is_done(), "each was told how it ended");
+        }
         self
+    }
+
+    fn leave(&mut self, g: usize, call: CallId) {
+        if !self.gateways[g].open.contains_key(&call) {
+            return;
+        }
+        self.step(g, Input::CallerGone(call));
+        assert!(!self.gateways[g].live.iter().any(|a| a.call == call), "an attempt for nobody");
+        self.end(g, call, None);
+    }
+
+    fn lease(&mut self) {
+        let Some(most) = self.leases.filter(|_| self.now < self.load.until) else { return };
+        for g in 0..self.gateways.len() {
+            for key in (0..self.load.keys).map(KeyId) {
+                let permits = u32::try_from(self.rng.below(most + 1)).unwrap();
+                let until = self.clock() + Dur(SECOND);
+                self.step(g, Input::Lease { lane: LANE, key, permits, until });
+            }
+        }
+        self.at(self.now + SECOND, Due::Lease);
+    }
+
+    /// One report of all may be a failure instead.
+    fn broken(&mut self, g: usize, input: Input) -> Input {
+        if let Input::Head(id, ..) | Input::Content(id) | Input::Failed(id, _) | Input::Done(id, _) = &input {
+            self.reports += 1;
+            if Some(self.reports) == self.break_at {
+                self.gateways[g].live.remove(id);
+                return Input::Failed(*id, Miss::silent(Cause::HttpNoResponse, Stage::Head, Sent::Yes));
+            }
+        }
+        input
     }
 
     /// What the gateways' clock says.
@@ -294,24 +362,44 @@ impl World {
         };
         let caller = if caller.0 < self.load.greedy { CallerId(0) } else { caller };
         let deadline = self.load.deadline.map(|d| self.clock() + d);
+        if self.leaves > 0 && self.rng.below(1_000) < self.leaves {
+            let at = self.now + 1_000 * self.rng.below(20_000);
+            self.at(at, Due::Leave(g, call));
+        }
         self.step(g, Input::Call { call, lane: LANE, caller, deadline, ask });
     }
 
     fn step(&mut self, g: usize, input: Input) {
+        if let Input::Head(id, ..) | Input::Content(id) = &input
+            && !self.gateways[g].live.contains(id)
+        {
+            return;
+        }
         if let Input::Failed(id, _) | Input::Done(id, _) = &input
             && !self.gateways[g].live.remove(id)
         {
             return;
         }
+        let input = self.broken(g, input);
         if let Input::Failed(id, miss) = &input {
             self.tell_story(g, id.call, || format!("{} failed: {}", id.n, miss.cause));
         }
         let mut out = std::mem::take(&mut self.out);
         let (now, leapt, clock) = (self.now, self.leapt, self.clock());
         let gateway = &mut self.gateways[g];
+        if let Some(witness) = self.witnesses.get_mut(g) {
+            witness.hears(clock, &input);
+        }
         gateway.engine.handle(clock, input, &mut out);
         let wake = gateway.engine.wake_at();
         assert!(wake.is_none_or(|w| w > clock), "time stands still");
+        if let Some(witness) = self.witnesses.get_mut(g) {
+            out.iter().for_each(|o| witness.sees(o));
+            witness.looks(wake);
+            for o in &out {
+                self.hash = (self.hash ^ witness::digest(o)).wrapping_mul(0x0100_0000_01B3);
+            }
+        }
         let wake = wake.map(|w| Mono(w.0.saturating_add_signed(-leapt).max(now + 1)));
         if wake != gateway.wake {
             if let Some(old) = std::mem::replace(&mut gateway.wake, wake) {
@@ -537,6 +625,10 @@ impl World {
             Some(Fate::Hang) => {
                 (plan.limits.first_byte, silent(Cause::HttpNoResponse, Stage::Head, Sent::Yes))
             }
+            Some(Fate::Busy) => {
+                let after = Dur::secs(1 + self.rng.below(20));
+                (Dur::millis(60), Miss::answer(Cause::ServerUnavailable, true, Some(after)))
+            }
             None | Some(Fate::Slow | Fate::Event | Fate::Cut | Fate::Stall) => {
                 return self.answer(g, id, plan, (course, fate));
             }
@@ -585,7 +677,8 @@ impl World {
             Some(Fate::Event) => (ms(first + 100), Some(Miss { addr, ..event })),
             Some(Fate::Cut) => (ms(end), broken(cut)),
             Some(Fate::Stall) => (ms(end) + plan.limits.idle.0, broken(Cause::StreamStalled)),
-            None | Some(Fate::Slow | Fate::Error | Fate::Unopened | Fate::Reset | Fate::Hang) => {
+            None
+            | Some(Fate::Slow | Fate::Busy | Fate::Error | Fate::Unopened | Fate::Reset | Fate::Hang) => {
                 (ms(end), None)
             }
         };
