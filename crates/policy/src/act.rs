@@ -239,7 +239,10 @@ impl Engine {
         (cause, budget): (Cause, bool),
     ) {
         call.refused.get_or_insert(t.now);
-        call.last.get_or_insert(cause);
+        // What it waits for is why it is refused in the end, unless there is a real answer.
+        if call.saved.is_none() && call.committed.is_none() {
+            call.last = Some(cause);
+        }
         let end = call.patience_end(&self.config.settings);
         if least > end || least == Mono(u64::MAX) {
             call.hint = Some(call.hint.map_or(least, |h| h.max(least))).filter(|_| !budget).or(call.hint);
