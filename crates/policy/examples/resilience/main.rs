@@ -16,6 +16,7 @@ use crate::model::{Api, How, Load, Rng, SECOND, Trouble, World, optimum::optimum
 use crate::scenes::{SCENES, Scene};
 use crate::score::Pair;
 
+/// So many seeds where nothing else is said.
 const SEEDS: u64 = 3;
 
 /// What is asked for.
@@ -23,23 +24,30 @@ struct Wanted {
     settings: Settings,
     json: bool,
     why: bool,
+    /// Seeds from this one on, and how many.
+    first: u64,
+    seeds: u64,
     /// A part of the names of the scenes.
     names: Vec<String>,
 }
 
 const USAGE: &str = "\
-bench resilience [--json] [--why] [--limiter SIGNALS] [--hedge MILLISECONDS] [--resume] [SCENE…]
+bench resilience [--json] [--why] [--seeds N] [--first SEED] [--limiter SIGNALS] [--hedge MILLISECONDS] [--resume] [SCENE…]
 bench resilience herd [SECONDS]";
 
 fn wanted(words: &[String]) -> Result<Wanted, String> {
-    let mut wanted = Wanted { settings: Settings::default(), json: false, why: false, names: Vec::new() };
+    let settings = Settings::default();
+    let mut wanted = Wanted { settings, json: false, why: false, first: 1, seeds: SEEDS, names: Vec::new() };
     let mut words = words.iter();
     while let Some(word) = words.next() {
-        let mut number =
-            || words.next().and_then(|w| w.parse().ok()).ok_or_else(|| format!("{word} needs a number"));
+        let mut number = || {
+            words.next().and_then(|w| w.parse::<u32>().ok()).ok_or_else(|| format!("{word} needs a number"))
+        };
         match word.as_str() {
             "--json" => wanted.json = true,
             "--why" => wanted.why = true,
+            "--seeds" => wanted.seeds = u64::from(number()?).max(1),
+            "--first" => wanted.first = u64::from(number()?),
             "--resume" => wanted.settings.resume = true,
             "--limiter" => wanted.settings.limiter_signals = number()?,
             "--hedge" => wanted.settings.hedge = Hedge::After(Dur::millis(number()?.into())),
@@ -76,7 +84,8 @@ fn scenes(out: &mut impl Write, wanted: &Wanted) -> std::io::Result<bool> {
         writeln!(out, "{}", table::head())?;
     }
     for scene in SCENES.iter().filter(chosen) {
-        let played: Vec<_> = (1..=SEEDS).map(|seed| play(scene, seed, wanted)).collect();
+        let played: Vec<_> =
+            (wanted.first..wanted.first + wanted.seeds).map(|seed| play(scene, seed, wanted)).collect();
         let pairs: Vec<_> = played.iter().map(|(pair, _)| *pair).collect();
         let missed = score::missed(&pairs);
         kept &= missed.is_empty() || !scene.barred;
@@ -93,7 +102,7 @@ fn scenes(out: &mut impl Write, wanted: &Wanted) -> std::io::Result<bool> {
         let (schema, scenes) = ("clearline.bench-resilience/1", rows.join(","));
         writeln!(out, "{{\"schema\":\"{schema}\",\"kept\":{kept},\"scenes\":[{scenes}]}}")?;
     } else {
-        writeln!(out, "{}", table::FOOT)?;
+        writeln!(out, "{}", table::foot(wanted.seeds))?;
     }
     Ok(kept)
 }

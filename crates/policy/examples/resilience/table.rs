@@ -9,11 +9,16 @@ use crate::score::{Pair, Score, median, ratio};
 /// So many of the latest calls of a run are told.
 const STORIES: usize = 3;
 
-pub(crate) const FOOT: &str = "
-Medians of three seeds. Each × is the ratio to an all-knowing client that sends each call once, at the first moment at which it
+/// What the columns mean.
+pub(crate) fn foot(seeds: u64) -> String {
+    format!(
+        "
+Medians of {seeds} seeds. Each × is the ratio to an all-knowing client that sends each call once, at the first moment at which it
 can succeed, in the order of arrival, and resumes a broken stream. late: seconds from the end of the fault until no call starts
 more than 3 s later than there. worst caller: how much longer its calls take than those of all. Bars: success 0.995 ×, attempts
-and p99 1.5 ×, recovery 30 s; (…) is missed by design.";
+and p99 1.5 ×, recovery 30 s; (…) is missed by design."
+    )
+}
 
 pub(crate) fn part(milli: u64) -> String {
     format!("{}.{:03}", milli / 1_000, milli % 1_000)
