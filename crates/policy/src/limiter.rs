@@ -2,10 +2,11 @@
 //!
 //! Off, it only counts. Refusals switch it on; from then on starts are paced. The first thing it does is to find out
 //! whether a slower pace helps at all (`trial`). Where it does, the pace is cut by refusals, never below what is let in,
-//! and grows with what is let in. Where nothing is let in for long it is an outage: then the pace is that of a probe,
-//! which finds its end. After an outage most of what was let in before it is released at first, and then more with each
-//! second, so that many of these together do not bring the outage back.
+//! and grows with what is let in (`climb`). Where nothing is let in for long it is an outage: then the pace is that of a
+//! probe, which finds its end. After an outage what was let in before it is released at first, of many most of it, and then
+//! more with each second until the first refusal, so that many of these together do not bring the outage back.
 
+mod climb;
 mod learned;
 mod pace;
 mod seconds;
@@ -13,6 +14,7 @@ mod trial;
 
 use clearline_model::{Dur, Mono};
 
+use self::climb::{FAST_MILLI, beyond, fleetly, ramp, up_to};
 use self::pace::{Pace, growth, part};
 use self::seconds::Seconds;
 use self::trial::{Base, Chance, Finding, Trial};
@@ -32,21 +34,12 @@ const ON_MILLI: u64 = 400;
 const REFUSING_MILLI: u64 = 100;
 /// What a cut leaves, thousandths (resilience 5.5).
 const CUT_MILLI: u64 = 700;
-/// What it leaves in an outage and after one, and of the pace in a trial, thousandths (resilience 5.5).
+/// What it leaves in an outage, and to one of many after one, thousandths (resilience 5.5).
 const HALF_MILLI: u64 = 500;
 /// The least time between two cuts: what was sent before a cut is refused after it as well (resilience 5.5).
 const CUT_EVERY: Dur = Dur::secs(1);
-/// No growth for so long after a cut (resilience 5.5).
-const HOLD: Dur = Dur::secs(3);
-/// Growth in a second where there is room for certain, thousandths (resilience 5.5).
-const FAST_MILLI: u64 = 600;
-/// Growth in a second where nobody knows whether there is room, thousandths: of one that is alone and sees each refusal
-/// that it causes.
-const SLOW_MILLI: u64 = 130;
-/// The same of one of many, and on top of it thousandths of a start, by which those with little catch up with those
-/// that have much. Slow enough that the sum of a thousand overshoots the capacity by little (`bench resilience herd`).
-const FLEET_MILLI: u64 = 5;
-const FLEET_MORE: u64 = 40;
+/// No growth for so long after a cut: what was sent before is refused in this time, and not much is lost.
+const HOLD: Dur = Dur::secs(2);
 /// What one of many keeps of what is let in, thousandths.
 const FLEET_LEAST: u64 = 900;
 /// The longest time that one growth makes up for.
@@ -62,8 +55,8 @@ const PROBE_MILLI: u64 = 333;
 const PROBE_MOST: u64 = 1_000;
 /// The least part of the own pace that a trial has, thousandths.
 const TRIAL_MILLI: u64 = 125;
-/// What is released at once after an outage, of what was let in before, thousandths.
-const BACK_MILLI: u64 = 750;
+/// What one of many releases at once after an outage, of what was let in before, thousandths.
+const FLEET_BACK: u64 = 750;
 
 #[derive(Debug, Clone)]
 struct On {
@@ -276,7 +269,8 @@ impl On {
         (self.let_in, self.row) = (self.let_in.max(started), 0);
         if self.state == State::Outage {
             (self.state, self.grown) = (State::Ramp, now);
-            self.pace.set(self.pace.rate.max(part(self.before, BACK_MILLI)), now);
+            let back = if s.limiter_fleet > 1 { part(self.before, FLEET_BACK) } else { self.before };
+            self.pace.set(self.pace.rate.max(back), now);
             return true;
         }
         self.grow(now, s);
@@ -287,18 +281,15 @@ impl On {
         let time = now.since(self.grown).min(GROWTH_MAX);
         self.grown = now;
         let rate = self.pace.rate;
-        // Up to where there was room before, quickly; beyond, carefully.
-        let known = match self.state {
+        let grown = match self.state {
             State::Trial | State::Outage => return,
             State::Steady if now < self.cut + HOLD => return,
-            State::Loose => u64::MAX,
-            State::Ramp => self.before,
-            State::Steady => part(self.broke, CUT_MILLI),
-        };
-        let grown = if rate < known {
-            (rate + growth(rate, FAST_MILLI, time)).min(known)
-        } else {
-            rate + slowly(rate, time, s)
+            State::Loose => rate + growth(rate, FAST_MILLI, time),
+            State::Ramp => up_to(self.before, rate, time).unwrap_or_else(|| rate + ramp(rate, time, s)),
+            State::Steady if s.limiter_fleet > 1 => {
+                up_to(part(self.broke, CUT_MILLI), rate, time).unwrap_or_else(|| rate + fleetly(rate, time))
+            }
+            State::Steady => beyond(self.broke, rate, (time, now.since(self.refused))),
         };
         self.pace.set(grown.max(s.limiter_floor_milli), now);
     }
@@ -310,8 +301,9 @@ impl On {
         let least =
             if self.state == State::Outage { self.probe(now) } else { enough(goodput, s).max(self.least) };
         let left = match self.state {
-            State::Outage | State::Ramp => HALF_MILLI,
-            State::Trial | State::Loose | State::Steady => CUT_MILLI,
+            State::Outage => HALF_MILLI,
+            State::Ramp if s.limiter_fleet > 1 => HALF_MILLI,
+            State::Ramp | State::Trial | State::Loose | State::Steady => CUT_MILLI,
         };
         let rate = part(old, left).max(least).max(s.limiter_floor_milli).min(old);
         if self.state != State::Outage {
@@ -337,14 +329,6 @@ impl On {
 /// The pace that a cut leaves at least: what is let in. Of many each leaves some of that to the others.
 fn enough(goodput: u64, s: &Settings) -> u64 {
     if s.limiter_fleet <= 1 { goodput } else { part(goodput, FLEET_LEAST) }
-}
-
-/// By how much a pace grows in a time where nobody knows whether there is room.
-fn slowly(rate: u64, time: Dur, s: &Settings) -> u64 {
-    if s.limiter_fleet <= 1 {
-        return growth(rate, SLOW_MILLI, time);
-    }
-    growth(rate, FLEET_MILLI, time) + growth(FLEET_MORE, 1_000, time)
 }
 
 #[cfg(test)]
@@ -475,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_probed_and_its_end_releases_most_of_what_was_let_in() {
+    fn an_outage_is_probed_and_its_end_releases_what_was_let_in() {
         let mut b = Bench::new(10);
         b.run(30, |_, _| true);
         b.run(60, |_, _| false);
@@ -491,7 +475,7 @@ mod tests {
         b.wanted = 40;
         b.run(3, |_, _| true);
         let (started, _) = b.last(2);
-        assert!((19..=32).contains(&started), "what was usual, and a little more: {started}");
+        assert!((30..=55).contains(&started), "what was usual, and quickly more: {started}");
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use clearline_model::{Dur, Mono};
 
+use super::climb::up_to;
 use super::pace::{Pace, growth, part};
 use super::seconds::Seconds;
-use super::{CUT_EVERY, CUT_MILLI, FAST_MILLI, GROWTH_MAX, HOLD, PACE, WINDOW};
+use super::{CUT_EVERY, CUT_MILLI, GROWTH_MAX, HOLD, PACE, WINDOW};
 use crate::config::Settings;
 use crate::dice::Dice;
 
@@ -52,11 +53,7 @@ impl Learned {
             return;
         }
         let (rate, known) = (on.pace.rate, part(on.broke, CUT_MILLI));
-        let grown = if rate < known {
-            (rate + growth(rate, FAST_MILLI, time)).min(known)
-        } else {
-            rate + growth(rate, SLOW_MILLI, time)
-        };
+        let grown = up_to(known, rate, time).unwrap_or_else(|| rate + growth(rate, SLOW_MILLI, time));
         on.pace.set(grown.max(s.limiter_floor_milli), now);
     }
 

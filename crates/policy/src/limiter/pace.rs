@@ -6,6 +6,8 @@ use crate::dice::Dice;
 
 /// Starts that were due so long ago may come together: timers are coarse.
 const LATE_MAX: Dur = Dur::millis(20);
+/// By so much of its time a start comes earlier or later by chance, thousandths.
+const CHANCE_MILLI: u64 = 30;
 /// Beyond this pace nothing is limited any more, thousandths of a start a second.
 const RATE_MAX: u64 = 1_000_000_000;
 
@@ -43,9 +45,11 @@ impl Pace {
     }
 
     pub(super) fn start(&mut self, now: Mono, dice: &mut Dice) {
-        // A tenth of chance to both sides: many of these must not beat in time.
+        // Some chance to both sides: many of these must not beat in time. Little, since who saves nothing up refuses what comes
+        // too early.
         let step = self.interval();
-        let wait = step.scale(9, 10) + dice.upto(step.scale(1, 5));
+        let chance = step.scale(CHANCE_MILLI, 1_000);
+        let wait = Dur(step.0.saturating_sub(chance.0)) + dice.upto(chance.scale(2, 1));
         self.next = self.next.max(Self::late(now)) + wait.max(Dur(1));
     }
 
