@@ -353,6 +353,12 @@ impl Engine {
         if call.committed.is_some() {
             return;
         }
+        let silent = call.running.iter().filter(|r| r.n < n && r.head.is_none()).count();
+        if silent > 0
+            && let Some(lane) = self.lanes.get_mut(&call.lane)
+        {
+            (0..silent).for_each(|_| lane.times.lose());
+        }
         self.abort_others(t, call, Some(n));
         call.committed = Some(n);
         self.weigh(t, (call.lane, started), Load::Accepted);

@@ -13,7 +13,7 @@ use crate::call::{Call, Running, Saved};
 use crate::config::{Config, Settings, Timeouts};
 use crate::decide::{Within, about_key, is_overload, is_shared, is_unreached};
 use crate::dice::Dice;
-use crate::hedge::Purse;
+use crate::hedge::{AGAIN, Purse};
 use crate::input::{Input, KeyChange, Miss};
 use crate::keys::Keys;
 use crate::limiter::Limiter;
@@ -389,9 +389,9 @@ impl Engine {
         if let Some(held) = call.running.iter().find(|r| r.hold.is_some_and(|h| h <= t.now)).map(|r| r.n) {
             self.commit(t, call, held);
         }
-        if let Some(slow) = call.running.iter_mut().find(|r| r.hedge.is_some_and(|h| h <= t.now)) {
-            slow.hedge = None;
-            self.hedge(t, call);
+        if let Some(n) = call.running.iter().find(|r| r.hedge.is_some_and(|h| h <= t.now)).map(|r| r.n) {
+            let again = self.hedge(t, call).then_some(t.now + AGAIN);
+            call.running.iter_mut().filter(|r| r.n == n).for_each(|r| r.hedge = again);
         }
         if call.gives_up().is_some_and(|by| by <= t.now) {
             self.abort_others(t, call, None);
@@ -587,6 +587,9 @@ impl Engine {
         let writing = if call.ask.stream { running.head } else { Some(running.started) };
         if let (Some(from), Some(lane)) = (writing, self.lanes.get_mut(&call.lane)) {
             lane.times.wrote(usage.output, self.now.since(from));
+            if !call.ask.stream {
+                lane.times.whole_took(self.now.since(from), call.ask);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Who is first with content wins, the others are closed. An attempt that fails while another runs decides nothing.
 
-use clearline_model::{Mono, Repeat};
+use clearline_model::{Dur, Mono, Repeat};
 
 use crate::act::Manner;
 use crate::call::Call;
@@ -19,6 +19,8 @@ const MOST: u32 = 4_000;
 
 /// The most attempts of a call at once.
 const AT_ONCE: usize = 3;
+/// So soon it is looked again whether a hedge can be paid. 1 s: ten calls a second save one up.
+pub(crate) const AGAIN: Dur = Dur::secs(1);
 /// The same where the delay is a fixed one.
 const AT_ONCE_FIXED: usize = 2;
 
@@ -37,8 +39,9 @@ impl Purse {
         self.0 = (self.0 + PER_CALL).min(MOST);
     }
 
-    const fn pay(&mut self) -> bool {
-        let enough = self.0 >= COST;
+    /// Pays for one where that leaves so much.
+    const fn pay(&mut self, leaves: u32) -> bool {
+        let enough = self.0 >= COST + leaves;
         if enough {
             self.0 -= COST;
         }
@@ -55,23 +58,30 @@ impl Engine {
         match self.config.settings.hedge {
             Hedge::Off => None,
             Hedge::After(delay) => Some(now + delay).filter(|_| !manner.hedge),
-            Hedge::Auto => Some(now + self.lanes.get(&call.lane)?.times.hedge_after(call.ask)?),
+            Hedge::Auto => {
+                let end = call.patience_end(&self.config.settings);
+                let left = call.deadline.map(|_| end.since(now));
+                Some(now + self.lanes.get(&call.lane)?.times.hedge_after(call.ask, left)?)
+            }
         }
     }
 
-    /// A second attempt beside the first, where that is safe, paid and possible at once; otherwise nothing.
-    pub(crate) fn hedge(&mut self, t: &mut Turn<'_>, call: &mut Call) {
+    /// A second attempt beside the first, where that is safe, paid and possible at once. Says whether it is worth another
+    /// look soon where it is not.
+    pub(crate) fn hedge(&mut self, t: &mut Turn<'_>, call: &mut Call) -> bool {
         if !self.may_hedge(t.now, call) {
-            return;
+            return false;
         }
         let key = match self.keys.pick(call.lane, (&call.tried, self.needs(call)), t.now) {
             Pick::Own => None,
             Pick::Key(key) => Some(key),
-            Pick::Until(..) | Pick::Paced(..) | Pick::Nothing => return,
+            Pick::Until(..) | Pick::Paced(..) | Pick::Nothing => return true,
         };
-        if self.pay_hedge(t.now, call) {
+        let paid = self.pay_hedge(t.now, call);
+        if paid {
             self.start(t, call, key, Manner { body: Body::Original, hedge: true });
         }
+        !paid
     }
 
     fn may_hedge(&self, now: Mono, call: &Call) -> bool {
@@ -96,7 +106,11 @@ impl Engine {
     fn pay_hedge(&mut self, now: Mono, call: &Call) -> bool {
         match self.config.settings.hedge {
             Hedge::Off => false,
-            Hedge::Auto => self.lanes.get_mut(&call.lane).is_some_and(|l| l.purse.pay()),
+            // An answer as a whole costs most, and is late only by chance more often: those of streams are never spent for it.
+            Hedge::Auto => {
+                let leaves = if call.ask.stream { 0 } else { COST };
+                self.lanes.get_mut(&call.lane).is_some_and(|l| l.purse.pay(leaves))
+            }
             Hedge::After(_) => self.pay(now, call.id, call.lane).is_ok(),
         }
     }

@@ -31,6 +31,15 @@ const WHOLE_FACTOR: u64 = 3;
 /// So none starts beside a long answer, but only where even the longest would be there.
 const WHOLE_HEDGE_PERCENT: u64 = 120;
 const WHOLE_HEDGE_LEAST: Dur = Dur::secs(5);
+/// Where nothing is known of the lane: after such a part of what is left until the caller's deadline, if all that may come would be
+/// there at fifty tokens a second (a guess). So one that hangs does not use the whole deadline up.
+const UNKNOWN_PART: u64 = 2;
+const UNKNOWN_PER_TOKEN: Dur = Dur::millis(20);
+/// Where attempts are lost it starts as soon as nine answers of ten would be there. So many of a million outcomes have to be lost
+/// ones for that, and each counts by such a part: one of two hundred, over about the last hundred.
+const LOSSY: u32 = 5_000;
+const LOSS_PART: u32 = 128;
+const MILLION: u32 = 1_000_000;
 /// Shorter answers say more about the time to the first token than about the pace.
 const PACE_TOKENS_LEAST: u64 = 200;
 /// The limit of a silence in terms of the longest silences of recent streams: of the 99th percentile (resilience 5.8), and of
@@ -51,6 +60,9 @@ const DOUBT_MOST: u32 = 30;
 /// When a second attempt starts: so many hundredths of the 95th percentile, within these bounds, and before enough is known
 /// (resilience 5.8).
 const HEDGE_PERCENT: u64 = 150;
+/// The same in terms of the median: so it does not hang on how many are slow where many are (a guess: one of twelve healthy times
+/// is longer where they scatter by a factor of e).
+const HEDGE_MEDIAN: u64 = 4;
 const HEDGE_LEAST: Dur = Dur::secs(2);
 const HEDGE_MOST: Dur = Dur::secs(10);
 const HEDGE_UNKNOWN: Dur = Dur::secs(5);
@@ -61,6 +73,8 @@ struct Recent {
     ring: Vec<u32>,
     at: usize,
     since: usize,
+    p50: u32,
+    p90: u32,
     p95: u32,
     p99: u32,
     most: u32,
@@ -86,9 +100,19 @@ impl Recent {
 
     fn sum_up(&mut self) {
         let mut all = self.ring.clone();
-        self.p95 = percentile(&mut all, 95);
-        self.p99 = percentile(&mut all, 99);
-        self.most = all.into_iter().max().unwrap_or(0);
+        let len = all.len();
+        // Each is looked for among those that are not below the one before.
+        let (mut rest, mut below) = (all.as_mut_slice(), 0);
+        let wanted = [(50, &mut self.p50), (90, &mut self.p90), (95, &mut self.p95), (99, &mut self.p99)];
+        for (share, seen) in wanted {
+            let at = (len * share / 100).min(len.saturating_sub(1)).saturating_sub(below);
+            if at >= rest.len() {
+                return;
+            }
+            *seen = *rest.select_nth_unstable(at).1;
+            (rest, below) = (rest.split_at_mut(at).1, below + at);
+        }
+        self.most = rest.iter().copied().max().unwrap_or(0);
     }
 
     fn knows(&self) -> bool {
@@ -100,12 +124,6 @@ impl Recent {
     }
 }
 
-/// The value below which so many of a hundred lie.
-fn percentile(all: &mut [u32], share: usize) -> u32 {
-    let place = (all.len() * share / 100).min(all.len().saturating_sub(1));
-    if all.is_empty() { 0 } else { *all.select_nth_unstable(place).1 }
-}
-
 /// The recent times of a lane.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Times {
@@ -115,6 +133,10 @@ pub(crate) struct Times {
     gaps: Recent,
     /// What a hundred tokens of output took.
     pace: Recent,
+    /// What answers that come as a whole took of the time of the longest that was allowed, thousandths.
+    part: Recent,
+    /// Attempts that stayed silent while another one beside them was answered, or for good: of a million outcomes.
+    lost: u32,
 }
 
 fn millis(ms: u32) -> Dur {
@@ -140,15 +162,42 @@ fn whole(ask: Ask, s: &Settings) -> Dur {
     (with_input(WHOLE_LEAST, ask) + output).min(most)
 }
 
+/// The same where nothing is known of the lane.
+fn unknown(ask: Ask, left: Dur) -> Option<Dur> {
+    let all = UNKNOWN_PER_TOKEN.scale(u64::from(ask.max_output), 1);
+    let after = left.scale(1, UNKNOWN_PART);
+    (ask.max_output > 0 && ask.repeat == Repeat::Billed && all <= after)
+        .then_some(after.max(WHOLE_HEDGE_LEAST))
+}
+
 impl Times {
     /// The first byte of a stream came after so long.
     pub(crate) fn first(&mut self, took: Dur, ask: Ask) {
         self.first.push(without_input(took, ask));
+        self.came();
+    }
+
+    const fn came(&mut self) {
+        self.lost -= self.lost / LOSS_PART;
+    }
+
+    /// An attempt was silent for longer than another one needed that began later.
+    pub(crate) const fn lose(&mut self) {
+        self.lost += (MILLION - self.lost) / LOSS_PART;
+    }
+
+    /// An answer that came as a whole took so long.
+    pub(crate) fn whole_took(&mut self, took: Dur, ask: Ask) {
+        self.came();
+        if let Some(longest) = self.longest(ask) {
+            self.part.push(Dur::millis(took.scale(1_000, longest.0.max(1)).0));
+        }
     }
 
     /// The first byte of a stream did not come within its limit.
     pub(crate) const fn no_first(&mut self) {
         self.first.doubt();
+        self.lose();
     }
 
     /// The longest silence of a stream that was complete.
@@ -166,6 +215,7 @@ impl Times {
     /// An answer as a whole did not come within its limit.
     pub(crate) const fn no_whole(&mut self) {
         self.pace.doubt();
+        self.lose();
     }
 
     /// A stream was silent for longer than its limit.
@@ -219,16 +269,28 @@ impl Times {
         with_input(millis(self.gaps.p99).scale(IDLE_FACTOR, 1).max(seen).max(least), ask)
     }
 
-    /// After how long without a first byte a second attempt is worth its price, where that is known.
-    pub(crate) fn hedge_after(&self, ask: Ask) -> Option<Dur> {
+    /// Whether attempts are lost so often that what is late is likely lost.
+    pub(crate) const fn is_lossy(&self) -> bool {
+        self.lost >= LOSSY
+    }
+
+    /// After how long without a first byte a second attempt is worth its price, where that is known; `left`: until the caller's
+    /// deadline.
+    pub(crate) fn hedge_after(&self, ask: Ask, left: Option<Dur>) -> Option<Dur> {
         if !ask.stream {
-            let longest = self.longest(ask)?;
-            return Some(longest.scale(WHOLE_HEDGE_PERCENT, 100).max(WHOLE_HEDGE_LEAST));
+            let Some(longest) = self.longest(ask) else { return unknown(ask, left?) };
+            let late = if self.is_lossy() && self.part.knows() {
+                longest.scale(u64::from(self.part.p90), 1_000)
+            } else {
+                longest.scale(WHOLE_HEDGE_PERCENT, 100)
+            };
+            return Some(late.max(WHOLE_HEDGE_LEAST));
         }
         let usual = if self.first.ring.len() < ENOUGH {
             HEDGE_UNKNOWN
         } else {
-            millis(self.first.p95).scale(HEDGE_PERCENT, 100).clamp(HEDGE_LEAST, HEDGE_MOST)
+            let late = millis(self.first.p95).scale(HEDGE_PERCENT, 100);
+            late.min(millis(self.first.p50).scale(HEDGE_MEDIAN, 1)).clamp(HEDGE_LEAST, HEDGE_MOST)
         };
         Some(with_input(usual, ask))
     }
@@ -256,7 +318,7 @@ mod tests {
         let s = Settings::default();
         let limits = seen(19, Dur::secs(1), Dur::secs(1)).limits(stream(0), &s);
         assert_eq!((limits.first_byte, limits.idle), (s.first_byte_stream, s.timeouts.idle));
-        assert_eq!(seen(19, Dur::secs(1), Dur::secs(1)).hedge_after(stream(0)), Some(HEDGE_UNKNOWN));
+        assert_eq!(seen(19, Dur::secs(1), Dur::secs(1)).hedge_after(stream(0), None), Some(HEDGE_UNKNOWN));
     }
 
     #[test]
@@ -271,8 +333,10 @@ mod tests {
         ] {
             let times = seen(40, Dur::millis(first), Dur::ZERO);
             let ask = stream(input);
-            let seen =
-                (times.limits(ask, &s).first_byte.as_millis(), times.hedge_after(ask).unwrap().as_millis());
+            let seen = (
+                times.limits(ask, &s).first_byte.as_millis(),
+                times.hedge_after(ask, None).unwrap().as_millis(),
+            );
             assert_eq!(seen, (limit, hedge), "{first} ms, {input} tokens");
         }
         let short = Settings { first_byte_stream: Dur::secs(1), ..s };
@@ -331,7 +395,7 @@ mod tests {
         let s = Settings::default();
         let ask = |max_output| Ask { max_output, repeat: Repeat::Billed, ..Ask::default() };
         let mut times = seen(40, Dur::secs(2), Dur::ZERO);
-        assert_eq!(times.hedge_after(ask(2_000)), None, "nobody knows how fast it writes");
+        assert_eq!(times.hedge_after(ask(2_000), None), None, "nobody knows how fast it writes");
         for n in 0..100 {
             // Ten milliseconds a token, and 20 of five answers in a hundred; what is short says nothing.
             times.wrote(1_000, if n % 20 == 0 { Dur::secs(20) } else { Dur::secs(10) });
@@ -344,7 +408,7 @@ mod tests {
             (4_000, 246_000, 98_400),
         ] {
             let limits = times.limits(ask(max_output), &s);
-            let hedge_after = times.hedge_after(ask(max_output)).unwrap();
+            let hedge_after = times.hedge_after(ask(max_output), None).unwrap();
             assert_eq!(
                 (limits.first_byte.as_millis(), hedge_after.as_millis()),
                 (limit, hedge),
@@ -353,7 +417,7 @@ mod tests {
         }
         let most = times.limits(ask(64_000), &s).first_byte;
         assert_eq!(most, s.timeouts.first_byte, "a long answer has the time of the settings");
-        assert_eq!(times.hedge_after(ask(0)), None);
+        assert_eq!(times.hedge_after(ask(0), None), None);
         for _ in 0..4 {
             times.no_whole();
         }
@@ -362,5 +426,41 @@ mod tests {
             Dur::secs(160),
             "a limit that many run into is wrong"
         );
+    }
+
+    #[test]
+    fn where_many_first_bytes_are_slow_the_others_say_when_one_is_late() {
+        let mut times = Times::default();
+        for n in 0..200 {
+            times.first(Dur::millis(if n % 10 == 0 { 20_000 } else { 900 }), stream(0));
+        }
+        assert_eq!(times.hedge_after(stream(0), None), Some(Dur::millis(3_600)), "four times the median");
+    }
+
+    #[test]
+    fn where_attempts_are_lost_an_answer_as_a_whole_is_late_when_most_would_be_there() {
+        let ask = Ask { max_output: 2_000, repeat: Repeat::Billed, ..Ask::default() };
+        let mut times = seen(40, Dur::secs(2), Dur::ZERO);
+        for n in 0..100 {
+            times.wrote(1_000, Dur::secs(10));
+            // From a tenth of the longest to all of it.
+            times.whole_took(Dur::millis(2_200 + n * 200), ask);
+        }
+        let late = |times: &Times| times.hedge_after(ask, None).unwrap().as_millis();
+        assert_eq!((late(&times), times.is_lossy()), (26_400, false));
+        times.lose();
+        assert_eq!((late(&times), times.is_lossy()), (20_394, true), "nine of ten are there");
+        (0..100).for_each(|_| times.first(Dur::secs(2), stream(0)));
+        assert_eq!((late(&times), times.is_lossy()), (26_400, false), "it was one of many");
+    }
+
+    #[test]
+    fn before_anything_is_known_half_a_deadline_is_not_waited_for_in_vain() {
+        let ask = |max_output| Ask { max_output, repeat: Repeat::Billed, ..Ask::default() };
+        let after = |most, left| Times::default().hedge_after(ask(most), left);
+        assert_eq!(after(2_000, Some(Dur::secs(120))), Some(Dur::secs(60)));
+        assert_eq!(after(2_000, None), None, "who waits for ever loses nothing");
+        assert_eq!(after(8_000, Some(Dur::secs(120))), None, "so long an answer may come by then");
+        assert_eq!(after(0, Some(Dur::secs(120))), None);
     }
 }

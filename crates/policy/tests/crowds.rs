@@ -204,7 +204,7 @@ mod crowds {
         for seed in 1..=3 {
             assert_eq!(whole(seed, 0).1, 1_000, "healthy answers, however long, get no second attempt");
             let (success, attempts) = whole(seed, 30);
-            assert!(success >= 995 && attempts <= 1_060, "{success} {attempts}");
+            assert!(success >= 995 && attempts <= 1_100, "one for ten calls at most: {success} {attempts}");
         }
     }
 
