@@ -38,7 +38,8 @@ pub struct Engine {
     pub(crate) freed: BTreeSet<LaneId>,
     /// When the pace of a lane lets the next one of its queue start, or the budget the next one that waits for it.
     paces: BTreeSet<(Mono, LaneId)>,
-    calls: BTreeMap<CallId, Call>,
+    /// The calls that are not over; empty is the place of the one whose turn it is.
+    calls: BTreeMap<CallId, Option<Box<Call>>>,
     timers: Timers,
     now: Mono,
 }
@@ -151,13 +152,17 @@ impl Engine {
     pub fn view(&self) -> State {
         State {
             calls: self.calls.len(),
-            in_flight: self.calls.values().map(|c| c.running.len()).sum(),
-            parked: self.calls.values().filter(|c| c.wait.is_some()).count(),
+            in_flight: self.open_calls().map(|c| c.running.len()).sum(),
+            parked: self.open_calls().filter(|c| c.wait.is_some()).count(),
             keys: self.keys.states(),
             avoided: self.addresses.avoided(self.now).collect(),
             budget_milli: self.budgets.iter().map(|(u, b)| (*u, b.milli())).collect(),
             upstreams: self.config.upstreams.iter().map(|u| (u.id, self.standing(u.id))).collect(),
         }
+    }
+
+    fn open_calls(&self) -> impl Iterator<Item = &Call> {
+        self.calls.values().flatten().map(Box::as_ref)
     }
 
     /// The moment of the input that is being taken.
@@ -181,8 +186,9 @@ impl Engine {
                 let l = self.lanes.entry(lane).or_default();
                 l.purse.call();
                 l.open += 1;
-                let call = Call::new((call, caller), (home, lane), ask, (t.now, deadline));
-                self.put(t, call, Self::proceed);
+                let place = self.calls.entry(call).or_default();
+                *place = Some(Box::new(Call::new((call, caller), (home, lane), ask, (t.now, deadline))));
+                self.with(t, call, Self::proceed);
             }
             Input::Resolved(upstream, addrs) => self.addresses.resolved(upstream, addrs),
             Input::Reached(id, stage) => self.with_attempt(t, id, |_, _, _, r| r.stage = Some(stage)),
@@ -239,7 +245,7 @@ impl Engine {
 
     /// Those that wait for a key look again. Rare enough for a look at every call.
     fn look_again(&mut self, t: &mut Turn<'_>) {
-        let waiting = self.calls.values().filter(|c| c.wait.is_some_and(|w| w.key)).map(|c| c.id);
+        let waiting = self.open_calls().filter(|c| c.wait.is_some_and(|w| w.key)).map(|c| c.id);
         for id in waiting.collect::<Vec<_>>() {
             self.with(t, id, |e, t, c| {
                 c.wait = None;
@@ -250,23 +256,15 @@ impl Engine {
 
     /// Runs something on a call, and keeps the call and its timer unless it is over.
     fn with(&mut self, t: &mut Turn<'_>, id: CallId, run: impl FnOnce(&mut Self, &mut Turn<'_>, &mut Call)) {
-        if let Some(call) = self.calls.remove(&id) {
-            self.put(t, call, run);
-        }
-    }
-
-    fn put(
-        &mut self,
-        t: &mut Turn<'_>,
-        mut call: Call,
-        run: impl FnOnce(&mut Self, &mut Turn<'_>, &mut Call),
-    ) {
+        let Some(mut call) = self.calls.get_mut(&id).and_then(Option::take) else { return };
         run(self, t, &mut call);
         let due = if call.over { None } else { call.due() };
-        self.timers.rearm(call.id, call.armed, due);
+        self.timers.rearm(id, call.armed, due);
         call.armed = due;
-        if !call.over {
-            self.calls.insert(call.id, call);
+        if call.over {
+            self.calls.remove(&id);
+        } else if let Some(place) = self.calls.get_mut(&id) {
+            *place = Some(call);
         }
     }
 
@@ -327,7 +325,7 @@ impl Engine {
 
     /// The call whose turn is next on a lane.
     pub(crate) fn first_of(&self, lane: LaneId) -> Option<&Call> {
-        self.calls.get(&self.lanes.get(&lane)?.queue.first()?)
+        self.calls.get(&self.lanes.get(&lane)?.queue.first()?)?.as_deref()
     }
 
     /// Replaces the moment at which the next one of a lane may start.

@@ -148,6 +148,9 @@ impl Keys {
     }
 
     fn leased_out(&self, lane: LaneId, key: KeyId, now: Mono) -> Option<Mono> {
+        if self.leases.is_empty() {
+            return None;
+        }
         self.leases.get(&(lane, key)).filter(|l| l.until > now && l.permits == 0).map(|l| l.until)
     }
 
@@ -155,6 +158,12 @@ impl Keys {
     /// of the limits; without it they are not looked at.
     pub(crate) fn pick(&self, lane: LaneId, (tried, ask): (&[KeyId], Option<Ask>), now: Mono) -> Pick {
         let Some(pool) = self.pools.get(&lane.upstream) else { return Pick::Own };
+        // Mostly the one that is used least has room.
+        if let Some(id) = self.least_used(lane, (pool, tried), now)
+            && ask.is_none_or(|ask| self.meters.ready(id, (lane.family, ask), now).0 <= now)
+        {
+            return Pick::Key(id);
+        }
         let mut best: Option<(u32, u64, KeyId)> = None;
         let mut soon: Option<(Mono, Cause)> = None;
         let mut out: Option<(Mono, KeyId)> = None;
@@ -190,6 +199,16 @@ impl Keys {
             (None, _, None, Some((_, id))) => self.probe(lane, id, now),
             (None, _, None, None) => Pick::Nothing,
         }
+    }
+
+    /// The key that is used least of those that may be used now, whatever its limits have.
+    fn least_used(&self, lane: LaneId, (pool, tried): (&[KeyId], &[KeyId]), now: Mono) -> Option<KeyId> {
+        let free = pool.iter().filter(|k| !tried.contains(k)).filter_map(|id| {
+            let key = self.keys.get(id)?;
+            let may = key.free(now).is_ok() && self.leased_out(lane, *id, now).is_none();
+            may.then_some((key.in_flight, key.used, *id))
+        });
+        free.min().map(|(_, _, id)| id)
     }
 
     /// A breaker never refuses the last key: it paces it.

@@ -84,6 +84,9 @@ fn milli(n: u64) -> u64 {
 
 impl Bucket {
     fn refill(&mut self, now: Mono) {
+        if self.limit == 0 {
+            return;
+        }
         let gained = now.since(self.at).scale(self.limit, 60_000_000).0;
         if gained == 0 {
             return;
@@ -99,9 +102,12 @@ impl Bucket {
 
     /// When there is enough; a need that is larger than the bucket waits for a full one.
     fn ready(mut self, need: u64, now: Mono) -> Mono {
+        if !self.is_known(now) {
+            return now;
+        }
         self.refill(now);
         let lacks = signed(milli(need).min(self.full)).saturating_sub(self.left);
-        if !self.is_known(now) || lacks <= 0 {
+        if lacks <= 0 {
             return now;
         }
         let wait = Dur(u64::try_from(lacks).unwrap_or(0)).scale(60_000_000, self.limit) + Dur(1);

@@ -12,8 +12,9 @@ use crate::config::{Settings, Timeouts};
 const KEPT: usize = 200;
 /// With fewer nothing is derived from them (resilience 5.8).
 const ENOUGH: usize = 20;
-/// Percentiles are taken anew after so many times.
+/// Percentiles are taken anew after so many times, and after such a part of those that are remembered.
 const EVERY: usize = 8;
+const EVERY_PART: usize = 10;
 /// So much input, in tokens, is taken to double the time to the first byte.
 const INPUT_DOUBLES: u64 = 50_000;
 /// A head that takes so many times the 99th percentile does not come (a guess far on the safe side).
@@ -92,7 +93,7 @@ impl Recent {
         self.doubt = self.doubt.saturating_sub(1);
         self.most = self.most.max(ms);
         self.since += 1;
-        if self.since >= EVERY {
+        if self.since >= EVERY.max(self.ring.len() / EVERY_PART) {
             self.since = 0;
             self.sum_up();
         }
