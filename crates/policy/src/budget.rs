@@ -89,6 +89,11 @@ impl Budget {
         self.waiting.remove(&call);
     }
 
+    /// Nobody waits for a retry.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// The call that waits longest and can have a retry now; it does not wait any more.
     pub(crate) fn next(&mut self, now: Mono, s: &Settings) -> Option<CallId> {
         if self.waiting.is_empty() || self.level(now, s) < parts(RETRY_MILLI) {

@@ -13,7 +13,7 @@ use crate::call::{Call, Running, Saved};
 use crate::config::{Config, Settings, Timeouts};
 use crate::decide::{Within, about_key, is_overload, is_shared, is_unreached};
 use crate::dice::Dice;
-use crate::hedge::{AGAIN, Purse};
+use crate::hedge::{Purse, again_at};
 use crate::input::{Input, KeyChange, Miss};
 use crate::keys::Keys;
 use crate::limiter::Limiter;
@@ -290,6 +290,9 @@ impl Engine {
         }
         while let Some(lane) = self.freed.pop_first() {
             self.settle(t, lane);
+            if self.is_idle(lane) {
+                continue;
+            }
             while self.has_place(lane) && self.held_until(lane, t.now).is_none() {
                 let Some(id) = self.lanes.get_mut(&lane).and_then(|l| l.queue.pop()) else { break };
                 self.with(t, id, |e, t, c| {
@@ -309,6 +312,13 @@ impl Engine {
                 l.lacks = None;
             }
         }
+    }
+
+    /// Nobody waits on a lane, and nothing is known of anybody who did.
+    fn is_idle(&self, lane: LaneId) -> bool {
+        let free =
+            self.lanes.get(&lane).is_none_or(|l| l.queue.is_empty() && l.wake.is_none() && l.lacks.is_none());
+        free && self.budgets.get(&lane.upstream).is_none_or(Budget::is_idle)
     }
 
     /// Gives retries that came back to the budget to those that wait for them longest.
@@ -387,8 +397,9 @@ impl Engine {
         if let Some(held) = call.running.iter().find(|r| r.hold.is_some_and(|h| h <= t.now)).map(|r| r.n) {
             self.commit(t, call, held);
         }
-        if let Some(n) = call.running.iter().find(|r| r.hedge.is_some_and(|h| h <= t.now)).map(|r| r.n) {
-            let again = self.hedge(t, call).then_some(t.now + AGAIN);
+        let due = call.running.iter().find(|r| r.hedge.is_some_and(|h| h <= t.now));
+        if let Some((n, started)) = due.map(|r| (r.n, r.started)) {
+            let again = self.hedge(t, call).then(|| again_at(started, t.now));
             call.running.iter_mut().filter(|r| r.n == n).for_each(|r| r.hedge = again);
         }
         if call.gives_up().is_some_and(|by| by <= t.now) {

@@ -19,10 +19,18 @@ const MOST: u32 = 4_000;
 
 /// The most attempts of a call at once.
 const AT_ONCE: usize = 3;
-/// So soon it is looked again whether a hedge can be paid. 1 s: ten calls a second save one up.
-pub(crate) const AGAIN: Dur = Dur::secs(1);
 /// The same where the delay is a fixed one.
 const AT_ONCE_FIXED: usize = 2;
+
+/// So soon it is looked again whether a hedge can be paid, and after such a part of the time that it was silent already: ten
+/// calls a second save one up, and ten thousand that are silent must not keep the engine busy.
+const AGAIN: Dur = Dur::secs(1);
+const AGAIN_PART: u64 = 4;
+
+/// When it is looked again whether there is a hedge for an attempt that started then.
+pub(crate) fn again_at(started: Mono, now: Mono) -> Mono {
+    now + now.since(started).scale(1, AGAIN_PART).max(AGAIN)
+}
 
 /// The hedges that a lane can pay.
 #[derive(Debug, Clone, Copy)]

@@ -497,6 +497,20 @@ mod scenes {
     }
 
     #[test]
+    fn a_hedge_that_nobody_could_pay_starts_when_others_have_saved_it_up() {
+        let mut engine = Engine::new(config(0, Settings::default()), 7);
+        let mut hedges = |ms, input| {
+            let out = step(&mut engine, ms, input);
+            out.iter().filter(|o| matches!(o, Output::Start { plan, .. } if plan.hedge)).count()
+        };
+        assert_eq!((1..=5).map(|n| hedges(0, call(n))).sum::<usize>(), 0);
+        assert_eq!(hedges(5_000, Input::Tick), 4, "what was saved up");
+        assert_eq!(hedges(6_300, Input::Tick), 0);
+        assert_eq!((6..=15).map(|n| hedges(6_400, call(n))).sum::<usize>(), 0);
+        assert_eq!(hedges(8_000, Input::Tick), 1, "ten calls have saved one up");
+    }
+
+    #[test]
     fn a_hedge_goes_to_another_address() {
         play(
             "two addresses",
