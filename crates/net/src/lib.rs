@@ -34,7 +34,7 @@ pub use line::{Line, open_line};
 pub use listen::{Acceptor, BadIdentity, fingerprint};
 pub use mux::{CONNECTION_WINDOW, Http2, Lent, OVERHEAD_MAX, STREAM_WINDOW, STREAMS_MAX};
 pub use peek::{Offer, Peek, peek};
-pub use pool::{IDLE_LIMIT, MAX_IDLE, OPENING, Pool, Turn, Want};
+pub use pool::{IDLE_LIMIT, MAX_IDLE, MISTRUST, OPENING, Pool, Turn, Want};
 pub use proxy::{Proxy, ProxyEnv, parse_proxy};
 pub use resolve::resolve;
 pub use rustls::ClientConfig;

@@ -7,7 +7,7 @@ use clearline_model::{Dur, Failure, Stage};
 use crate::conn::{Conn, Limits, Route, finish, own};
 use crate::fault::Fault;
 use crate::fence::Fence;
-use crate::mux::{Http2, Lent, Mux};
+use crate::mux::{Http2, Lent, Mux, Trust};
 use crate::pool::{Pool, Turn};
 use crate::target::Scheme;
 
@@ -65,7 +65,9 @@ pub async fn open_line(
         drop(turn);
         return own(laid, &route).await.map(Line::Own);
     }
-    let mux = Mux::open(laid, route.target, (route.key(), turn)).await?;
+    // Where HTTP/2 is known to be spoken, there is nothing to fall back to.
+    let trust = Trust::new(route.key(), (http2 == Http2::Auto).then(|| pool.listener()));
+    let mux = Mux::open(laid, route.target, (trust, turn)).await?;
     let (addr, lent) = (mux.addr(), mux.lend());
     pool.share(mux);
     let gone = || Fault::new(Stage::Send, Failure::Eof).at(addr);

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use self::upload::Piece;
 use crate::conn::{Laid, MAX_HEAD_BYTES};
 use crate::fault::Fault;
-use crate::pool::Turn;
+use crate::pool::{Listener, Turn};
 use crate::target::{Scheme, Target};
 use crate::wire::{Watched, Wire};
 
@@ -90,8 +90,9 @@ impl Mux {
     /// # Errors
     ///
     /// A fault of [`Stage::Send`]: the connection is gone already.
-    pub(crate) async fn open(laid: Laid, target: &Target, how: (String, Turn)) -> Result<Arc<Self>, Fault> {
-        let (key, turn) = how;
+    pub(crate) async fn open(laid: Laid, target: &Target, how: (Trust, Turn)) -> Result<Arc<Self>, Fault> {
+        let (trust, turn) = how;
+        let key = trust.key.clone();
         let wire = Arc::new(Wire::default());
         let addr = laid.addr();
         let authority = target.authority().parse().map_err(|e: http::uri::InvalidUri| {
@@ -112,8 +113,8 @@ impl Mux {
             Fault::new(Stage::Send, failure).detailed(&detail).at(addr)
         })?;
         let heard = Arc::default();
-        let task =
-            tokio::spawn(run(connection, (Arc::clone(&wire), Arc::clone(&heard)), turn)).abort_handle();
+        let task = tokio::spawn(run(connection, (Arc::clone(&wire), Arc::clone(&heard)), (trust, turn)))
+            .abort_handle();
         Ok(Arc::new(Self {
             tx,
             wire,
@@ -185,22 +186,48 @@ impl Mux {
     }
 }
 
+/// Whether the server speaks what it chose. Where it ends without having done so, connections are made by HTTP/1.1 for a
+/// while.
+pub(crate) struct Trust {
+    key: String,
+    told: Option<Listener>,
+    is_earned: bool,
+}
+
+impl Trust {
+    /// Of a connection under this key, and who is told of its end.
+    pub(crate) const fn new(key: String, told: Option<Listener>) -> Self {
+        Self { key, told, is_earned: false }
+    }
+}
+
+impl Drop for Trust {
+    fn drop(&mut self) {
+        if let Some(told) = self.told.as_ref().filter(|_| !self.is_earned) {
+            told.mistrust(&self.key);
+        }
+    }
+}
+
 /// Moves the frames of a connection to its end. An error reaches the streams that it belongs to.
 async fn run(
     mut connection: Connection<Watched, Piece>,
     (wire, heard): (Arc<Wire>, Arc<AtomicBool>),
-    turn: Turn,
+    (mut trust, turn): (Trust, Turn),
 ) {
     let mut turn = Some(turn);
     let ended = poll_fn(|cx| {
         let polled = Pin::new(&mut connection).poll(cx);
         if turn.is_some() && wire.read() > 0 {
             heard.store(true, Ordering::Release);
+            trust.is_earned = true;
             turn = None;
         }
         polled
     });
-    drop(ended.await);
+    let ended = ended.await;
+    // What breaks the protocol was read as well.
+    trust.is_earned &= !ended.is_err_and(|error| error.reason().is_some() && !error.is_remote());
 }
 
 /// The place of one exchange on a shared connection. Dropping it gives the place back.

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use clearline_model::Dur;
@@ -34,10 +34,15 @@ pub struct Want<'a> {
 /// between two continents.
 pub const OPENING: Dur = Dur::millis(500);
 
+/// How long connections are made by HTTP/1.1 after one of HTTP/2 ended before the server had spoken it.
+pub const MISTRUST: Dur = Dur::secs(60);
+
 /// What is shared of one key.
 #[derive(Default)]
 struct Shared {
     lent: Vec<Arc<Mux>>,
+    /// Until then HTTP/2 is taken for one that was chosen and does not work.
+    mistrusted: Option<Instant>,
     /// The server chose HTTP/1.1 the last time: nobody waits for a connection that is shared.
     apart: bool,
     /// Somebody opens a connection, until the other end of this is dropped.
@@ -49,6 +54,29 @@ struct Shared {
 #[derive(Debug, Default)]
 pub struct Turn {
     _told: Option<watch::Sender<()>>,
+    is_plain: bool,
+}
+
+impl Turn {
+    /// Whether the connection had better speak HTTP/1.1.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+}
+
+/// Hears of connections that end, and keeps no pool alive.
+#[derive(Debug)]
+pub(crate) struct Listener(Weak<Mutex<HashMap<String, Shared>>>);
+
+impl Listener {
+    /// A connection of HTTP/2 ended before the server had spoken it.
+    pub(crate) fn mistrust(&self, key: &str) {
+        let Some(shared) = self.0.upgrade() else { return };
+        let until = after(Instant::now(), MISTRUST);
+        let mut all = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(key.to_owned()).or_default().mistrusted = Some(until);
+    }
 }
 
 /// The connections. Its clones share them.
@@ -170,15 +198,16 @@ impl Pool {
     fn turn(&self, key: &str, want: &Want<'_>) -> Result<Turn, watch::Receiver<()>> {
         let mut all = self.lock_shared();
         let here = all.entry(key.to_owned()).or_default();
-        if want.fresh || here.apart {
-            return Ok(Turn::default());
+        let is_plain = here.mistrusted.is_some_and(|until| Instant::now() < until);
+        if want.fresh || here.apart || is_plain {
+            return Ok(Turn { _told: None, is_plain });
         }
         if let Some(opening) = here.opening.as_ref().filter(|opening| opening.has_changed().is_ok()) {
             return Err(opening.clone());
         }
         let (told, opening) = watch::channel(());
         here.opening = Some(opening);
-        Ok(Turn { _told: Some(told) })
+        Ok(Turn { _told: Some(told), is_plain })
     }
 
     /// Lends streams of a connection to others from now on.
@@ -195,6 +224,11 @@ impl Pool {
     /// The server chose HTTP/1.1.
     pub(crate) fn keep_apart(&self, key: &str) {
         self.lock_shared().entry(key.to_owned()).or_default().apart = true;
+    }
+
+    /// Whom a connection tells of its end.
+    pub(crate) fn listener(&self) -> Listener {
+        Listener(Arc::downgrade(&self.shared))
     }
 
     /// Lets others wait so long for whoever opens a connection.

@@ -97,8 +97,7 @@ async fn connection(
 ) -> Result<Option<Conn>, Fault> {
     let target = &server.target;
     let never = plan.conn == Which::FreshH1 || (inner.http2 == Http2::Auto && target.is_plain());
-    let http2 = if never { Http2::Off } else { inner.http2 };
-    let route = Route { target, proxy: inner.proxy(server), tls: Arc::clone(network.tls(http2)) };
+    let mut http2 = if never { Http2::Off } else { inner.http2 };
     let avoid = inner.addresses.addrs(&plan.avoid);
     let want = Want { prefer: &[], avoid: &avoid, fresh: plan.conn != Which::Any };
     if let Some(conn) = inner.pool.take(&server.route_key, &want) {
@@ -113,7 +112,11 @@ async fn connection(
             }
             Err(turn) => turn,
         };
+        if turn.is_plain() {
+            http2 = Http2::Off;
+        }
     }
+    let route = Route { target, proxy: inner.proxy(server), tls: Arc::clone(network.tls(http2)) };
     let begun = Instant::now();
     let (host, port) = route.proxy.map_or((target.host.as_str(), target.port), |p| (p.host(), p.port()));
     let addrs =

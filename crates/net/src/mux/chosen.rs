@@ -33,8 +33,8 @@ fn identity(name: &str) -> Identity {
     Identity { file, cert }
 }
 
-/// A server that offers these protocols, and answers where HTTP/2 is chosen.
-async fn server(identity: &Identity, offers: &[&str]) -> SocketAddr {
+/// Who offers these protocols.
+fn acceptor(identity: &Identity, offers: &[&str]) -> tokio_rustls::TlsAcceptor {
     let key = PrivateKeyDer::try_from(identity.cert.signing_key.serialize_der()).unwrap();
     let mut config = rustls::ServerConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()
@@ -43,7 +43,12 @@ async fn server(identity: &Identity, offers: &[&str]) -> SocketAddr {
         .with_single_cert(vec![identity.cert.cert.der().clone()], key)
         .unwrap();
     config.alpn_protocols = offers.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    tokio_rustls::TlsAcceptor::from(Arc::new(config))
+}
+
+/// A server that offers these protocols, and answers where HTTP/2 is chosen.
+async fn server(identity: &Identity, offers: &[&str]) -> SocketAddr {
+    let acceptor = acceptor(identity, offers);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -138,4 +143,48 @@ async fn a_tunnel_carries_it_and_a_forwarding_proxy_does_not_get_it() {
     answers(tunnelled).await;
     let (forwarded, _) = line("http://api.test", Some(&proxy), &offering, Http2::Prior).await;
     assert!(matches!(forwarded, Line::Own(conn) if conn.absolute_form()));
+}
+
+/// What is chosen and does not work is not chosen again for a while; what works once is trusted.
+#[tokio::test]
+async fn a_server_that_ends_before_it_has_spoken_http_2_is_called_by_http_1() {
+    let identity = identity("mistrusted");
+    let trust = TrustSettings { only: Some(identity.file.clone()), ..TrustSettings::default() };
+    let offering = offering_http2(&tls_config(&trust).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let acceptor = acceptor(&identity, &["h2"]);
+    tokio::spawn(async move {
+        for says in [&b""[..], b"HTTP/1.1 400 Bad Request\r\n\r\n"] {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            stream.read_exact(&mut [0; 24]).await.unwrap();
+            stream.write_all(says).await.unwrap();
+            stream.shutdown().await.ok();
+            while stream.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0) {}
+        }
+    });
+    for _ in 0..2 {
+        let (line, pool) = line(&url, None, &offering, Http2::Auto).await;
+        let Line::Shared(lent) = line else { panic!("HTTP/1.1") };
+        let request = Request::get("/").body(Bytes::new()).unwrap();
+        lent.send(request, &SendLimits::default()).await.unwrap_err();
+        // Its end is told by whoever moves its frames.
+        let turn = loop {
+            let turn = pool.lend_or_turn(&url, &Want::default()).await.err().unwrap();
+            if turn.is_plain() {
+                break turn;
+            }
+            drop(turn);
+            tokio::task::yield_now().await;
+        };
+        drop(turn);
+    }
+    let works = server(&identity, &["h2"]).await;
+    let url = format!("https://localhost:{}", works.port());
+    let (line, pool) = line(&url, None, &offering, Http2::Auto).await;
+    answers(line).await;
+    assert!(
+        !pool.lend_or_turn(&url, &Want { fresh: true, ..Want::default() }).await.err().unwrap().is_plain()
+    );
 }

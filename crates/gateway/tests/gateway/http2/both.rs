@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use clearline::Http2;
+use clearline_model::Dur;
 use clearline_policy::Hedge;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::combinators::BoxBody;
@@ -13,6 +14,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -203,4 +205,40 @@ async fn over_tls_the_server_chooses_and_calls_share_a_connection() {
         raw(behind.admin, b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
     assert!(shown.contains("clearline_connections 1\n"), "{shown}");
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn a_server_that_chooses_http_2_and_does_not_speak_it_is_called_by_http_1() {
+    let identity = Identity::new("chooses");
+    let acceptor = identity.acceptor.clone();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.accept(stream, Dur::secs(20)).await.unwrap();
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                stream.read_exact(&mut [0; 24]).await.unwrap();
+                continue;
+            }
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"}]}") {
+                stream.read_buf(&mut asked).await.unwrap();
+            }
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
+            let answer = format!("{head}content-length: {}\r\n\r\n{MESSAGE}", MESSAGE.len());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.shutdown().await.ok();
+        }
+    });
+    let trust = identity.trust();
+    let before = |builder: clearline::Builder| builder.http2(Http2::Auto).trust(trust);
+    let served = serve_before(before, &url, |_| (), |_| ()).await;
+    for attempts in [2, 1] {
+        let seen = ask(served.addr, &keyed(BODY)).await;
+        assert_eq!((seen.status, seen.text().as_str()), (200, MESSAGE), "{attempts}");
+    }
+    let (_, log) = served.finish().await;
+    let attempts: Vec<_> = log.iter().map(|line| line["attempts"].as_array().unwrap().len()).collect();
+    assert_eq!(attempts, [2, 1], "{log:#?}");
 }
