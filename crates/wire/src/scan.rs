@@ -40,11 +40,52 @@ pub struct Scan {
     /// A backslash came last within a string.
     escaped: bool,
     token: Vec<u8>,
-    name: Vec<u8>,
+    name: Name,
     length: usize,
     found: Peek,
     fixed: bool,
     messages: Messages,
+}
+
+/// The fields that are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Name {
+    Model,
+    Stream,
+    MaxTokens,
+    Messages,
+    /// Tools and thinking, whose blocks cannot be resumed.
+    Fixes,
+    #[default]
+    Other,
+}
+
+impl Name {
+    /// The field of this name, as it stands between its quotes.
+    fn of(raw: &[u8]) -> Self {
+        match raw {
+            b"model" => Self::Model,
+            b"stream" => Self::Stream,
+            b"max_tokens" => Self::MaxTokens,
+            b"messages" => Self::Messages,
+            b"tools" | b"mcp_servers" | b"thinking" => Self::Fixes,
+            _ if raw.contains(&b'\\') => unquoted(raw).map_or(Self::Other, |name| Self::of_plain(name.as_bytes())),
+            _ => Self::Other,
+        }
+    }
+
+    /// The field of a name that was read already: a backslash in it is one.
+    fn of_plain(name: &[u8]) -> Self {
+        if name.contains(&b'\\') { Self::Other } else { Self::of(name) }
+    }
+}
+
+/// The text of a string, as it stands between its quotes.
+fn unquoted(raw: &[u8]) -> Option<String> {
+    if !raw.contains(&b'\\') && raw.iter().all(|b| *b >= b' ') {
+        return std::str::from_utf8(raw).ok().map(str::to_owned);
+    }
+    serde_json::from_slice(&[b"\"", raw, b"\""].concat()).ok()
 }
 
 /// What is known of the field `messages`.
@@ -170,8 +211,7 @@ impl Scan {
         self.keep(inside);
         let Some(after) = after else { return b"" };
         if name {
-            // The buffers change places, so that neither is made anew for each field.
-            std::mem::swap(&mut self.name, &mut self.token);
+            self.name = Name::of(&self.token);
             self.token.clear();
             self.at = At::Colon;
         } else {
@@ -209,7 +249,7 @@ impl Scan {
 
     /// The value of a field comes next.
     fn field(&mut self) {
-        if self.is(b"messages") {
+        if self.name == Name::Messages {
             let first = self.messages == Messages::None;
             self.messages = if first { Messages::Named } else { Messages::Wrong };
         } else if self.messages == Messages::Named {
@@ -237,41 +277,25 @@ impl Scan {
 
     /// A field whose value is a string is over.
     fn string(&mut self) {
-        if self.is(b"model") && self.token.len() < TOKEN_MAX {
-            let quoted = [b"\"", self.token.as_slice(), b"\""].concat();
-            self.found.model = serde_json::from_slice(&quoted).ok();
-        } else {
-            self.other(false);
+        if self.name == Name::Model && self.token.len() < TOKEN_MAX {
+            self.found.model = unquoted(&self.token);
         }
+        self.fixed |= self.name == Name::Fixes;
         self.token.clear();
     }
 
     /// A field with another value is over, or its nested value begins.
     fn value(&mut self) {
-        if self.is(b"stream") {
-            self.found.stream = self.token == b"true";
-        } else if self.is(b"max_tokens") {
-            let read = serde_json::from_slice::<Value>(&self.token).ok();
-            let number = read.and_then(|v| v.as_u64()).unwrap_or(0);
-            self.found.max_tokens = u32::try_from(number).unwrap_or(u32::MAX);
-        } else {
-            self.other(self.token == b"null");
+        match self.name {
+            Name::Stream => self.found.stream = self.token == b"true",
+            Name::MaxTokens => {
+                let number = serde_json::from_slice::<Value>(&self.token).ok().and_then(|v| v.as_u64());
+                self.found.max_tokens = u32::try_from(number.unwrap_or(0)).unwrap_or(u32::MAX);
+            }
+            Name::Fixes => self.fixed |= self.token != b"null",
+            Name::Model | Name::Messages | Name::Other => {}
         }
         self.token.clear();
-    }
-
-    /// Tools and thinking, whose blocks cannot be resumed.
-    fn other(&mut self, null: bool) {
-        let fixes = [&b"tools"[..], b"mcp_servers", b"thinking"].iter().any(|name| self.is(name));
-        self.fixed |= fixes && !null;
-    }
-
-    fn is(&self, name: &[u8]) -> bool {
-        if !self.name.contains(&b'\\') {
-            return self.name == name;
-        }
-        let quoted = [b"\"", self.name.as_slice(), b"\""].concat();
-        serde_json::from_slice::<String>(&quoted).is_ok_and(|text| text.as_bytes() == name)
     }
 }
 
@@ -350,7 +374,7 @@ mod tests {
             let mut scan = Scan::new();
             scan.push(b"{\"model\":\"");
             scan.push(&bytes);
-            prop_assert!(scan.token.len() <= TOKEN_MAX && scan.name.len() <= TOKEN_MAX);
+            prop_assert!(scan.token.len() <= TOKEN_MAX);
             let _any = scan.finish();
         }
     }
