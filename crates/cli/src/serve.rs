@@ -187,7 +187,7 @@ struct ToLog(Weak<Readers>);
 impl Sink for ToLog {
     fn alert(&self, prose: &Prose, told: &Told) {
         if let Some(readers) = self.0.upgrade() {
-            readers.line(clearline_report::alert::json(prose, told).to_string());
+            readers.line(&clearline_report::alert::json(prose, told).to_string());
         }
     }
 
@@ -196,7 +196,7 @@ impl Sink for ToLog {
             "event": "alert not delivered", "ts": lost.told.ts, "time": lost.told.time, "way": lost.way,
             "to": lost.to, "cause": lost.told.alert.cause, "why": lost.why,
         });
-        let is_written = self.0.upgrade().is_some_and(|readers| readers.line(line.to_string()));
+        let is_written = self.0.upgrade().is_some_and(|readers| readers.line(&line.to_string()));
         if !is_written {
             crate::out::note(&format!("clearline: an alert did not reach {}: {}", lost.to, lost.why));
         }

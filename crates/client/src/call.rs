@@ -159,7 +159,7 @@ impl Driver {
             family: inner.family(peek.model.as_deref()),
         };
         drop(peek);
-        let (call, slot) = inner.brain.enter();
+        let (call, slot, outputs) = inner.brain.enter();
         let now = inner.brain.now();
         let deadline = clearline_wire::request::stated_timeout(&request.headers).map(|d| now + d);
         let caller = request.caller;
@@ -182,7 +182,7 @@ impl Driver {
             saved: None,
             last: None,
             request_id: None,
-            outputs: Vec::new(),
+            outputs,
             notes: Vec::new(),
         };
         driver.feed(Input::Call { call, lane, caller, deadline, ask });
@@ -494,7 +494,7 @@ impl Driver {
             return;
         }
         self.over = true;
-        self.inner.brain.leave(self.call);
+        self.inner.brain.leave(self.call, std::mem::take(&mut self.outputs));
         self.inner.observer.ended(&self.record);
     }
 }

@@ -37,10 +37,15 @@ impl Slot {
     }
 }
 
+/// The most buffers that wait to be used again.
+const SPARE_MAX: usize = 64;
+
 struct Core {
     engine: Engine,
     slots: HashMap<CallId, Arc<Slot>>,
     out: Vec<Output>,
+    /// Empty buffers of calls that are over.
+    spare: Vec<Vec<Output>>,
 }
 
 /// The engine and its clock.
@@ -57,7 +62,12 @@ pub(crate) struct Brain {
 impl Brain {
     pub(crate) fn new(engine: Engine, observer: Arc<dyn Observer>) -> Arc<Self> {
         Arc::new(Self {
-            core: Mutex::new(Core { engine, slots: HashMap::new(), out: Vec::new() }),
+            core: Mutex::new(Core {
+                engine,
+                slots: HashMap::new(),
+                out: Vec::new(),
+                spare: Vec::new(),
+            }),
             epoch: OnceLock::new(),
             armed: AtomicU64::new(u64::MAX),
             rearm: Arc::new(Notify::new()),
@@ -73,19 +83,27 @@ impl Brain {
         Mono(u64::try_from((now - *self.epoch.get_or_init(|| now)).as_micros()).unwrap_or(u64::MAX))
     }
 
-    /// A number and a place for a new call.
-    pub(crate) fn enter(self: &Arc<Self>) -> (CallId, Arc<Slot>) {
+    /// A number, a place and an empty buffer for a new call.
+    pub(crate) fn enter(self: &Arc<Self>) -> (CallId, Arc<Slot>, Vec<Output>) {
         self.ticking.get_or_init(|| {
             tokio::spawn(tick(Arc::downgrade(self)));
         });
         let call = CallId(self.calls.fetch_add(1, Ordering::Relaxed));
         let slot = Arc::new(Slot::default());
-        self.lock().slots.insert(call, Arc::clone(&slot));
-        (call, slot)
+        let mut core = self.lock();
+        core.slots.insert(call, Arc::clone(&slot));
+        let buffer = core.spare.pop().unwrap_or_default();
+        (call, slot, buffer)
     }
 
-    pub(crate) fn leave(&self, call: CallId) {
-        self.lock().slots.remove(&call);
+    /// A call is over; its buffer serves another one.
+    pub(crate) fn leave(&self, call: CallId, mut buffer: Vec<Output>) {
+        buffer.clear();
+        let mut core = self.lock();
+        core.slots.remove(&call);
+        if core.spare.len() < SPARE_MAX {
+            core.spare.push(buffer);
+        }
     }
 
     pub(crate) fn view(&self) -> State {
@@ -99,6 +117,10 @@ impl Brain {
         let core = &mut *guard;
         core.engine.handle(now, input, &mut core.out);
         let mut shared = Vec::new();
+        if mine.is_empty() && core.out.iter().all(|output| own.is_some() && concerns(output) == own) {
+            // Nearly always, and then nothing has to be moved.
+            std::mem::swap(mine, &mut core.out);
+        }
         for output in core.out.drain(..) {
             match (concerns(&output), output) {
                 (None, Output::Note(event)) => shared.push(event),

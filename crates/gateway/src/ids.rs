@@ -89,6 +89,11 @@ fn is_traceparent(text: &str) -> bool {
 
 /// Milliseconds since 1970, and the same as `2026-01-31T23:59:59.999Z`.
 pub(crate) fn now() -> (u64, String) {
+    with_now(|ts, time| (ts, time.to_owned()))
+}
+
+/// The same, for whoever writes it down.
+pub(crate) fn with_now<T>(use_it: impl FnOnce(u64, &str) -> T) -> T {
     let now = jiff::Timestamp::now();
     let ts = u64::try_from(now.as_millisecond()).unwrap_or(0);
     LAST.with(|last| {
@@ -97,15 +102,15 @@ pub(crate) fn now() -> (u64, String) {
             (second, text) = (ts / 1_000, iso(now));
         }
         // The same second has the same text, but for its milliseconds.
-        let mut time = String::with_capacity(text.len());
-        time.push_str(text.get(..SECONDS).unwrap_or_default());
+        text.truncate(SECONDS);
         let millis = u32::try_from(ts % 1_000).unwrap_or(0);
         for digit in [millis / 100, millis / 10 % 10, millis % 10] {
-            time.push(char::from_digit(digit, 10).unwrap_or('0'));
+            text.push(char::from_digit(digit, 10).unwrap_or('0'));
         }
-        time.push('Z');
+        text.push('Z');
+        let result = use_it(ts, &text);
         last.replace((second, text));
-        (ts, time)
+        result
     })
 }
 

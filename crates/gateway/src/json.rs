@@ -4,24 +4,21 @@ use clearline_model::{Dur, Foreign};
 
 /// Room for a line of one attempt, bytes.
 const ROOM: usize = 1_536;
-/// The most digits of a number.
-const DIGITS_MAX: usize = 20;
 
 /// An object or a list that is being written.
-pub(crate) struct Json(String);
+pub(crate) struct Json<'a>(&'a mut String);
 
-impl Json {
-    /// An object.
-    pub(crate) fn new() -> Self {
-        let mut text = String::with_capacity(ROOM);
+impl<'a> Json<'a> {
+    /// An object behind this text.
+    pub(crate) fn new(text: &'a mut String) -> Self {
+        text.reserve(ROOM);
         text.push('{');
         Self(text)
     }
 
-    /// The whole of it.
-    pub(crate) fn finish(mut self) -> String {
+    /// The end of it.
+    pub(crate) fn finish(self) {
         self.0.push('}');
-        self.0
     }
 
     /// Separates from what stands before it in the same object or list.
@@ -163,23 +160,16 @@ impl Json {
         }
     }
 
-    fn digits(&mut self, mut value: u64) {
-        let mut text = [b'0'; DIGITS_MAX];
-        let mut from = text.len();
-        for (at, place) in text.iter_mut().enumerate().rev() {
-            *place = b'0' + u8::try_from(value % 10).unwrap_or(0);
-            from = at;
-            value /= 10;
-            if value == 0 {
-                break;
-            }
+    fn digits(&mut self, value: u64) {
+        if value < 10 {
+            return self.digit(value);
         }
-        let digits = text.get(from..).and_then(|digits| std::str::from_utf8(digits).ok());
-        self.0.push_str(digits.unwrap_or("0"));
+        self.0.push_str(itoa::Buffer::new().format(value));
     }
 
+    /// One digit, 0 to 9.
     fn digit(&mut self, value: u64) {
-        self.0.push(u32::try_from(value).ok().and_then(|d| char::from_digit(d, 10)).unwrap_or('0'));
+        self.0.push(char::from(b'0'.wrapping_add(u8::try_from(value).unwrap_or(0))));
     }
 }
 
@@ -193,29 +183,35 @@ fn is_plain(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn written(fill: impl FnOnce(&mut Json<'_>)) -> String {
+        let mut text = String::new();
+        let mut json = Json::new(&mut text);
+        fill(&mut json);
+        json.finish();
+        text
+    }
+
     #[test]
     fn what_is_written_is_what_serde_would_write() {
         for text in ["", "plain", "a\"b\\c", "\u{1}\n\u{7f}", "gr\u{fc}n", "\u{202e}x"] {
             let foreign = Foreign::new(text);
-            let mut json = Json::new();
-            json.text("a", text);
-            json.foreign("b", Some(&foreign));
-            json.foreign("c", None);
+            let line = written(|json| {
+                json.text("a", text);
+                json.foreign("b", Some(&foreign));
+                json.foreign("c", None);
+            });
             let expected = serde_json::to_string(&foreign).unwrap();
             let plain = serde_json::to_string(text).unwrap();
-            assert_eq!(json.finish(), format!("{{\"a\":{plain},\"b\":{expected},\"c\":null}}"));
+            assert_eq!(line, format!("{{\"a\":{plain},\"b\":{expected},\"c\":null}}"));
         }
         for number in [0, 9, 10, 1_234_567_890, u64::MAX] {
-            let mut json = Json::new();
-            json.number("a", number);
-            assert_eq!(json.finish(), format!("{{\"a\":{number}}}"));
+            assert_eq!(written(|json| json.number("a", number)), format!("{{\"a\":{number}}}"));
         }
         for micros in [0, 1, 10, 100, 999, 1_000, 1_010, 1_234_567, 60_000_000, 86_400_000_000] {
-            let mut json = Json::new();
-            json.ms("a", Some(Dur(micros)));
+            let line = written(|json| json.ms("a", Some(Dur(micros))));
             #[expect(clippy::cast_precision_loss, reason = "small numbers")]
             let value = micros as f64 / 1e3;
-            assert_eq!(json.finish(), format!("{{\"a\":{}}}", serde_json::to_string(&value).unwrap()));
+            assert_eq!(line, format!("{{\"a\":{}}}", serde_json::to_string(&value).unwrap()));
         }
     }
 }

@@ -6,7 +6,7 @@ use clearline::Names;
 use clearline_model::{AttemptRecord, CallId, CallRecord, Cause, Dur, Foreign, Repeat, Sent, Usage};
 use http::Method;
 
-use crate::ids::now as now_at;
+use crate::ids::with_now;
 use crate::json::Json;
 
 /// What the gateway knows of a call and the client does not.
@@ -25,7 +25,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    fn put(&self, json: &mut Json) {
+    fn put(&self, json: &mut Json<'_>) {
         json.text("x_request_id", &self.x_request_id);
         json.text("traceparent", &self.traceparent);
         json.text("method", self.method.as_str());
@@ -62,27 +62,28 @@ fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
-fn begin(event: &'static str) -> Json {
-    let (ts, time) = now_at();
-    let mut json = Json::new();
+fn begin<'a>(text: &'a mut String, event: &'static str) -> Json<'a> {
+    let mut json = Json::new(text);
     json.word("event", Some(event));
-    json.number("ts", ts);
-    json.text("time", &time);
+    with_now(|ts, time| {
+        json.number("ts", ts);
+        json.text("time", time);
+    });
     json
 }
 
-/// The line of a call that is over.
-pub(crate) fn ended(record: &CallRecord, context: Option<&Context>, names: &Names) -> String {
-    let mut json = begin("call ended");
+/// Writes the line of a call that is over.
+pub(crate) fn ended(text: &mut String, record: &CallRecord, context: Option<&Context>, names: &Names) {
+    let mut json = begin(text, "call ended");
     json.number("call", record.call.0);
     if let Some(context) = context {
         context.put(&mut json);
     }
     call(&mut json, record, names);
-    json.finish()
+    json.finish();
 }
 
-fn call(json: &mut Json, record: &CallRecord, names: &Names) {
+fn call(json: &mut Json<'_>, record: &CallRecord, names: &Names) {
     json.number("status", u64::from(record.status));
     json.word("outcome", record.outcome.map(clearline_model::Outcome::word));
     json.word("cause", record.cause.map(Cause::id));
@@ -111,14 +112,14 @@ fn call(json: &mut Json, record: &CallRecord, names: &Names) {
     json.number("bytes", record.attempts.iter().map(|a| a.bytes).sum());
 }
 
-fn usage(json: &mut Json, usage: Usage) {
+fn usage(json: &mut Json<'_>, usage: Usage) {
     json.number("input", usage.input);
     json.number("output", usage.output);
     json.number("cache_write", usage.cache_write);
     json.number("cache_read", usage.cache_read);
 }
 
-fn attempt(json: &mut Json, a: &AttemptRecord, of: (&CallRecord, &Names)) {
+fn attempt(json: &mut Json<'_>, a: &AttemptRecord, of: (&CallRecord, &Names)) {
     let (record, names) = of;
     json.number("n", u64::from(a.n));
     if let Some(name) = names.upstreams.get(&a.upstream).filter(|n| !n.is_empty()) {
@@ -151,18 +152,18 @@ fn attempt(json: &mut Json, a: &AttemptRecord, of: (&CallRecord, &Names)) {
     json.flag("resumed", a.resumed);
 }
 
-/// The line of a request that did not become a call.
-pub(crate) fn refused(context: &Context, status: u16, cause: Cause) -> String {
-    let mut json = begin("request refused");
+/// Writes the line of a request that did not become a call.
+pub(crate) fn refused(text: &mut String, context: &Context, status: u16, cause: Cause) {
+    let mut json = begin(text, "request refused");
     context.put(&mut json);
     json.number("status", u64::from(status));
     json.word("cause", Some(cause.id()));
-    json.finish()
+    json.finish();
 }
 
-/// The line of an upstream that rests, or serves again.
-pub(crate) fn upstream(name: Option<&String>, cause: Option<Cause>, rest: Option<Dur>) -> String {
-    let mut json = begin(if rest.is_some() { "upstream rests" } else { "upstream serves again" });
+/// Writes the line of an upstream that rests, or serves again.
+pub(crate) fn upstream(text: &mut String, name: Option<&String>, cause: Option<Cause>, rest: Option<Dur>) {
+    let mut json = begin(text, if rest.is_some() { "upstream rests" } else { "upstream serves again" });
     if let Some(name) = name.filter(|n| !n.is_empty()) {
         json.text("upstream", name);
     }
@@ -172,7 +173,7 @@ pub(crate) fn upstream(name: Option<&String>, cause: Option<Cause>, rest: Option
     if let Some(rest) = rest {
         json.ms("rest_ms", Some(rest));
     }
-    json.finish()
+    json.finish();
 }
 
 #[cfg(test)]
@@ -217,7 +218,8 @@ mod tests {
             ..Context::default()
         };
         let names = Names { keys: [(KeyId(0), "first".to_owned())].into(), ..Names::default() };
-        let line = ended(&record(), Some(&context), &names);
+        let mut line = String::new();
+        ended(&mut line, &record(), Some(&context), &names);
         let from = line.find("\"call\":").unwrap();
         assert_eq!(
             line.get(from..).unwrap(),

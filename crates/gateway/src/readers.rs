@@ -167,8 +167,8 @@ impl Readers {
     }
 
     /// Writes a line to the log; says whether there is one.
-    pub fn line(&self, line: String) -> bool {
-        self.log.line(line);
+    pub fn line(&self, line: &str) -> bool {
+        self.log.put(|text| text.push_str(line));
         self.log.is_on()
     }
 
@@ -177,7 +177,7 @@ impl Readers {
         let (ts, time) = ids::now();
         line.insert("ts".to_owned(), ts.into());
         line.insert("time".to_owned(), time.into());
-        self.log.line(serde_json::Value::from(line).to_string());
+        self.log.put(|text| text.push_str(&serde_json::Value::from(line).to_string()));
     }
 
     /// Takes other names of callers.
@@ -193,7 +193,8 @@ impl Readers {
                 Some(tell) => tell(told),
                 None => {
                     let prose = Prose::load(Lang::En);
-                    self.log.line(clearline_report::alert::json(&prose, &told).to_string());
+                    let line = clearline_report::alert::json(&prose, &told).to_string();
+                    self.log.put(|text| text.push_str(&line));
                 }
             }
         }
@@ -262,7 +263,7 @@ impl Readers {
             if entry.is_whole() { all.remove(&call) } else { None }
         };
         if let Some(Pending { context, record: Some(record), .. }) = whole {
-            self.log.line(line::ended(&record, context.as_deref(), &self.metrics.names()));
+            self.write(&record, context.as_deref());
         }
     }
 
@@ -278,15 +279,18 @@ impl Readers {
                 _ => all.remove(&record.call).and_then(|pending| pending.context),
             }
         };
-        self.log.line(line::ended(record, context.as_deref(), &self.metrics.names()));
+        self.write(record, context.as_deref());
+    }
+
+    fn write(&self, record: &CallRecord, context: Option<&Context>) {
+        let names = self.metrics.names();
+        self.log.put(|text| line::ended(text, record, context, &names));
     }
 
     /// Writes the line of a request that did not become a call.
     pub(crate) fn refused(&self, context: &Context, status: u16, cause: Cause) {
         self.metrics.refused(cause);
-        if self.log.is_on() {
-            self.log.line(line::refused(context, status, cause));
-        }
+        self.log.put(|text| line::refused(text, context, status, cause));
     }
 }
 
@@ -306,7 +310,8 @@ impl Observer for Readers {
         }
         if let EventKind::UpstreamChanged { upstream, cause, rests_until } = event.kind {
             let rest = rests_until.map(|until| until.since(event.at));
-            self.log.line(line::upstream(self.metrics.names().upstreams.get(&upstream), cause, rest));
+            let names = self.metrics.names();
+            self.log.put(|text| line::upstream(text, names.upstreams.get(&upstream), cause, rest));
         }
         if !matches!(event.kind, EventKind::CallStarted { .. }) {
             return;
