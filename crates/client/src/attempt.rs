@@ -229,7 +229,7 @@ impl Attempt {
 
     fn drain_progress(&mut self) {
         let n = self.id.n;
-        for seen in self.progress.take() {
+        for seen in self.progress.lock().drain(..) {
             match seen {
                 open::Seen::Stage(stage, took) => self.notes.push(EventKind::StageDone { n, stage, took }),
                 open::Seen::Connection(addr, reused) => {

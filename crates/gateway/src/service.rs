@@ -213,7 +213,7 @@ impl Service {
             }
         };
         match (result, keep) {
-            (Ok(reply), _) if reply.status.as_u16() >= 400 => failed(reply, head, &hold).await,
+            (Ok(reply), _) if reply.status.as_u16() >= 400 => Box::pin(failed(reply, head, &hold)).await,
             (Ok(reply), Some(every)) if is_events(&reply.headers) => {
                 let body = Content::Kept(Box::new(Waiting::begun(reply.body, every)));
                 pass(reply.status, reply.headers, body)

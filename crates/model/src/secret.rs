@@ -1,6 +1,7 @@
 //! Two kinds of text that must not be printed as they are: secrets, and what others wrote.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A secret. It cannot be printed, serialised or cloned, and it is wiped when it is dropped.
 pub struct Secret(Vec<u8>);
@@ -41,9 +42,9 @@ impl fmt::Debug for Secret {
 }
 
 /// Text that others wrote: header values, error messages, names. It is printed only through `report`, which escapes
-/// it for its medium; here it has no `Display`.
+/// it for its medium; here it has no `Display`. Clones share it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Foreign(String);
+pub struct Foreign(Arc<str>);
 
 impl Foreign {
     /// The longest text that is kept, bytes.
@@ -56,7 +57,7 @@ impl Foreign {
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        Self(text.get(..end).unwrap_or_default().to_owned())
+        Self(text.get(..end).unwrap_or_default().into())
     }
 
     /// From bytes; what is not UTF-8 becomes U+FFFD.

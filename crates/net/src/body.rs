@@ -19,10 +19,6 @@ use crate::pool::Pool;
 /// stream of a shared one.
 pub struct Body(Kind);
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most have a connection of their own, and a box would cost each of them"
-)]
 enum Kind {
     Own(Own),
     /// Gone at its end.
@@ -158,17 +154,5 @@ impl http_body::Body for Body {
                 answer.as_ref().map_or_else(|| SizeHint::with_exact(0), |answer| answer.size_hint())
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::line::Line;
-
-    #[test]
-    fn a_connection_of_its_own_takes_no_more_room_than_without_the_others() {
-        assert_eq!(size_of::<Body>(), size_of::<Own>());
-        assert_eq!(size_of::<Line>(), size_of::<Conn>());
     }
 }

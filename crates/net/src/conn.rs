@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use http::header::{CONNECTION, HeaderValue, PROXY_AUTHORIZATION};
 use http::{Request, Response, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -97,7 +99,10 @@ impl Default for SendLimits {
 }
 
 /// A connection that takes requests, one after the other. Dropping it closes it.
-pub struct Conn {
+pub struct Conn(Box<Inner>);
+
+/// What a connection is: in one place, for it goes from hand to hand with every request.
+struct Inner {
     tx: SendRequest<Tracked>,
     wire: Arc<Wire>,
     tcp: Arc<TcpStream>,
@@ -116,7 +121,7 @@ pub struct Conn {
     alarm: Alarm,
 }
 
-impl Drop for Conn {
+impl Drop for Inner {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -165,9 +170,9 @@ pub(crate) async fn own(laid: Laid, route: &Route<'_>) -> Result<Conn, Fault> {
     let Laid { stream, tcp, addr, reply, absolute } = laid;
     let proxy_auth = absolute.as_ref().and(route.proxy).and_then(Proxy::basic).as_ref().and_then(sensitive);
     let mut conn = speak(stream, tcp, (route.key(), addr)).await?;
-    conn.absolute = absolute;
-    conn.proxy_auth = proxy_auth;
-    conn.tunnel = reply;
+    conn.0.absolute = absolute;
+    conn.0.proxy_auth = proxy_auth;
+    conn.0.tunnel = reply;
     Ok(conn)
 }
 
@@ -301,7 +306,7 @@ async fn speak(stream: Stream, tcp: Arc<TcpStream>, named: (String, SocketAddr))
     let task = tokio::spawn(async move { drop(connection.await) }).abort_handle();
     let now = Instant::now();
     let (key, addr) = named;
-    Ok(Conn {
+    Ok(Conn(Box::new(Inner {
         tx,
         wire,
         tcp,
@@ -318,7 +323,7 @@ async fn speak(stream: Stream, tcp: Arc<TcpStream>, named: (String, SocketAddr))
         last_error: None,
         sent_after: None,
         alarm: Alarm::default(),
-    })
+    })))
 }
 
 impl Conn {
@@ -328,70 +333,97 @@ impl Conn {
     /// # Errors
     ///
     /// A fault of [`Stage::Send`] or [`Stage::Head`]; the connection is of no use afterwards.
-    pub async fn send<B: Into<ReqBody>>(
-        &mut self,
+    pub fn send<'a, B: Into<ReqBody>>(
+        &'a mut self,
         req: Request<B>,
-        limits: &SendLimits,
-    ) -> Result<Response<Incoming>, Fault> {
-        let answer = self.exchange(req.map(Into::into), limits).await;
-        self.last_used = Instant::now();
-        self.uses = self.uses.saturating_add(1);
-        match &answer {
-            Ok(response) => self.reusable &= keeps_alive(response),
-            Err(fault) => {
-                self.reusable = false;
-                self.last_error = Some(fault.clone());
+        limits: &'a SendLimits,
+    ) -> impl Future<Output = Result<Response<Incoming>, Fault>> + Send + use<'a, B> {
+        let begun = Instant::now();
+        let fits = self.begin(req.map(Into::into), begun);
+        // Mostly it goes at once, and the future has nothing of it; on a new connection it waits in a box.
+        let handed = fits.map(|req| {
+            if self.0.tx.is_ready() { Ok(self.0.tx.try_send_request(req)) } else { Err(Box::new(req)) }
+        });
+        async move {
+            let sent_by = after(begun, limits.send);
+            let answer = match handed {
+                Ok(Ok(answer)) => self.answered(pin!(answer), (begun, sent_by), limits).await,
+                Ok(Err(waits)) => match self.ready(sent_by).await {
+                    Ok(()) => {
+                        let answer = pin!(self.0.tx.try_send_request(*waits));
+                        self.answered(answer, (begun, sent_by), limits).await
+                    }
+                    Err(fault) => Err(fault),
+                },
+                Err(fault) => Err(fault),
+            };
+            self.0.last_used = Instant::now();
+            self.0.uses = self.0.uses.saturating_add(1);
+            match &answer {
+                Ok(response) => self.0.reusable &= keeps_alive(response),
+                Err(fault) => {
+                    self.0.reusable = false;
+                    self.0.last_error = Some(fault.clone());
+                }
             }
+            answer
         }
-        answer
     }
 
-    async fn exchange(
-        &mut self,
-        req: Request<ReqBody>,
-        limits: &SendLimits,
-    ) -> Result<Response<Incoming>, Fault> {
-        let begun = Instant::now();
-        self.sent_after = None;
+    /// Makes a request ready for this connection, and sees whether that still stands.
+    fn begin(&mut self, req: Request<ReqBody>, now: Instant) -> Result<Request<Tracked>, Fault> {
+        self.0.sent_after = None;
         let req = self.prepare(req)?;
-        self.wire.begin(req.body().is_end_stream());
+        self.0.wire.begin(req.body().is_end_stream());
         // One that was used just now is mostly known to be quiet; one that idled is asked for.
-        let known = begun - self.last_used < BUSY && is_told_quiet(&self.tcp) && self.is_open();
-        if self.uses > 0 && !known && !self.is_quiet() {
+        let known = now - self.0.last_used < BUSY && is_told_quiet(&self.0.tcp) && self.is_open();
+        if self.0.uses > 0 && !known && !self.is_quiet() {
             return Err(self.stale());
         }
-        let sent_by = after(begun, limits.send);
-        let (tx, alarm) = (&mut self.tx, &mut self.alarm);
+        Ok(req)
+    }
+
+    /// Waits until a request can be handed over.
+    async fn ready(&mut self, sent_by: Instant) -> Result<(), Fault> {
+        let Inner { tx, alarm, .. } = &mut *self.0;
         match poll_fn(|cx| until(tx.poll_ready(cx), || alarm.poll_at(sent_by, cx))).await {
-            Some(Ok(())) => {}
-            Some(Err(_)) if self.uses > 0 => return Err(self.stale()),
-            Some(Err(error)) => return Err(self.fault(&error)),
-            None => return Err(self.late()),
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) if self.0.uses > 0 => Err(self.stale()),
+            Some(Err(error)) => Err(self.fault(&error)),
+            None => Err(self.late()),
         }
-        let (wire, alarm) = (&self.wire, &mut self.alarm);
-        let mut answer = std::pin::pin!(self.tx.try_send_request(req));
+    }
+
+    /// Waits for the head of the answer to a request that was handed over.
+    async fn answered(
+        &mut self,
+        mut answer: Pin<&mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Tracked>>>>>,
+        (begun, sent_by): (Instant, Instant),
+        limits: &SendLimits,
+    ) -> Result<Response<Incoming>, Fault> {
+        let Inner { wire, alarm, .. } = &mut *self.0;
         let ended = poll_fn(|cx| {
             until(answer.as_mut().poll(cx), || {
                 // Nobody says when the request has left. It is looked for so early that no limit is missed.
-                let from = wire.flushed().unwrap_or_else(Instant::now);
-                let at = after(from, limits.first_byte);
-                alarm.poll_at(if wire.is_flushed() { at } else { at.min(sent_by) }, cx)
+                let flushed = wire.flushed();
+                let at = after(flushed.unwrap_or_else(Instant::now), limits.first_byte);
+                alarm.poll_at(if flushed.is_some() { at } else { at.min(sent_by) }, cx)
             })
         });
         let Some(ended) = ended.await else { return Err(self.late()) };
-        let left = self.wire.flushed().unwrap_or_else(Instant::now);
-        self.sent_after = Some((left - begun).into());
+        let left = self.0.wire.flushed().unwrap_or_else(Instant::now);
+        self.0.sent_after = Some((left - begun).into());
         ended.map_err(|mut error| match error.take_message() {
-            Some(_unsent) if self.uses > 0 => self.stale(),
+            Some(_unsent) if self.0.uses > 0 => self.stale(),
             Some(_) | None => self.fault(error.error()),
         })
     }
 
     /// Fits the request to the connection.
     fn prepare(&self, req: Request<ReqBody>) -> Result<Request<Tracked>, Fault> {
-        let wire = Arc::clone(&self.wire);
+        let wire = Arc::clone(&self.0.wire);
         let mut req = req.map(|inner| Tracked { inner, wire });
-        if let Some(base) = &self.absolute
+        if let Some(base) = &self.0.absolute
             && req.uri().authority().is_none()
         {
             let path = req.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
@@ -400,18 +432,18 @@ impl Conn {
                 Fault::new(Stage::Config, Failure::Config(ConfigFault::BaseUrl)).detailed(&e.to_string())
             })?;
         }
-        if let Some(auth) = &self.proxy_auth {
+        if let Some(auth) = &self.0.proxy_auth {
             req.headers_mut().insert(PROXY_AUTHORIZATION, auth.clone());
         }
         Ok(req)
     }
 
     fn stale(&self) -> Fault {
-        Fault::new(Stage::Send, Failure::Local(LocalFault::StalePooled)).at(self.addr)
+        Fault::new(Stage::Send, Failure::Local(LocalFault::StalePooled)).at(self.0.addr)
     }
 
     fn sent(&self) -> Sent {
-        match (self.wire.written(), self.wire.is_flushed()) {
+        match (self.0.wire.written(), self.0.wire.is_flushed()) {
             (0, _) => Sent::No,
             (_, true) => Sent::Yes,
             (_, false) => Sent::Maybe,
@@ -419,13 +451,13 @@ impl Conn {
     }
 
     fn stage(&self) -> Stage {
-        if self.wire.is_flushed() || self.wire.read() > 0 { Stage::Head } else { Stage::Send }
+        if self.0.wire.is_flushed() || self.0.wire.read() > 0 { Stage::Head } else { Stage::Send }
     }
 
     fn late(&self) -> Fault {
-        let limit = if self.wire.is_flushed() { Limit::FirstByte } else { Limit::Send };
-        let stage = if self.wire.is_flushed() { Stage::Head } else { Stage::Send };
-        Fault { sent: self.sent(), ..Fault::new(stage, Failure::TimedOut(limit)).at(self.addr) }
+        let limit = if self.0.wire.is_flushed() { Limit::FirstByte } else { Limit::Send };
+        let stage = if self.0.wire.is_flushed() { Stage::Head } else { Stage::Send };
+        Fault { sent: self.sent(), ..Fault::new(stage, Failure::TimedOut(limit)).at(self.0.addr) }
     }
 
     /// What hyper's error means, together with what the wire saw.
@@ -437,95 +469,95 @@ impl Conn {
         } else if error.is_user() {
             (Failure::Config(ConfigFault::Header), error.to_string())
         } else {
-            self.wire.broke().unwrap_or_else(|| (Failure::Eof, error.to_string()))
+            self.0.wire.broke().unwrap_or_else(|| (Failure::Eof, error.to_string()))
         };
         Fault {
             sent: self.sent(),
             detail: Foreign::new(&detail),
-            ..Fault::new(self.stage(), failure).at(self.addr)
+            ..Fault::new(self.stage(), failure).at(self.0.addr)
         }
     }
 
     pub(crate) const fn alarm(&mut self) -> &mut Alarm {
-        &mut self.alarm
+        &mut self.0.alarm
     }
 
     pub(crate) fn wire(&self) -> &Wire {
-        &self.wire
+        &self.0.wire
     }
 
     fn is_quiet(&self) -> bool {
-        !self.tx.is_closed() && !self.wire.is_eof() && is_quiet(&self.tcp)
+        !self.0.tx.is_closed() && !self.0.wire.is_eof() && is_quiet(&self.0.tcp)
     }
 
     /// Whether it may be kept: as far as is known without asking the kernel.
     pub(crate) fn is_open(&self) -> bool {
-        self.reusable && !self.tx.is_closed() && !self.wire.is_eof()
+        self.0.reusable && !self.0.tx.is_closed() && !self.0.wire.is_eof()
     }
 
     /// Whether another request may go over it.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        self.reusable && self.is_quiet()
+        self.0.reusable && self.is_quiet()
     }
 
     /// Never to be used again.
     pub const fn retire(&mut self) {
-        self.reusable = false;
+        self.0.reusable = false;
     }
 
     /// What it is interchangeable with.
     #[must_use]
     pub fn key(&self) -> &str {
-        &self.key
+        &self.0.key
     }
 
     /// The address at its other end: the proxy's where there is one.
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
-        self.addr
+        self.0.addr
     }
 
     /// Whether requests are written for a forwarding proxy.
     #[must_use]
     pub const fn absolute_form(&self) -> bool {
-        self.absolute.is_some()
+        self.0.absolute.is_some()
     }
 
     /// What the proxy answered to CONNECT.
     #[must_use]
     pub const fn tunnel(&self) -> Option<&TunnelReply> {
-        self.tunnel.as_ref()
+        self.0.tunnel.as_ref()
     }
 
     /// When it was opened.
     #[must_use]
     pub const fn created(&self) -> Instant {
-        self.created
+        self.0.created
     }
 
     /// When it was last used.
     #[must_use]
     pub const fn last_used(&self) -> Instant {
-        self.last_used
+        self.0.last_used
     }
 
     /// How many requests went over it.
     #[must_use]
     pub const fn uses(&self) -> u32 {
-        self.uses
+        self.0.uses
     }
 
     /// What ended it.
     #[must_use]
     pub const fn last_error(&self) -> Option<&Fault> {
-        self.last_error.as_ref()
+        self.0.last_error.as_ref()
     }
 
     /// How long the last request took to leave.
     #[must_use]
     pub const fn sent_after(&self) -> Option<Dur> {
-        self.sent_after
+        self.0.sent_after
     }
 }
 

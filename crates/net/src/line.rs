@@ -12,10 +12,6 @@ use crate::pool::{Pool, Turn};
 use crate::target::Scheme;
 
 /// What one request goes over.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most are connections of their own, and a box would cost each of them"
-)]
 pub enum Line {
     /// A connection of its own, with HTTP/1.1.
     Own(Conn),

@@ -1,6 +1,7 @@
 //! The way to the head of an answer: a connection of the pool or a new one, and the request on it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clearline_model::{AddrId, Dur, Failure, Foreign, LocalFault, Stage, UpstreamId};
 use clearline_net::{Body, Conn, Fault, Http2, Lent, Limits, Line, ReqBody, Route, SendLimits, Turn, Want};
@@ -28,12 +29,12 @@ pub(crate) enum Seen {
 pub(crate) struct Progress(Arc<Mutex<Vec<Seen>>>);
 
 impl Progress {
-    pub(crate) fn take(&self) -> Vec<Seen> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Vec<Seen>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn put(&self, seen: Seen) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+        self.lock().push(seen);
     }
 }
 
@@ -54,11 +55,17 @@ pub(crate) async fn open(
     let network = inner.network();
     let (server, key) = network.server(plan.upstream, plan.key)?;
     let message = compose(server, &request, key)?;
-    let mut lent = None;
-    let opened = connection(&inner, (&network, server), (&plan, &progress), &mut lent).await?;
+    let line = match pooled(&inner, server, &plan) {
+        Some(conn) => Line::Own(conn),
+        // In a box: most attempts find a connection, and have no room for what a new one takes.
+        None => Box::pin(connection(&inner, (&network, server), (&plan, &progress))).await?,
+    };
     let limits = SendLimits { send: plan.limits.send, first_byte: plan.limits.first_byte };
-    let Some(mut conn) = opened else {
-        return Box::pin(on_stream(&inner, lent, message, (limits, &progress))).await;
+    let mut conn = match line {
+        Line::Own(conn) => conn,
+        Line::Shared(lent) => {
+            return Box::pin(on_stream(&inner, lent, message, (limits, &progress))).await;
+        }
     };
     progress.put(Seen::Connection(inner.addresses.id(conn.addr()), conn.uses() > 0));
     let begun = Instant::now();
@@ -75,11 +82,10 @@ pub(crate) async fn open(
 /// The same on a stream of a shared connection.
 async fn on_stream(
     inner: &Inner,
-    lent: Option<Lent>,
+    lent: Lent,
     message: http::Request<ReqBody>,
     (limits, progress): (SendLimits, &Progress),
 ) -> Result<Opened, Fault> {
-    let lent = lent.ok_or_else(|| Fault::new(Stage::Send, Failure::Local(LocalFault::PoolExhausted)))?;
     progress.put(Seen::Connection(inner.addresses.id(lent.addr()), lent.is_used()));
     let begun = Instant::now();
     let (response, sent_after) = lent.send(message, &limits).await?;
@@ -87,29 +93,31 @@ async fn on_stream(
     Ok(Opened { response, took: Dur::from(begun.elapsed()) - sent_after })
 }
 
-/// A connection of its own; where there is none, a stream of a shared one is left in `lent`. (As one result, either would be
-/// kept twice while its request runs.)
+/// A connection that idles and fits the plan.
+fn pooled(inner: &Inner, server: &Server, plan: &Plan) -> Option<Conn> {
+    let avoid = inner.addresses.addrs(&plan.avoid);
+    inner.pool.take(&server.route_key, &want(plan, &avoid))
+}
+
+const fn want<'a>(plan: &Plan, avoid: &'a [SocketAddr]) -> Want<'a> {
+    Want { prefer: &[], avoid, fresh: !matches!(plan.conn, Which::Any) }
+}
+
+/// A stream of a shared connection, or a new connection.
 async fn connection(
     inner: &Inner,
     (network, server): (&Network, &Server),
     (plan, progress): (&Plan, &Progress),
-    lent: &mut Option<Lent>,
-) -> Result<Option<Conn>, Fault> {
+) -> Result<Line, Fault> {
     let target = &server.target;
     let never = plan.conn == Which::FreshH1 || (inner.http2 == Http2::Auto && target.is_plain());
     let mut http2 = if never { Http2::Off } else { inner.http2 };
     let avoid = inner.addresses.addrs(&plan.avoid);
-    let want = Want { prefer: &[], avoid: &avoid, fresh: plan.conn != Which::Any };
-    if let Some(conn) = inner.pool.take(&server.route_key, &want) {
-        return Ok(Some(conn));
-    }
+    let want = want(plan, &avoid);
     let mut turn = Turn::default();
     if http2 != Http2::Off {
-        turn = match Box::pin(inner.pool.lend_or_turn(&server.route_key, &want)).await {
-            Ok(found) => {
-                *lent = Some(found);
-                return Ok(None);
-            }
+        turn = match inner.pool.lend_or_turn(&server.route_key, &want).await {
+            Ok(lent) => return Ok(Line::Shared(lent)),
             Err(turn) => turn,
         };
         if turn.is_plain() {
@@ -134,14 +142,7 @@ async fn connection(
     };
     let on = |stage, took| progress.put(Seen::Stage(stage, took));
     let (how, shared) = ((&limits, &mut { on } as _), (http2, turn, &inner.pool));
-    // In a box: it is larger than all the rest of an attempt, and most attempts open no connection.
-    match Box::pin(clearline_net::open_line(&inner.fence, route, &addrs, how, shared)).await? {
-        Line::Own(conn) => Ok(Some(conn)),
-        Line::Shared(found) => {
-            *lent = Some(found);
-            Ok(None)
-        }
-    }
+    clearline_net::open_line(&inner.fence, route, &addrs, how, shared).await
 }
 
 /// The request as it goes to the upstream.
