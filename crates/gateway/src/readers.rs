@@ -91,7 +91,7 @@ fn count(n: usize) -> u64 {
 #[derive(Default)]
 struct Pending {
     context: Option<Arc<Context>>,
-    record: Option<CallRecord>,
+    record: Option<Box<CallRecord>>,
     released: bool,
 }
 
@@ -273,7 +273,7 @@ impl Readers {
             let mut all = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
             match all.get_mut(&record.call) {
                 Some(pending) if !pending.is_known() => {
-                    pending.record = Some(record.clone());
+                    pending.record = Some(Box::new(record.clone()));
                     return;
                 }
                 _ => all.remove(&record.call).and_then(|pending| pending.context),

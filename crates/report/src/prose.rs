@@ -1,5 +1,6 @@
 //! The words of the causes.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use clearline_model::{Cause, Foreign};
@@ -86,10 +87,45 @@ pub struct Explained {
     pub fix: Vec<Fix>,
 }
 
-/// The prose of one language.
+/// The prose of one language. A file of it is read when a word of it is wanted: most runs want few.
 pub struct Prose {
-    bundle: FluentBundle<FluentResource>,
+    files: Vec<File>,
     lang: Lang,
+}
+
+/// One file of the prose. No message of it refers to one of another.
+struct File {
+    text: &'static str,
+    read: OnceCell<FluentBundle<FluentResource>>,
+}
+
+impl File {
+    const fn new(text: &'static str) -> Self {
+        Self { text, read: OnceCell::new() }
+    }
+
+    /// Whether it has a message of this name, as far as that can be seen without reading it.
+    fn declares(&self, name: &str) -> bool {
+        let rest = |after: &str| after.trim_start_matches(' ').starts_with('=');
+        self.text.strip_prefix(name).is_some_and(rest)
+            || self.text.match_indices(name).any(|(at, _)| {
+                let (before, from) = self.text.split_at_checked(at).unwrap_or_default();
+                before.ends_with('\n') && from.strip_prefix(name).is_some_and(rest)
+            })
+    }
+
+    fn read(&self, lang: Lang) -> &FluentBundle<FluentResource> {
+        self.read.get_or_init(|| {
+            let mut bundle = FluentBundle::new(vec![lang.tag().parse().unwrap_or_default()]);
+            // The marks that isolate arguments would be copied along with commands and addresses.
+            bundle.set_use_isolating(false);
+            let resource = match FluentResource::try_new(self.text.to_owned()) {
+                Ok(resource) | Err((resource, _)) => resource,
+            };
+            bundle.add_resource_overriding(resource);
+            bundle
+        })
+    }
 }
 
 impl std::fmt::Debug for Prose {
@@ -116,17 +152,19 @@ impl Prose {
     }
 
     fn of(lang: Lang, files: &[&'static str]) -> Self {
-        let locale = lang.tag().parse().unwrap_or_default();
-        let mut bundle = FluentBundle::new(vec![locale]);
-        // The marks that isolate arguments would be copied along with commands and addresses.
-        bundle.set_use_isolating(false);
-        for text in files {
-            let resource = match FluentResource::try_new((*text).to_owned()) {
-                Ok(resource) | Err((resource, _)) => resource,
-            };
-            bundle.add_resource_overriding(resource);
-        }
-        Self { bundle, lang }
+        Self { files: files.iter().map(|text| File::new(text)).collect(), lang }
+    }
+
+    /// A message, and the bundle that formats it.
+    fn message(&self, name: &str) -> Option<(&FluentBundle<FluentResource>, FluentMessage<'_>)> {
+        let found = |bundle: &'_ FluentBundle<FluentResource>| bundle.has_message(name);
+        let read = self.files.iter().filter_map(|file| file.read.get()).find(|bundle| found(bundle));
+        let unread = || {
+            let files = self.files.iter().filter(|file| file.read.get().is_none());
+            files.filter(|file| file.declares(name)).map(|file| file.read(self.lang)).find(|bundle| found(bundle))
+        };
+        let bundle = read.or_else(unread)?;
+        Some((bundle, bundle.get_message(name)?))
     }
 
     /// The language.
@@ -150,15 +188,15 @@ impl Prose {
     /// A part of a message, `help-doctor` and `json` for example; nothing where there is none.
     #[must_use]
     pub fn part(&self, name: &str, part: &str) -> Option<String> {
-        let message = self.bundle.get_message(name)?;
-        Some(self.format(message.get_attribute(part)?.value(), &Args::default()))
+        let (bundle, message) = self.message(name)?;
+        Some(format(bundle, message.get_attribute(part)?.value(), &Args::default()))
     }
 
     /// The same as [`Prose::say`]; nothing where there is none.
     #[must_use]
     pub fn known(&self, name: &str, args: &Args) -> Option<String> {
-        let pattern = self.bundle.get_message(name)?.value()?;
-        Some(self.format(pattern, args))
+        let (bundle, message) = self.message(name)?;
+        Some(format(bundle, message.value()?, args))
     }
 
     /// A number of things: the word of one, or of many with the number as it is shown.
@@ -172,44 +210,44 @@ impl Prose {
     #[must_use]
     pub fn explain(&self, cause: Cause, args: &Args) -> Explained {
         let row = cause.row();
-        let Some(message) = self.bundle.get_message(&row.id.replacen('.', "-", 1)) else {
+        let Some((bundle, message)) = self.message(&row.id.replacen('.', "-", 1)) else {
             return Explained { title: row.title.to_owned(), means: String::new(), fix: Vec::new() };
         };
         let attribute = |name: &str| message.get_attribute(name).map(|a| a.value());
         let concrete = attribute("title").filter(|p| variables(p).iter().all(|v| args.0.contains_key(*v)));
         let title = concrete.or_else(|| message.value());
         Explained {
-            title: title.map_or_else(|| row.title.to_owned(), |p| self.format(p, args)),
-            means: attribute("means").map(|p| self.format(p, args)).unwrap_or_default(),
-            fix: self.steps(&message, args),
+            title: title.map_or_else(|| row.title.to_owned(), |p| format(bundle, p, args)),
+            means: attribute("means").map(|p| format(bundle, p, args)).unwrap_or_default(),
+            fix: steps((bundle, &message), args),
         }
     }
+}
 
-    fn steps(&self, message: &FluentMessage<'_>, args: &Args) -> Vec<Fix> {
-        let get = |kind: &str, n: u32| {
-            let pattern = message.get_attribute(&format!("{kind}-{n}"))?.value();
-            // A sentence whose arguments are not known would be one with holes.
-            variables(pattern).iter().all(|v| args.0.contains_key(*v)).then(|| self.format(pattern, args))
-        };
-        let has = |kind: &str, n: u32| message.get_attribute(&format!("{kind}-{n}")).is_some();
-        (1..)
-            .take_while(|n| has("fix", *n) || has("run", *n))
-            .filter_map(|n| match get("run", n) {
-                Some(command) => Some(Fix::Command { command, why: get("why", n).unwrap_or_default() }),
-                None => get("fix", n).map(Fix::Text),
-            })
-            .collect()
-    }
+fn steps((bundle, message): (&FluentBundle<FluentResource>, &FluentMessage<'_>), args: &Args) -> Vec<Fix> {
+    let get = |kind: &str, n: u32| {
+        let pattern = message.get_attribute(&format!("{kind}-{n}"))?.value();
+        // A sentence whose arguments are not known would be one with holes.
+        variables(pattern).iter().all(|v| args.0.contains_key(*v)).then(|| format(bundle, pattern, args))
+    };
+    let has = |kind: &str, n: u32| message.get_attribute(&format!("{kind}-{n}")).is_some();
+    (1..)
+        .take_while(|n| has("fix", *n) || has("run", *n))
+        .filter_map(|n| match get("run", n) {
+            Some(command) => Some(Fix::Command { command, why: get("why", n).unwrap_or_default() }),
+            None => get("fix", n).map(Fix::Text),
+        })
+        .collect()
+}
 
-    fn format(&self, pattern: &Pattern<&str>, args: &Args) -> String {
-        let mut values = FluentArgs::new();
-        for (name, value) in &args.0 {
-            values.set(*name, value.escaped());
-        }
-        // An argument that is missing shows as its name; callers look before.
-        let mut errors = Vec::new();
-        joined(&self.bundle.format_pattern(pattern, Some(&values), &mut errors))
+fn format(bundle: &FluentBundle<FluentResource>, pattern: &Pattern<&str>, args: &Args) -> String {
+    let mut values = FluentArgs::new();
+    for (name, value) in &args.0 {
+        values.set(*name, value.escaped());
     }
+    // An argument that is missing shows as its name; callers look before.
+    let mut errors = Vec::new();
+    joined(&bundle.format_pattern(pattern, Some(&values), &mut errors))
 }
 
 /// The lines of a value as one: with a blank between them, but for lines that wide characters end and begin, and beside
@@ -258,6 +296,22 @@ mod tests {
             for text in files(lang).into_iter().chain([HELP]) {
                 if let Err((_, errors)) = FluentResource::try_new(text.to_owned()) {
                     panic!("{lang:?} {}: {errors:?}", text.lines().next().unwrap_or_default());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_message_is_found_without_reading_other_files() {
+        for lang in Lang::ALL {
+            for text in files(lang) {
+                let Ok(resource) = FluentResource::try_new(text.to_owned()) else { continue };
+                for entry in resource.entries() {
+                    let fluent_syntax::ast::Entry::Message(message) = entry else { continue };
+                    let prose = Prose::load(lang);
+                    assert!(prose.message(message.id.name).is_some(), "{}", message.id.name);
+                    let read: Vec<_> = prose.files.iter().filter(|f| f.read.get().is_some()).collect();
+                    assert!(read.len() == 1 && read[0].text == text, "{}", message.id.name);
                 }
             }
         }
