@@ -126,7 +126,7 @@ impl Attempt {
             state: State::Opening(Box::pin(opening)),
             idle,
             progress,
-            steps: VecDeque::new(),
+            steps: VecDeque::with_capacity(1),
             held: Held::default(),
             notes: Vec::new(),
             addr: None,

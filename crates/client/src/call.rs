@@ -34,6 +34,17 @@ pub struct Request {
 }
 
 impl Request {
+    /// What is left of a request that nobody asks for any more.
+    fn none() -> Self {
+        Self {
+            method: Method::GET,
+            path: String::new(),
+            headers: HeaderMap::new(),
+            body: Body::from(Bytes::new()),
+            caller: CallerId(0),
+        }
+    }
+
     /// The same in buffers of its own size: parts of what was read from a connection keep all of its buffer, as long as
     /// the call lasts.
     fn compact(&self) -> Self {
@@ -363,11 +374,15 @@ impl Driver {
                 self.attempts.retain(|a| a.id() == attempt);
                 if let Some(a) = self.attempts.first_mut() {
                     a.commit();
-                    if a.is_long() {
-                        self.request = Arc::new(self.request.compact());
-                    }
                     // A compressed stream, and one of an announced length, take no others into them.
                     self.resume = self.resume.take().filter(|_| a.is_open_ended());
+                    self.streamed = None;
+                    if a.is_long() {
+                        // Only a continuation asks for it once more; a stream may last, and be one of thousands.
+                        let again = self.resume.is_some();
+                        self.request =
+                            Arc::new(if again { self.request.compact() } else { Request::none() });
+                    }
                 }
             }
             Output::Fail(_, answer) => {

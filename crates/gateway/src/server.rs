@@ -251,9 +251,10 @@ async fn connection(
             Some(_) | None => {}
         }
         let io = Watched::of_http1(io, Arc::clone(&shared), limits);
-        return exchange(io, stream, (service, shared, limits), stopping).await;
+        return Box::pin(exchange(io, stream, (service, shared, limits), stopping)).await;
     };
-    match handshake(acceptor, &stream, limits).await {
+    // In a box: as long as the connection lives, its task keeps room for the largest of what it waited for.
+    match Box::pin(handshake(acceptor, &stream, limits)).await {
         Some((tls, is_http2)) => {
             drop(rules);
             if let Some(http2) = limits.http2.filter(|_| is_http2) {

@@ -84,7 +84,7 @@ pub struct AttemptRecord {
 impl CallRecord {
     /// An empty record; the `CallStarted` event fills it.
     #[must_use]
-    pub const fn new(call: CallId, at: Mono) -> Self {
+    pub fn new(call: CallId, at: Mono) -> Self {
         Self {
             call,
             started: at,
@@ -93,7 +93,8 @@ impl CallRecord {
             caller: CallerId(0),
             stream: false,
             repeat: Repeat::Free,
-            attempts: Vec::new(),
+            // Mostly one.
+            attempts: Vec::with_capacity(1),
             waits: Vec::new(),
             committed: None,
             outcome: None,

@@ -136,7 +136,8 @@ impl Call {
             deadline,
             refused: None,
             attempts: 0,
-            running: Vec::new(),
+            // Mostly one, and a call of many minutes keeps the room.
+            running: Vec::with_capacity(1),
             committed: None,
             shown: Shown::default(),
             saved: None,
