@@ -38,6 +38,7 @@ pub const STREAMS_MAX: usize = 100;
 pub const STREAM_WINDOW: u32 = 256 << 10;
 /// The same of a whole connection, bytes: so much that readers who take nothing never hold the others up.
 pub const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 100;
+const _: () = assert!(CONNECTION_WINDOW as usize == STREAM_WINDOW as usize * STREAMS_MAX);
 /// What very small pieces may take besides their bytes while they wait, of a whole connection, bytes.
 pub const OVERHEAD_MAX: usize = 25 << 20;
 /// What of one request waits here for the server's window, bytes.

@@ -11,8 +11,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::peer::{
-    DATA, END_HEADERS, END_STREAM, HEADERS, OK, Peer, RST_STREAM, SETTINGS, WINDOW_UPDATE, answer, frame,
-    go_away, listen, reset, setting,
+    DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, OK, Peer, RST_STREAM, SETTINGS, WINDOW_UPDATE, answer,
+    frame, go_away, listen, reset, setting,
 };
 use crate::*;
 
@@ -458,6 +458,25 @@ async fn a_reader_who_takes_nothing_fills_its_window_and_holds_nobody_up() {
     let told = peer.until(RST_STREAM).await;
     assert_eq!((told.stream, told.code()), (5, 3), "FLOW_CONTROL_ERROR");
     assert!(caller.lend().is_some());
+}
+
+#[tokio::test]
+async fn very_small_pieces_that_nobody_takes_are_bounded() {
+    let (listener, addr) = listen().await;
+    let caller = Caller::new(addr);
+    let mut peer = used(&listener, &caller).await;
+    let call = caller.send(caller.lend().unwrap(), b"{}");
+    peer.until(DATA).await;
+    peer.send(&frame(HEADERS, END_HEADERS, 3, OK)).await;
+    let body = call.await.unwrap().unwrap().0.into_body();
+    // h2 counts 255 bytes besides for a piece of one byte.
+    let most = OVERHEAD_MAX / 255 + 1;
+    assert!(most < STREAM_WINDOW as usize, "the window alone would let in more");
+    peer.send(&frame(DATA, 0, 3, b"x").repeat(most)).await;
+    let told = peer.until(GOAWAY).await;
+    assert_eq!(told.content[4..8], ENHANCE_YOUR_CALM.to_be_bytes());
+    let fault = body.collect().await.unwrap_err();
+    assert_eq!(fault.failure, Failure::Framing(Framing::H2));
 }
 
 #[tokio::test]
