@@ -380,8 +380,7 @@ impl Driver {
                     if a.is_long() {
                         // Only a continuation asks for it once more; a stream may last, and be one of thousands.
                         let again = self.resume.is_some();
-                        self.request =
-                            Arc::new(if again { self.request.compact() } else { Request::none() });
+                        self.request = Arc::new(if again { self.request.compact() } else { Request::none() });
                     }
                 }
             }

@@ -62,12 +62,7 @@ pub(crate) struct Brain {
 impl Brain {
     pub(crate) fn new(engine: Engine, observer: Arc<dyn Observer>) -> Arc<Self> {
         Arc::new(Self {
-            core: Mutex::new(Core {
-                engine,
-                slots: HashMap::new(),
-                out: Vec::new(),
-                spare: Vec::new(),
-            }),
+            core: Mutex::new(Core { engine, slots: HashMap::new(), out: Vec::new(), spare: Vec::new() }),
             epoch: OnceLock::new(),
             armed: AtomicU64::new(u64::MAX),
             rearm: Arc::new(Notify::new()),

@@ -141,7 +141,8 @@ fn start(sink: Sink, losses: Arc<Losses>) -> Option<Arc<Waiting>> {
 
 /// Waits for lines, and a little longer for others that go out with them; `None` once no more will come.
 fn gathered(waiting: &Waiting, empty: String) -> Option<(String, Vec<oneshot::Sender<()>>)> {
-    let batch = waiting.more.wait_while(waiting.lock(), |b| b.is_idle()).unwrap_or_else(PoisonError::into_inner);
+    let batch =
+        waiting.more.wait_while(waiting.lock(), |b| b.is_idle()).unwrap_or_else(PoisonError::into_inner);
     let in_time = waiting.more.wait_timeout_while(batch, GATHER, |b| !b.is_urgent());
     let (mut batch, _) = in_time.unwrap_or_else(PoisonError::into_inner);
     if batch.text.is_empty() && batch.acks.is_empty() {

@@ -397,7 +397,9 @@ impl Conn {
     /// Waits for the head of the answer to a request that was handed over.
     async fn answered(
         &mut self,
-        mut answer: Pin<&mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Tracked>>>>>,
+        mut answer: Pin<
+            &mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Tracked>>>>,
+        >,
         (begun, sent_by): (Instant, Instant),
         limits: &SendLimits,
     ) -> Result<Response<Incoming>, Fault> {

@@ -161,7 +161,10 @@ impl Prose {
         let read = self.files.iter().filter_map(|file| file.read.get()).find(|bundle| found(bundle));
         let unread = || {
             let files = self.files.iter().filter(|file| file.read.get().is_none());
-            files.filter(|file| file.declares(name)).map(|file| file.read(self.lang)).find(|bundle| found(bundle))
+            files
+                .filter(|file| file.declares(name))
+                .map(|file| file.read(self.lang))
+                .find(|bundle| found(bundle))
         };
         let bundle = read.or_else(unread)?;
         Some((bundle, bundle.get_message(name)?))

@@ -69,7 +69,9 @@ impl Name {
             b"max_tokens" => Self::MaxTokens,
             b"messages" => Self::Messages,
             b"tools" | b"mcp_servers" | b"thinking" => Self::Fixes,
-            _ if raw.contains(&b'\\') => unquoted(raw).map_or(Self::Other, |name| Self::of_plain(name.as_bytes())),
+            _ if raw.contains(&b'\\') => {
+                unquoted(raw).map_or(Self::Other, |name| Self::of_plain(name.as_bytes()))
+            }
             _ => Self::Other,
         }
     }
