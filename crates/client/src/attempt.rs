@@ -3,7 +3,6 @@
 mod held;
 mod open;
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -25,6 +24,7 @@ use crate::attempt::open::{Opened, Progress};
 use crate::builder::Inner;
 use crate::call::{Request, Saved};
 use crate::gather::Gather;
+use crate::queue::Queue;
 use crate::read::{self, Got, Meaning, Reader};
 
 /// How much of a stream is held before the commit, bytes. More than that is shown.
@@ -40,8 +40,8 @@ const AFTER_STOP: Dur = Dur::secs(1);
 pub(crate) enum Step {
     /// The addresses of an upstream are known.
     Resolved(UpstreamId, Vec<AddrId>),
-    /// The head of a success arrived.
-    Head(u16, Limits),
+    /// The head of a success arrived, with the limits that it tells.
+    Head(u16, Option<Box<Limits>>),
     /// The caller may see it.
     Content,
     /// Bytes for the caller are held.
@@ -83,6 +83,9 @@ enum Form {
     Packed,
 }
 
+/// What happened to attempts, for the record.
+pub(crate) type Notes = Vec<(AttemptId, EventKind)>;
+
 /// One attempt on its way.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and none excludes another")]
 pub(crate) struct Attempt {
@@ -94,15 +97,17 @@ pub(crate) struct Attempt {
     state: State,
     idle: Dur,
     progress: Progress,
-    steps: VecDeque<Step>,
+    steps: Queue<Step>,
     held: Held,
-    notes: Vec<EventKind>,
+    notes: Notes,
     addr: Option<AddrId>,
     committed: bool,
     head: Option<(StatusCode, HeaderMap)>,
     form: Form,
     error_event: bool,
     bytes: u64,
+    /// The moment of the turn.
+    now: Mono,
     last: Mono,
     longest_gap: Dur,
     detail: Option<Foreign>,
@@ -111,14 +116,21 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    pub(crate) fn start(inner: Arc<Inner>, request: Arc<Request>, id: AttemptId, how: (Plan, Ask)) -> Self {
+    pub(crate) fn start(
+        inner: Arc<Inner>,
+        request: Arc<Request>,
+        id: AttemptId,
+        how: (Plan, Ask),
+        now: Mono,
+    ) -> Self {
         let (plan, ask) = how;
         let progress = Progress::default();
         let messages = request.method == http::Method::POST && read::is_messages(&request.path);
         let idle = plan.limits.idle;
         let opening = open::open(Arc::clone(&inner), request, plan, progress.clone());
         Self {
-            last: inner.brain.now(),
+            now,
+            last: now,
             inner,
             id,
             ask,
@@ -126,7 +138,7 @@ impl Attempt {
             state: State::Opening(Box::pin(opening)),
             idle,
             progress,
-            steps: VecDeque::with_capacity(1),
+            steps: Queue::default(),
             held: Held::default(),
             notes: Vec::new(),
             addr: None,
@@ -192,15 +204,24 @@ impl Attempt {
         self.held.pop()
     }
 
-    /// What happened since the last time, for the record.
-    pub(crate) fn notes(&mut self) -> std::vec::Drain<'_, EventKind> {
-        self.notes.drain(..)
+    /// Goes on, and says in `notes` what happened. While it is not committed it reads ahead; afterwards it yields as soon as
+    /// bytes are held.
+    pub(crate) fn poll_step(&mut self, now: Mono, notes: &mut Notes, cx: &mut Context<'_>) -> Poll<Step> {
+        self.now = now;
+        // All attempts of a call write to one buffer.
+        std::mem::swap(&mut self.notes, notes);
+        let polled = self.poll_loop(cx);
+        std::mem::swap(&mut self.notes, notes);
+        polled
     }
 
-    /// Goes on. While it is not committed it reads ahead; afterwards it yields as soon as bytes are held.
-    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+    fn note(&mut self, kind: EventKind) {
+        self.notes.push((self.id, kind));
+    }
+
+    fn poll_loop(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         loop {
-            if let Some(step) = self.steps.pop_front() {
+            if let Some(step) = self.steps.pop() {
                 return Poll::Ready(step);
             }
             if self.committed && !self.held.is_empty() {
@@ -229,16 +250,16 @@ impl Attempt {
 
     fn drain_progress(&mut self) {
         let n = self.id.n;
-        for seen in self.progress.lock().drain(..) {
+        let (id, notes) = (self.id, &mut self.notes);
+        let mut seen = self.progress.lock();
+        while let Some(seen) = seen.pop() {
             match seen {
-                open::Seen::Stage(stage, took) => self.notes.push(EventKind::StageDone { n, stage, took }),
+                open::Seen::Stage(stage, took) => notes.push((id, EventKind::StageDone { n, stage, took })),
                 open::Seen::Connection(addr, reused) => {
                     self.addr = Some(addr);
-                    self.notes.push(EventKind::ConnectionChosen { n, addr, reused });
+                    notes.push((id, EventKind::ConnectionChosen { n, addr, reused }));
                 }
-                open::Seen::Resolved(upstream, addrs) => {
-                    self.steps.push_back(Step::Resolved(upstream, addrs))
-                }
+                open::Seen::Resolved(upstream, addrs) => self.steps.push(Step::Resolved(upstream, addrs)),
             }
         }
     }
@@ -248,8 +269,8 @@ impl Attempt {
         let limits = clearline_wire::headers::limits(&parts.headers);
         let request_id = clearline_wire::headers::request_id(&parts.headers);
         let status = parts.status;
-        self.last = self.inner.brain.now();
-        self.notes.push(EventKind::HeadArrived {
+        self.last = self.now;
+        self.note(EventKind::HeadArrived {
             n: self.id.n,
             head: HeadSeen { status: status.as_u16(), request_id },
             took: opened.took,
@@ -272,7 +293,7 @@ impl Attempt {
             (true, false) => Form::Packed,
             (false, _) => Form::Other,
         };
-        self.steps.push_back(Step::Head(status.as_u16(), limits));
+        self.steps.push(Step::Head(status.as_u16(), (limits != Limits::default()).then(|| Box::new(limits))));
         self.head = Some((status, parts.headers));
         self.state = State::Reading(Box::new(Reading {
             body,
@@ -315,7 +336,7 @@ impl Attempt {
     }
 
     fn arrived(&mut self, bytes: Bytes) {
-        let now = self.inner.brain.now();
+        let now = self.now;
         self.longest_gap = self.longest_gap.max(now.since(self.last));
         self.last = now;
         let State::Reading(reading) = &mut self.state else { return };
@@ -339,7 +360,7 @@ impl Attempt {
         }
         match meaning {
             Meaning::More => {}
-            Meaning::Content => self.steps.push_back(Step::Content),
+            Meaning::Content => self.steps.push(Step::Content),
             Meaning::Complete if self.form != Form::Other => {
                 reading.complete = true;
                 reading.silent_at = after(seen, AFTER_STOP);
@@ -402,12 +423,12 @@ impl Attempt {
         self.held.release();
         self.body_ended();
         let quiet = (self.form != Form::Other).then_some(self.longest_gap);
-        self.steps.push_back(Step::Done(usage, quiet));
+        self.steps.push(Step::Done(usage, quiet));
     }
 
     fn body_ended(&mut self) {
         let (bytes, longest_gap) = (self.bytes, self.longest_gap);
-        self.notes.push(EventKind::BodyEnded { n: self.id.n, bytes, longest_gap });
+        self.note(EventKind::BodyEnded { n: self.id.n, bytes, longest_gap });
     }
 
     /// An error answer is complete, or as complete as it will be.
@@ -439,7 +460,7 @@ impl Attempt {
             clearline_wire::headers::retain(&mut headers, |name| name != http::header::CONTENT_LENGTH);
         }
         let saved = Some(Saved { status, headers, body, cause });
-        self.steps.push_back(Step::Failed(Box::new(Failed { miss, saved, detail: api.message })));
+        self.steps.push(Step::Failed(Box::new(Failed { miss, saved, detail: api.message })));
     }
 
     fn silent(&mut self) {
@@ -478,7 +499,7 @@ impl Attempt {
         }
         let miss = self.miss(fault.cause(), (fault.stage, fault.sent), Got::default());
         let detail = fault.detail.clone();
-        self.steps.push_back(Step::Failed(Box::new(Failed { miss, saved: None, detail })));
+        self.steps.push(Step::Failed(Box::new(Failed { miss, saved: None, detail })));
     }
 
     fn fail(&mut self, stage: Stage, failure: Failure, detail: Option<Foreign>) {
@@ -501,7 +522,7 @@ impl Attempt {
             self.held.clear();
         }
         let detail = self.detail.take().unwrap_or_default();
-        self.steps.push_back(Step::Failed(Box::new(Failed { miss, saved: None, detail })));
+        self.steps.push(Step::Failed(Box::new(Failed { miss, saved: None, detail })));
     }
 
     fn miss(&self, cause: clearline_model::Cause, at: (Stage, Sent), got: Got) -> Miss {

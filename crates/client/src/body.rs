@@ -1,6 +1,5 @@
 //! The body of an answer, on its way to the caller.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -27,7 +26,8 @@ impl std::error::Error for Broken {}
 
 /// The body of an answer. Dropping it before its end means that the caller left.
 pub struct ReplyBody {
-    ready: VecDeque<Bytes>,
+    /// What goes next; a turn is taken only where nothing waits here.
+    ready: Option<Bytes>,
     driver: Option<Box<Driver>>,
     broken: Option<Broken>,
     /// What was yielded last may still be in the server's buffer, which a failed body would drop.
@@ -37,28 +37,23 @@ pub struct ReplyBody {
 impl ReplyBody {
     /// A body that is complete already.
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self {
-            ready: if bytes.is_empty() { VecDeque::new() } else { VecDeque::from([bytes]) },
-            driver: None,
-            broken: None,
-            unflushed: false,
-        }
+        Self { ready: (!bytes.is_empty()).then_some(bytes), driver: None, broken: None, unflushed: false }
     }
 
     /// A body that goes on as the call does.
     pub(crate) const fn running(driver: Box<Driver>) -> Self {
-        Self { ready: VecDeque::new(), driver: Some(driver), broken: None, unflushed: false }
+        Self { ready: None, driver: Some(driver), broken: None, unflushed: false }
     }
 
     fn turn(&mut self, turn: Turn) {
         match turn {
-            Turn::Frame(bytes) => self.ready.push_back(bytes),
+            Turn::Frame(bytes) => self.ready = Some(bytes),
             Turn::Committed => {}
             Turn::Ended(end) => {
                 let told = self.driver.take().is_some_and(|driver| driver.delivered_error());
                 if let End::Broken(broke) = end {
                     if broke.is_stream && !told {
-                        self.ready.push_back(error_event(&broke));
+                        self.ready = Some(error_event(&broke));
                     }
                     self.broken = Some(Broken(broke.cause));
                 }
@@ -96,7 +91,7 @@ impl http_body::Body for ReplyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         loop {
-            if let Some(bytes) = self.ready.pop_front() {
+            if let Some(bytes) = self.ready.take() {
                 self.unflushed = true;
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
@@ -117,7 +112,7 @@ impl http_body::Body for ReplyBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ready.is_empty() && self.driver.is_none() && self.broken.is_none()
+        self.ready.is_none() && self.driver.is_none() && self.broken.is_none()
     }
 }
 

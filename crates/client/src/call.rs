@@ -5,17 +5,17 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use clearline_model::{
-    Ask, AttemptId, CallId, CallRecord, CallerId, Cause, Event, EventKind, Foreign, LaneId, Sent, Stage,
+    Ask, AttemptId, CallId, CallRecord, CallerId, Cause, Event, EventKind, Foreign, LaneId, Mono, Sent, Stage,
 };
 use clearline_policy::{Answer, Body as Sends, Input, Miss, Output, Partial, Plan};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::attempt::{Attempt, Step};
+use crate::attempt::{Attempt, Notes, Step};
 use crate::body::ReplyBody;
 use crate::builder::Inner;
 use crate::error::CallError;
 use crate::resume::Resume;
-use crate::shared::Slot;
+use crate::shared::{Buffers, Slot};
 use crate::upload::Body;
 
 /// What the caller asks for.
@@ -134,6 +134,8 @@ pub(crate) enum Turn {
 /// One call on its way.
 pub(crate) struct Driver {
     inner: Arc<Inner>,
+    /// When this turn began: what happens within one turn happens at one moment.
+    now: Mono,
     slot: Arc<Slot>,
     call: CallId,
     request: Arc<Request>,
@@ -155,7 +157,7 @@ pub(crate) struct Driver {
     streamed: Option<Arc<Request>>,
     /// Empty buffers that are used again.
     outputs: Vec<Output>,
-    notes: Vec<(AttemptId, EventKind)>,
+    notes: Notes,
 }
 
 impl Driver {
@@ -170,7 +172,7 @@ impl Driver {
             family: inner.family(peek.model.as_deref()),
         };
         drop(peek);
-        let (call, slot, outputs) = inner.brain.enter();
+        let (call, slot, buffers) = inner.brain.enter();
         let now = inner.brain.now();
         let deadline = clearline_wire::request::stated_timeout(&request.headers).map(|d| now + d);
         let caller = request.caller;
@@ -179,6 +181,7 @@ impl Driver {
             streamed: inner.streamed_from.and_then(|from| crate::gather::request(&request, &ask, from)),
             resume: inner.continues.filter(|_| ask.resumable).map(|max| Box::new(Resume::new(max))),
             inner,
+            now,
             slot,
             call,
             request: Arc::new(request),
@@ -193,8 +196,8 @@ impl Driver {
             saved: None,
             last: None,
             request_id: None,
-            outputs,
-            notes: Vec::new(),
+            outputs: buffers.outputs,
+            notes: buffers.notes,
         };
         driver.feed(Input::Call { call, lane, caller, deadline, ask });
         driver
@@ -234,12 +237,18 @@ impl Driver {
 
     /// Goes on until something is there for the caller.
     pub(crate) fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        self.now = self.inner.brain.now();
         loop {
             for output in self.slot.take(cx) {
                 self.obey(output);
             }
             if self.committed.is_some() && !self.announced {
                 self.announced = true;
+                if self.attempts.iter().any(Attempt::is_long) {
+                    // It may last, and hardly needs them.
+                    let buffers = self.buffers();
+                    self.inner.brain.give(buffers);
+                }
                 return Poll::Ready(Turn::Committed);
             }
             // What is held of a finished answer still has to reach the caller.
@@ -300,11 +309,8 @@ impl Driver {
         let mut step = None;
         let mut notes = std::mem::take(&mut self.notes);
         for attempt in &mut self.attempts {
-            let polled = attempt.poll_step(cx);
-            let id = attempt.id();
-            notes.extend(attempt.notes().map(|kind| (id, kind)));
-            if let Poll::Ready(s) = polled {
-                step = Some((id, s));
+            if let Poll::Ready(s) = attempt.poll_step(self.now, &mut notes, cx) {
+                step = Some((attempt.id(), s));
                 break;
             }
         }
@@ -328,7 +334,7 @@ impl Driver {
     fn take_step(&mut self, attempt: AttemptId, step: Step) {
         match step {
             Step::Head(status, limits) => {
-                self.feed(Input::Head(attempt, status, limits));
+                self.feed(Input::Head(attempt, status, limits.map(|l| *l).unwrap_or_default()));
                 if self.committed == Some(attempt) {
                     self.joins(attempt, status);
                 }
@@ -358,7 +364,7 @@ impl Driver {
     fn feed(&mut self, input: Input) {
         // Obeying may feed again, which then takes a buffer of its own.
         let mut outputs = std::mem::take(&mut self.outputs);
-        self.inner.brain.feed(Some(self.call), input, &mut outputs);
+        self.inner.brain.feed(self.now, Some(self.call), input, &mut outputs);
         for output in outputs.drain(..) {
             self.obey(output);
         }
@@ -406,7 +412,7 @@ impl Driver {
         let streamed = self.streamed.clone().filter(|_| !plain);
         let gathers = streamed.is_some();
         let request = rest.or(streamed).unwrap_or_else(|| Arc::clone(&self.request));
-        let mut attempt = Attempt::start(Arc::clone(&self.inner), request, id, (plan, self.ask));
+        let mut attempt = Attempt::start(Arc::clone(&self.inner), request, id, (plan, self.ask), self.now);
         if gathers {
             attempt.gather();
         }
@@ -493,7 +499,7 @@ impl Driver {
         {
             self.request_id.clone_from(&head.request_id);
         }
-        let event = Event { at: self.inner.brain.now(), call: Some(self.call), kind };
+        let event = Event { at: self.now, call: Some(self.call), kind };
         self.note(&event);
     }
 
@@ -502,13 +508,18 @@ impl Driver {
         self.inner.observer.event(event);
     }
 
+    fn buffers(&mut self) -> Buffers {
+        Buffers { outputs: std::mem::take(&mut self.outputs), notes: std::mem::take(&mut self.notes) }
+    }
+
     /// Ends the call for the engine and the observer, once.
     fn close(&mut self) {
         if self.over {
             return;
         }
         self.over = true;
-        self.inner.brain.leave(self.call, std::mem::take(&mut self.outputs));
+        let buffers = self.buffers();
+        self.inner.brain.leave(self.call, buffers);
         self.inner.observer.ended(&self.record);
     }
 }
@@ -521,6 +532,7 @@ impl Drop for Driver {
         }
         let over = self.finished || self.end.is_some();
         if !over {
+            self.now = self.inner.brain.now();
             self.feed(Input::CallerGone(self.call));
         }
         self.attempts.clear();

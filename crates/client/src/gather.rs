@@ -66,7 +66,7 @@ impl Gather {
         let whole = self.assembly.whole().ok_or(Failure::Ended(StreamEnd::Early))?;
         let bytes = serde_json::to_vec(&whole).map_err(|_| Failure::Framing(Framing::Event))?;
         let reply = clearline_wire::judge("/v1/messages", 200, &HeaderMap::new(), &bytes);
-        let usage = reply.map_err(Failure::Framing)?.map(|r| r.usage).unwrap_or_default();
+        let usage = reply.map_err(Failure::Framing)?.unwrap_or_default();
         Ok((bytes.into(), usage))
     }
 }
@@ -81,7 +81,7 @@ pub(crate) fn describe(headers: &mut HeaderMap, length: usize) {
 
 /// The request that fetches the same answer as a stream, where it asks for so many tokens and can be changed to that.
 pub(crate) fn request(request: &Request, ask: &Ask, from: u32) -> Option<Arc<Request>> {
-    let messages = request.path.split('?').next().is_some_and(|p| p.ends_with("/v1/messages"));
+    let messages = crate::read::is_messages(&request.path);
     if ask.stream || !messages || request.method != Method::POST || ask.max_output < from {
         return None;
     }

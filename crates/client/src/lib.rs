@@ -25,6 +25,7 @@ mod message;
 mod messages;
 mod network;
 mod observer;
+mod queue;
 mod read;
 mod resume;
 mod shared;

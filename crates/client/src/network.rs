@@ -255,7 +255,7 @@ impl Network {
 
     /// The numbers under which calls ask for a way.
     pub(crate) fn group_for(&self, path: &str, model: Option<&str>, headers: &HeaderMap) -> UpstreamId {
-        let path = path.split('?').next().unwrap_or_default();
+        let path = clearline_wire::without_query(path);
         let choice = self.choices.iter().find(|c| c.route.takes(path, model));
         // The last route takes everything.
         let choice = choice.or_else(|| self.choices.last());

@@ -64,7 +64,7 @@ const MESSAGES: &str = "/v1/messages";
 
 /// Whether a POST to this path asks for a message.
 pub(crate) fn is_messages(path: &str) -> bool {
-    path.split('?').next().is_some_and(|p| p.ends_with(MESSAGES))
+    clearline_wire::without_query(path).ends_with(MESSAGES)
 }
 
 impl Reader {
@@ -225,12 +225,12 @@ impl Reader {
 /// Judges a whole success, looking into what is compressed; it costs what it says.
 fn judge(status: StatusCode, headers: &HeaderMap, held: &[u8]) -> Result<Usage, Framing> {
     let is_encoded = headers.contains_key(header::CONTENT_ENCODING);
-    let reply = if is_encoded {
+    let usage = if is_encoded {
         // What is not read here, or too large when unpacked, passes unjudged.
         let Some(plain) = decoded(headers, held, UNPACKED_MAX)? else { return Ok(Usage::default()) };
         clearline_wire::judge(MESSAGES, status.as_u16(), &HeaderMap::new(), &plain)?
     } else {
         clearline_wire::judge(MESSAGES, status.as_u16(), headers, held)?
     };
-    Ok(reply.map(|r| r.usage).unwrap_or_default())
+    Ok(usage.unwrap_or_default())
 }

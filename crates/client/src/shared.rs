@@ -11,6 +11,7 @@ use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::attempt::Notes;
 use crate::observer::Observer;
 
 /// Where the engine leaves what it decided for a call while that call was not looking.
@@ -44,8 +45,26 @@ struct Core {
     engine: Engine,
     slots: HashMap<CallId, Arc<Slot>>,
     out: Vec<Output>,
-    /// Empty buffers of calls that are over.
-    spare: Vec<Vec<Output>>,
+    /// Buffers of calls that are over.
+    spare: Vec<Buffers>,
+}
+
+/// What each call needs again and again: empty buffers with room.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) notes: Notes,
+}
+
+impl Core {
+    /// Keeps buffers for a later call.
+    fn keep(&mut self, mut buffers: Buffers) {
+        buffers.outputs.clear();
+        buffers.notes.clear();
+        if buffers.outputs.capacity() > 0 && self.spare.len() < SPARE_MAX {
+            self.spare.push(buffers);
+        }
+    }
 }
 
 /// The engine and its clock.
@@ -78,8 +97,8 @@ impl Brain {
         Mono(u64::try_from((now - *self.epoch.get_or_init(|| now)).as_micros()).unwrap_or(u64::MAX))
     }
 
-    /// A number, a place and an empty buffer for a new call.
-    pub(crate) fn enter(self: &Arc<Self>) -> (CallId, Arc<Slot>, Vec<Output>) {
+    /// A number, a place and buffers for a new call.
+    pub(crate) fn enter(self: &Arc<Self>) -> (CallId, Arc<Slot>, Buffers) {
         self.ticking.get_or_init(|| {
             tokio::spawn(tick(Arc::downgrade(self)));
         });
@@ -87,18 +106,20 @@ impl Brain {
         let slot = Arc::new(Slot::default());
         let mut core = self.lock();
         core.slots.insert(call, Arc::clone(&slot));
-        let buffer = core.spare.pop().unwrap_or_default();
-        (call, slot, buffer)
+        let buffers = core.spare.pop().unwrap_or_default();
+        (call, slot, buffers)
     }
 
-    /// A call is over; its buffer serves another one.
-    pub(crate) fn leave(&self, call: CallId, mut buffer: Vec<Output>) {
-        buffer.clear();
+    /// A call is over; its buffers serve another one.
+    pub(crate) fn leave(&self, call: CallId, buffers: Buffers) {
         let mut core = self.lock();
         core.slots.remove(&call);
-        if core.spare.len() < SPARE_MAX {
-            core.spare.push(buffer);
-        }
+        core.keep(buffers);
+    }
+
+    /// Takes buffers back before a call is over.
+    pub(crate) fn give(&self, buffers: Buffers) {
+        self.lock().keep(buffers);
     }
 
     pub(crate) fn view(&self) -> State {
@@ -106,8 +127,7 @@ impl Brain {
     }
 
     /// Tells the engine something and appends to `mine` what it wants of `own`; what it wants of others goes to their slots.
-    pub(crate) fn feed(&self, own: Option<CallId>, input: Input, mine: &mut Vec<Output>) {
-        let now = self.now();
+    pub(crate) fn feed(&self, now: Mono, own: Option<CallId>, input: Input, mine: &mut Vec<Output>) {
         let mut guard = self.lock();
         let core = &mut *guard;
         core.engine.handle(now, input, &mut core.out);
@@ -145,7 +165,7 @@ impl Brain {
         }
         drop(guard);
         // Whoever is told something now finds it in its slot.
-        self.feed(None, Input::Tick, &mut Vec::new());
+        self.feed(now, None, Input::Tick, &mut Vec::new());
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Core> {
@@ -197,6 +217,6 @@ async fn tick(brain: Weak<Brain>) {
             () = rearm.notified() => continue,
         }
         let Some(strong) = brain.upgrade() else { return };
-        strong.feed(None, Input::Tick, &mut Vec::new());
+        strong.feed(strong.now(), None, Input::Tick, &mut Vec::new());
     }
 }

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{HeaderMap, HeaderName};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -31,37 +32,48 @@ impl Ids {
         mix(self.seed.wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
     }
 
-    /// The caller's `x-request-id` where it is short and visible, else a new one.
-    pub(crate) fn request_id(&self, headers: &HeaderMap) -> String {
-        let given = headers.get(X_REQUEST_ID).and_then(|v| v.to_str().ok());
-        let usable =
-            |id: &&str| !id.is_empty() && id.len() <= ID_MAX && id.bytes().all(|b| b.is_ascii_graphic());
-        given.filter(usable).map_or_else(
-            || {
-                let mut id = String::with_capacity(16);
-                hex(&mut id, self.next());
-                id
-            },
-            str::to_owned,
-        )
+    /// The caller's `x-request-id` and `traceparent`, where the one is short and visible and the other well formed, else
+    /// new ones.
+    pub(crate) fn of(&self, headers: &HeaderMap) -> [HeaderValue; 2] {
+        let id = headers.get(X_REQUEST_ID).filter(|id| is_id(id.as_bytes()));
+        let trace = headers.get(TRACEPARENT).filter(|t| t.to_str().is_ok_and(is_traceparent));
+        // New ones share one text.
+        let mut made = String::with_capacity(ID + TRACE);
+        if id.is_none() {
+            hex(&mut made, self.next());
+        }
+        let end = made.len();
+        if trace.is_none() {
+            self.trace(&mut made);
+        }
+        let made = Bytes::from(made);
+        [
+            id.cloned().unwrap_or_else(|| value(made.slice(..end))),
+            trace.cloned().unwrap_or_else(|| value(made.slice(end..))),
+        ]
     }
 
-    /// The caller's `traceparent` where it is well formed, else a new one.
-    pub(crate) fn traceparent(&self, headers: &HeaderMap) -> String {
-        let given = headers.get(TRACEPARENT).and_then(|v| v.to_str().ok());
-        given.filter(|t| is_traceparent(t)).map_or_else(|| self.new_traceparent(), str::to_owned)
-    }
-
-    fn new_traceparent(&self) -> String {
-        let mut text = String::with_capacity(55);
+    fn trace(&self, text: &mut String) {
         text.push_str("00-");
-        hex(&mut text, self.next() | 1);
-        hex(&mut text, self.next());
+        hex(text, self.next() | 1);
+        hex(text, self.next());
         text.push('-');
-        hex(&mut text, self.next() | 1);
+        hex(text, self.next() | 1);
         text.push_str("-01");
-        text
     }
+}
+
+/// The lengths of an id and of a `traceparent`, bytes.
+const ID: usize = 16;
+const TRACE: usize = 55;
+
+/// What was made of digits and hyphens is one.
+fn value(text: Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static("0"))
+}
+
+fn is_id(id: &[u8]) -> bool {
+    !id.is_empty() && id.len() <= ID_MAX && id.iter().all(u8::is_ascii_graphic)
 }
 
 /// Appends 16 digits; two ids are made for every request, and formatting takes ten times as long.
@@ -162,17 +174,20 @@ mod tests {
     fn ids_are_taken_where_they_are_usable_and_made_elsewhere() {
         let ids = Ids::new();
         let mut headers = HeaderMap::new();
-        let (a, b) = (ids.request_id(&headers), ids.request_id(&headers));
-        assert!(a != b && a.len() == 16);
-        assert!(is_traceparent(&ids.traceparent(&headers)));
+        let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
+        let of = |headers: &HeaderMap| ids.of(headers).each_ref().map(text);
+        let ([a, one], [b, other]) = (of(&headers), of(&headers));
+        assert!(a != b && a.len() == ID && one != other && one.len() == TRACE);
+        assert!(is_traceparent(&one) && is_traceparent(&other));
         headers.insert("x-request-id", "mine-1".parse().unwrap());
         headers.insert("traceparent", "00-garbage".parse().unwrap());
-        assert_eq!(ids.request_id(&headers), "mine-1");
-        assert!(is_traceparent(&ids.traceparent(&headers)));
+        let [id, trace] = of(&headers);
+        assert!(id == "mine-1" && is_traceparent(&trace));
         headers.insert("x-request-id", "x".repeat(129).parse().unwrap());
-        assert_eq!(ids.request_id(&headers).len(), 16);
+        assert_eq!(of(&headers)[0].len(), ID);
         let given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         headers.insert("traceparent", given.parse().unwrap());
-        assert_eq!(ids.traceparent(&headers), given);
+        let [id, trace] = of(&headers);
+        assert!(id.len() == ID && trace == given);
     }
 }

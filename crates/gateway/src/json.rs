@@ -28,20 +28,24 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// Where it is compiled into its caller, the name has a known length, and is stored and not copied.
+    #[inline(always)]
     fn key(&mut self, key: &'static str) {
-        self.next();
-        self.0.push('"');
+        let is_first = matches!(self.0.as_bytes().last(), Some(b'{' | b'['));
+        self.0.push_str(if is_first { "\"" } else { ",\"" });
         self.0.push_str(key);
         self.0.push_str("\":");
     }
 
     /// Any text.
+    #[inline(always)]
     pub(crate) fn text(&mut self, key: &'static str, value: &str) {
         self.key(key);
         self.quoted(value);
     }
 
     /// A text that others wrote, or `null`.
+    #[inline(always)]
     pub(crate) fn foreign(&mut self, key: &'static str, value: Option<&Foreign>) {
         self.key(key);
         match value {
@@ -57,6 +61,7 @@ impl<'a> Json<'a> {
     }
 
     /// A word of clearline's own, in which nothing has to be escaped, or `null`.
+    #[inline(always)]
     pub(crate) fn word(&mut self, key: &'static str, value: Option<&'static str>) {
         self.key(key);
         match value {
@@ -69,17 +74,20 @@ impl<'a> Json<'a> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn flag(&mut self, key: &'static str, value: bool) {
         self.key(key);
         self.0.push_str(if value { "true" } else { "false" });
     }
 
+    #[inline(always)]
     pub(crate) fn number(&mut self, key: &'static str, value: u64) {
         self.key(key);
         self.digits(value);
     }
 
     /// A time in milliseconds, or `null`.
+    #[inline(always)]
     pub(crate) fn ms(&mut self, key: &'static str, value: Option<Dur>) {
         self.key(key);
         match value {
@@ -98,6 +106,7 @@ impl<'a> Json<'a> {
     }
 
     /// A list as a field.
+    #[inline(always)]
     pub(crate) fn list(&mut self, key: &'static str, fill: impl FnOnce(&mut Self)) {
         self.key(key);
         self.between('[', ']', fill);
@@ -116,6 +125,7 @@ impl<'a> Json<'a> {
     }
 
     /// An object as a field.
+    #[inline(always)]
     pub(crate) fn within(&mut self, key: &'static str, fill: impl FnOnce(&mut Self)) {
         self.key(key);
         self.between('{', '}', fill);
@@ -129,7 +139,7 @@ impl<'a> Json<'a> {
 
     fn escaped(&mut self, value: &Foreign) {
         if is_plain(value.raw()) {
-            self.quoted(value.raw());
+            self.plain(value.raw());
         } else {
             self.quoted(&value.escaped());
         }
@@ -137,13 +147,18 @@ impl<'a> Json<'a> {
 
     fn quoted(&mut self, value: &str) {
         if is_plain(value) {
-            self.0.push('"');
-            self.0.push_str(value);
-            self.0.push('"');
+            self.plain(value);
         } else {
             // A text always has a JSON form.
             self.0.push_str(&serde_json::to_string(value).unwrap_or_default());
         }
+    }
+
+    /// A text in which nothing has to be escaped.
+    fn plain(&mut self, value: &str) {
+        self.0.push('"');
+        self.0.push_str(value);
+        self.0.push('"');
     }
 
     /// Microseconds as milliseconds with at least one digit behind the point.

@@ -4,17 +4,17 @@ use std::sync::OnceLock;
 
 use clearline::Names;
 use clearline_model::{AttemptRecord, CallId, CallRecord, Cause, Dur, Foreign, Repeat, Sent, Usage};
-use http::Method;
+use http::{HeaderValue, Method};
 
 use crate::ids::with_now;
 use crate::json::Json;
 
 /// What the gateway knows of a call and the client does not.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) call: OnceLock<CallId>,
-    pub(crate) x_request_id: String,
-    pub(crate) traceparent: String,
+    pub(crate) x_request_id: HeaderValue,
+    pub(crate) traceparent: HeaderValue,
     pub(crate) method: Method,
     pub(crate) path: Foreign,
     pub(crate) model: Option<Foreign>,
@@ -25,9 +25,23 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    pub(crate) fn new([x_request_id, traceparent]: [HeaderValue; 2], method: Method) -> Self {
+        Self {
+            call: OnceLock::new(),
+            x_request_id,
+            traceparent,
+            method,
+            path: Foreign::default(),
+            model: None,
+            caller: None,
+            bytes_in: 0,
+            original: OnceLock::new(),
+        }
+    }
+
     fn put(&self, json: &mut Json<'_>) {
-        json.text("x_request_id", &self.x_request_id);
-        json.text("traceparent", &self.traceparent);
+        json.text("x_request_id", self.x_request_id.to_str().unwrap_or_default());
+        json.text("traceparent", self.traceparent.to_str().unwrap_or_default());
         json.text("method", self.method.as_str());
         json.foreign("path", Some(&self.path));
         json.foreign("model", self.model.as_ref());
@@ -210,13 +224,9 @@ mod tests {
 
     #[test]
     fn a_line_has_everything_that_is_known_of_a_call() {
-        let context = Context {
-            x_request_id: "x\"1".to_owned(),
-            method: Method::POST,
-            path: Foreign::new("/v1/messages"),
-            bytes_in: 99,
-            ..Context::default()
-        };
+        let ids = ["x\"1", ""].map(HeaderValue::from_static);
+        let path = Foreign::new("/v1/messages");
+        let context = Context { path, bytes_in: 99, ..Context::new(ids, Method::POST) };
         let names = Names { keys: [(KeyId(0), "first".to_owned())].into(), ..Names::default() };
         let mut line = String::new();
         ended(&mut line, &record(), Some(&context), &names);

@@ -1,18 +1,20 @@
 //! One request, from its head to its answer.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use clearline::{Client, Collect, Reply, ReplyBody, Store};
 use clearline_model::{CallerId, Cause, Foreign};
 use clearline_wire::headers::retain;
-use clearline_wire::{Own, strip_hop_by_hop};
+use clearline_wire::{Own, strip_hop_by_hop, without_query};
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 
 use crate::answer::{self, Answer, Body, Content, Refusal};
 use crate::guard::{self, Passed};
@@ -84,7 +86,7 @@ impl Service {
     ) -> Result<Admitted, Refusal> {
         http2::plain(parts)?;
         let passed = rules.guard.check(&parts.method, &parts.uri, &mut parts.headers, trick)?;
-        context.path = Foreign::new(passed.path.split('?').next().unwrap_or_default());
+        context.path = Foreign::new(without_query(&passed.path));
         context.caller = passed.token.and_then(|t| rules.guard.tokens.get(t)).map(|t| t.alias.clone());
         if !rules.quotas.is_on() {
             return Ok(Admitted { passed, permit: None });
@@ -117,16 +119,8 @@ impl Service {
         let mut body = Body::new(Content::Whole(None), Arc::clone(&self.readers), shared);
         let (mut parts, incoming) = request.into_parts();
         let is_bare = parts.method == Method::HEAD && parts.version == Version::HTTP_2;
-        let mut context = Context {
-            x_request_id: self.ids.request_id(&parts.headers),
-            traceparent: self.ids.traceparent(&parts.headers),
-            method: parts.method.clone(),
-            ..Context::default()
-        };
-        let ids = [
-            (X_REQUEST_ID, HeaderValue::try_from(context.x_request_id.clone())),
-            (TRACEPARENT, HeaderValue::try_from(context.traceparent.clone())),
-        ];
+        let ids = self.ids.of(&parts.headers);
+        let mut context = Context::new(ids.clone(), parts.method.clone());
         let rules = self.rules();
         let admitted = self.admit(&rules, &mut parts, (&mut context, &answering), trick);
         let result = match admitted {
@@ -147,10 +141,8 @@ impl Service {
             }
         };
         let (mut head, content) = answer.into_parts();
-        for (name, id) in ids {
-            if let Ok(value) = id {
-                head.headers.insert(name, value);
-            }
+        for (name, id) in [X_REQUEST_ID, TRACEPARENT].into_iter().zip(ids) {
+            head.headers.insert(name, id);
         }
         body.content = http2::bare(content, is_bare);
         Response::from_parts(head, body)
@@ -159,10 +151,17 @@ impl Service {
     /// Reads the whole body, within its bounds.
     async fn collect(&self, rules: &Rules, mut body: Incoming) -> Result<clearline::Body, Refusal> {
         let mut all = Collect::new(&self.store);
-        let end = tokio::time::Instant::now() + rules.body_time;
+        let mut end = None;
         while !body.is_end_stream() {
-            let by = end.min(tokio::time::Instant::now() + rules.body_timeout);
-            let frame = tokio::time::timeout_at(by, body.frame()).await.map_err(|_| SLOW_BODY)?;
+            let frame = match at_hand(&mut body).await {
+                Some(frame) => frame,
+                // Only who waits looks at the clock.
+                None => {
+                    let now = tokio::time::Instant::now();
+                    let by = (now + rules.body_timeout).min(*end.get_or_insert(now + rules.body_time));
+                    tokio::time::timeout_at(by, body.frame()).await.map_err(|_| SLOW_BODY)?
+                }
+            };
             let Some(frame) = frame else { break };
             let Ok(data) = frame.map_err(|_| BAD_BODY)?.into_data() else { continue };
             if all.len() + u64::try_from(data.len()).unwrap_or(u64::MAX) > rules.body_max {
@@ -187,7 +186,7 @@ impl Service {
         }
         context.bytes_in = body.len();
         let hold = Hold::new(Arc::clone(&self.readers), Arc::new(context));
-        let messages = passed.path.split('?').next().is_some_and(|p| p.ends_with("/v1/messages"));
+        let messages = without_query(&passed.path).ends_with("/v1/messages");
         let is_stream = keep_alive.is_some() && messages && body.peek().stream;
         let caller = passed.token.and_then(|t| u32::try_from(t + 1).ok());
         let caller = caller.unwrap_or_else(|| self.turn_of(guard::credential(&headers)));
@@ -222,6 +221,15 @@ impl Service {
             (Err(error), _) => answer::own(&error),
         }
     }
+}
+
+/// The next frame of a body, where it is there already, or the body's end.
+async fn at_hand(body: &mut Incoming) -> Option<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    std::future::poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
+        Poll::Ready(frame) => Poll::Ready(Some(frame)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// A stream that is opened before its answer is there.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// Whether a path, with its query, is in ASCII, its escapes are whole and none of them a zero, and it stays below its root
 /// wherever its dots and slashes are written as escapes. What is behind `?` is only to be in ASCII.
 pub(crate) fn is_sound(target: &str) -> bool {
-    let path = target.split('?').next().unwrap_or_default();
+    let path = clearline_wire::without_query(target);
     target.is_ascii() && decoded(path).is_some_and(|path| stays_below(&path))
 }
 

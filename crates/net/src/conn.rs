@@ -118,6 +118,7 @@ struct Inner {
     reusable: bool,
     last_error: Option<Fault>,
     sent_after: Option<Dur>,
+    head_after: Option<Dur>,
     alarm: Alarm,
 }
 
@@ -322,6 +323,7 @@ async fn speak(stream: Stream, tcp: Arc<TcpStream>, named: (String, SocketAddr))
         reusable: true,
         last_error: None,
         sent_after: None,
+        head_after: None,
         alarm: Alarm::default(),
     })))
 }
@@ -358,6 +360,7 @@ impl Conn {
                 Err(fault) => Err(fault),
             };
             self.0.last_used = Instant::now();
+            self.0.head_after = Some((self.0.last_used - begun).into());
             self.0.uses = self.0.uses.saturating_add(1);
             match &answer {
                 Ok(response) => self.0.reusable &= keeps_alive(response),
@@ -560,6 +563,12 @@ impl Conn {
     #[must_use]
     pub const fn sent_after(&self) -> Option<Dur> {
         self.0.sent_after
+    }
+
+    /// How long after the beginning of the last request the head of its answer was there, or its fault.
+    #[must_use]
+    pub const fn head_after(&self) -> Option<Dur> {
+        self.0.head_after
     }
 }
 

@@ -109,7 +109,10 @@ impl Target {
     /// The path of a request, below the base path.
     #[must_use]
     pub fn path(&self, path_and_query: &str) -> String {
-        format!("{}{path_and_query}", self.base_path)
+        let mut path = String::with_capacity(self.base_path.len() + path_and_query.len());
+        path.push_str(&self.base_path);
+        path.push_str(path_and_query);
+        path
     }
 }
 

@@ -326,6 +326,9 @@ impl Engine {
 
     /// Gives up every attempt but `keep`.
     pub(crate) fn abort_others(&mut self, t: &mut Turn<'_>, call: &mut Call, keep: Option<u16>) {
+        if call.running.iter().all(|r| Some(r.n) == keep) {
+            return;
+        }
         let (kept, gone): (Vec<_>, Vec<_>) = call.running.drain(..).partition(|r| Some(r.n) == keep);
         call.running = kept;
         for r in gone {

@@ -1,58 +1,94 @@
 //! Whether a success is one: a 2xx alone is not.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use clearline_model::{Foreign, Framing, Usage};
+use clearline_model::{Framing, Usage};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
-use serde::Deserialize;
-use serde_json::Value;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, de};
 
 use crate::headers::text;
 use crate::repeat::without_query;
 
-/// What an answer says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Reply {
-    /// What it cost.
-    pub usage: Usage,
-    /// The model that answered.
-    pub model: Option<Foreign>,
-    /// Why it stopped.
-    pub stop_reason: Option<Foreign>,
+/// A number of tokens: a whole one that is not negative, and 0 for anything else, so that a wrong one spoils only itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Count(u64);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Counting)
+    }
 }
 
-/// The `usage` of the API. Any type is taken, so that a wrong one spoils only itself.
+struct Counting;
+
+impl<'de> Visitor<'de> for Counting {
+    type Value = Count;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_u64<E: de::Error>(self, n: u64) -> Result<Count, E> {
+        Ok(Count(n))
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Count, E> {
+        Ok(Count(0))
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Count, E> {
+        Ok(Count(0))
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Count, E> {
+        Ok(Count(0))
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Count, E> {
+        Ok(Count(0))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Count, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Count(0))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Count, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Count(0))
+    }
+}
+
+/// The `usage` of the API.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Tokens {
-    input_tokens: Option<Value>,
-    output_tokens: Option<Value>,
-    cache_creation_input_tokens: Option<Value>,
-    cache_read_input_tokens: Option<Value>,
+    input_tokens: Option<Count>,
+    output_tokens: Option<Count>,
+    cache_creation_input_tokens: Option<Count>,
+    cache_read_input_tokens: Option<Count>,
 }
 
 impl Tokens {
     pub(crate) fn usage(&self) -> Usage {
-        let number = |v: &Option<Value>| v.as_ref().and_then(Value::as_u64).unwrap_or(0);
+        let number = |count: Option<Count>| count.unwrap_or_default().0;
         Usage {
-            input: number(&self.input_tokens),
-            output: number(&self.output_tokens),
-            cache_write: number(&self.cache_creation_input_tokens),
-            cache_read: number(&self.cache_read_input_tokens),
+            input: number(self.input_tokens),
+            output: number(self.output_tokens),
+            cache_write: number(self.cache_creation_input_tokens),
+            cache_read: number(self.cache_read_input_tokens),
         }
     }
 
     /// Takes over what `other` says; the numbers of a stream are totals, not steps.
     pub(crate) fn update(&mut self, other: &Self) {
-        let take = |mine: &mut Option<Value>, other: &Option<Value>| {
-            if other.is_some() {
-                mine.clone_from(other);
-            }
-        };
-        take(&mut self.input_tokens, &other.input_tokens);
-        take(&mut self.output_tokens, &other.output_tokens);
-        take(&mut self.cache_creation_input_tokens, &other.cache_creation_input_tokens);
-        take(&mut self.cache_read_input_tokens, &other.cache_read_input_tokens);
+        let take = |mine: &mut Option<Count>, other: Option<Count>| *mine = other.or(*mine);
+        take(&mut self.input_tokens, other.input_tokens);
+        take(&mut self.output_tokens, other.output_tokens);
+        take(&mut self.cache_creation_input_tokens, other.cache_creation_input_tokens);
+        take(&mut self.cache_read_input_tokens, other.cache_read_input_tokens);
     }
 }
 
@@ -60,8 +96,6 @@ impl Tokens {
 struct Message<'a> {
     #[serde(borrow)]
     r#type: Text<'a>,
-    model: Option<Text<'a>>,
-    stop_reason: Option<Text<'a>>,
     usage: Option<Tokens>,
 }
 
@@ -69,14 +103,14 @@ struct Message<'a> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Whether the body of a success for `path` is a message of the API (claude-api.md 1.2), and what it says.
+/// Whether the body of a success for `path` is a message of the API (claude-api.md 1.2), and what it cost.
 ///
-/// Only for answers to `POST …/v1/messages` that are not streams. Nothing is judged, and there is no reply, where the
+/// Only for answers to `POST …/v1/messages` that are not streams. Nothing is judged, and nothing is known of the cost, where the
 /// path is another, the status is no 2xx, or the body is compressed.
 ///
 /// # Errors
 /// [`Framing::Empty`] for no body, [`Framing::NotMessage`] for anything but a JSON object with the type `message`.
-pub fn judge(path: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> Result<Option<Reply>, Framing> {
+pub fn judge(path: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> Result<Option<Usage>, Framing> {
     let plain = text(headers, CONTENT_ENCODING).is_none_or(|e| e.trim().eq_ignore_ascii_case("identity"));
     let ours = without_query(path).ends_with("/v1/messages");
     if !ours
@@ -100,11 +134,7 @@ pub fn judge(path: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> Resul
     if message.r#type.0 != "message" {
         return Err(Framing::NotMessage);
     }
-    Ok(Some(Reply {
-        usage: message.usage.unwrap_or_default().usage(),
-        model: message.model.map(|m| Foreign::new(&m.0)),
-        stop_reason: message.stop_reason.map(|s| Foreign::new(&s.0)),
-    }))
+    Ok(Some(message.usage.unwrap_or_default().usage()))
 }
 
 #[cfg(test)]
@@ -115,13 +145,9 @@ mod tests {
     fn judgements() {
         let good = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-x","content":[],
             "stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":"x"}}"#;
-        let reply = Reply {
-            usage: Usage { input: 3, ..Usage::default() },
-            model: Some(Foreign::new("claude-x")),
-            stop_reason: Some(Foreign::new("end_turn")),
-        };
+        let reply = Usage { input: 3, ..Usage::default() };
         for (path, status, encoding, body, expected) in [
-            ("/v1/messages", 200, None, good, Ok(Some(reply.clone()))),
+            ("/v1/messages", 200, None, good, Ok(Some(reply))),
             ("/x/v1/messages?beta=true", 200, Some("identity"), good, Ok(Some(reply))),
             ("/v1/messages", 200, None, "", Err(Framing::Empty)),
             ("/v1/messages", 204, None, " \r\n", Err(Framing::Empty)),
@@ -140,6 +166,22 @@ mod tests {
                 headers.insert("content-encoding", encoding.parse().unwrap());
             }
             assert_eq!(judge(path, status, &headers, body.as_bytes()), expected, "{path} {status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_number_of_tokens_spoils_only_itself() {
+        for wrong in ["null", "-1", "1.5", "true", r#""x\n""#, r#"[1,{"a":2}]"#, r#"{"a":[]}"#, "1e400"] {
+            let body =
+                format!(r#"{{"type":"message","usage":{{"input_tokens":{wrong},"output_tokens":7}}}}"#);
+            let judged = judge("/v1/messages", 200, &HeaderMap::new(), body.as_bytes());
+            let expected = Usage { output: 7, ..Usage::default() };
+            // A number without bounds is no JSON number for anybody.
+            assert_eq!(
+                judged,
+                if wrong == "1e400" { Err(Framing::NotMessage) } else { Ok(Some(expected)) },
+                "{wrong}"
+            );
         }
     }
 }

@@ -39,8 +39,12 @@ pub fn repeat(method: &Method, path: &str) -> Repeat {
     }
 }
 
-pub(crate) fn without_query(path: &str) -> &str {
-    path.split_once('?').map_or(path, |(path, _)| path)
+/// The path of a target, without its query.
+#[must_use]
+pub fn without_query(target: &str) -> &str {
+    // Targets are short: a plain look at each byte is the fastest.
+    let end = target.bytes().position(|b| b == b'?').unwrap_or(target.len());
+    target.get(..end).unwrap_or(target)
 }
 
 /// Whether an answer proves that the request was not carried out: 429, 529, and 503 in the API's own shape.

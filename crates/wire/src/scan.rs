@@ -1,11 +1,12 @@
 //! What a request's body says of itself, read while it arrives: in any pieces, in bounded memory.
 
-use serde_json::Value;
-
 use crate::request::Peek;
 
 /// The longest name or value of a field that is looked at, bytes.
 const TOKEN_MAX: usize = 256;
+
+/// Most of them are no longer than this, bytes.
+const TOKEN_USUAL: usize = 32;
 
 /// Where the reading stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -188,6 +189,10 @@ impl Scan {
 
     fn keep(&mut self, bytes: &[u8]) {
         let room = TOKEN_MAX.saturating_sub(self.token.len());
+        if self.token.capacity() == 0 {
+            // Room for what is usual, at once.
+            self.token.reserve(TOKEN_USUAL);
+        }
         self.token.extend_from_slice(bytes.get(..bytes.len().min(room)).unwrap_or_default());
     }
 
@@ -291,7 +296,7 @@ impl Scan {
         match self.name {
             Name::Stream => self.found.stream = self.token == b"true",
             Name::MaxTokens => {
-                let number = serde_json::from_slice::<Value>(&self.token).ok().and_then(|v| v.as_u64());
+                let number = serde_json::from_slice::<u64>(&self.token).ok();
                 self.found.max_tokens = u32::try_from(number.unwrap_or(0)).unwrap_or(u32::MAX);
             }
             Name::Fixes => self.fixed |= self.token != b"null",
@@ -304,6 +309,7 @@ impl Scan {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::Value;
 
     use super::*;
 

@@ -1,9 +1,9 @@
 //! The bytes of an answer that the caller has not taken: complete events first, so that whatever clearline adds at the end
 //! of a broken stream stands between two of them.
 
-use std::collections::VecDeque;
-
 use bytes::{Bytes, BytesMut};
+
+use crate::queue::Queue;
 
 /// The most of one event that is held back while it is incomplete, bytes. A larger one is shown as it comes.
 const TAIL_MAX: usize = 256 << 10;
@@ -11,7 +11,7 @@ const TAIL_MAX: usize = 256 << 10;
 /// What waits for the caller.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    ready: VecDeque<Bytes>,
+    ready: Queue<Bytes>,
     /// The beginning of an event whose end has not arrived.
     tail: Vec<Bytes>,
     tail_bytes: usize,
@@ -34,7 +34,7 @@ impl Held {
         self.release();
         self.torn = false;
         let rest = bytes.split_off(bytes.len() - open);
-        self.ready.push_back(bytes);
+        self.ready.push(bytes);
         if !rest.is_empty() {
             self.tail_bytes = rest.len();
             self.tail.push(rest);
@@ -43,7 +43,9 @@ impl Held {
 
     /// What was held back is shown: the answer is complete, or it is no stream of events.
     pub(crate) fn release(&mut self) {
-        self.ready.extend(self.tail.drain(..));
+        for piece in std::mem::take(&mut self.tail) {
+            self.ready.push(piece);
+        }
         self.tail_bytes = 0;
     }
 
@@ -59,7 +61,7 @@ impl Held {
     }
 
     pub(crate) fn pop(&mut self) -> Option<Bytes> {
-        self.ready.pop_front()
+        self.ready.pop()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -76,10 +78,11 @@ impl Held {
         self.release();
         if self.ready.len() > 1 {
             let mut all = BytesMut::with_capacity(self.ready.iter().map(Bytes::len).sum());
-            self.ready.drain(..).for_each(|b| all.extend_from_slice(&b));
-            self.ready.push_back(all.freeze());
+            self.ready.iter().for_each(|b| all.extend_from_slice(b));
+            self.ready.clear();
+            self.ready.push(all.freeze());
         }
-        self.ready.front().cloned().unwrap_or_default()
+        self.ready.first().cloned().unwrap_or_default()
     }
 }
 

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use clearline_model::{AddrId, Dur, Failure, Foreign, LocalFault, Stage, UpstreamId};
 use clearline_net::{Body, Conn, Fault, Http2, Lent, Limits, Line, ReqBody, Route, SendLimits, Turn, Want};
 use clearline_policy::{Conn as Which, Plan};
-use http::header::{AUTHORIZATION, EXPECT, HOST, HeaderValue};
+use http::header::{AUTHORIZATION, EXPECT, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Response};
 use tokio::time::Instant;
 
 use crate::builder::{Inner, PoolKey};
 use crate::call::Request;
 use crate::network::{Network, Server};
+use crate::queue::Queue;
 
 /// What is known of an attempt before its head.
 pub(crate) enum Seen {
@@ -26,10 +27,10 @@ pub(crate) enum Seen {
 
 /// Where [`open`] leaves what it saw, for whoever polls it.
 #[derive(Clone, Default)]
-pub(crate) struct Progress(Arc<Mutex<Vec<Seen>>>);
+pub(crate) struct Progress(Arc<Mutex<Queue<Seen>>>);
 
 impl Progress {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Vec<Seen>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Queue<Seen>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -68,11 +69,10 @@ pub(crate) async fn open(
         }
     };
     progress.put(Seen::Connection(inner.addresses.id(conn.addr()), conn.uses() > 0));
-    let begun = Instant::now();
     let response = conn.send(message, &limits).await?;
     let sent_after = conn.sent_after().unwrap_or(Dur::ZERO);
     progress.put(Seen::Stage(Stage::Send, sent_after));
-    let took = Dur::from(begun.elapsed()) - sent_after;
+    let took = conn.head_after().unwrap_or(sent_after) - sent_after;
     // What a server says in an error, it may say because of this connection: another one tells.
     let home = response.status().is_success().then(|| inner.pool.clone());
     let response = response.map(|incoming| Body::new(incoming, conn, home));
@@ -174,7 +174,7 @@ fn passed(headers: &HeaderMap, host: &HeaderValue) -> HeaderMap {
     if !expects && headers.keys().next() == Some(&HOST) {
         // It has its place; a copy of the whole map costs less than a new one.
         let mut all = headers.clone();
-        all.insert(HOST, host.clone());
+        set(&mut all, &HOST, host.clone());
         return all;
     }
     let mut all = HeaderMap::with_capacity(headers.len() + 2);
@@ -185,10 +185,19 @@ fn passed(headers: &HeaderMap, host: &HeaderValue) -> HeaderMap {
     all
 }
 
+/// Sets a header. The only one of its name is replaced where it stands: a map makes room for another before it looks.
+fn set(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+    let is_one = headers.get_all(name).iter().nth(1).is_none();
+    match headers.get_mut(name).filter(|_| is_one) {
+        Some(place) => *place = value,
+        None => drop(headers.insert(name.clone(), value)),
+    }
+}
+
 /// Puts a key of the pool in the place of the caller's credential, in the form that the caller used.
 fn replace_credential(headers: &mut HeaderMap, key: &[u8]) -> Result<(), http::header::InvalidHeaderValue> {
-    const KEY: &str = "x-api-key";
-    let is_bearer = headers.contains_key(AUTHORIZATION) && !headers.contains_key(KEY);
+    const KEY: HeaderName = HeaderName::from_static("x-api-key");
+    let is_bearer = headers.contains_key(AUTHORIZATION) && !headers.contains_key(&KEY);
     let mut value = if is_bearer {
         HeaderValue::from_bytes(&[b"Bearer ", key].concat())?
     } else {
@@ -196,10 +205,10 @@ fn replace_credential(headers: &mut HeaderMap, key: &[u8]) -> Result<(), http::h
     };
     value.set_sensitive(true);
     if is_bearer {
-        headers.insert(AUTHORIZATION, value);
+        set(headers, &AUTHORIZATION, value);
     } else {
         clearline_wire::headers::retain(headers, |name| name != AUTHORIZATION);
-        headers.insert(KEY, value);
+        set(headers, &KEY, value);
     }
     Ok(())
 }
