@@ -60,7 +60,8 @@ pub(crate) struct Failed {
 }
 
 enum State {
-    Opening(BoxFuture<'static, Result<Opened, Fault>>),
+    /// … and what was seen of it so far.
+    Opening(BoxFuture<'static, Result<Opened, Fault>>, Progress),
     Reading(Box<Reading>),
     Over,
 }
@@ -96,7 +97,6 @@ pub(crate) struct Attempt {
     messages: bool,
     state: State,
     idle: Dur,
-    progress: Progress,
     steps: Queue<Step>,
     held: Held,
     notes: Notes,
@@ -113,6 +113,23 @@ pub(crate) struct Attempt {
     detail: Option<Foreign>,
     /// A whole answer is made of the stream.
     gathers: bool,
+}
+
+/// Tells what was seen on the way to the head; the address of the connection, once it is there.
+fn seen(progress: &Progress, id: AttemptId, to: (&mut Notes, &mut Queue<Step>)) -> Option<AddrId> {
+    let ((notes, steps), n, mut at) = (to, id.n, None);
+    let mut all = progress.lock();
+    while let Some(seen) = all.pop() {
+        match seen {
+            open::Seen::Stage(stage, took) => notes.push((id, EventKind::StageDone { n, stage, took })),
+            open::Seen::Connection(addr, reused) => {
+                at = Some(addr);
+                notes.push((id, EventKind::ConnectionChosen { n, addr, reused }));
+            }
+            open::Seen::Resolved(upstream, addrs) => steps.push(Step::Resolved(upstream, addrs)),
+        }
+    }
+    at
 }
 
 impl Attempt {
@@ -135,9 +152,8 @@ impl Attempt {
             id,
             ask,
             messages,
-            state: State::Opening(Box::pin(opening)),
+            state: State::Opening(Box::pin(opening), progress),
             idle,
-            progress,
             steps: Queue::default(),
             held: Held::default(),
             notes: Vec::new(),
@@ -228,9 +244,9 @@ impl Attempt {
                 return Poll::Ready(Step::Held);
             }
             match &mut self.state {
-                State::Opening(opening) => {
+                State::Opening(opening, progress) => {
                     let polled = opening.as_mut().poll(cx);
-                    self.drain_progress();
+                    self.addr = seen(progress, self.id, (&mut self.notes, &mut self.steps)).or(self.addr);
                     match polled {
                         Poll::Ready(Ok(opened)) => self.opened(opened),
                         Poll::Ready(Err(fault)) => self.failed_step(&fault),
@@ -244,22 +260,6 @@ impl Attempt {
                     }
                 }
                 State::Over => return Poll::Pending,
-            }
-        }
-    }
-
-    fn drain_progress(&mut self) {
-        let n = self.id.n;
-        let (id, notes) = (self.id, &mut self.notes);
-        let mut seen = self.progress.lock();
-        while let Some(seen) = seen.pop() {
-            match seen {
-                open::Seen::Stage(stage, took) => notes.push((id, EventKind::StageDone { n, stage, took })),
-                open::Seen::Connection(addr, reused) => {
-                    self.addr = Some(addr);
-                    notes.push((id, EventKind::ConnectionChosen { n, addr, reused }));
-                }
-                open::Seen::Resolved(upstream, addrs) => self.steps.push(Step::Resolved(upstream, addrs)),
             }
         }
     }
@@ -488,7 +488,7 @@ impl Attempt {
     fn has_all_it_needs(&self) -> bool {
         match &self.state {
             State::Reading(reading) => reading.complete || matches!(reading.reader, Reader::Error),
-            State::Opening(_) | State::Over => false,
+            State::Opening(..) | State::Over => false,
         }
     }
 
@@ -505,7 +505,7 @@ impl Attempt {
     fn fail(&mut self, stage: Stage, failure: Failure, detail: Option<Foreign>) {
         let got = match &self.state {
             State::Reading(reading) => reading.reader.got(),
-            State::Opening(_) | State::Over => Got::default(),
+            State::Opening(..) | State::Over => Got::default(),
         };
         self.detail = detail;
         self.fail_as(stage, failure, got);

@@ -167,8 +167,8 @@ fn is_usual(option: &[u8]) -> bool {
     option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
 }
 
-/// Room for what is added afterwards: the map is not made anew for it.
-const SPARE: usize = 4;
+/// Room for what the gateway adds afterwards, two ids: the map is not made anew for it.
+const SPARE: usize = 2;
 
 /// Keeps the headers whose names are wanted, in their order; [`HeaderMap::remove`] would move the last one into the gap.
 pub fn retain(headers: &mut HeaderMap, mut keep: impl FnMut(&HeaderName) -> bool) {
