@@ -31,8 +31,8 @@ impl<'a> Json<'a> {
     /// Where it is compiled into its caller, the name has a known length, and is stored and not copied.
     #[inline(always)]
     fn key(&mut self, key: &'static str) {
-        let is_first = matches!(self.0.as_bytes().last(), Some(b'{' | b'['));
-        self.0.push_str(if is_first { "\"" } else { ",\"" });
+        self.next();
+        self.0.push('"');
         self.0.push_str(key);
         self.0.push_str("\":");
     }
@@ -77,7 +77,11 @@ impl<'a> Json<'a> {
     #[inline(always)]
     pub(crate) fn flag(&mut self, key: &'static str, value: bool) {
         self.key(key);
-        self.0.push_str(if value { "true" } else { "false" });
+        if value {
+            self.0.push_str("true");
+        } else {
+            self.0.push_str("false");
+        }
     }
 
     #[inline(always)]

@@ -167,16 +167,15 @@ fn is_usual(option: &[u8]) -> bool {
     option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
 }
 
-/// Room for what the gateway adds afterwards, two ids: the map is not made anew for it.
-const SPARE: usize = 2;
-
 /// Keeps the headers whose names are wanted, in their order; [`HeaderMap::remove`] would move the last one into the gap.
 pub fn retain(headers: &mut HeaderMap, mut keep: impl FnMut(&HeaderName) -> bool) {
     if headers.keys().all(&mut keep) {
         return;
     }
-    let room = HeaderMap::with_capacity(headers.len() + SPARE);
-    let mut all = std::mem::replace(headers, room).into_iter().peekable();
+    // They go back into the same memory: a map of its own is larger, and slower to make.
+    let mut all = Vec::with_capacity(headers.len());
+    all.extend(headers.drain());
+    let mut all = all.into_iter().peekable();
     while let Some((name, value)) = all.next() {
         // Only the first of several values of a name comes with it: the others are those of one that is not kept.
         let Some(name) = name.filter(&mut keep) else { continue };
