@@ -121,9 +121,10 @@ impl Scan {
         while !rest.is_empty() && self.at != At::Broken {
             rest = match self.at {
                 At::Text { name } => self.text(rest, name),
+                At::Word => self.word(rest),
                 At::Inner(depth) => self.inner(rest, depth),
                 At::Nested(depth) => self.nested(rest, depth),
-                At::Start | At::Between | At::Colon | At::Value | At::Word | At::End | At::Broken => {
+                At::Start | At::Between | At::Colon | At::Value | At::End | At::Broken => {
                     let Some((byte, after)) = rest.split_first() else { return };
                     self.byte(*byte);
                     after
@@ -152,15 +153,6 @@ impl Scan {
     fn byte(&mut self, byte: u8) {
         let blank = byte.is_ascii_whitespace();
         self.at = match (self.at, byte) {
-            (At::Word, b',' | b'}' | b']') => {
-                self.value();
-                if byte == b',' { At::Between } else { At::End }
-            }
-            (At::Word, _) if !blank => {
-                self.keep(&[byte]);
-                At::Word
-            }
-            // A blank ends a number or a word; a comma or the end follows.
             (at, _) if blank => at,
             (At::Start, b'{') | (At::Between, b',') => At::Between,
             (At::Between, b'}') => At::End,
@@ -215,7 +207,19 @@ impl Scan {
 
     fn text<'a>(&mut self, bytes: &'a [u8], name: bool) -> &'a [u8] {
         let (inside, after) = self.until_quote(bytes);
-        self.keep(inside);
+        if name
+            && self.token.is_empty()
+            && let Some(after) = after
+            && inside.len() <= TOKEN_MAX
+        {
+            // All of it is here: it need not be kept to be read.
+            self.name = Name::of(inside);
+            self.at = At::Colon;
+            return after;
+        }
+        if name || self.name == Name::Model {
+            self.keep(inside);
+        }
         let Some(after) = after else { return b"" };
         if name {
             self.name = Name::of(&self.token);
@@ -226,6 +230,20 @@ impl Scan {
             self.at = At::Between;
         }
         after
+    }
+
+    /// The rest of a number or of a word: a comma or the end follows, or a blank before these.
+    fn word<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let is_over = |b: &u8| matches!(b, b',' | b'}' | b']') || b.is_ascii_whitespace();
+        let end = bytes.iter().position(is_over).unwrap_or(bytes.len());
+        let (inside, after) = bytes.split_at_checked(end).unwrap_or((bytes, b""));
+        self.keep(inside);
+        let Some((byte, rest)) = after.split_first() else { return b"" };
+        if !byte.is_ascii_whitespace() {
+            self.value();
+            self.at = if *byte == b',' { At::Between } else { At::End };
+        }
+        rest
     }
 
     fn inner<'a>(&mut self, bytes: &'a [u8], depth: u32) -> &'a [u8] {
