@@ -292,6 +292,9 @@ async fn handshake(
     Some((tls, is_http2))
 }
 
+/// The most headers that hyper takes where it is told nothing else.
+const HYPER_HEADERS_MAX: usize = 100;
+
 /// Answers the requests of one connection.
 async fn exchange<S: Io>(
     io: Watched<S>,
@@ -307,12 +310,14 @@ async fn exchange<S: Io>(
         let answered = Box::pin(Arc::clone(&service).serve(request, Arc::clone(&shared)));
         async move { Ok::<_, std::convert::Infallible>(answered.await) }
     });
-    let connection = http1::Builder::new()
-        .timer(HeadTimer::default())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(limits.header_max)
-        .max_headers(limits.headers_max)
-        .serve_connection(io, answer);
+    let mut http = http1::Builder::new();
+    http.timer(HeadTimer::default());
+    http.header_read_timeout(limits.header_timeout).max_buf_size(limits.header_max);
+    if limits.headers_max != HYPER_HEADERS_MAX {
+        // Where it is told, hyper makes room for so many, each time.
+        http.max_headers(limits.headers_max);
+    }
+    let connection = http.serve_connection(io, answer);
     // The guard that `wait_for` gives must not live on beside the connection.
     let stop = async move { stopping.wait_for(|stop| *stop).await.is_ok() };
     let left = left(stream);

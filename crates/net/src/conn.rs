@@ -33,8 +33,8 @@ use crate::tunnel::{self, TunnelReply};
 use crate::upload::ReqBody;
 use crate::wire::{Stream, Tcp, Tracked, Watched, Wire, is_quiet, is_told_quiet};
 
-/// The most headers of an answer.
-pub const MAX_HEADERS: usize = 256;
+/// The most headers of an answer: hyper's own number, for which it needs no memory beside the stack. HAProxy takes 101.
+pub const MAX_HEADERS: usize = 100;
 /// The longest head of an answer, bytes.
 pub const MAX_HEAD_BYTES: usize = 512 * 1024;
 
@@ -298,7 +298,6 @@ async fn speak(stream: Stream, tcp: Arc<TcpStream>, named: (String, SocketAddr))
     let wire = Arc::new(Wire::default());
     let io = TokioIo::new(Watched { inner: stream, wire: Arc::clone(&wire) });
     let (tx, connection) = http1::Builder::new()
-        .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD_BYTES)
         .handshake(io)
         .await
