@@ -1,13 +1,16 @@
 """Scenes over real sockets: each is a scenario of the simulator, drawn from a seed, and the best that can be had in it."""
 
 import random
+import sys
 import tomllib
 
-# A quarter of the real: answers, faults and deadline. The waits of the clients themselves are those that they have.
-DEADLINE = 30.0
-ARRIVALS = 30.0
-PER_SECOND = 4.0
-FIRST_BYTE, CHUNK, CHUNKS = 0.3, 0.1, 8
+# A quarter of the real, unless the real is asked for: answers, faults and deadline. The waits of the clients themselves are those
+# that they have.
+UNIT = 4 if "--real" in sys.argv else 1
+DEADLINE = 30.0 * UNIT
+ARRIVALS = 30.0 * UNIT
+PER_SECOND = 4.0 / UNIT
+FIRST_BYTE, CHUNK, CHUNKS = 0.3 * UNIT, 0.1 * UNIT, 8
 JITTER = 0.3
 PACE = (
     f'[answer]\nfirst_byte = "{int(FIRST_BYTE * 1000)}ms"\nchunk = "{int(CHUNK * 1000)}ms"\nchunks = {CHUNKS}\n'
@@ -27,7 +30,8 @@ def fault(name, **what):
 
 def span(rng, lasts):
     begins = rng.uniform(6, 10)
-    return {"after": f'"{begins:.2f}s"', "until": f'"{begins + rng.uniform(*lasts):.2f}s"'}
+    ends = begins + rng.uniform(*lasts)
+    return {"after": f'"{begins * UNIT:.2f}s"', "until": f'"{ends * UNIT:.2f}s"'}
 
 
 def rate(rng, low, high):
@@ -35,12 +39,12 @@ def rate(rng, low, high):
 
 
 def limits(per_minute, burst):
-    return f'[limits]\nrequests_per_minute = {per_minute}\nburst = "{burst}s"\n'
+    return f'[limits]\nrequests_per_minute = {per_minute // UNIT}\nburst = "{burst * UNIT}s"\n'
 
 
 def revoked(rng):
     known = ", ".join(f'"{key}"' for key in KEYS[:2])
-    at = f"{rng.uniform(6, 10):.2f}s"
+    at = f"{rng.uniform(6, 10) * UNIT:.2f}s"
     return f'[keys]\nknown = [{known}]\n[[keys.change]]\nkey = "{KEYS[1]}"\nat = "{at}"\nstate = "revoked"\n'
 
 
@@ -65,7 +69,7 @@ SCENES = {
     "reset-on-connect": (0, lambda r: fault("reset", rate=rate(r, 0.05, 0.15), reset='"on_accept"')),
     "reset-then-nothing": (0, lambda r: fault("reset", rate=rate(r, 0.05, 0.12), reset='"after_request"')),
     "accept-then-hang": (0, lambda r: fault("hang", rate=rate(r, 0.03, 0.05), hang="true")),
-    "slow-first-byte": (0, lambda r: fault("slow", rate=rate(r, 0.05, 0.1), delay='"5s"')),
+    "slow-first-byte": (0, lambda r: fault("slow", rate=rate(r, 0.05, 0.1), delay=f'"{5 * UNIT}s"')),
     "stream-cut": (
         0,
         lambda r: fault("cut", rate=rate(r, 0.04, 0.07), cut_at_event=6)

@@ -1,6 +1,6 @@
 """Clients side by side over real sockets, each before a simulator of its own: `cargo xtask bench resilience --sockets`.
 
-`sockets.py CLEARLINE NODE_SDK FOLDER SCHEMA [--json] [--seed N] [--client NAME] [SCENE…]`, in a network namespace with loopback
+`sockets.py CLEARLINE NODE_SDK FOLDER SCHEMA [--json] [--real] [--seed N] [--client NAME] [SCENE…]`, in a network namespace with loopback
 alone.
 """
 
@@ -22,7 +22,7 @@ FENCE = f"netns:{os.stat('/proc/self/ns/net').st_ino}"
 CLIENTS = ["requests", "python", "python-10", "typescript", "gateway"]
 BAR = 0.98
 # From so many seconds after the optimum on a call is late.
-LATE = 1.0
+LATE = 1.0 * scenes.UNIT
 # What is long against the quarter of real time that the scenes have is a quarter as long here; a minute is what an answer of few
 # tokens gets that is not streamed (crates/policy/src/times.rs).
 GATEWAY = {"CLEARLINE_TIMEOUT_IDLE": "15s", "CLEARLINE_TIMEOUT_FIRST_BYTE_STREAM": "30s", "CLEARLINE_TIMEOUT_FIRST_BYTE": "16s"}
@@ -102,7 +102,7 @@ class Run:
         if several:
             url = url.replace(ADDRESSES[0], "localhost")
         if client == "gateway":
-            env = {**GATEWAY, "CLEARLINE_CONTINUE_STREAMS": "1"}
+            env = {**({} if options.real else GATEWAY), "CLEARLINE_CONTINUE_STREAMS": "1"}
             if self.keys:
                 env["CLEARLINE_KEYS"] = ",".join(self.keys)
             command = [options.clearline, "gateway", "--listen", "127.0.0.1:0", "--upstream", url, "--log", "gateway.jsonl"]
@@ -308,6 +308,8 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("schema")
     parser.add_argument("--json", action="store_true")
+    # Read where the scenes are made.
+    parser.add_argument("--real", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--client", action="append", choices=CLIENTS)
     parser.add_argument("scenes", nargs="*", metavar="SCENE")
@@ -323,9 +325,10 @@ def main():
     options.texts = meant(options, longest)
     played = []
     if not options.json:
+        quarter = "a quarter of real ones: " if not options.real else "real: "
         print(
-            f"Times are a quarter of real ones: a deadline of {scenes.DEADLINE:.0f} s, answers and faults, and the gateway's limits; the"
-            " clients' own waits are theirs."
+            f"Times are {quarter}a deadline of {scenes.DEADLINE:.0f} s, answers and faults"
+            + (", and the gateway's limits; the clients' own waits are theirs." if not options.real else ".")
         )
     for name in names:
         played.append(play(options, name))
@@ -333,7 +336,7 @@ def main():
             show(played[-1])
     bad = {scene["name"]: missed(scene) for scene in played if missed(scene)}
     if options.json:
-        said = {"schema": "clearline.bench-sockets/2", "seed": options.seed, "missed": bad, "scenes": played}
+        said = {"schema": "clearline.bench-sockets/3", "seed": options.seed, "real": options.real, "missed": bad, "scenes": played}
         with open(options.schema) as file:
             check(said, json.load(file))
         print(json.dumps(said))

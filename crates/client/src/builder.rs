@@ -1,6 +1,7 @@
 //! Putting a client together: where to, with which keys, through what, under which policy.
 
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clearline_model::{Cause, Foreign, Mono, Secret};
 use clearline_net::{Fault, Fence, Http2, Pool, Proxy, ProxyEnv, TrustSettings};
 use clearline_policy::{Engine, Input, Settings, Standing, State};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 
 use crate::address::AddressBook;
 use crate::call::{Driver, Reply, Request};
@@ -244,6 +247,7 @@ impl Builder {
                 http2: self.http2,
                 addresses: AddressBook::default(),
                 families: Mutex::new(Vec::new()),
+                numbering: RandomState::new(),
                 continues,
                 streamed_from,
                 plain: AtomicBool::new(false),
@@ -301,6 +305,8 @@ pub(crate) struct Inner {
     pub(crate) addresses: AddressBook,
     pub(crate) observer: Arc<dyn Observer>,
     families: Mutex<Vec<String>>,
+    /// How callers' own credentials are numbered: nobody learns one from its number.
+    numbering: RandomState,
     /// Broken answers of text are continued, where so many bytes of their text are kept.
     pub(crate) continues: Option<usize>,
     credentials: Option<Arc<dyn Credentials>>,
@@ -319,6 +325,13 @@ impl Inner {
     /// Where calls go, as of now.
     pub(crate) fn network(&self) -> Arc<Network> {
         Arc::clone(&self.network.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The number of a caller's own credential; 0 where there is none.
+    pub(crate) fn credential(&self, headers: &HeaderMap) -> u32 {
+        let Some(value) = headers.get("x-api-key").or_else(|| headers.get(AUTHORIZATION)) else { return 0 };
+        let [a, b, c, d, ..] = self.numbering.hash_one(value.as_bytes()).to_le_bytes();
+        u32::from_le_bytes([a, b, c, d]).max(1)
     }
 
     /// The number of a model's family; 0 where there is none.

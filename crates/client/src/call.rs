@@ -167,6 +167,7 @@ impl Driver {
         let mut ask = clearline_wire::request::ask(&request.method, &request.path, &request.headers, &peek);
         ask.resumable &= inner.continues.is_some() && ask.stream;
         ask.resumable &= request.body.bytes().is_some() || peek.messages_end.is_some();
+        ask.credential = inner.credential(&request.headers);
         let lane = LaneId {
             upstream: inner.network().group_for(&request.path, peek.model.as_deref(), &request.headers),
             family: inner.family(peek.model.as_deref()),

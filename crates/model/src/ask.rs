@@ -31,6 +31,8 @@ pub struct Ask {
     pub outer_retry: u8,
     /// A broken stream of this call may be continued by the documented method.
     pub resumable: bool,
+    /// The caller's own credential, as the shell numbered it; 0 where there is none.
+    pub credential: u32,
 }
 
 impl Default for Ask {
@@ -43,6 +45,7 @@ impl Default for Ask {
             max_output: 0,
             outer_retry: 0,
             resumable: false,
+            credential: 0,
         }
     }
 }

@@ -26,6 +26,8 @@ enum Obstacle {
     Until(Mono, Cause),
     /// Not before a limit has room again.
     Paced(Mono, Cause),
+    /// Not before the limits of its own credential have room again.
+    Line(Mono, Cause),
     /// Not before there is a retry in the budget.
     Budget(Mono),
     /// Not before a place is free.
@@ -142,6 +144,9 @@ impl Engine {
             self.place(t, call);
             self.way_anywhere(t, call)
         };
+        if !matches!(way, Ok(_) | Err(Obstacle::Line(..))) {
+            self.leave_line(call);
+        }
         match way {
             Ok(key) if call.committed.is_some() => {
                 self.start(t, call, key, Manner { body: Body::Continue, hedge: false });
@@ -151,6 +156,7 @@ impl Engine {
             Err(Obstacle::End) => self.fail(t, call, call.attempts >= self.config.settings.attempts_max),
             Err(Obstacle::Queue) => self.enqueue(t, call),
             Err(Obstacle::Paced(at, cause)) => self.wait_for_room(t, call, (at, cause)),
+            Err(Obstacle::Line(at, cause)) => self.wait_in_line(t, call, (at, cause)),
             Err(Obstacle::Budget(at)) => {
                 let cause = call.last.unwrap_or(Cause::ServerUnavailable);
                 // Its turn comes with the budget: by time, or sooner with a retry that is given back.
@@ -184,7 +190,9 @@ impl Engine {
             return Err(Obstacle::Queue);
         }
         match self.keys.pick(call.lane, (&call.tried, self.needs(call)), t.now) {
-            Pick::Own => Ok(None),
+            Pick::Own => {
+                self.own_way(t.now, call).map(|()| None).map_err(|(at, why)| Obstacle::Line(at, why))
+            }
             Pick::Key(key) => Ok(Some(key)),
             Pick::Paced(at, cause) => Err(Obstacle::Paced(at, cause)),
             Pick::Until(at, cause) => Err(Obstacle::Until(at.max(t.now + Dur(1)), cause)),
@@ -231,7 +239,7 @@ impl Engine {
     }
 
     /// Waits until `wanted`, but no longer than the patience lasts; where `least` is beyond it, the call ends now.
-    fn park(
+    pub(crate) fn park(
         &mut self,
         t: &mut Turn<'_>,
         call: &mut Call,
@@ -282,7 +290,7 @@ impl Engine {
         self.wait(t, call, Wait { until, queued: true, key: false, budget: false }, cause);
     }
 
-    fn wait(&self, t: &mut Turn<'_>, call: &mut Call, wait: Wait, cause: Cause) {
+    pub(crate) fn wait(&self, t: &mut Turn<'_>, call: &mut Call, wait: Wait, cause: Cause) {
         call.wait = Some(wait);
         t.note(Some(call.id), EventKind::Parked { cause, until: wait.until });
         t.out.push(Output::Park(call.id, cause, wait.until));
@@ -301,7 +309,10 @@ impl Engine {
             self.keys.start(call.lane, key, t.now);
         }
         let need = (call.lane.family, call.ask);
-        let share = key.map(|key| self.keys.meters.start(key, need, t.now, &mut self.dice));
+        self.take_turn(call);
+        let share = key
+            .or_else(|| self.own(call))
+            .map(|key| self.keys.meters.start(key, need, t.now, &mut self.dice));
         let (addrs, avoid) = self.addresses.plan(upstream, &call.elsewhere(manner.hedge), t.now);
         let conn = if manner.hedge { call.conn.max(Conn::Fresh) } else { call.conn };
         let hedge = self.hedge_at(t.now, call, manner);

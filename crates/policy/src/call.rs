@@ -8,6 +8,7 @@ use crate::config::Settings;
 use crate::decide::Used;
 use crate::meter::Share;
 use crate::output::Conn;
+use crate::own::Place;
 use crate::resume::Shown;
 
 /// The least and the most time before a caller's deadline at which its answer goes out: a twentieth of it between these.
@@ -53,6 +54,8 @@ pub(crate) struct Call {
     /// How the next attempt stands with the budget.
     pub(crate) debt: Debt,
     pub(crate) wait: Option<Wait>,
+    /// The line in which it waits until its own credential has room.
+    pub(crate) line: Option<Place>,
     /// It is its turn in the queue of its lane.
     pub(crate) turn: bool,
     pub(crate) armed: Option<Mono>,
@@ -150,6 +153,7 @@ impl Call {
             shunned: Vec::new(),
             debt: Debt::Free,
             wait: None,
+            line: None,
             turn: false,
             armed: None,
             over: false,

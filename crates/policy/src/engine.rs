@@ -18,6 +18,7 @@ use crate::input::{Input, KeyChange, Miss};
 use crate::keys::Keys;
 use crate::limiter::Limiter;
 use crate::output::{Output, State};
+use crate::own::Lines;
 use crate::queue::Queue;
 use crate::timers::Timers;
 use crate::times::Times;
@@ -36,6 +37,7 @@ pub struct Engine {
     pub(crate) budgets: BTreeMap<UpstreamId, Budget>,
     pub(crate) lanes: BTreeMap<LaneId, Lane>,
     pub(crate) freed: BTreeSet<LaneId>,
+    pub(crate) lines: Lines,
     /// When the pace of a lane lets the next one of its queue start, or the budget the next one that waits for it.
     paces: BTreeSet<(Mono, LaneId)>,
     /// The calls that are not over; empty is the place of the one whose turn it is.
@@ -118,6 +120,7 @@ impl Engine {
             budgets: BTreeMap::new(),
             lanes: BTreeMap::new(),
             freed: BTreeSet::new(),
+            lines: Lines::default(),
             paces: BTreeSet::new(),
             calls: BTreeMap::new(),
             timers: Timers::default(),
@@ -220,6 +223,7 @@ impl Engine {
                 self.config = config;
                 self.reloaded = true;
                 self.freed.extend(self.lanes.keys().copied());
+                self.lines.look_again();
             }
             Input::Groups(groups) => {
                 self.upstreams.regroup(groups);
@@ -255,7 +259,12 @@ impl Engine {
     }
 
     /// Runs something on a call, and keeps the call and its timer unless it is over.
-    fn with(&mut self, t: &mut Turn<'_>, id: CallId, run: impl FnOnce(&mut Self, &mut Turn<'_>, &mut Call)) {
+    pub(crate) fn with(
+        &mut self,
+        t: &mut Turn<'_>,
+        id: CallId,
+        run: impl FnOnce(&mut Self, &mut Turn<'_>, &mut Call),
+    ) {
         let Some(mut call) = self.calls.get_mut(&id).and_then(Option::take) else { return };
         run(self, t, &mut call);
         let due = if call.over { None } else { call.due() };
@@ -282,8 +291,17 @@ impl Engine {
         });
     }
 
-    /// Gives free places to those that wait for them longest.
+    /// Gives what is free to those that wait for it longest.
     fn pump(&mut self, t: &mut Turn<'_>) {
+        self.fill(t);
+        while let Some(place) = self.lines.next_freed() {
+            self.look_at_line(t, place);
+            self.fill(t);
+        }
+    }
+
+    /// Gives free places of lanes to those that wait for them longest.
+    fn fill(&mut self, t: &mut Turn<'_>) {
         while let Some((_, lane)) = self.paces.first().copied().filter(|(at, _)| *at <= t.now) {
             self.pace(lane, None);
             self.freed.insert(lane);
@@ -429,6 +447,7 @@ impl Engine {
     fn on_head(&mut self, t: &mut Turn<'_>, call: &mut Call, (n, status): (u16, u16), limits: &Limits) {
         let hold = t.now + self.config.settings.commit_hold;
         let (stream, committed) = (call.ask.stream, call.committed.is_some());
+        let own = self.own(call);
         let Some(running) = call.running.iter_mut().find(|r| r.n == n) else { return };
         running.status = status;
         if !(200..300).contains(&status) {
@@ -445,10 +464,11 @@ impl Engine {
         if stream && !committed {
             running.hold = Some(hold);
         }
-        if let (Some(key), Some(share)) = (running.key, &mut running.share) {
+        if let (Some(key), Some(share)) = (running.key.or(own), &mut running.share) {
             self.keys.meters.head(key, share, limits, (t.now, &self.config.settings));
             self.freed.insert(call.lane);
         }
+        self.free_line(call);
         self.key_accepted(t, key, started);
         self.is_alive(t, call.lane);
         // Something comes: nothing further starts beside it.
@@ -475,6 +495,7 @@ impl Engine {
         self.limit_hit(call, miss.cause);
         self.judge_address(t, call, miss);
         self.charge(t, call.lane, &running, miss);
+        self.free_line(call);
         let load = self.load_of(call.lane, miss, t.now);
         self.weigh(t, (call.lane, running.started), load);
         self.blame(t, (call.id, call.lane), miss);
@@ -597,6 +618,7 @@ impl Engine {
         if let (Some(from), Some(lane)) = (writing, self.lanes.get_mut(&call.lane)) {
             lane.times.wrote(usage.output, self.now.since(from));
             if !call.ask.stream {
+                lane.times.short(usage.output, self.now.since(from));
                 lane.times.whole_took(self.now.since(from), call.ask);
             }
         }
@@ -610,6 +632,7 @@ impl Engine {
         let Some(mut running) = call.take(n) else { return };
         self.release(call.lane, running.key);
         self.close(t.now, call.ask, &running, (usage, false));
+        self.free_line(call);
         self.wrote(call, &running, usage);
         self.give_back(t.now, call.lane, &mut running);
         let settings = self.config.settings;
@@ -630,6 +653,7 @@ impl Engine {
         (cause, status): (Option<Cause>, u16),
     ) {
         self.leave_queue(call);
+        self.leave_line(call);
         self.stop_probing(call);
         if let Some(l) = self.lanes.get_mut(&call.lane) {
             l.open = l.open.saturating_sub(1);

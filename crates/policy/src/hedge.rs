@@ -81,6 +81,7 @@ impl Engine {
             return false;
         }
         let key = match self.keys.pick(call.lane, (&call.tried, self.needs(call)), t.now) {
+            Pick::Own if self.own_way(t.now, call).is_err() => return true,
             Pick::Own => None,
             Pick::Key(key) => Some(key),
             Pick::Until(..) | Pick::Paced(..) | Pick::Nothing => return true,

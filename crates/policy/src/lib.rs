@@ -17,6 +17,7 @@ mod keys;
 mod limiter;
 mod meter;
 mod output;
+mod own;
 mod queue;
 mod resume;
 mod timers;

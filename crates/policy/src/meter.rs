@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use clearline_model::{Ask, Cause, Dur, KeyId, Limits, Mono, Usage, Window};
+use clearline_model::{Ask, Cause, Dur, KeyId, Limits, Mono, UpstreamId, Usage, Window};
 
 use crate::config::Settings;
 use crate::dice::Dice;
@@ -21,6 +21,25 @@ const KEEP: u64 = 7;
 const LEARNED: Dur = Dur::secs(60);
 /// What is known only so long is not known any more.
 const GOOD_FOR: Dur = Dur::secs(120);
+
+/// The first of the numbers of callers' own credentials: keys of pools are counted from 0.
+const OWN: u32 = 1 << 31;
+/// With more meters those of own credentials are forgotten that nothing is known of: whoever can reach a gateway can make
+/// credentials up.
+const METERS_MOST: usize = 1_024;
+/// With more credentials known to belong to an organisation callers' own are asked anew.
+const MEMBERS_MOST: usize = 4_096;
+
+/// The number of a caller's own credential at an upstream, where it has one.
+pub(crate) fn own(upstream: UpstreamId, credential: u32) -> Option<KeyId> {
+    // Limits at one upstream are not those at another. The multiplier is that of Fibonacci hashing.
+    let there = credential.wrapping_add(u32::from(upstream.0).wrapping_mul(0x9E37_79B9));
+    (credential != 0).then_some(KeyId(there | OWN))
+}
+
+const fn is_own(key: KeyId) -> bool {
+    key.0 >= OWN
+}
 
 /// Whose limits: an organisation shares its own between its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,6 +207,16 @@ impl Meter {
         [&mut self.requests, &mut self.tokens, &mut self.input, &mut self.output]
     }
 
+    /// Whether the server says what is left.
+    fn tells(&self, now: Mono) -> bool {
+        [&self.requests, &self.tokens, &self.input, &self.output].into_iter().any(|b| b.is_known(now))
+    }
+
+    /// Whether anything is known.
+    fn is_known(&self, now: Mono) -> bool {
+        self.tells(now) || self.limiter.ready_at().is_some()
+    }
+
     /// Input and output that an attempt is taken to need.
     fn needs(&self, ask: Ask) -> (u64, u64) {
         let input = Dur(u64::from(ask.est_input)).scale(self.input_ratio.unwrap_or(1_000), 1_000).0;
@@ -246,6 +275,15 @@ impl Meters {
         meter.map_or((now, Cause::QuotaThrottled), |meter| meter.ready(ask, now))
     }
 
+    /// Makes room for another own credential.
+    fn forget_strangers(&mut self, place: (Owner, u16), now: Mono) {
+        let Owner::Key(key) = place.0 else { return };
+        if is_own(key) && self.meters.len() >= METERS_MOST && !self.meters.contains_key(&place) {
+            let is_stranger = |owner: &Owner| matches!(owner, Owner::Key(key) if is_own(*key));
+            self.meters.retain(|(owner, _), meter| !is_stranger(owner) || meter.is_known(now));
+        }
+    }
+
     fn at(&mut self, owner: Owner, family: u16) -> &mut Meter {
         self.meters.entry((owner, family)).or_default()
     }
@@ -258,6 +296,7 @@ impl Meters {
         dice: &mut Dice,
     ) -> Share {
         let owner = self.owner(key);
+        self.forget_strangers((owner, family), now);
         let meter = self.at(owner, family);
         let (input, output) = meter.needs(ask);
         for (bucket, need) in meter.buckets().into_iter().zip([1, input + output, input, output]) {
@@ -278,6 +317,9 @@ impl Meters {
         (now, s): (Mono, &Settings),
     ) {
         let organization = limits.organization;
+        if self.organizations.len() >= MEMBERS_MOST {
+            self.organizations.retain(|key, _| !is_own(*key));
+        }
         if organization != 0 && self.organizations.insert(key, organization) != Some(organization) {
             // From now on its attempts count for all keys of the organisation. What still runs ends where it began.
             let old = self.meters.remove(&(Owner::Key(key), share.family));
@@ -348,7 +390,7 @@ impl Meters {
             meter.requests.deplete(wait, now);
         }
         // A throttle that names no quota is short, and the overload limiter knows it.
-        let known = cause == Cause::QuotaThrottled || meter.buckets().into_iter().any(|b| b.is_known(now));
+        let known = cause == Cause::QuotaThrottled || meter.tells(now);
         if !known {
             meter.limiter.refused(share.started, now, s);
         }

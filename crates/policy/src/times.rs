@@ -134,6 +134,8 @@ pub(crate) struct Times {
     gaps: Recent,
     /// What a hundred tokens of output took.
     pace: Recent,
+    /// The same of short answers that came as a whole, the time to their first token with it: more than the pace, never less.
+    short: Recent,
     /// What answers that come as a whole took of the time of the longest that was allowed, thousandths.
     part: Recent,
     /// Attempts that stayed silent while another one beside them was answered, or for good: of a million outcomes.
@@ -213,9 +215,17 @@ impl Times {
         }
     }
 
+    /// An answer that came as a whole had so many tokens and took so long.
+    pub(crate) fn short(&mut self, tokens: u64, took: Dur) {
+        if (1..PACE_TOKENS_LEAST).contains(&tokens) {
+            self.short.push(took.scale(100, tokens));
+        }
+    }
+
     /// An answer as a whole did not come within its limit.
     pub(crate) const fn no_whole(&mut self) {
         self.pace.doubt();
+        self.short.doubt();
         self.lose();
     }
 
@@ -238,9 +248,13 @@ impl Times {
 
     /// What the longest answer takes that is allowed, where it comes as a whole and something is known of the lane.
     fn longest(&self, ask: Ask) -> Option<Dur> {
-        let known = self.pace.knows() && ask.max_output > 0 && ask.repeat == Repeat::Billed;
-        let output = millis(self.pace.p99).scale(u64::from(ask.max_output), 100);
-        known.then(|| with_input(millis(self.first.p99), ask) + output)
+        if ask.max_output == 0 || ask.repeat != Repeat::Billed {
+            return None;
+        }
+        // Where all answers are short nobody knows the pace, but what is more than it.
+        let pace = [&self.pace, &self.short].into_iter().find(|p| p.knows())?;
+        let output = millis(pace.p99).scale(u64::from(ask.max_output), 100);
+        Some(with_input(millis(self.first.p99), ask) + output)
     }
 
     fn whole(&self, ask: Ask, s: &Settings) -> Dur {
@@ -285,7 +299,9 @@ impl Times {
             } else {
                 longest.scale(WHOLE_HEDGE_PERCENT, 100)
             };
-            return Some(late.max(WHOLE_HEDGE_LEAST));
+            // Nobody knows how long the first token takes where nothing is streamed.
+            let least = if self.first.ring.len() < ENOUGH { WHOLE_HEDGE_LEAST } else { HEDGE_LEAST };
+            return Some(late.max(least));
         }
         let usual = if self.first.ring.len() < ENOUGH {
             HEDGE_UNKNOWN
@@ -403,7 +419,7 @@ mod tests {
             times.wrote(PACE_TOKENS_LEAST - 1, Dur::secs(100));
         }
         for (max_output, limit, hedge) in [
-            (100, 60_000, 5_000),
+            (100, 60_000, 4_800),
             (1_000, 66_000, 26_400),
             (2_000, 126_000, 50_400),
             (4_000, 246_000, 98_400),
@@ -427,6 +443,27 @@ mod tests {
             Dur::secs(160),
             "a limit that many run into is wrong"
         );
+    }
+
+    #[test]
+    fn where_all_answers_are_short_what_they_took_bounds_the_longest() {
+        let ask = |max_output| Ask { max_output, repeat: Repeat::Billed, ..Ask::default() };
+        let mut times = seen(40, Dur::millis(500), Dur::ZERO);
+        for n in 0..40 {
+            assert_eq!(times.hedge_after(ask(64), None).is_some(), n >= 20, "after {n}");
+            // 500 ms until the first token and ten for each: 60 ms a token at most.
+            times.short(10 + n % 40, Dur::millis(500 + 10 * (10 + n % 40)));
+        }
+        times.short(0, Dur::secs(100));
+        times.short(PACE_TOKENS_LEAST, Dur::secs(100));
+        let after = |max_output| times.hedge_after(ask(max_output), None).unwrap().as_millis();
+        assert_eq!((after(1), after(64), after(1_000)), (2_000, 5_208, 72_600));
+        let mut unstreamed = Times::default();
+        (0..40).for_each(|_| unstreamed.short(20, Dur::millis(700)));
+        assert_eq!(unstreamed.hedge_after(ask(10), None), Some(WHOLE_HEDGE_LEAST));
+        // Once the pace is known it is what counts.
+        (0..40).for_each(|_| times.wrote(1_000, Dur::secs(10)));
+        assert_eq!(times.hedge_after(ask(1_000), None), Some(Dur::millis(12_600)));
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub fn ask(method: &Method, path: &str, headers: &HeaderMap, peek: &Peek) -> Ask
         max_output: peek.max_tokens,
         outer_retry: u8::try_from(retries.unwrap_or(0)).unwrap_or(u8::MAX),
         resumable: peek.resumable,
+        // The shell numbers them.
+        credential: 0,
     }
 }
 
