@@ -11,6 +11,7 @@ use crate::engine::{Engine, FEW, Load, Turn};
 use crate::input::Miss;
 use crate::keys::Pick;
 use crate::output::{Answer, Body, Conn, Output, Plan};
+use crate::times::idle_within;
 
 /// What is added on top of a hint, so that those who were told the same moment do not come together. 200 ms
 /// (resilience 5.6).
@@ -304,7 +305,10 @@ impl Engine {
         let lane = self.lanes.entry(call.lane).or_default();
         lane.in_flight += 1;
         lane.limiter.started(t.now, &mut self.dice);
-        let limits = lane.limits(call.ask, call.used.limits, &s);
+        let mut limits = lane.limits(call.ask, call.used.limits, &s);
+        if let Some(deadline) = call.deadline.filter(|_| call.ask.resumable && s.resume) {
+            limits.idle = limits.idle.min(idle_within(deadline.since(t.now)));
+        }
         if let Some(key) = key {
             self.keys.start(call.lane, key, t.now);
         }

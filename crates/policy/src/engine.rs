@@ -13,7 +13,7 @@ use crate::call::{Call, Running, Saved};
 use crate::config::{Config, Settings, Timeouts};
 use crate::decide::{Within, about_key, is_overload, is_shared, is_unreached};
 use crate::dice::Dice;
-use crate::hedge::{Purse, again_at};
+use crate::hedge::Purse;
 use crate::input::{Input, KeyChange, Miss};
 use crate::keys::Keys;
 use crate::limiter::Limiter;
@@ -417,7 +417,7 @@ impl Engine {
         }
         let due = call.running.iter().find(|r| r.hedge.is_some_and(|h| h <= t.now));
         if let Some((n, started)) = due.map(|r| (r.n, r.started)) {
-            let again = self.hedge(t, call).then(|| again_at(started, t.now));
+            let again = self.look(t, call, started);
             call.running.iter_mut().filter(|r| r.n == n).for_each(|r| r.hedge = again);
         }
         if call.gives_up().is_some_and(|by| by <= t.now) {

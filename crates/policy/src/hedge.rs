@@ -28,7 +28,7 @@ const AGAIN: Dur = Dur::secs(1);
 const AGAIN_PART: u64 = 4;
 
 /// When it is looked again whether there is a hedge for an attempt that started then.
-pub(crate) fn again_at(started: Mono, now: Mono) -> Mono {
+fn again_at(started: Mono, now: Mono) -> Mono {
     now + now.since(started).scale(1, AGAIN_PART).max(AGAIN)
 }
 
@@ -66,17 +66,39 @@ impl Engine {
         match self.config.settings.hedge {
             Hedge::Off => None,
             Hedge::After(delay) => Some(now + delay).filter(|_| !manner.hedge),
-            Hedge::Auto => {
-                let end = call.patience_end(&self.config.settings);
-                let left = call.deadline.map(|_| end.since(now));
-                Some(now + self.lanes.get(&call.lane)?.times.hedge_after(call.ask, left)?)
-            }
+            Hedge::Auto => self.look_at(now, call, now),
         }
+    }
+
+    /// When another attempt beside one that started then is worth its price, as far as is known now.
+    fn late_at(&self, started: Mono, call: &Call) -> Option<Mono> {
+        let end = call.patience_end(&self.config.settings);
+        let left = call.deadline.map(|_| end.since(started));
+        Some(started + self.lanes.get(&call.lane)?.times.hedge_after(call.ask, left)?)
+    }
+
+    /// When it is looked at next whether an attempt is late: where little is known of its lane, soon, as others may teach more.
+    fn look_at(&self, started: Mono, call: &Call, now: Mono) -> Option<Mono> {
+        let late = self.late_at(started, call);
+        if self.lanes.get(&call.lane)?.times.is_known(call.ask) {
+            return late;
+        }
+        let soon = again_at(started, now);
+        Some(late.map_or(soon, |late| late.min(soon)))
+    }
+
+    /// Looks at an attempt that started then and is silent, and says when to look again.
+    pub(crate) fn look(&mut self, t: &mut Turn<'_>, call: &mut Call, started: Mono) -> Option<Mono> {
+        let is_auto = self.config.settings.hedge == Hedge::Auto;
+        if is_auto && self.late_at(started, call).is_none_or(|late| late > t.now) {
+            return self.look_at(started, call, t.now);
+        }
+        self.hedge(t, call).then(|| again_at(started, t.now))
     }
 
     /// A second attempt beside the first, where that is safe, paid and possible at once. Says whether it is worth another
     /// look soon where it is not.
-    pub(crate) fn hedge(&mut self, t: &mut Turn<'_>, call: &mut Call) -> bool {
+    fn hedge(&mut self, t: &mut Turn<'_>, call: &mut Call) -> bool {
         if !self.may_hedge(t.now, call) {
             return false;
         }

@@ -54,6 +54,9 @@ const IDLE_LEAST: Dur = Dur::secs(40);
 const IDLE_LEAST_TEXT: Dur = Dur::secs(20);
 /// The same where being wrong costs a continuation, not the answer (resilience 5.8).
 const IDLE_LEAST_RESUMED: Dur = Dur::secs(8);
+/// There a silence lasts for such a part of the time that the caller has left at most, or as long as where text comes all the
+/// time: what is continued may fall silent again.
+const IDLE_LEFT_PART: u64 = 4;
 /// What an attempt that ran into a derived limit adds to the doubt about it, and beyond which doubt the settings hold: where
 /// more than one attempt of eleven does, the limit is what is wrong. A good one takes one away.
 const DOUBT: u32 = 10;
@@ -173,6 +176,11 @@ fn unknown(ask: Ask, left: Dur) -> Option<Dur> {
         .then_some(after.max(WHOLE_HEDGE_LEAST))
 }
 
+/// The limit of a silence after which there is time to continue before the caller leaves.
+pub(crate) fn idle_within(left: Dur) -> Dur {
+    left.scale(1, IDLE_LEFT_PART).max(IDLE_LEAST_TEXT)
+}
+
 impl Times {
     /// The first byte of a stream came after so long.
     pub(crate) fn first(&mut self, took: Dur, ask: Ask) {
@@ -287,6 +295,12 @@ impl Times {
     /// Whether attempts are lost so often that what is late is likely lost.
     pub(crate) const fn is_lossy(&self) -> bool {
         self.lost >= LOSSY
+    }
+
+    /// Whether times of others say when an attempt is late, or never will.
+    pub(crate) fn is_known(&self, ask: Ask) -> bool {
+        let never = ask.max_output == 0 || ask.repeat != Repeat::Billed;
+        if ask.stream { self.first.ring.len() >= ENOUGH } else { never || self.longest(ask).is_some() }
     }
 
     /// After how long without a first byte a second attempt is worth its price, where that is known; `left`: until the caller's

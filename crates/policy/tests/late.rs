@@ -1,0 +1,118 @@
+//! What others teach about a lane helps those that are silent already; and a silence leaves time to continue.
+
+#[cfg(test)]
+mod late {
+    use clearline_model::{
+        Ask, AttemptId, CallId, CallerId, Dur, LaneId, Limits, Mono, Repeat, UpstreamId, Usage,
+    };
+    use clearline_policy::{Config, Engine, Input, Output, Plan, Settings, Upstream};
+
+    const LANE: LaneId = LaneId { upstream: UpstreamId(0), family: 0 };
+    const SECOND: u64 = 1_000_000;
+
+    struct Play {
+        engine: Engine,
+        now: u64,
+        started: Vec<(u64, AttemptId, Plan)>,
+        looks: usize,
+    }
+
+    fn play(settings: Settings) -> Play {
+        let upstreams = vec![Upstream { id: UpstreamId(0), keys: Vec::new() }];
+        let engine = Engine::new(Config { upstreams, settings }, 5);
+        Play { engine, now: 0, started: Vec::new(), looks: 0 }
+    }
+
+    fn ask(stream: bool) -> Ask {
+        Ask { stream, repeat: Repeat::Billed, max_output: 64, resumable: stream, ..Ask::default() }
+    }
+
+    impl Play {
+        fn feed(&mut self, input: Input) {
+            let mut out = Vec::new();
+            self.engine.handle(Mono(self.now), input, &mut out);
+            let now = self.now;
+            self.started.extend(out.into_iter().filter_map(|o| match o {
+                Output::Start { attempt, plan, .. } => Some((now, attempt, plan)),
+                _ => None,
+            }));
+        }
+
+        fn until(&mut self, at: u64) {
+            while let Some(wake) = self.engine.wake_at().filter(|w| w.0 <= at) {
+                self.now = self.now.max(wake.0);
+                self.looks += 1;
+                assert!(self.looks < 1_000, "it wakes without end");
+                self.feed(Input::Tick);
+            }
+            self.now = at;
+        }
+
+        fn call(&mut self, call: u64, ask: Ask, left: u64) {
+            let deadline = Some(Mono(self.now + left * SECOND));
+            self.feed(Input::Call { call: CallId(call), lane: LANE, caller: CallerId(0), deadline, ask });
+        }
+
+        /// Calls of the same kind, each of which is answered after half a second, one after another.
+        fn teach(&mut self, calls: std::ops::Range<u64>, ask: Ask) {
+            for call in calls {
+                self.call(call, ask, 120);
+                let at = self.now + SECOND / 2;
+                self.until(at);
+                let id = AttemptId { call: CallId(call), n: 1 };
+                self.feed(Input::Head(id, 200, Limits::default()));
+                self.feed(Input::Content(id));
+                self.feed(Input::Done(id, Usage { output: 50, ..Usage::default() }));
+            }
+        }
+
+        fn hedge_of(&self, call: u64) -> Option<u64> {
+            let hedge = |(_, id, plan): &&(u64, AttemptId, Plan)| id.call == CallId(call) && plan.hedge;
+            self.started.iter().find(hedge).map(|(at, ..)| *at)
+        }
+    }
+
+    #[test]
+    fn an_attempt_that_began_when_nothing_was_known_is_late_as_soon_as_others_show_it() {
+        // The silent one begins first, with half of its deadline to wait where nobody knows better.
+        let mut p = play(Settings::default());
+        p.call(1, ask(false), 120);
+        p.teach(2..32, ask(false));
+        p.until(30 * SECOND);
+        let late = p.hedge_of(1).unwrap();
+        assert!((10 * SECOND..=16 * SECOND).contains(&late), "twenty others were done after 10 s: {late}");
+        assert!(p.looks < 40, "{}", p.looks);
+        // As before where nobody teaches.
+        let mut p = play(Settings::default());
+        p.call(1, ask(false), 120);
+        p.until(100 * SECOND);
+        assert!((59 * SECOND..=60 * SECOND).contains(&p.hedge_of(1).unwrap()), "{:?}", p.hedge_of(1));
+        assert!(p.looks < 60, "{}", p.looks);
+    }
+
+    #[test]
+    fn where_it_is_known_nothing_is_looked_at_before_it_is_late() {
+        let mut p = play(Settings::default());
+        p.teach(1..41, ask(true));
+        let (looks, began) = (p.looks, p.now);
+        p.call(50, ask(true), 120);
+        p.until(began + 3 * SECOND);
+        assert_eq!(p.hedge_of(50), Some(began + 2 * SECOND));
+        assert_eq!(p.looks, looks + 1);
+    }
+
+    #[test]
+    fn what_can_be_continued_is_given_up_while_there_is_time_to_continue_it() {
+        let resumed = Settings { resume: true, ..Settings::default() };
+        for (settings, left, idle) in
+            [(resumed, 120, 30), (resumed, 40, 20), (resumed, 600, 60), (Settings::default(), 120, 60)]
+        {
+            let mut p = play(settings);
+            p.call(1, ask(true), left);
+            assert_eq!(p.started[0].2.limits.idle, Dur::secs(idle), "{left} s left");
+        }
+        let mut p = play(resumed);
+        p.call(1, Ask { resumable: false, ..ask(true) }, 120);
+        assert_eq!(p.started[0].2.limits.idle, Dur::secs(60), "a thought may be silent for long");
+    }
+}
