@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 
+import curls
 from relay import Relay
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -18,11 +19,11 @@ BODY = '{"model": "claude-haiku-4-5", "max_tokens": 64, %s"messages": [{"role": 
 OWN = {"date", "content-length"}
 
 
-def curl(url, how):
+def curl(url, how, spoken=("--http1.1",)):
     stream = '"stream": true, ' if how == "stream" else ""
     headers = ["x-api-key: sk-ant-fake-client", "anthropic-version: 2023-06-01", "Content-Type: application/json", "X-Odd:  kept  as it is"]
     flags = [word for header in headers for word in ("-H", header)]
-    return ["curl", "-sS", "--http1.1", "--fail", "--noproxy", "*", *flags, "-d", BODY % stream, f"{url}/v1/messages?beta=true"]
+    return ["curl", "-sS", *spoken, "--fail", "--noproxy", "*", *flags, "-d", BODY % stream, f"{url}/v1/messages?beta=true"]
 
 
 def commands(modules):
@@ -48,7 +49,7 @@ def start(command, folder):
     env = {"PATH": os.environ["PATH"], "HOME": folder, "CLEARLINE_FENCE": "loopback"}
     child = subprocess.Popen(command, env=env, cwd=folder, text=True, stdout=subprocess.PIPE)
     url = child.stdout.readline().strip().removeprefix("listening on ")
-    if not url.startswith("http://"):
+    if not url.startswith(("http://", "https://")):
         raise SystemExit(f"{command[:2]} does not listen: {url}")
     return child, url
 
@@ -118,14 +119,44 @@ def run(options, name, command, how):
     return wrong + differences(sent, seen), f"{len(sent)} exchanges: {asked}"
 
 
+def run_curl(options, name, how):
+    """curl over HTTP/2, beside the same without the gateway."""
+    clearline, folder = options
+    own = os.path.join(folder, f"{name}-{how}")
+    os.makedirs(own, exist_ok=True)
+    scenario = os.path.join(own, "scenario.toml")
+    with open(scenario, "w") as file:
+        file.write(SCENARIO)
+    listens, trusts = curls.listener(name, own)
+    sim, api = start([clearline, "sim", scenario], own)
+    straight, behind = Relay(api), Relay(api)
+    command = [clearline, "gateway", "--listen", "127.0.0.1:0", "--upstream", behind.url, "--log", "gateway.jsonl", *listens]
+    gateway, url = start(command, own)
+    try:
+        wrong, *_ = curls.told(curl(straight.url, how), own)
+        more, *seen = curls.told(curl(url, how, (*curls.HOW[name], *trusts)), own)
+    finally:
+        for child in (gateway, sim):
+            child.terminate()
+            child.wait()
+    if wrong or more:
+        return wrong + more, ""
+    (asked, _), *_ = behind.taken()
+    what = " ".join(asked["line"].split()[:2])
+    return curls.differences(straight.taken(), behind.taken(), seen, OWN), f"1 exchange over HTTP/{seen[-1]}: {what}"
+
+
 def main():
     clearline, modules, folder, *wanted = sys.argv[1:]
-    known, failed = commands(modules), []
+    known, failed = {**commands(modules), **curls.HOW}, []
     if unknown := [name for name in wanted if name not in known]:
         raise SystemExit(f"there is no client {unknown[0]}; there are {', '.join(known)}")
     for name in wanted or known:
         for how in ("message", "stream"):
-            wrong, what = run((clearline, folder), name, known[name], how)
+            if name in curls.HOW:
+                wrong, what = run_curl((clearline, folder), name, how)
+            else:
+                wrong, what = run((clearline, folder), name, known[name], how)
             print(f"{'✗' if wrong else '✓'} {name} ({how}): {what}", flush=True)
             for line in wrong:
                 print(f"    {line}", flush=True)

@@ -41,12 +41,13 @@ cargo xtask COMMAND
                     --sockets [SCENE…]   clients side by side over real sockets instead: `requests`, the Python SDK, the same
                     with 10 retries, the TypeScript SDK, and the Python SDK through the gateway (some ten minutes)
                       --seed N, --client NAME, --json; --schema says what is in that
+                      --real   in real times, not in a quarter of them (some forty minutes)
                     herd [SECONDS]   a thousand gateways after an outage (an hour)
   bench engine    nanoseconds of a decision, calls simulated in a second, and instructions of a call where valgrind is installed
                     --json    prints one JSON object
                     --accept  takes today's instructions as what later ones are held to
   clients [NAME…]   installs real clients (Claude Code, LiteLLM, LangChain, pydantic-ai, llm, the Vercel AI SDK; some 900 MB) and
-                    runs each through the gateway: the API must see what the client sent
+                    runs each through the gateway, and curl over HTTP/1.1 and HTTP/2: the API must see what the client sent
   lab             breaks the way to the API in namespaces and scores the doctor (root); `lab --help` says more
                     list, run ID…, score [ID…], up ID, down; --release, before these, tests the release build
 

@@ -202,7 +202,7 @@ pub(crate) const ROWS: &[Setting] = &[
         "key.pacing",
         Kind::Flag,
         "true",
-        "Keep to a key's rate limits, as the headers of its answers tell them, before a 429",
+        "Keep to the rate limits of a key, or of a caller's own credential, as its answers tell them, before a 429",
     ),
     row("address.avoid", TIME, "5s", "How long a failed address is avoided first; doubles each time"),
     row("address.avoid_max", TIME, "60s", "The longest avoidance of an address"),

@@ -358,6 +358,8 @@ impl World {
             est_input: 200,
             max_output,
             resumable: true,
+            // All callers bring the same one, where no pool stands in its place.
+            credential: 1,
             ..Ask::default()
         };
         let caller = if caller.0 < self.load.greedy { CallerId(0) } else { caller };
