@@ -146,9 +146,9 @@ impl Engine {
                 e.proceed(t, c);
                 return;
             }
-            let end = c.patience_end(&e.config.settings);
+            // Where it is later than it was told, it finds that out then.
             if let Some(wait) = &mut c.wait {
-                wait.until = at.min(end);
+                wait.until = wait.until.min(at);
             }
         });
     }
