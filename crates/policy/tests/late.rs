@@ -34,7 +34,12 @@ mod late {
             let now = self.now;
             self.started.extend(out.into_iter().filter_map(|o| match o {
                 Output::Start { attempt, plan, .. } => Some((now, attempt, plan)),
-                _ => None,
+                Output::Abort(_)
+                | Output::Commit(_)
+                | Output::Park(..)
+                | Output::Fail(..)
+                | Output::Finish(_)
+                | Output::Note(_) => None,
             }));
         }
 

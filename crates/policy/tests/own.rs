@@ -42,7 +42,11 @@ mod own {
                 match o {
                     Output::Start { attempt, .. } => self.started.push((self.now, attempt)),
                     Output::Fail(call, _) => self.failed.push((self.now, call)),
-                    _ => {}
+                    Output::Abort(_)
+                    | Output::Commit(_)
+                    | Output::Park(..)
+                    | Output::Finish(_)
+                    | Output::Note(_) => {}
                 }
             }
         }
