@@ -1,6 +1,6 @@
 //! What a failure means for its call: a pure function of the cause's row, the request and what was tried already.
 
-use clearline_model::{Ask, Cause, Charge, Repeat, Retry, Sent};
+use clearline_model::{Ask, Cause, Charge, Repeat, Retry, Sent, Stage};
 
 use crate::input::Miss;
 use crate::output::Conn;
@@ -131,9 +131,12 @@ pub(crate) const fn is_shared(cause: Cause) -> bool {
     )
 }
 
-/// Whether the other side was not reached at all.
+/// Whether the other side was not reached at all. A server that refuses a stream of a connection was reached: it can go on
+/// refusing as fast as it is asked.
 pub(crate) fn is_unreached(miss: &Miss) -> bool {
-    miss.sent == Sent::No && matches!(miss.cause.row().charge, Charge::Address | Charge::Site)
+    miss.sent == Sent::No
+        && miss.stage < Stage::Send
+        && matches!(miss.cause.row().charge, Charge::Address | Charge::Site)
 }
 
 /// Decides. The effects on keys and addresses are not its business: they happen in any case.
@@ -188,7 +191,7 @@ fn by_way(cause: Cause, case: &Case) -> Decision {
 
 #[cfg(test)]
 mod tests {
-    use clearline_model::{Hint, Stage};
+    use clearline_model::Hint;
 
     use super::*;
 

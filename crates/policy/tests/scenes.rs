@@ -589,6 +589,33 @@ mod scenes {
         );
     }
 
+    /// Attempts of a call that fails each time at this stage without having been sent, with two retries in the budget and none
+    /// to come.
+    fn tries(stage: Stage) -> u16 {
+        let settings =
+            Settings { budget_start_milli: 2_000, budget_per_second_milli: 0, ..Settings::default() };
+        let mut engine = Engine::new(config(0, settings), 7);
+        let starts = |out: &[Output]| out.iter().any(|o| matches!(o, Output::Start { .. }));
+        step(&mut engine, 0, call_with(1, Some(30_000), ask()));
+        let (mut n, mut runs) = (1, true);
+        for ms in (0..29_000).step_by(100) {
+            if runs {
+                let miss = Miss::silent(Cause::TcpReset, stage, Sent::No);
+                runs = starts(&step(&mut engine, ms, fail(1, n, miss)));
+            } else {
+                runs = starts(&step(&mut engine, ms, Input::Tick));
+            }
+            n += u16::from(runs);
+        }
+        n
+    }
+
+    #[test]
+    fn a_stream_that_a_server_refuses_is_repeated_from_the_budget_and_an_unreached_server_is_not() {
+        assert!(tries(Stage::Connect) > 5, "{}", tries(Stage::Connect));
+        assert_eq!((tries(Stage::Send), tries(Stage::Head)), (3, 3));
+    }
+
     /// What an outage left waiting goes out as fast as it is served when it is over, in the order of arrival: one retry
     /// in the budget is enough for all of them.
     #[test]
