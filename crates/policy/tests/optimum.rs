@@ -8,7 +8,7 @@ mod optimum {
     use clearline_policy::Settings;
 
     use crate::model::optimum::optimum;
-    use crate::model::{Api, Asked, Bucket, How, Load, Rng, SECOND, Trouble, World};
+    use crate::model::{Api, Asked, Bucket, How, Load, Rng, SECOND, Trouble, World, is_over};
 
     /// A call each second, for so many seconds.
     fn load(calls: u64, keys: u32) -> Load {
@@ -70,6 +70,23 @@ mod optimum {
         // The second is no stream: nothing of it can be resumed, and that it breaks is known.
         assert_eq!(cut.iter().map(|b| b.attempts).collect::<Vec<_>>(), [2, 1]);
         assert_eq!(cut.iter().map(|b| (b.ended - b.start) / 1_000).collect::<Vec<_>>(), [3_900, 3_450]);
+    }
+
+    #[test]
+    fn it_does_not_bring_a_capacity_down_that_falls_with_the_attempts() {
+        for seed in 1..=20 {
+            let mut rng = Rng::of(seed, 4);
+            let capacity = rng.between((1_500, 5_500));
+            let troubles = vec![Trouble { from: 0, until: u64::MAX, how: How::Brownout(capacity) }];
+            let mut load = load(600, 0);
+            load.asked.iter_mut().enumerate().for_each(|(n, a)| a.at = n as u64 * SECOND / 10);
+            let mut seconds = vec![0_u32; 1_000];
+            for best in optimum(seed, &Api { troubles, ..Api::default() }, &load) {
+                seconds[usize::try_from(best.start / SECOND).unwrap()] += 1;
+            }
+            let over = seconds.iter().filter(|s| is_over(**s, capacity)).count();
+            assert_eq!(over, 0, "seed {seed}, {capacity}: {seconds:?}");
+        }
     }
 
     #[test]

@@ -47,7 +47,8 @@ const BARS: [Bar; 4] = [
     ("success", |p| ratio(p.ours.success, p.best.success) < 995),
     ("attempts", |p| ratio(p.ours.attempts, p.best.attempts) > 1_500),
     ("p99", |p| ratio(p.ours.p99, p.best.p99) > 1_500),
-    ("recovery", |p| p.ours.recovery > 30_000),
+    // What the optimum needs itself nobody does without.
+    ("recovery", |p| p.ours.recovery > p.best.recovery + 30_000),
 ];
 
 /// Both sides of a run.

@@ -101,8 +101,14 @@ pub(crate) enum How {
     Cut,
     /// Only so many attempts a second are taken, thousandths.
     Capacity(u64),
-    /// The capacity falls with the attempts: a second of more than it takes leaves a tenth less, down to a quarter.
+    /// The capacity falls with the attempts: a second of more than it takes in any second leaves a tenth less, down to a quarter.
     Brownout(u64),
+}
+
+/// Whether attempts in a second are more than a capacity takes in any second: one that is kept to exactly lets one more into
+/// some of them.
+pub(crate) const fn is_over(attempts: u32, capacity: u64) -> bool {
+    attempts as u64 * 1_000 > capacity + 1_000
 }
 
 /// What the API does.

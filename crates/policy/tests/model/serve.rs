@@ -1,0 +1,237 @@
+//! The API's side of the world: what it does with an attempt.
+
+use clearline_model::{AttemptId, Cause, Dur, KeyId, Limits, Sent, Stage, Usage, Window};
+use clearline_policy::{Body, Input, Miss, Partial, Plan};
+
+use super::api::{self, Asked, Bucket, Fate, How, Rng, SECOND};
+use super::{MINUTE, World};
+
+/// How a healthy answer comes: milliseconds to the first content and from it to the end.
+#[derive(Debug, Clone, Copy)]
+struct Course {
+    plain: bool,
+    first: u64,
+    rest: u64,
+    tokens: u64,
+}
+
+impl World {
+    /// Whether there is room for one more in this moment.
+    fn room(&mut self, milli: u64) -> bool {
+        let per_minute = milli * 60 / 1_000;
+        let bucket = self.capacity.get_or_insert_with(|| Bucket::new(per_minute, (milli / 4_000).max(1)));
+        bucket.per_minute = per_minute.max(1);
+        bucket.refill(self.now);
+        bucket.take(1)
+    }
+
+    fn browned(&mut self, milli: u64) -> bool {
+        let second = self.now / SECOND;
+        if second != self.second {
+            let last = self.offered.get(usize::try_from(self.second).unwrap()).copied().unwrap_or(0);
+            let over = api::is_over(last, milli);
+            self.fallen =
+                if over { (self.fallen * 9 / 10).max(250) } else { (self.fallen * 11 / 10).min(1_000) };
+            self.second = second;
+        }
+        self.room(milli * self.fallen / 1_000)
+    }
+
+    fn count(&mut self, refused: bool) {
+        let second = usize::try_from(self.now / SECOND).unwrap();
+        for counts in [&mut self.offered, &mut self.refused] {
+            counts.resize(counts.len().max(second + 1), 0);
+        }
+        if refused {
+            self.refused[second] += 1;
+        } else {
+            self.offered[second] += 1;
+        }
+    }
+
+    /// What the door says: an error at once, or nothing.
+    fn door(&mut self, plan: &Plan) -> Option<Miss> {
+        let overloaded = || Some(Miss::answer(Cause::ServerOverloaded, true, None));
+        match self.api.trouble(self.now) {
+            Some(How::Refused) => {
+                return Some(Miss::silent(Cause::TcpRefused, Stage::Connect, Sent::No));
+            }
+            Some(How::Cut) => {
+                return Some(Miss::silent(Cause::HttpResetBeforeResponse, Stage::Head, Sent::Yes));
+            }
+            Some(How::Overloaded(milli)) if self.rng.hits(milli) => return overloaded(),
+            Some(How::Capacity(milli)) if !self.room(milli) => return overloaded(),
+            Some(How::Brownout(milli)) if !self.browned(milli) => return overloaded(),
+            Some(_) => {}
+            None if self.api.capacity > 0 && !self.room(self.api.capacity) => return overloaded(),
+            None => {}
+        }
+        if self.api.bad_addr.is_some() && plan.addrs.first().copied() == self.api.bad_addr {
+            return Some(Miss::answer(Cause::ServerUnavailable, true, None));
+        }
+        if plan.key.is_some_and(|k| self.api.is_revoked(k, self.now)) {
+            return Some(Miss::answer(Cause::AuthRevoked, true, None));
+        }
+        self.limited(plan)
+    }
+
+    fn bucket(&mut self, key: Option<KeyId>, which: u8) -> Option<&mut Bucket> {
+        let fresh = if which == 0 { self.api.requests } else { self.api.output }?;
+        let (organization, now) = (self.api.organization(key), self.now);
+        let bucket = self.buckets.entry((organization, which)).or_insert(fresh);
+        bucket.refill(now);
+        Some(bucket)
+    }
+
+    fn limited(&mut self, plan: &Plan) -> Option<Miss> {
+        let hints = self.api.hints;
+        let miss = |cause, after: Dur| {
+            // The header has whole seconds.
+            let after = Dur::secs(after.as_secs_ceil());
+            Some(Miss::answer(cause, true, Some(after).filter(|_| hints)))
+        };
+        if let Some(b) = self.bucket(plan.key, 1)
+            && b.left() == 0
+        {
+            return miss(Cause::QuotaOutputTokens, b.until(1));
+        }
+        if let Some(most) = self.api.minute {
+            let minute = self.now / MINUTE;
+            let used = self.windows.entry((self.api.organization(plan.key), minute)).or_default();
+            if *used >= most {
+                return miss(Cause::QuotaRequests, Dur((minute + 1) * MINUTE - self.now));
+            }
+            *used += 1;
+        }
+        let b = self.bucket(plan.key, 0)?;
+        if b.take(1) { None } else { miss(Cause::QuotaRequests, b.until(1)) }
+    }
+
+    fn minute(&self, organization: u64) -> Option<Window> {
+        let (limit, minute) = (self.api.minute?, self.now / MINUTE);
+        let used = self.windows.get(&(organization, minute)).copied().unwrap_or(0);
+        let reset = Dur((minute + 1) * MINUTE - self.now);
+        Some(Window { limit, remaining: limit.saturating_sub(used), reset })
+    }
+
+    fn limits(&mut self, key: Option<KeyId>) -> Limits {
+        let organization = self.api.organization(key);
+        if !self.api.headers {
+            return Limits { organization, ..Limits::default() };
+        }
+        let requests = self.bucket(key, 0).map(|b| b.window()).or_else(|| self.minute(organization));
+        let output_tokens = self.bucket(key, 1).map(|b| b.window());
+        Limits { requests, output_tokens, organization, ..Limits::default() }
+    }
+
+    /// How a healthy answer to this call comes, and what befalls this attempt of it.
+    fn drawn(&mut self, g: usize, id: AttemptId) -> (Course, Option<Fate>) {
+        if let Some(n) = self.gateways[g].open[&id.call].asked {
+            // Each attempt has its own chance, so that the optimum can look it up.
+            let mut luck = Rng::of(self.seed, n as u64 * 64 + u64::from(id.n));
+            let fate = self.api.early(&mut luck).or_else(|| self.api.late(&mut luck));
+            let Asked { plain, first, rest, tokens, .. } = self.load.asked[n];
+            return (Course { plain, first, rest, tokens }, fate);
+        }
+        let early = self.api.early(&mut self.rng);
+        let (first, rest) = (self.rng.between(self.api.first), self.rng.between(self.api.rest));
+        let course = Course { plain: false, first, rest, tokens: self.rng.between(self.api.tokens) };
+        (course, early.or_else(|| self.api.late(&mut self.rng)))
+    }
+
+    /// What the API does with an attempt.
+    pub(super) fn serve(&mut self, g: usize, id: AttemptId, plan: &Plan) {
+        self.count(false);
+        let addr = plan.addrs.first().copied();
+        if let Some(miss) = self.door(plan) {
+            self.count(true);
+            let after = self.now + 1_000 * self.rng.between((20, 80));
+            return self.tell(after, g, Input::Failed(id, Miss { addr, ..miss }));
+        }
+        let (course, fate) = self.drawn(g, id);
+        let silent = |cause, stage, sent| Miss { addr, ..Miss::silent(cause, stage, sent) };
+        let (after, miss) = match fate {
+            Some(Fate::Error) => (Dur::millis(100), Miss::answer(Cause::ServerError, false, None)),
+            Some(Fate::Unopened) => (Dur::millis(40), silent(Cause::TcpReset, Stage::Connect, Sent::No)),
+            Some(Fate::Reset) => {
+                (Dur::millis(40), silent(Cause::HttpResetBeforeResponse, Stage::Head, Sent::Maybe))
+            }
+            Some(Fate::Hang) => {
+                (plan.limits.first_byte, silent(Cause::HttpNoResponse, Stage::Head, Sent::Yes))
+            }
+            Some(Fate::Busy) => {
+                let after = Dur::secs(1 + self.rng.below(20));
+                (Dur::millis(60), Miss::answer(Cause::ServerUnavailable, true, Some(after)))
+            }
+            None | Some(Fate::Slow | Fate::Event | Fate::Cut | Fate::Stall) => {
+                return self.answer(g, id, plan, (course, fate));
+            }
+        };
+        self.tell(self.now + after.0, g, Input::Failed(id, Miss { addr, ..miss }));
+    }
+
+    /// An answer begins; it comes to its end or breaks.
+    fn answer(&mut self, g: usize, id: AttemptId, plan: &Plan, (course, fate): (Course, Option<Fate>)) {
+        let open = self.gateways[g].open.get_mut(&id.call).unwrap();
+        let came = if plan.body == Body::Continue { open.came } else { 0 };
+        open.billed += u16::from(plan.body == Body::Original);
+        let left = 1_000 - came;
+        let part = if fate == Some(Fate::Event) {
+            0
+        } else if matches!(fate, Some(Fate::Cut | Fate::Stall)) {
+            left / 2
+        } else {
+            left
+        };
+        let tokens = course.tokens * part / 1_000;
+        open.paid += tokens;
+        open.came = came + part;
+        if let Some(b) = self.bucket(plan.key, 1) {
+            b.spend(tokens);
+        }
+        let limits = self.limits(plan.key);
+        let first = course.first + if fate == Some(Fate::Slow) { 20_000 } else { 0 };
+        let end = first + 50 + course.rest * part / 1_000;
+        let got = Partial { bytes: 3 * (came + part), text_chars: came + part, tool_or_thinking: false };
+        let (stage, cut) = if course.plain {
+            (Stage::Body, Cause::HttpTruncated)
+        } else {
+            (Stage::Stream, Cause::StreamCut)
+        };
+        let addr = plan.addrs.first().copied();
+        let broken = |cause| Some(Miss { got, addr, ..Miss::silent(cause, stage, Sent::Yes) });
+        let event = if course.plain {
+            Miss::answer(Cause::ServerOverloaded, true, None)
+        } else {
+            Miss::silent(Cause::ServerOverloaded, stage, Sent::Yes)
+        };
+        let now = self.now;
+        let ms = |n: u64| now + n * 1_000;
+        let (at, miss) = match fate {
+            Some(Fate::Event) => (ms(first + 100), Some(Miss { addr, ..event })),
+            Some(Fate::Cut) => (ms(end), broken(cut)),
+            Some(Fate::Stall) => (ms(end) + plan.limits.idle.0, broken(Cause::StreamStalled)),
+            None
+            | Some(Fate::Slow | Fate::Busy | Fate::Error | Fate::Unopened | Fate::Reset | Fate::Hang) => {
+                (ms(end), None)
+            }
+        };
+        if let Some(addr) = addr {
+            self.tell(ms(5), g, Input::Connected(id, addr));
+        }
+        self.tell(ms(10), g, Input::Reached(id, Stage::Send));
+        // The head of an answer that is no stream comes with its end.
+        let head = if course.plain { at } else { ms(first) };
+        if !course.plain || miss.is_none() {
+            self.tell(head, g, Input::Head(id, 200, limits));
+        }
+        if !course.plain && fate != Some(Fate::Event) {
+            self.tell(ms(first + 50), g, Input::Content(id));
+        }
+        let usage = Usage { input: 200, output: tokens, ..Usage::default() };
+        if !course.plain && miss.is_none() {
+            self.tell(at, g, Input::Quiet(id, Dur::millis(200 + course.tokens % 800)));
+        }
+        self.tell(at, g, miss.map_or(Input::Done(id, usage), |miss| Input::Failed(id, miss)));
+    }
+}
