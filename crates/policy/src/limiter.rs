@@ -14,7 +14,7 @@ mod trial;
 
 use clearline_model::{Dur, Mono};
 
-use self::climb::{FAST_MILLI, beyond, fleetly, ramp, up_to};
+use self::climb::{FAST_MILLI, NEAR_MILLI, beyond, fleetly, ramp, up_to};
 use self::pace::{Pace, growth, part};
 use self::seconds::Seconds;
 use self::trial::{Base, Chance, Finding, Trial};
@@ -34,6 +34,12 @@ const ON_MILLI: u64 = 400;
 const REFUSING_MILLI: u64 = 100;
 /// What a cut leaves, thousandths (resilience 5.5).
 const CUT_MILLI: u64 = 700;
+/// What it leaves at most of a pace that is alone, thousandths: less is no cut.
+const SHALLOW_MILLI: u64 = 970;
+/// So many attempts count as let in besides those since the last cut: one refusal soon after it is none of all.
+const PRIOR: u64 = 4;
+/// A pace that held nobody back for so long, and two of its steps, is not known to be too slow: it does not grow.
+const HELD: Dur = Dur::secs(1);
 /// What it leaves in an outage, and to one of many after one, thousandths (resilience 5.5).
 const HALF_MILLI: u64 = 500;
 /// The least time between two cuts: what was sent before a cut is refused after it as well (resilience 5.5).
@@ -62,8 +68,12 @@ const FLEET_BACK: u64 = 750;
 struct On {
     pace: Pace,
     cut: Mono,
+    /// Attempts since then.
+    since: Since,
     grown: Mono,
     refused: Mono,
+    /// When a start was kept waiting for the pace last.
+    held: Mono,
     /// When the latest of those that were refused, and of those that were let in, had started.
     denied: Mono,
     let_in: Mono,
@@ -80,6 +90,21 @@ struct On {
     trial: Trial,
     /// The least pace before that is known again.
     least: u64,
+}
+
+/// Attempts since a cut, and those of them that were refused.
+#[derive(Debug, Clone, Copy, Default)]
+struct Since {
+    started: u64,
+    refused: u64,
+}
+
+impl Since {
+    /// The share that was let in, thousandths, as if a few more had been.
+    const fn share(self) -> u64 {
+        let let_in = self.started.saturating_sub(self.refused) + PRIOR;
+        let_in * 1_000 / (let_in + self.refused)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +157,10 @@ impl Limiter {
     pub(crate) fn started(&mut self, now: Mono, dice: &mut Dice) {
         self.seconds.start(now);
         if let Some(on) = &mut self.on {
+            if on.pace.holds(now) {
+                on.held = now;
+            }
+            on.since.started += 1;
             on.pace.start(now, dice);
             on.trial.started(now);
         }
@@ -160,6 +189,12 @@ impl Limiter {
     /// Looks at what time alone tells. Says whether something noteworthy changed.
     pub(crate) fn look(&mut self, now: Mono, s: &Settings) -> bool {
         let Some(on) = &mut self.on else { return false };
+        if on.state == State::Trial && on.trial.helps_for_sure(now) {
+            on.trial.again(now);
+            on.least = part(on.pace.rate, CUT_MILLI);
+            (on.state, on.grown) = (State::Steady, now);
+            return false;
+        }
         if matches!(on.state, State::Trial | State::Steady)
             && let Some(finding) = on.trial.finding(now)
         {
@@ -202,10 +237,12 @@ impl Limiter {
             State::Loose => return self.switch_on(started, now, s),
             State::Steady | State::Outage | State::Ramp => {}
         }
-        if now < on.cut + CUT_EVERY {
-            return false;
+        let cut = now >= on.cut + CUT_EVERY && on.cut(now, goodput, s);
+        // What was refused took nothing from the capacity: a pace just above it would lose a whole step.
+        if on.state == State::Steady && on.row == 1 && is_alone(s) {
+            on.pace.hasten(now);
         }
-        on.cut(now, goodput, s)
+        cut
     }
 
     fn switch_on(&mut self, started: Mono, now: Mono, s: &Settings) -> bool {
@@ -220,19 +257,22 @@ impl Limiter {
         let floor = s.limiter_floor_milli.max(1);
         let own = self.seconds.sum(now, PACE, |s| s.started) * 1_000 / PACE;
         let goodput = self.seconds.goodput(now, PACE);
-        let rate = goodput.max(part(own, TRIAL_MILLI)).max(floor);
+        // What was let in before the trouble began says nothing about it.
+        let rate = goodput.min(part(own, share)).max(part(own, TRIAL_MILLI)).max(floor);
         let state = if goodput == 0 { State::Outage } else { State::Trial };
         let seen = self.seconds.latest(now, LET_IN).unwrap_or(Mono(0));
         self.on = Some(On {
             pace: Pace::new(rate, now),
             cut: now,
+            since: Since::default(),
             grown: now,
             refused: now,
+            held: now,
             denied: started,
             let_in: seen,
             slowest: now.since(started),
             row: 1,
-            broke: goodput.max(floor),
+            broke: if is_alone(s) { own } else { goodput }.max(floor),
             before: self.seconds.usual(now).max(2 * floor),
             state,
             trial: Trial::new(Base { rate: own, share }, now),
@@ -248,7 +288,9 @@ impl Limiter {
 
     /// Switches itself off when nothing was refused for long and nobody waits. Says whether it did.
     pub(crate) fn settle(&mut self, now: Mono, s: &Settings) -> bool {
-        let is_over = |on: &On| on.state == State::Loose || now >= on.refused + s.limiter_calm;
+        // While it holds anybody back it is what keeps the refusals away.
+        let quiet = |on: &On| if is_alone(s) { on.refused.max(on.held) } else { on.refused };
+        let is_over = |on: &On| on.state == State::Loose || now >= quiet(on) + s.limiter_calm;
         self.on.as_ref().is_some_and(is_over) && self.off()
     }
 }
@@ -261,6 +303,9 @@ impl On {
 
     fn is_denied(&mut self, started: Mono, now: Mono) {
         (self.refused, self.row) = (now, self.row.saturating_add(1));
+        if started >= self.cut {
+            self.since.refused += 1;
+        }
         self.denied = self.denied.max(started);
         self.slowest = self.slowest.max(now.since(started));
     }
@@ -281,6 +326,10 @@ impl On {
         let time = now.since(self.grown).min(GROWTH_MAX);
         self.grown = now;
         let rate = self.pace.rate;
+        let known = if self.state == State::Ramp { self.before } else { part(self.broke, NEAR_MILLI) };
+        if is_alone(s) && rate >= known && now > self.held + HELD + self.pace.interval().scale(2, 1) {
+            return;
+        }
         let grown = match self.state {
             State::Trial | State::Outage => return,
             State::Steady if now < self.cut + HOLD => return,
@@ -297,12 +346,18 @@ impl On {
     /// A slower pace, or a trial of one. Says whether it became another one.
     fn cut(&mut self, now: Mono, goodput: u64, s: &Settings) -> bool {
         let old = self.pace.rate;
+        let share = std::mem::take(&mut self.since).share();
         self.cut = now;
-        let least =
-            if self.state == State::Outage { self.probe(now) } else { enough(goodput, s).max(self.least) };
+        let least = match self.state {
+            State::Outage => self.probe(now),
+            // Its cut is no deeper than what was refused.
+            State::Steady if is_alone(s) => self.least,
+            State::Ramp | State::Trial | State::Loose | State::Steady => enough(goodput, s).max(self.least),
+        };
         let left = match self.state {
             State::Outage => HALF_MILLI,
             State::Ramp if s.limiter_fleet > 1 => HALF_MILLI,
+            State::Steady if is_alone(s) => share.clamp(CUT_MILLI, SHALLOW_MILLI),
             State::Ramp | State::Trial | State::Loose | State::Steady => CUT_MILLI,
         };
         let rate = part(old, left).max(least).max(s.limiter_floor_milli).min(old);
@@ -326,9 +381,14 @@ impl On {
     }
 }
 
+/// Whether it sees the refusals that it causes.
+const fn is_alone(s: &Settings) -> bool {
+    s.limiter_fleet <= 1
+}
+
 /// The pace that a cut leaves at least: what is let in. Of many each leaves some of that to the others.
 fn enough(goodput: u64, s: &Settings) -> u64 {
-    if s.limiter_fleet <= 1 { goodput } else { part(goodput, FLEET_LEAST) }
+    if is_alone(s) { goodput } else { part(goodput, FLEET_LEAST) }
 }
 
 #[cfg(test)]

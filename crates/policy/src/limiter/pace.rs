@@ -8,6 +8,8 @@ use crate::dice::Dice;
 const LATE_MAX: Dur = Dur::millis(20);
 /// By so much of its time a start comes earlier or later by chance, thousandths.
 const CHANCE_MILLI: u64 = 30;
+/// So much of its time is left to a start after one that did not count, thousandths.
+const SOON_MILLI: u64 = 120;
 /// Beyond this pace nothing is limited any more, thousandths of a start a second.
 const RATE_MAX: u64 = 1_000_000_000;
 
@@ -62,6 +64,16 @@ impl Pace {
             self.next = self.next.max(Self::late(now));
         }
         self.rate = rate;
+    }
+
+    /// The latest start did not count: the next one need not wait for its whole time.
+    pub(super) fn hasten(&mut self, now: Mono) {
+        self.next = self.next.min(now + self.interval().scale(SOON_MILLI, 1_000));
+    }
+
+    /// Whether a start at this moment was kept waiting for the pace.
+    pub(super) fn holds(&self, now: Mono) -> bool {
+        self.next >= Self::late(now)
     }
 
     /// Whether less is started than it would let through.

@@ -15,6 +15,11 @@ const WORSE_MILLI: u64 = 600;
 const TOLD_MILLI: u64 = 200;
 /// With less than this let in it is taken for overload, thousandths: to be wrong there would be the worse mistake.
 const CHANCE_MILLI: u64 = 250;
+/// Where a slower pace helps this share is let in, thousandths (a guess); and so many times likelier than by chance has it to be
+/// to be sure.
+const HELPED_MILLI: u64 = 900;
+const SURE: u64 = 50;
+const ODDS_MOST: u64 = 1_000_000_000;
 /// So long refusals by chance do not switch the limiter on again; each time twice as long, up to a bound.
 const CHANCE: Dur = Dur::secs(60);
 const CHANCE_MAX: Dur = Dur::secs(600);
@@ -76,10 +81,25 @@ impl Trial {
         self.slowest = self.slowest.max(now.since(started));
     }
 
+    /// How many were let in, as far as that is known already.
+    fn let_in(&self, now: Mono) -> usize {
+        let wait = self.slowest.scale(2, 1) + PATIENCE;
+        self.open.iter().filter(|at| now.since(**at) >= wait).count()
+    }
+
+    /// Whether so many are let in that chance cannot be it, long before all outcomes are there: waiting for those at a slow
+    /// pace is what a trial costs.
+    pub(super) fn helps_for_sure(&self, now: Mono) -> bool {
+        let chance = self.base.share.clamp(1, HELPED_MILLI);
+        let let_in =
+            (0..self.let_in(now)).fold(1_000, |odds: u64, _| (odds * HELPED_MILLI / chance).min(ODDS_MOST));
+        let odds = (0..self.refused).fold(let_in, |odds, _| odds * (1_000 - HELPED_MILLI) / (1_000 - chance));
+        odds >= SURE * 1_000
+    }
+
     /// What it found, once it is known.
     pub(super) fn finding(&self, now: Mono) -> Option<Finding> {
-        let wait = self.slowest.scale(2, 1) + PATIENCE;
-        let let_in = self.open.iter().filter(|at| now.since(**at) >= wait).count();
+        let let_in = self.let_in(now);
         let all = let_in + self.refused;
         let enough = all >= SEEN && (let_in >= LET_IN || all >= SEEN_MOST);
         if !enough && now < self.since + LASTS {
