@@ -376,6 +376,7 @@ impl Engine {
             && let Some(lane) = self.lanes.get_mut(&call.lane)
         {
             (0..silent).for_each(|_| lane.times.lose());
+            lane.purse.won();
         }
         self.abort_others(t, call, Some(n));
         call.committed = Some(n);

@@ -106,8 +106,9 @@ pub struct Settings {
 pub enum Hedge {
     /// Never.
     Off,
-    /// When it takes much longer than it did lately, within a budget of its own: one for ten calls. An answer that is not streamed
-    /// takes too long when even the longest that is allowed would be there; on a lane that loses attempts, when nine of ten would.
+    /// When it takes much longer than it did lately, within a budget of its own: one for ten calls, and half of one back where it
+    /// is answered first. An answer that is not streamed takes too long when even the longest that is allowed would be there; on a
+    /// lane that loses attempts, when three of four would.
     #[default]
     Auto,
     /// For every call, after this time, paid from the retry budget.

@@ -16,6 +16,11 @@ use crate::output::Body;
 const COST: u32 = 1_000;
 const PER_CALL: u32 = 100;
 const MOST: u32 = 4_000;
+/// What is left for streams when an answer as a whole gets one.
+const SAVED: u32 = 1_000;
+/// What comes back of a hedge that was answered first: it was worth its price. Half, so that those that all win are one for five
+/// calls, and never more.
+const BACK: u32 = 500;
 
 /// The most attempts of a call at once.
 const AT_ONCE: usize = 3;
@@ -45,6 +50,11 @@ impl Default for Purse {
 impl Purse {
     pub(crate) fn call(&mut self) {
         self.0 = (self.0 + PER_CALL).min(MOST);
+    }
+
+    /// One was first with content.
+    pub(crate) fn won(&mut self) {
+        self.0 = (self.0 + BACK).min(MOST);
     }
 
     /// Pays for one where that leaves so much.
@@ -139,7 +149,7 @@ impl Engine {
             Hedge::Off => false,
             // An answer as a whole costs most, and is late only by chance more often: those of streams are never spent for it.
             Hedge::Auto => {
-                let leaves = if call.ask.stream { 0 } else { COST };
+                let leaves = if call.ask.stream { 0 } else { SAVED };
                 self.lanes.get_mut(&call.lane).is_some_and(|l| l.purse.pay(leaves))
             }
             Hedge::After(_) => self.pay(now, call.id, call.lane).is_ok(),

@@ -36,7 +36,7 @@ const WHOLE_HEDGE_LEAST: Dur = Dur::secs(5);
 /// there at fifty tokens a second (a guess). So one that hangs does not use the whole deadline up.
 const UNKNOWN_PART: u64 = 2;
 const UNKNOWN_PER_TOKEN: Dur = Dur::millis(20);
-/// Where attempts are lost it starts as soon as nine answers of ten would be there. So many of a million outcomes have to be lost
+/// Where attempts are lost it starts as soon as three answers of four would be there. So many of a million outcomes have to be lost
 /// ones for that, and each counts by such a part: one of two hundred, over about the last hundred.
 const LOSSY: u32 = 5_000;
 const LOSS_PART: u32 = 128;
@@ -78,7 +78,7 @@ struct Recent {
     at: usize,
     since: usize,
     p50: u32,
-    p90: u32,
+    p75: u32,
     p95: u32,
     p99: u32,
     most: u32,
@@ -107,7 +107,7 @@ impl Recent {
         let len = all.len();
         // Each is looked for among those that are not below the one before.
         let (mut rest, mut below) = (all.as_mut_slice(), 0);
-        let wanted = [(50, &mut self.p50), (90, &mut self.p90), (95, &mut self.p95), (99, &mut self.p99)];
+        let wanted = [(50, &mut self.p50), (75, &mut self.p75), (95, &mut self.p95), (99, &mut self.p99)];
         for (share, seen) in wanted {
             let at = (len * share / 100).min(len.saturating_sub(1)).saturating_sub(below);
             if at >= rest.len() {
@@ -309,7 +309,7 @@ impl Times {
         if !ask.stream {
             let Some(longest) = self.longest(ask) else { return unknown(ask, left?) };
             let late = if self.is_lossy() && self.part.knows() {
-                longest.scale(u64::from(self.part.p90), 1_000)
+                longest.scale(u64::from(self.part.p75), 1_000)
             } else {
                 longest.scale(WHOLE_HEDGE_PERCENT, 100)
             };
@@ -501,7 +501,7 @@ mod tests {
         let late = |times: &Times| times.hedge_after(ask, None).unwrap().as_millis();
         assert_eq!((late(&times), times.is_lossy()), (26_400, false));
         times.lose();
-        assert_eq!((late(&times), times.is_lossy()), (20_394, true), "nine of ten are there");
+        assert_eq!((late(&times), times.is_lossy()), (17_996, true), "three of four are there");
         (0..100).for_each(|_| times.first(Dur::secs(2), stream(0)));
         assert_eq!((late(&times), times.is_lossy()), (26_400, false), "it was one of many");
     }
