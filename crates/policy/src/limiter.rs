@@ -189,7 +189,7 @@ impl Limiter {
     /// Looks at what time alone tells. Says whether something noteworthy changed.
     pub(crate) fn look(&mut self, now: Mono, s: &Settings) -> bool {
         let Some(on) = &mut self.on else { return false };
-        if on.state == State::Trial && on.trial.helps_for_sure(now) {
+        if on.state == State::Trial && is_alone(s) && on.trial.helps_for_sure(now) {
             on.trial.again(now);
             on.least = part(on.pace.rate, CUT_MILLI);
             (on.state, on.grown) = (State::Steady, now);
@@ -258,7 +258,8 @@ impl Limiter {
         let own = self.seconds.sum(now, PACE, |s| s.started) * 1_000 / PACE;
         let goodput = self.seconds.goodput(now, PACE);
         // What was let in before the trouble began says nothing about it.
-        let rate = goodput.min(part(own, share)).max(part(own, TRIAL_MILLI)).max(floor);
+        let helped = if is_alone(s) { goodput.min(part(own, share)) } else { goodput };
+        let rate = helped.max(part(own, TRIAL_MILLI)).max(floor);
         let state = if goodput == 0 { State::Outage } else { State::Trial };
         let seen = self.seconds.latest(now, LET_IN).unwrap_or(Mono(0));
         self.on = Some(On {
