@@ -156,3 +156,27 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hedges of so many calls that all want one.
+    fn paid(calls: u32, wins: bool) -> u32 {
+        let mut purse = Purse::default();
+        (0..calls).fold(0, |paid, _| {
+            purse.call();
+            let one = purse.pay(0);
+            if one && wins {
+                purse.won();
+            }
+            paid + u32::from(one)
+        })
+    }
+
+    #[test]
+    fn hedges_are_one_for_ten_calls_and_one_for_five_where_all_of_them_win() {
+        assert_eq!(paid(1_000, false), 4 + 99);
+        assert!((190..=210).contains(&paid(1_000, true)), "{}", paid(1_000, true));
+    }
+}

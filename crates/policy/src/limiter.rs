@@ -499,6 +499,24 @@ mod tests {
     }
 
     #[test]
+    fn a_cut_is_as_deep_as_what_was_refused() {
+        let share = |started, refused| Since { started, refused }.share();
+        assert_eq!((share(0, 0), share(1, 1)), (1_000, 800), "one of one is not all");
+        assert!(share(30, 1) > 950 && share(12, 6) < 650, "{} {}", share(30, 1), share(12, 6));
+    }
+
+    #[test]
+    fn a_pace_that_holds_nobody_back_does_not_grow() {
+        let mut b = Bench::new(15);
+        b.run(20, |_, _| true);
+        b.run(40, capacity(3_000));
+        b.wanted = 2;
+        b.run(8, capacity(3_000));
+        let rate = b.limiter.rate().unwrap();
+        assert!((2_000..4_000).contains(&rate), "it is still what was let in: {rate}");
+    }
+
+    #[test]
     fn refusals_by_chance_are_found_out_and_what_waits_is_released() {
         for milli in [400, 500, 600] {
             let mut b = Bench::new(8);

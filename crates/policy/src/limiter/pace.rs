@@ -103,6 +103,18 @@ mod tests {
     }
 
     #[test]
+    fn who_was_refused_does_not_cost_the_next_one_a_whole_step() {
+        let (mut pace, mut dice) = (Pace::new(1_000, Mono(0)), Dice::new(1));
+        pace.start(Mono(1_000_000), &mut dice);
+        pace.hasten(Mono(1_050_000));
+        assert!(pace.next > Mono(1_050_000) && pace.next < Mono(1_500_000), "{pace:?}");
+        let soon = pace.next;
+        pace.hasten(Mono(1_060_000));
+        assert_eq!(pace.next, soon, "never later");
+        assert!(pace.holds(soon) && !pace.holds(Mono(3_000_000)));
+    }
+
+    #[test]
     fn a_changed_pace_holds_for_the_next_start() {
         let mut pace = Pace::new(1_000, Mono(0));
         pace.set(10_000, Mono(0));

@@ -167,6 +167,24 @@ mod tests {
     }
 
     #[test]
+    fn a_few_that_are_all_let_in_are_enough_where_few_were_and_not_where_half_were() {
+        let sure = |base: u64, let_in: u64, refused: u64| {
+            let mut trial = Trial::new(Base { rate: 4_000, share: base }, Mono(0));
+            for n in 0..let_in + refused {
+                let at = Mono(n * 500_000);
+                trial.started(at);
+                if n < refused {
+                    trial.refused(at, at + Dur::millis(50));
+                }
+            }
+            trial.helps_for_sure(Mono(60_000_000))
+        };
+        assert!(sure(250, 4, 0) && !sure(250, 2, 0) && !sure(250, 4, 2));
+        assert!(sure(500, 8, 0) && !sure(500, 4, 0) && !sure(500, 16, 16));
+        assert!(!sure(950, 40, 0), "nearly all were let in before");
+    }
+
+    #[test]
     fn nothing_let_in_is_never_chance() {
         assert_eq!(found(500, |_| true), Some(Finding::Helps));
         assert_eq!(found(0, |_| true), Some(Finding::Helps));
