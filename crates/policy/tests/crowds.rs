@@ -204,7 +204,8 @@ mod crowds {
         for seed in 1..=3 {
             assert_eq!(whole(seed, 0).1, 1_000, "healthy answers, however long, get no second attempt");
             let (success, attempts) = whole(seed, 30);
-            assert!(success >= 995 && attempts <= 1_100, "one for ten calls at most: {success} {attempts}");
+            // One for ten calls, and half of one back for each that was answered first.
+            assert!(success >= 995 && attempts <= 1_150, "success {success}, attempts {attempts}");
         }
     }
 

@@ -10,9 +10,11 @@ use clearline_policy::{Body, Hedge, Input, KeyChange, Miss, Output, Plan, Settin
 
 use super::LANE;
 
-/// What a retry and a hedge cost, and what each call adds to the hedges and how many are saved up, thousandths.
+/// What a retry and a hedge cost, what each call adds to the hedges and one of them that was answered first, and how many are
+/// saved up, thousandths.
 const ONE: u64 = 1_000;
 const HEDGES_PER_CALL: u64 = 100;
+const HEDGES_PER_WIN: u64 = 500;
 const HEDGES_MOST: u64 = 4_000;
 /// A caller may be so many turns ahead of another one that waits.
 const AHEAD: u64 = 17;
@@ -56,6 +58,8 @@ struct Seen {
     broke: Option<Mono>,
     chars: u64,
     starts: u16,
+    /// Attempts of it ran side by side.
+    hedged: bool,
     committed: bool,
     /// It must not be sent again.
     spent: bool,
@@ -250,6 +254,7 @@ impl Witness {
             broke: None,
             chars: 0,
             starts: 0,
+            hedged: false,
             committed: false,
             spent: false,
             not_before: Mono(0),
@@ -325,6 +330,10 @@ impl Witness {
             Output::Commit(a) => {
                 let c = self.calls.get_mut(&a.call).unwrap();
                 assert!(!std::mem::replace(&mut c.committed, true), "two commits");
+                if c.hedged {
+                    // At most: the first of them may have been the one that was answered.
+                    self.hedges = (self.hedges + HEDGES_PER_WIN).min(HEDGES_MOST);
+                }
                 if let Some((_, paid)) = self.live.get_mut(a)
                     && std::mem::take(paid)
                 {
@@ -396,7 +405,9 @@ impl Witness {
         if !plan.hedge {
             self.passes(call);
         }
-        self.calls.get_mut(&call).unwrap().starts += 1;
+        let c = self.calls.get_mut(&call).unwrap();
+        c.starts += 1;
+        c.hedged |= plan.hedge;
         assert!(self.live.insert(attempt, (plan.key, paid)).is_none());
     }
 
