@@ -48,6 +48,7 @@ pub(super) fn digest(o: &Output) -> u64 {
 }
 
 /// What became of a call so far.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and none excludes another")]
 struct Seen {
     ask: Ask,
     caller: CallerId,
