@@ -1,6 +1,6 @@
 //! What the calls of one client share: the engine behind its mutex, and the one timer that wakes it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Waker};
@@ -43,7 +43,7 @@ const SPARE_MAX: usize = 64;
 
 struct Core {
     engine: Engine,
-    slots: HashMap<CallId, Arc<Slot>>,
+    slots: BTreeMap<CallId, Arc<Slot>>,
     out: Vec<Output>,
     /// Buffers of calls that are over.
     spare: Vec<Buffers>,
@@ -81,7 +81,7 @@ pub(crate) struct Brain {
 impl Brain {
     pub(crate) fn new(engine: Engine, observer: Arc<dyn Observer>) -> Arc<Self> {
         Arc::new(Self {
-            core: Mutex::new(Core { engine, slots: HashMap::new(), out: Vec::new(), spare: Vec::new() }),
+            core: Mutex::new(Core { engine, slots: BTreeMap::new(), out: Vec::new(), spare: Vec::new() }),
             epoch: OnceLock::new(),
             armed: AtomicU64::new(u64::MAX),
             rearm: Arc::new(Notify::new()),

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -106,12 +107,12 @@ pub(crate) fn now() -> (u64, String) {
 
 /// The same, for whoever writes it down.
 pub(crate) fn with_now<T>(use_it: impl FnOnce(u64, &str) -> T) -> T {
-    let now = jiff::Timestamp::now();
-    let ts = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let ts = u64::try_from(now.as_millis()).unwrap_or(0);
     LAST.with(|last| {
         let (mut second, mut text) = last.take();
         if text.is_empty() || second != ts / 1_000 {
-            (second, text) = (ts / 1_000, iso(now));
+            (second, text) = (ts / 1_000, moment(ts).map(iso).unwrap_or_default());
         }
         // The same second has the same text, but for its milliseconds.
         text.truncate(SECONDS);
@@ -137,9 +138,13 @@ thread_local! {
 /// A moment in local time with its offset, RFC 3339: `2026-01-31T23:59:59+08:00`.
 pub(crate) fn local(ts: u64) -> String {
     let zone = jiff::tz::TimeZone::system();
-    let moment = i64::try_from(ts).ok().and_then(|ts| jiff::Timestamp::from_millisecond(ts).ok());
-    let zoned = moment.map(|m| m.to_zoned_datetime(zone).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string());
+    let zoned = moment(ts).map(|m| m.to_zoned_datetime(zone).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string());
     zoned.unwrap_or_default()
+}
+
+/// Within the years that have a date.
+fn moment(ts: u64) -> Option<jiff::Timestamp> {
+    i64::try_from(ts).ok().and_then(|ts| jiff::Timestamp::from_millisecond(ts).ok())
 }
 
 fn iso(moment: jiff::Timestamp) -> String {
