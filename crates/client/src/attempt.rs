@@ -20,7 +20,8 @@ use http_body::Body as _;
 use tokio::time::Instant;
 
 use crate::attempt::held::Held;
-use crate::attempt::open::{Opened, Progress};
+use crate::attempt::open::Opened;
+pub(crate) use crate::attempt::open::Progress;
 use crate::builder::Inner;
 use crate::call::{Request, Saved};
 use crate::gather::Gather;
@@ -60,9 +61,8 @@ pub(crate) struct Failed {
 }
 
 enum State {
-    /// … and what was seen of it so far.
-    Opening(BoxFuture<'static, Result<Opened, Fault>>, Progress),
-    Reading(Box<Reading>),
+    Opening(BoxFuture<'static, Result<Opened, Fault>>),
+    Reading(Reading),
     Over,
 }
 
@@ -96,6 +96,8 @@ pub(crate) struct Attempt {
     /// It asks for a message.
     messages: bool,
     state: State,
+    /// What was seen on the way to the head. All attempts of a call share it: each empties it before another goes on.
+    progress: Progress,
     idle: Dur,
     steps: Queue<Step>,
     held: Held,
@@ -138,10 +140,9 @@ impl Attempt {
         request: Arc<Request>,
         id: AttemptId,
         how: (Plan, Ask),
-        now: Mono,
+        (progress, now): (Progress, Mono),
     ) -> Self {
         let (plan, ask) = how;
-        let progress = Progress::default();
         let messages = request.method == http::Method::POST && read::is_messages(&request.path);
         let idle = plan.limits.idle;
         let opening = open::open(Arc::clone(&inner), request, plan, progress.clone());
@@ -152,7 +153,8 @@ impl Attempt {
             id,
             ask,
             messages,
-            state: State::Opening(Box::pin(opening), progress),
+            state: State::Opening(Box::pin(opening)),
+            progress,
             idle,
             steps: Queue::default(),
             held: Held::default(),
@@ -244,9 +246,10 @@ impl Attempt {
                 return Poll::Ready(Step::Held);
             }
             match &mut self.state {
-                State::Opening(opening, progress) => {
+                State::Opening(opening) => {
                     let polled = opening.as_mut().poll(cx);
-                    self.addr = seen(progress, self.id, (&mut self.notes, &mut self.steps)).or(self.addr);
+                    self.addr =
+                        seen(&self.progress, self.id, (&mut self.notes, &mut self.steps)).or(self.addr);
                     match polled {
                         Poll::Ready(Ok(opened)) => self.opened(opened),
                         Poll::Ready(Err(fault)) => self.failed_step(&fault),
@@ -295,12 +298,8 @@ impl Attempt {
         };
         self.steps.push(Step::Head(status.as_u16(), (limits != Limits::default()).then(|| Box::new(limits))));
         self.head = Some((status, parts.headers));
-        self.state = State::Reading(Box::new(Reading {
-            body,
-            reader,
-            silent_at: after(self.inner.brain.instant(self.last), self.idle),
-            complete: false,
-        }));
+        let silent_at = after(self.inner.brain.instant(self.last), self.idle);
+        self.state = State::Reading(Reading { body, reader, silent_at, complete: false });
     }
 
     /// Reads until something can be said. Ready means: look at `steps` and `held` again.
@@ -488,7 +487,7 @@ impl Attempt {
     fn has_all_it_needs(&self) -> bool {
         match &self.state {
             State::Reading(reading) => reading.complete || matches!(reading.reader, Reader::Error),
-            State::Opening(..) | State::Over => false,
+            State::Opening(_) | State::Over => false,
         }
     }
 
@@ -505,7 +504,7 @@ impl Attempt {
     fn fail(&mut self, stage: Stage, failure: Failure, detail: Option<Foreign>) {
         let got = match &self.state {
             State::Reading(reading) => reading.reader.got(),
-            State::Opening(..) | State::Over => Got::default(),
+            State::Opening(_) | State::Over => Got::default(),
         };
         self.detail = detail;
         self.fail_as(stage, failure, got);

@@ -10,12 +10,12 @@ use clearline_model::{
 use clearline_policy::{Answer, Body as Sends, Input, Miss, Output, Partial, Plan};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::attempt::{Attempt, Notes, Step};
+use crate::attempt::{Attempt, Notes, Progress, Step};
 use crate::body::ReplyBody;
 use crate::builder::Inner;
 use crate::error::CallError;
 use crate::resume::Resume;
-use crate::shared::{Buffers, Slot};
+use crate::shared::{Buffers, Place, Slot};
 use crate::upload::Body;
 
 /// What the caller asks for.
@@ -137,20 +137,23 @@ pub(crate) struct Driver {
     /// When this turn began: what happens within one turn happens at one moment.
     now: Mono,
     slot: Arc<Slot>,
+    progress: Progress,
+    attempts: Vec<Attempt>,
+    record: CallRecord,
     call: CallId,
     request: Arc<Request>,
     ask: Ask,
-    attempts: Vec<Attempt>,
     started: u16,
     committed: Option<AttemptId>,
     announced: bool,
     finished: bool,
     end: Option<End>,
     over: bool,
+    /// The upstream's own `error` event has reached the caller.
+    told: bool,
     saved: Option<(AttemptId, Saved)>,
     last: Option<(Miss, Foreign)>,
     request_id: Option<Foreign>,
-    record: CallRecord,
     /// Where the answer may be continued.
     resume: Option<Box<Resume>>,
     /// The request that fetches the answer as a stream although none was asked for.
@@ -168,32 +171,35 @@ impl Driver {
         ask.resumable &= inner.continues.is_some() && ask.stream;
         ask.resumable &= request.body.bytes().is_some() || peek.messages_end.is_some();
         ask.credential = inner.credential(&request.headers);
+        let model = peek.model.as_ref().map(Foreign::raw);
         let lane = LaneId {
-            upstream: inner.network().group_for(&request.path, peek.model.as_deref(), &request.headers),
-            family: inner.family(peek.model.as_deref()),
+            upstream: inner.network().group_for(&request.path, model, &request.headers),
+            family: inner.family(model),
         };
         drop(peek);
-        let (call, slot, buffers) = inner.brain.enter();
+        let (call, place, buffers) = inner.brain.enter();
         let now = inner.brain.now();
         let deadline = clearline_wire::request::stated_timeout(&request.headers).map(|d| now + d);
         let caller = request.caller;
         let mut driver = Self {
-            record: CallRecord::new(call, now),
             streamed: inner.streamed_from.and_then(|from| crate::gather::request(&request, &ask, from)),
             resume: inner.continues.filter(|_| ask.resumable).map(|max| Box::new(Resume::new(max))),
             inner,
             now,
-            slot,
+            slot: place.slot,
+            progress: place.progress,
+            attempts: place.attempts,
+            record: CallRecord::with_room(call, now, place.recorded),
             call,
             request: Arc::new(request),
             ask,
-            attempts: Vec::with_capacity(1),
             started: 0,
             committed: None,
             announced: false,
             finished: false,
             end: None,
             over: false,
+            told: false,
             saved: None,
             last: None,
             request_id: None,
@@ -231,9 +237,9 @@ impl Driver {
         }
     }
 
-    /// Says whether the upstream's own `error` event has reached the caller.
-    pub(crate) fn delivered_error(&self) -> bool {
-        self.attempts.iter().any(|a| Some(a.id()) == self.committed && a.saw_error_event())
+    /// Says whether the upstream's own `error` event has reached the caller, once the call is over.
+    pub(crate) const fn delivered_error(&self) -> bool {
+        self.told
     }
 
     /// Goes on until something is there for the caller.
@@ -413,7 +419,8 @@ impl Driver {
         let streamed = self.streamed.clone().filter(|_| !plain);
         let gathers = streamed.is_some();
         let request = rest.or(streamed).unwrap_or_else(|| Arc::clone(&self.request));
-        let mut attempt = Attempt::start(Arc::clone(&self.inner), request, id, (plan, self.ask), self.now);
+        let with = (self.progress.clone(), self.now);
+        let mut attempt = Attempt::start(Arc::clone(&self.inner), request, id, (plan, self.ask), with);
         if gathers {
             attempt.gather();
         }
@@ -520,8 +527,15 @@ impl Driver {
         }
         self.over = true;
         let buffers = self.buffers();
-        self.inner.brain.leave(self.call, buffers);
+        self.told = self.attempts.iter().any(|a| Some(a.id()) == self.committed && a.saw_error_event());
         self.inner.observer.ended(&self.record);
+        let place = Place {
+            slot: Arc::clone(&self.slot),
+            progress: self.progress.clone(),
+            attempts: std::mem::take(&mut self.attempts),
+            recorded: std::mem::take(&mut self.record.attempts),
+        };
+        self.inner.brain.leave(self.call, place, buffers);
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use clearline_model::Foreign;
 use clearline_policy::Partial;
 use clearline_wire::{Stitch, continuation, turns};
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue};
@@ -130,11 +131,12 @@ fn continued(request: &Request, text: &str) -> Option<(Arc<Request>, String)> {
 
 /// The body that asks for the rest. One that waits in a file stays there: only what is added is in memory.
 fn extended(body: &Body, text: &str) -> Option<(Body, String)> {
-    let model = body.peek().model.clone();
+    let peek = body.peek();
+    let model = peek.model.as_ref().map(Foreign::raw);
     if let Some(bytes) = body.bytes() {
-        let made = continuation(bytes, model.as_deref(), text)?;
+        let made = continuation(bytes, model, text)?;
         return Some((Bytes::from(made.body).into(), made.unshown));
     }
-    let turns = turns(model.as_deref(), text)?;
+    let turns = turns(model, text)?;
     Some((body.with_messages(turns.text.into())?, turns.unshown))
 }

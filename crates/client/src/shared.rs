@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Waker};
 
-use clearline_model::{CallId, Mono};
+use clearline_model::{AttemptRecord, CallId, Mono};
 use clearline_policy::{Engine, Input, Output, State};
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::attempt::Notes;
+use crate::attempt::{Attempt, Notes, Progress};
 use crate::observer::Observer;
 
 /// Where the engine leaves what it decided for a call while that call was not looking.
@@ -27,6 +27,12 @@ impl Slot {
         self.waker.wake();
     }
 
+    /// Nothing is in it, and nobody waits for more.
+    fn clear(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        drop(self.waker.take());
+    }
+
     /// Takes what is there, and asks to be woken for more.
     pub(crate) fn take(&self, cx: &Context<'_>) -> Vec<Output> {
         self.register(cx.waker());
@@ -38,15 +44,38 @@ impl Slot {
     }
 }
 
-/// The most buffers that wait to be used again.
+/// The most of each kind that wait to be used again.
 const SPARE_MAX: usize = 64;
 
 struct Core {
     engine: Engine,
     slots: BTreeMap<CallId, Arc<Slot>>,
     out: Vec<Output>,
-    /// Buffers of calls that are over.
+    /// Buffers of calls that do not need them any more.
     spare: Vec<Buffers>,
+    /// Places of calls that are over.
+    places: Vec<Place>,
+}
+
+/// What a call keeps from its beginning to its end, without what is in it.
+pub(crate) struct Place {
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) progress: Progress,
+    pub(crate) attempts: Vec<Attempt>,
+    /// Room for what is recorded of them.
+    pub(crate) recorded: Vec<AttemptRecord>,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        // Mostly one attempt.
+        Self {
+            slot: Arc::default(),
+            progress: Progress::default(),
+            attempts: Vec::with_capacity(1),
+            recorded: Vec::with_capacity(1),
+        }
+    }
 }
 
 /// What each call needs again and again: empty buffers with room.
@@ -65,6 +94,15 @@ impl Core {
             self.spare.push(buffers);
         }
     }
+
+    /// Keeps the place of a call that is over for a later one.
+    fn keep_place(&mut self, place: Place) {
+        if self.places.len() < SPARE_MAX {
+            place.slot.clear();
+            place.progress.clear();
+            self.places.push(place);
+        }
+    }
 }
 
 /// The engine and its clock.
@@ -81,7 +119,13 @@ pub(crate) struct Brain {
 impl Brain {
     pub(crate) fn new(engine: Engine, observer: Arc<dyn Observer>) -> Arc<Self> {
         Arc::new(Self {
-            core: Mutex::new(Core { engine, slots: BTreeMap::new(), out: Vec::new(), spare: Vec::new() }),
+            core: Mutex::new(Core {
+                engine,
+                slots: BTreeMap::new(),
+                out: Vec::new(),
+                spare: Vec::new(),
+                places: Vec::new(),
+            }),
             epoch: OnceLock::new(),
             armed: AtomicU64::new(u64::MAX),
             rearm: Arc::new(Notify::new()),
@@ -98,23 +142,27 @@ impl Brain {
     }
 
     /// A number, a place and buffers for a new call.
-    pub(crate) fn enter(self: &Arc<Self>) -> (CallId, Arc<Slot>, Buffers) {
+    pub(crate) fn enter(self: &Arc<Self>) -> (CallId, Place, Buffers) {
         self.ticking.get_or_init(|| {
             tokio::spawn(tick(Arc::downgrade(self)));
         });
         let call = CallId(self.calls.fetch_add(1, Ordering::Relaxed));
-        let slot = Arc::new(Slot::default());
         let mut core = self.lock();
-        core.slots.insert(call, Arc::clone(&slot));
+        let place = core.places.pop().unwrap_or_default();
+        core.slots.insert(call, Arc::clone(&place.slot));
         let buffers = core.spare.pop().unwrap_or_default();
-        (call, slot, buffers)
+        (call, place, buffers)
     }
 
-    /// A call is over; its buffers serve another one.
-    pub(crate) fn leave(&self, call: CallId, buffers: Buffers) {
+    /// A call is over, with all of its attempts; its place and its buffers serve another one.
+    pub(crate) fn leave(&self, call: CallId, mut place: Place, buffers: Buffers) {
+        // Outside of the lock: they may close connections.
+        place.attempts.clear();
+        place.recorded.clear();
         let mut core = self.lock();
         core.slots.remove(&call);
         core.keep(buffers);
+        core.keep_place(place);
     }
 
     /// Takes buffers back before a call is over.

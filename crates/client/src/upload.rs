@@ -286,7 +286,7 @@ mod tests {
             let all: Vec<_> = std::iter::once(start.clone()).chain(vec![piece.clone(); pieces]).collect();
             let body = collected(&store, &all).await;
             assert_eq!((body.is_spilled(), body.len()), (spilled, 34 + 1_000 * pieces as u64));
-            assert_eq!(body.peek().model.as_deref(), Some("claude-x"));
+            assert_eq!(body.peek().model.as_ref().map(Foreign::raw), Some("claude-x"));
             assert_eq!(body.to_send().collect().await.unwrap().to_bytes(), all.concat());
             let own = body.compact();
             assert_eq!(own.to_send().collect().await.unwrap().to_bytes(), all.concat());

@@ -27,7 +27,7 @@ pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-re
 /// The body of an answer.
 pub(crate) enum Content {
     Whole(Option<Bytes>),
-    Running(Box<ReplyBody>),
+    Running(ReplyBody),
     Kept(Box<Waiting>),
 }
 

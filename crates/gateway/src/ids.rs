@@ -38,31 +38,29 @@ impl Ids {
     pub(crate) fn of(&self, headers: &HeaderMap) -> [HeaderValue; 2] {
         let id = headers.get(X_REQUEST_ID).filter(|id| is_id(id.as_bytes()));
         let trace = headers.get(TRACEPARENT).filter(|t| t.to_str().is_ok_and(is_traceparent));
+        if let (Some(id), Some(trace)) = (id, trace) {
+            return [id.clone(), trace.clone()];
+        }
         // New ones share one text.
-        let mut made = Vec::with_capacity(ID + TRACE);
-        if id.is_none() {
-            hex(&mut made, self.next());
-        }
-        let end = made.len();
-        if trace.is_none() {
-            self.trace(&mut made);
-        }
-        let made = Bytes::from(made);
-        [
-            id.cloned().unwrap_or_else(|| value(made.slice(..end))),
-            trace.cloned().unwrap_or_else(|| value(made.slice(end..))),
-        ]
+        let made = Bytes::from_owner(self.both());
+        let new = |range| value(made.slice(range));
+        [id.cloned().unwrap_or_else(|| new(0..ID)), trace.cloned().unwrap_or_else(|| new(ID..ID + TRACE))]
     }
 
-    fn trace(&self, text: &mut Vec<u8>) {
-        text.extend_from_slice(b"00-");
-        hex(text, self.next() | 1);
-        hex(text, self.next());
-        text.push(b'-');
-        hex(text, self.next() | 1);
-        text.extend_from_slice(b"-01");
+    /// A new id and a new `traceparent` behind it.
+    fn both(&self) -> [u8; ID + TRACE] {
+        let mut text = *BOTH;
+        for (at, n) in [(0, self.next()), (19, self.next() | 1), (35, self.next()), (52, self.next() | 1)] {
+            if let Some(place) = text.get_mut(at..at + 16) {
+                place.copy_from_slice(&hex(n));
+            }
+        }
+        text
     }
 }
+
+/// What [`Ids::both`] fills in: an id, and version, trace, parent and flags of a `traceparent`.
+const BOTH: &[u8; ID + TRACE] = b"................00-................................-................-01";
 
 /// The lengths of an id and of a `traceparent`, bytes.
 const ID: usize = 16;
@@ -77,13 +75,12 @@ fn is_id(id: &[u8]) -> bool {
     !id.is_empty() && id.len() <= ID_MAX && id.iter().all(u8::is_ascii_graphic)
 }
 
-/// Appends 16 digits; two ids are made for every request, and formatting takes ten times as long.
-fn hex(text: &mut Vec<u8>, n: u64) {
-    let digits: [u8; 16] = std::array::from_fn(|place| {
+/// 16 digits; two ids are made for every request, and formatting takes ten times as long.
+fn hex(n: u64) -> [u8; 16] {
+    std::array::from_fn(|place| {
         let half = u8::try_from(n >> (60 - 4 * place) & 15).unwrap_or(0);
         half + if half < 10 { b'0' } else { b'a' - 10 }
-    });
-    text.extend_from_slice(&digits);
+    })
 }
 
 /// The finaliser of SplitMix64.
@@ -170,9 +167,7 @@ mod tests {
             let ms = i64::try_from(ts).unwrap();
             assert_eq!(time, iso(jiff::Timestamp::from_millisecond(ms).unwrap()));
         }
-        let mut text = Vec::new();
-        hex(&mut text, 0x0123_4567_89ab_cdef);
-        assert_eq!(text, b"0123456789abcdef");
+        assert_eq!(&hex(0x0123_4567_89ab_cdef), b"0123456789abcdef");
     }
 
     #[test]

@@ -182,7 +182,7 @@ impl Service {
         let mut headers = parts.headers;
         strip_hop_by_hop(&mut headers);
         if self.readers.log.is_on() {
-            context.model = body.peek().model.as_deref().map(Foreign::new);
+            context.model = body.peek().model.clone();
         }
         context.bytes_in = body.len();
         let hold = Hold::new(Arc::clone(&self.readers), Arc::new(context));
@@ -217,7 +217,7 @@ impl Service {
                 let body = Content::Kept(Box::new(Waiting::begun(reply.body, every)));
                 pass(reply.status, reply.headers, body)
             }
-            (Ok(reply), _) => pass(reply.status, reply.headers, Content::Running(Box::new(reply.body))),
+            (Ok(reply), _) => pass(reply.status, reply.headers, Content::Running(reply.body)),
             (Err(error), _) => answer::own(&error),
         }
     }
@@ -259,7 +259,7 @@ fn pass(status: StatusCode, headers: HeaderMap, content: Content) -> Answer {
 async fn failed(reply: Reply, head: bool, hold: &Hold) -> Answer {
     let Reply { status, headers, mut body, cause, no_retry, .. } = reply;
     let mut answer = if head {
-        pass(status, headers, Content::Running(Box::new(body)))
+        pass(status, headers, Content::Running(body))
     } else {
         let bytes = whole(&mut body).await.unwrap_or_default();
         match clearline_wire::decoded(&headers, &bytes, ERROR_MAX) {

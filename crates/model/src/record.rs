@@ -85,6 +85,13 @@ impl CallRecord {
     /// An empty record; the `CallStarted` event fills it.
     #[must_use]
     pub fn new(call: CallId, at: Mono) -> Self {
+        // Mostly one attempt.
+        Self::with_room(call, at, Vec::with_capacity(1))
+    }
+
+    /// The same with room for its attempts; there must be none in it.
+    #[must_use]
+    pub const fn with_room(call: CallId, at: Mono, attempts: Vec<AttemptRecord>) -> Self {
         Self {
             call,
             started: at,
@@ -93,8 +100,7 @@ impl CallRecord {
             caller: CallerId(0),
             stream: false,
             repeat: Repeat::Free,
-            // Mostly one.
-            attempts: Vec::with_capacity(1),
+            attempts,
             waits: Vec::new(),
             committed: None,
             outcome: None,

@@ -1,7 +1,7 @@
 //! Connections that can be used again, by upstream and proxy: idle ones, and those of HTTP/2 that many share.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -82,7 +82,8 @@ impl Listener {
 /// The connections. Its clones share them.
 #[derive(Clone)]
 pub struct Pool {
-    idle: Arc<Mutex<HashMap<String, VecDeque<Conn>>>>,
+    /// A few keys: comparing them takes less than hashing one.
+    idle: Arc<Mutex<BTreeMap<String, VecDeque<Conn>>>>,
     shared: Arc<Mutex<HashMap<String, Shared>>>,
     max_idle: usize,
     idle_limit: Duration,

@@ -3,6 +3,7 @@
 use clearline_model::{Dur, Foreign, Hint, Limits, Wall, Window};
 use http::header::AsHeaderName;
 use http::{HeaderMap, HeaderName, header};
+use smallvec::SmallVec;
 
 use crate::date::{http_date, rfc3339};
 
@@ -167,13 +168,16 @@ fn is_usual(option: &[u8]) -> bool {
     option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
 }
 
+/// Most messages have no more headers than this.
+const USUAL: usize = 16;
+
 /// Keeps the headers whose names are wanted, in their order; [`HeaderMap::remove`] would move the last one into the gap.
 pub fn retain(headers: &mut HeaderMap, mut keep: impl FnMut(&HeaderName) -> bool) {
     if headers.keys().all(&mut keep) {
         return;
     }
     // They go back into the same memory: a map of its own is larger, and slower to make.
-    let mut all = Vec::with_capacity(headers.len());
+    let mut all = SmallVec::<[_; USUAL]>::new();
     all.extend(headers.drain());
     let mut all = all.into_iter().peekable();
     while let Some((name, value)) = all.next() {

@@ -1,6 +1,5 @@
 //! Whether a success is one: a 2xx alone is not.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use clearline_model::{Framing, Usage};
@@ -93,15 +92,33 @@ impl Tokens {
 }
 
 #[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    r#type: Text<'a>,
+struct Message {
+    r#type: IsMessage,
     usage: Option<Tokens>,
 }
 
-/// A string, without a copy where nothing in it is escaped.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+/// A string, and whether it says `message`.
+struct IsMessage(bool);
+
+impl<'de> Deserialize<'de> for IsMessage {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_str(Comparing)
+    }
+}
+
+struct Comparing;
+
+impl Visitor<'_> for Comparing {
+    type Value = IsMessage;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<IsMessage, E> {
+        Ok(IsMessage(text == "message"))
+    }
+}
 
 /// Whether the body of a success for `path` is a message of the API (claude-api.md 1.2), and what it cost.
 ///
@@ -126,12 +143,12 @@ pub fn judge(path: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> Resul
         Some(_) => return Err(Framing::NotMessage),
     }
     // One look at all of it for UTF-8 is cheaper than one at each string.
-    let message: Message<'_> = match std::str::from_utf8(body) {
+    let message: Message = match std::str::from_utf8(body) {
         Ok(body) => serde_json::from_str(body),
         Err(_) => serde_json::from_slice(body),
     }
     .map_err(|_| Framing::NotMessage)?;
-    if message.r#type.0 != "message" {
+    if !message.r#type.0 {
         return Err(Framing::NotMessage);
     }
     Ok(Some(message.usage.unwrap_or_default().usage()))

@@ -1,6 +1,6 @@
 //! What a request says of itself, read as cheaply as it can be.
 
-use clearline_model::{Ask, Dur};
+use clearline_model::{Ask, Dur, Foreign};
 use http::{HeaderMap, HeaderName, Method};
 
 use crate::headers::{seconds, text};
@@ -20,7 +20,7 @@ const TIMEOUT_MAX: Dur = Dur::secs(366 * 86_400);
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Peek {
     /// The model, as the caller named it.
-    pub model: Option<String>,
+    pub model: Option<Foreign>,
     /// A stream of events is wanted.
     pub stream: bool,
     /// The most output that is wanted, tokens; 0 where it is not said.
@@ -119,7 +119,7 @@ mod tests {
     fn bodies() {
         let body = br#"{"model":"claude-x","max_tokens":16,"stream":true,"messages":[{"role":"user"}]}"#;
         let expected = Peek {
-            model: Some("claude-x".into()),
+            model: Some(Foreign::new("claude-x")),
             stream: true,
             max_tokens: 16,
             est_input: 19,

@@ -1,12 +1,17 @@
 //! What a request's body says of itself, read while it arrives: in any pieces, in bounded memory.
 
+use std::borrow::Cow;
+
+use clearline_model::Foreign;
+use smallvec::SmallVec;
+
 use crate::request::Peek;
 
 /// The longest name or value of a field that is looked at, bytes.
 const TOKEN_MAX: usize = 256;
 
-/// Most of them are no longer than this, bytes.
-const TOKEN_USUAL: usize = 32;
+/// Those that come in two pieces, and numbers, are mostly no longer than this, bytes.
+const TOKEN_USUAL: usize = 16;
 
 /// Where the reading stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,7 +45,7 @@ pub struct Scan {
     at: At,
     /// A backslash came last within a string.
     escaped: bool,
-    token: Vec<u8>,
+    token: SmallVec<[u8; TOKEN_USUAL]>,
     name: Name,
     length: usize,
     found: Peek,
@@ -84,11 +89,11 @@ impl Name {
 }
 
 /// The text of a string, as it stands between its quotes.
-fn unquoted(raw: &[u8]) -> Option<String> {
-    if !raw.contains(&b'\\') && raw.iter().all(|b| *b >= b' ') {
-        return std::str::from_utf8(raw).ok().map(str::to_owned);
+fn unquoted(raw: &[u8]) -> Option<Cow<'_, str>> {
+    if raw.iter().fold(true, |plain, b| plain & (*b >= b' ') & (*b != b'\\')) {
+        return std::str::from_utf8(raw).ok().map(Cow::Borrowed);
     }
-    serde_json::from_slice(&[b"\"", raw, b"\""].concat()).ok()
+    serde_json::from_slice(&[b"\"", raw, b"\""].concat()).ok().map(Cow::Owned)
 }
 
 /// What is known of the field `messages`.
@@ -181,10 +186,6 @@ impl Scan {
 
     fn keep(&mut self, bytes: &[u8]) {
         let room = TOKEN_MAX.saturating_sub(self.token.len());
-        if self.token.capacity() == 0 {
-            // Room for what is usual, at once.
-            self.token.reserve(TOKEN_USUAL);
-        }
         self.token.extend_from_slice(bytes.get(..bytes.len().min(room)).unwrap_or_default());
     }
 
@@ -207,26 +208,30 @@ impl Scan {
 
     fn text<'a>(&mut self, bytes: &'a [u8], name: bool) -> &'a [u8] {
         let (inside, after) = self.until_quote(bytes);
-        if name
-            && self.token.is_empty()
+        if self.token.is_empty()
             && let Some(after) = after
-            && inside.len() <= TOKEN_MAX
+            && inside.len() < TOKEN_MAX
         {
             // All of it is here: it need not be kept to be read.
-            self.name = Name::of(inside);
-            self.at = At::Colon;
+            if name {
+                self.name = Name::of(inside);
+                self.at = At::Colon;
+            } else {
+                self.string(inside);
+                self.at = At::Between;
+            }
             return after;
         }
         if name || self.name == Name::Model {
             self.keep(inside);
         }
         let Some(after) = after else { return b"" };
+        let token = std::mem::take(&mut self.token);
         if name {
-            self.name = Name::of(&self.token);
-            self.token.clear();
+            self.name = Name::of(&token);
             self.at = At::Colon;
         } else {
-            self.string();
+            self.string(&token);
             self.at = At::Between;
         }
         after
@@ -301,23 +306,22 @@ impl Scan {
     }
 
     /// A field whose value is a string is over.
-    fn string(&mut self) {
-        if self.name == Name::Model && self.token.len() < TOKEN_MAX {
-            self.found.model = unquoted(&self.token);
+    fn string(&mut self, raw: &[u8]) {
+        if self.name == Name::Model && raw.len() < TOKEN_MAX {
+            self.found.model = unquoted(raw).map(|model| Foreign::new(&model));
         }
         self.fixed |= self.name == Name::Fixes;
-        self.token.clear();
     }
 
     /// A field with another value is over, or its nested value begins.
     fn value(&mut self) {
         match self.name {
-            Name::Stream => self.found.stream = self.token == b"true",
+            Name::Stream => self.found.stream = *self.token == *b"true",
             Name::MaxTokens => {
                 let number = serde_json::from_slice::<u64>(&self.token).ok();
                 self.found.max_tokens = u32::try_from(number.unwrap_or(0)).unwrap_or(u32::MAX);
             }
-            Name::Fixes => self.fixed |= self.token != b"null",
+            Name::Fixes => self.fixed |= *self.token != *b"null",
             Name::Model | Name::Messages | Name::Other => {}
         }
         self.token.clear();
@@ -337,7 +341,7 @@ mod tests {
         let number = fields.get("max_tokens").and_then(Value::as_u64).unwrap_or(0);
         let is_set = |name: &str| fields.get(name).is_some_and(|v| !v.is_null());
         Peek {
-            model: fields.get("model").and_then(|v| v.as_str().map(str::to_owned)),
+            model: fields.get("model").and_then(|v| v.as_str().map(Foreign::new)),
             stream: fields.get("stream") == Some(&Value::Bool(true)),
             max_tokens: u32::try_from(number).unwrap_or(u32::MAX),
             est_input: u32::try_from(body.len() / 4).unwrap(),
@@ -445,7 +449,7 @@ mod tests {
         ] {
             let mut scan = Scan::new();
             body.bytes().for_each(|b| scan.push(&[b]));
-            assert_eq!(scan.finish().model.as_deref(), model, "{body}");
+            assert_eq!(scan.finish().model.as_ref().map(Foreign::raw), model, "{body}");
         }
     }
 }

@@ -34,6 +34,10 @@ impl Progress {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
     fn put(&self, seen: Seen) {
         self.lock().push(seen);
     }
