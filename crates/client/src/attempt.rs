@@ -14,14 +14,13 @@ use clearline_model::{
 };
 use clearline_net::{Fault, after};
 use clearline_policy::{Miss, Partial, Plan};
-use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 use tokio::time::Instant;
 
 use crate::attempt::held::Held;
-use crate::attempt::open::Opened;
 pub(crate) use crate::attempt::open::Progress;
+use crate::attempt::open::{Opened, Opening};
 use crate::builder::Inner;
 use crate::call::{Request, Saved};
 use crate::gather::Gather;
@@ -61,7 +60,7 @@ pub(crate) struct Failed {
 }
 
 enum State {
-    Opening(BoxFuture<'static, Result<Opened, Fault>>),
+    Opening(Opening),
     Reading(Reading),
     Over,
 }
@@ -137,7 +136,7 @@ fn seen(progress: &Progress, id: AttemptId, to: (&mut Notes, &mut Queue<Step>)) 
 impl Attempt {
     pub(crate) fn start(
         inner: Arc<Inner>,
-        request: Arc<Request>,
+        request: &Request,
         id: AttemptId,
         how: (Plan, Ask),
         (progress, now): (Progress, Mono),
@@ -145,7 +144,7 @@ impl Attempt {
         let (plan, ask) = how;
         let messages = request.method == http::Method::POST && read::is_messages(&request.path);
         let idle = plan.limits.idle;
-        let opening = open::open(Arc::clone(&inner), request, plan, progress.clone());
+        let opening = Opening::begin(Arc::clone(&inner), request, plan, &progress);
         Self {
             now,
             last: now,
@@ -153,7 +152,7 @@ impl Attempt {
             id,
             ask,
             messages,
-            state: State::Opening(Box::pin(opening)),
+            state: State::Opening(opening),
             progress,
             idle,
             steps: Queue::default(),
@@ -247,7 +246,7 @@ impl Attempt {
             }
             match &mut self.state {
                 State::Opening(opening) => {
-                    let polled = opening.as_mut().poll(cx);
+                    let polled = opening.poll(&self.progress, cx);
                     self.addr =
                         seen(&self.progress, self.id, (&mut self.notes, &mut self.steps)).or(self.addr);
                     match polled {

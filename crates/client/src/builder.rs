@@ -14,6 +14,7 @@ use http::header::AUTHORIZATION;
 
 use crate::address::AddressBook;
 use crate::call::{Driver, Reply, Request};
+use crate::calling::Calling;
 use crate::credentials::Credentials;
 use crate::error::CallError;
 use crate::network::{Names, Network, Parts, Route, Server, Upstream, proxy_for};
@@ -379,27 +380,40 @@ impl Client {
     /// # Errors
     /// Only where no answer of the upstream can be passed on; error answers of the upstream are replies.
     pub async fn call(&self, request: Request) -> Result<Reply, CallError> {
+        self.start(request).await
+    }
+
+    /// The same, begun before there is a future: within a runtime, and with the first event told to the observer when this
+    /// returns, unless somebody else keeps the credentials.
+    pub fn start(&self, request: impl Into<Arc<Request>>) -> Calling {
+        let request = request.into();
         match &self.inner.credentials {
-            None => self.send(request).await,
-            // Apart, so that the calls of others have no room for it.
-            Some(credentials) => Box::pin(self.let_in(request, credentials.as_ref())).await,
+            None => self.send(request),
+            Some(credentials) => {
+                let (client, credentials) = (self.clone(), Arc::clone(credentials));
+                Calling::let_in(Box::pin(async move { client.let_in(request, credentials.as_ref()).await }))
+            }
         }
     }
 
-    async fn send(&self, request: Request) -> Result<Reply, CallError> {
-        Box::new(Driver::start(Arc::clone(&self.inner), request)).head().await
+    fn send(&self, request: Arc<Request>) -> Calling {
+        Calling::straight(Driver::start(Arc::clone(&self.inner), request))
     }
 
     /// Sends a call with the credential that somebody else keeps, and once more where that was renewed.
-    async fn let_in(&self, mut request: Request, credentials: &dyn Credentials) -> Result<Reply, CallError> {
+    async fn let_in(
+        &self,
+        mut request: Arc<Request>,
+        credentials: &dyn Credentials,
+    ) -> Result<Reply, CallError> {
         let used = credentials.credential().await?;
-        used.put(&mut request.headers);
-        let reply = self.send(request.clone()).await?;
+        used.put(&mut Arc::make_mut(&mut request).headers);
+        let reply = self.send(Arc::clone(&request)).await?;
         if reply.status != http::StatusCode::UNAUTHORIZED || !credentials.refused(&used).await {
             return Ok(reply);
         }
         drop(reply);
-        credentials.credential().await?.put(&mut request.headers);
+        credentials.credential().await?.put(&mut Arc::make_mut(&mut request).headers);
         self.send(request).await
     }
 

@@ -148,9 +148,8 @@ pub(crate) struct Driver {
     announced: bool,
     finished: bool,
     end: Option<End>,
-    over: bool,
-    /// The upstream's own `error` event has reached the caller.
-    told: bool,
+    /// Once the call is over: whether the upstream's own `error` event has reached the caller.
+    told: Option<bool>,
     saved: Option<(AttemptId, Saved)>,
     last: Option<(Miss, Foreign)>,
     request_id: Option<Foreign>,
@@ -165,7 +164,7 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// Announces the call to the engine.
-    pub(crate) fn start(inner: Arc<Inner>, request: Request) -> Self {
+    pub(crate) fn start(inner: Arc<Inner>, request: Arc<Request>) -> Self {
         let peek = request.body.peek();
         let mut ask = clearline_wire::request::ask(&request.method, &request.path, &request.headers, &peek);
         ask.resumable &= inner.continues.is_some() && ask.stream;
@@ -191,15 +190,14 @@ impl Driver {
             attempts: place.attempts,
             record: CallRecord::with_room(call, now, place.recorded),
             call,
-            request: Arc::new(request),
+            request,
             ask,
             started: 0,
             committed: None,
             announced: false,
             finished: false,
             end: None,
-            over: false,
-            told: false,
+            told: None,
             saved: None,
             last: None,
             request_id: None,
@@ -210,9 +208,8 @@ impl Driver {
         driver
     }
 
-    /// Runs until the head may be shown, and makes the reply of it.
-    pub(crate) async fn head(mut self: Box<Self>) -> Result<Reply, CallError> {
-        let turn = std::future::poll_fn(|cx| self.poll_turn(cx)).await;
+    /// Makes the reply of the first turn.
+    pub(crate) fn reply(mut self: Box<Self>, turn: Turn) -> Result<Reply, CallError> {
         let call = self.call;
         match turn {
             Turn::Committed => {
@@ -238,8 +235,8 @@ impl Driver {
     }
 
     /// Says whether the upstream's own `error` event has reached the caller, once the call is over.
-    pub(crate) const fn delivered_error(&self) -> bool {
-        self.told
+    pub(crate) fn delivered_error(&self) -> bool {
+        self.told == Some(true)
     }
 
     /// Goes on until something is there for the caller.
@@ -420,7 +417,7 @@ impl Driver {
         let gathers = streamed.is_some();
         let request = rest.or(streamed).unwrap_or_else(|| Arc::clone(&self.request));
         let with = (self.progress.clone(), self.now);
-        let mut attempt = Attempt::start(Arc::clone(&self.inner), request, id, (plan, self.ask), with);
+        let mut attempt = Attempt::start(Arc::clone(&self.inner), &request, id, (plan, self.ask), with);
         if gathers {
             attempt.gather();
         }
@@ -522,12 +519,12 @@ impl Driver {
 
     /// Ends the call for the engine and the observer, once.
     fn close(&mut self) {
-        if self.over {
+        if self.told.is_some() {
             return;
         }
-        self.over = true;
+        let mut seen = self.attempts.iter().filter(|a| Some(a.id()) == self.committed);
+        self.told = Some(seen.any(Attempt::saw_error_event));
         let buffers = self.buffers();
-        self.told = self.attempts.iter().any(|a| Some(a.id()) == self.committed && a.saw_error_event());
         self.inner.observer.ended(&self.record);
         let place = Place {
             slot: Arc::clone(&self.slot),
@@ -542,7 +539,7 @@ impl Driver {
 /// A call that is dropped before its end: the caller left.
 impl Drop for Driver {
     fn drop(&mut self) {
-        if self.over {
+        if self.told.is_some() {
             return;
         }
         let over = self.finished || self.end.is_some();

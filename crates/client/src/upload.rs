@@ -105,11 +105,9 @@ impl Collect {
         self.length == 0
     }
 
-    /// Takes the next piece.
-    ///
-    /// # Errors
-    /// The body has to go to a file and cannot.
-    pub async fn push(&mut self, piece: Bytes) -> io::Result<()> {
+    /// Takes the next piece, and says whether it may stay in memory: where not, [`Self::write`] comes next.
+    #[must_use]
+    pub fn push(&mut self, piece: Bytes) -> bool {
         let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         self.length = self.length.saturating_add(length);
         self.scan.push(&piece);
@@ -121,11 +119,20 @@ impl Collect {
             self.rest.extend_from_slice(&piece);
         }
         let waits = u64::try_from(self.first.len() + self.rest.len()).unwrap_or(u64::MAX);
-        let stays = if self.spill.is_some() { waits < self.share.store.over.min(PIECE) } else { fits };
-        if stays { Ok(()) } else { self.write().await }
+        if self.spill.is_some() { waits < self.share.store.over.min(PIECE) } else { fits }
     }
 
-    async fn write(&mut self) -> io::Result<()> {
+    /// Whether a part of it went to a file: then [`Self::write`] comes once more before its end.
+    #[must_use]
+    pub const fn is_spilled(&self) -> bool {
+        self.spill.is_some()
+    }
+
+    /// Writes what is in memory to the file.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub async fn write(&mut self) -> io::Result<()> {
         if self.spill.is_none() {
             self.spill = Some(Spill::create(&self.share.store.folder).await?);
         }
@@ -143,13 +150,8 @@ impl Collect {
     }
 
     /// The whole body.
-    ///
-    /// # Errors
-    /// The rest of it cannot be written.
-    pub async fn finish(mut self) -> io::Result<Body> {
-        if self.spill.is_some() {
-            self.write().await?;
-        }
+    #[must_use]
+    pub fn finish(mut self) -> Body {
         let peek = Some(std::mem::take(&mut self.scan).finish());
         let length = self.length;
         let kind = match self.spill.take() {
@@ -159,7 +161,7 @@ impl Collect {
                 Kind::Shared(bytes, Arc::new(self.share))
             }
         };
-        Ok(Body { kind, peek, length })
+        Body { kind, peek, length }
     }
 }
 
@@ -271,10 +273,15 @@ mod tests {
     async fn collected(store: &Arc<Store>, pieces: &[Bytes]) -> Body {
         let mut collect = Collect::new(store);
         for piece in pieces {
-            collect.push(piece.clone()).await.unwrap();
+            if !collect.push(piece.clone()) {
+                collect.write().await.unwrap();
+            }
             assert!(store.in_memory() <= 3_000 + 1_000, "{}", store.in_memory());
         }
-        collect.finish().await.unwrap()
+        if collect.is_spilled() {
+            collect.write().await.unwrap();
+        }
+        collect.finish()
     }
 
     #[tokio::test]
@@ -286,7 +293,7 @@ mod tests {
             let all: Vec<_> = std::iter::once(start.clone()).chain(vec![piece.clone(); pieces]).collect();
             let body = collected(&store, &all).await;
             assert_eq!((body.is_spilled(), body.len()), (spilled, 34 + 1_000 * pieces as u64));
-            assert_eq!(body.peek().model.as_ref().map(Foreign::raw), Some("claude-x"));
+            assert_eq!(body.peek().model.as_ref().map(clearline_model::Foreign::raw), Some("claude-x"));
             assert_eq!(body.to_send().collect().await.unwrap().to_bytes(), all.concat());
             let own = body.compact();
             assert_eq!(own.to_send().collect().await.unwrap().to_bytes(), all.concat());

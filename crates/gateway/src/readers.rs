@@ -2,9 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use std::task::{Context as Task, Poll};
 
 use clearline::{Names, Observer};
 use clearline_diagnose::alerts::{AlertRules, Alerts};
@@ -351,12 +349,15 @@ impl Hold {
         Self { readers, context }
     }
 
-    /// Runs a future whose first step starts the call of this context.
+    /// Starts the call of this context.
     ///
-    /// The client numbers calls by itself and tells the number first in `CallStarted`, within that first step: this
-    /// is how a call finds its context even where its caller leaves before there is an answer.
-    pub(crate) fn starting<F: Future + Unpin>(&self, future: F) -> Starting<F> {
-        Starting { future, context: Some(Arc::clone(&self.context)) }
+    /// The client numbers calls by itself and tells the number first in `CallStarted`, while it starts one: this is how a call
+    /// finds its context even where its caller leaves before there is an answer.
+    pub(crate) fn starting<T>(&self, start: impl FnOnce() -> T) -> T {
+        STARTING.with(|s| *s.borrow_mut() = Some(Arc::clone(&self.context)));
+        let started = start();
+        STARTING.with(|s| *s.borrow_mut() = None);
+        started
     }
 }
 
@@ -365,23 +366,5 @@ impl Drop for Hold {
         if let Some(call) = self.context.call.get() {
             self.readers.change(*call, |p| p.released = true);
         }
-    }
-}
-
-/// See [`Hold::starting`].
-pub(crate) struct Starting<F> {
-    future: F,
-    context: Option<Arc<Context>>,
-}
-
-impl<F: Future + Unpin> Future for Starting<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<F::Output> {
-        let Some(context) = self.context.take() else { return Pin::new(&mut self.future).poll(task) };
-        STARTING.with(|s| *s.borrow_mut() = Some(context));
-        let result = Pin::new(&mut self.future).poll(task);
-        STARTING.with(|s| *s.borrow_mut() = None);
-        result
     }
 }

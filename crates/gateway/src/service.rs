@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use clearline::{Client, Collect, Reply, ReplyBody, Store};
+use clearline::{Calling, Client, Collect, Reply, ReplyBody, Store};
 use clearline_model::{CallerId, Cause, Foreign};
 use clearline_wire::headers::retain;
 use clearline_wire::{Own, strip_hop_by_hop, without_query};
@@ -107,45 +107,66 @@ impl Service {
         u32::try_from(self.turns.hash_one(credential) >> 33).unwrap_or(0) | 1 << 31
     }
 
-    /// Answers one request.
-    pub(crate) async fn serve(
+    /// Answers one request. What needs no waiting is done before there is a future, which then has no room for it.
+    pub(crate) fn serve(
         self: Arc<Self>,
         request: Request<Incoming>,
         shared: Arc<Shared>,
-    ) -> Response<Body> {
+    ) -> impl Future<Output = Response<Body>> + Send {
         let trick = shared.begin();
-        // Counts the request from here; the answer's content is put in at the end.
-        let answering = Arc::clone(&shared);
-        let mut body = Body::new(Content::Whole(None), Arc::clone(&self.readers), shared);
         let (mut parts, incoming) = request.into_parts();
         let is_bare = parts.method == Method::HEAD && parts.version == Version::HTTP_2;
         let ids = self.ids.of(&parts.headers);
-        let mut context = Context::new(ids.clone(), parts.method.clone());
+        let mut context = Context::new(ids, parts.method.clone());
         let rules = self.rules();
-        let admitted = self.admit(&rules, &mut parts, (&mut context, &answering), trick);
-        let result = match admitted {
-            Ok(Admitted { passed, permit }) => {
-                body.permit = permit;
-                self.collect(&rules, incoming).await.map(|bytes| (passed, bytes))
-            }
-            Err(refusal) => Err(refusal),
-        };
-        let answer = match result {
-            Ok((passed, bytes)) => self.call(parts, passed, bytes, (context, rules.keep_alive)).await,
-            Err(refusal) => {
-                if refusal == BAD_BODY {
-                    answering.broke_off();
+        let admitted = self.admit(&rules, &mut parts, (&mut context, &shared), trick);
+        let admitted =
+            admitted.map(|Admitted { passed, permit }| (Arc::new(self.request(parts, passed)), permit));
+        let mut context = Arc::new(context);
+        async move {
+            // Counts the request from here; the answer's content is put in at the end.
+            let content = Content::Whole(None);
+            let mut body = Body::new(content, Arc::clone(&self.readers), Arc::clone(&shared));
+            let collected = match admitted {
+                Ok((request, permit)) => {
+                    body.permit = permit;
+                    self.collect(&rules, incoming).await.map(|bytes| (request, bytes))
                 }
-                self.readers.refused(&context, refusal.status.as_u16(), refusal.cause);
-                answer::refused(refusal)
+                Err(refusal) => Err(refusal),
+            };
+            let answer = match collected {
+                Ok(asked) => self.call(asked, &mut context, rules.keep_alive).answer().await,
+                Err(refusal) => {
+                    if refusal == BAD_BODY {
+                        shared.broke_off();
+                    }
+                    self.readers.refused(&context, refusal.status.as_u16(), refusal.cause);
+                    answer::refused(refusal)
+                }
+            };
+            let (mut head, content) = answer.into_parts();
+            let ids = [(X_REQUEST_ID, &context.x_request_id), (TRACEPARENT, &context.traceparent)];
+            for (name, id) in ids {
+                head.headers.insert(name, id.clone());
             }
-        };
-        let (mut head, content) = answer.into_parts();
-        for (name, id) in [X_REQUEST_ID, TRACEPARENT].into_iter().zip(ids) {
-            head.headers.insert(name, id);
+            body.content = http2::bare(content, is_bare);
+            Response::from_parts(head, body)
         }
-        body.content = http2::bare(content, is_bare);
-        Response::from_parts(head, body)
+    }
+
+    /// The request as the client takes it, still without its body.
+    fn request(&self, parts: http::request::Parts, passed: Passed) -> clearline::Request {
+        let mut headers = parts.headers;
+        strip_hop_by_hop(&mut headers);
+        let caller = passed.token.and_then(|t| u32::try_from(t + 1).ok());
+        let caller = caller.unwrap_or_else(|| self.turn_of(guard::credential(&headers)));
+        clearline::Request {
+            method: parts.method,
+            path: passed.path,
+            headers,
+            body: clearline::Body::default(),
+            caller: CallerId(caller),
+        }
     }
 
     /// Reads the whole body, within its bounds.
@@ -167,59 +188,80 @@ impl Service {
             if all.len() + u64::try_from(data.len()).unwrap_or(u64::MAX) > rules.body_max {
                 return Err(guard::TOO_LARGE);
             }
-            all.push(data).await.map_err(|_| NO_ROOM)?;
+            if !all.push(data) {
+                // In a box: most bodies are small, and have no room for it.
+                Box::pin(all.write()).await.map_err(|_| NO_ROOM)?;
+            }
         }
-        all.finish().await.map_err(|_| NO_ROOM)
+        if all.is_spilled() {
+            Box::pin(all.write()).await.map_err(|_| NO_ROOM)?;
+        }
+        Ok(all.finish())
     }
 
-    async fn call(
+    /// Starts the call of a request that is whole.
+    fn call(
         &self,
-        parts: http::request::Parts,
-        passed: Passed,
-        body: clearline::Body,
-        (mut context, keep_alive): (Context, Option<Duration>),
-    ) -> Answer {
-        let mut headers = parts.headers;
-        strip_hop_by_hop(&mut headers);
-        if self.readers.log.is_on() {
-            context.model = body.peek().model.clone();
-        }
-        context.bytes_in = body.len();
-        let hold = Hold::new(Arc::clone(&self.readers), Arc::new(context));
-        let messages = without_query(&passed.path).ends_with("/v1/messages");
-        let is_stream = keep_alive.is_some() && messages && body.peek().stream;
-        let caller = passed.token.and_then(|t| u32::try_from(t + 1).ok());
-        let caller = caller.unwrap_or_else(|| self.turn_of(guard::credential(&headers)));
-        let head = parts.method == Method::HEAD;
-        let request = clearline::Request {
-            method: parts.method,
-            path: passed.path,
-            headers,
-            body,
-            caller: CallerId(caller),
-        };
-        let keep = keep_alive.filter(|_| is_stream);
-        let result = match keep {
-            None => hold.starting(std::pin::pin!(self.client.call(request))).await,
-            Some(every) => {
-                let client = self.client.clone();
-                let call: waiting::Call = Box::pin(async move { client.call(request).await });
-                let mut call: waiting::Call = Box::pin(hold.starting(call));
-                match tokio::time::timeout(every, &mut call).await {
-                    Ok(result) => result,
-                    Err(_) => return opened(Waiting::early(call, every)),
-                }
+        (mut request, body): (Arc<clearline::Request>, clearline::Body),
+        context: &mut Arc<Context>,
+        keep_alive: Option<Duration>,
+    ) -> Called {
+        // Nobody else knows of them before the call has started.
+        if let (Some(context), Some(request)) = (Arc::get_mut(context), Arc::get_mut(&mut request)) {
+            request.body = body;
+            context.bytes_in = request.body.len();
+            if self.readers.log.is_on() {
+                context.model = request.body.peek().model.clone();
             }
-        };
-        match (result, keep) {
-            (Ok(reply), _) if reply.status.as_u16() >= 400 => Box::pin(failed(reply, head, &hold)).await,
-            (Ok(reply), Some(every)) if is_events(&reply.headers) => {
-                let body = Content::Kept(Box::new(Waiting::begun(reply.body, every)));
-                pass(reply.status, reply.headers, body)
-            }
-            (Ok(reply), _) => pass(reply.status, reply.headers, Content::Running(reply.body)),
-            (Err(error), _) => answer::own(&error),
         }
+        let hold = Hold::new(Arc::clone(&self.readers), Arc::clone(context));
+        let messages = || without_query(&request.path).ends_with("/v1/messages");
+        let keep = keep_alive.filter(|_| messages() && request.body.peek().stream);
+        let head = request.method == Method::HEAD;
+        let calling = hold.starting(|| self.client.start(request));
+        Called { calling, hold, head, keep }
+    }
+}
+
+/// A call that has begun, and how it is answered.
+struct Called {
+    calling: Calling,
+    hold: Hold,
+    /// The answer has no body.
+    head: bool,
+    /// How often its stream is kept alive.
+    keep: Option<Duration>,
+}
+
+impl Called {
+    async fn answer(self) -> Answer {
+        let Self { calling, hold, head, keep } = self;
+        // In boxes: most calls are not kept alive and do not fail, and have no room for it.
+        if let Some(every) = keep {
+            return Box::pin(kept(calling, every, (head, hold))).await;
+        }
+        match calling.await {
+            Ok(reply) if reply.status.as_u16() >= 400 => Box::pin(failed(reply, head, &hold)).await,
+            Ok(reply) => pass(reply.status, reply.headers, Content::Running(reply.body)),
+            Err(error) => answer::own(&error),
+        }
+    }
+}
+
+/// The answer of a call whose stream is kept alive.
+async fn kept(calling: Calling, every: Duration, (head, hold): (bool, Hold)) -> Answer {
+    let mut call: waiting::Call = Box::pin(calling);
+    let Ok(result) = tokio::time::timeout(every, &mut call).await else {
+        return opened(Waiting::early(call, every));
+    };
+    match result {
+        Ok(reply) if reply.status.as_u16() >= 400 => failed(reply, head, &hold).await,
+        Ok(reply) if is_events(&reply.headers) => {
+            let body = Content::Kept(Box::new(Waiting::begun(reply.body, every)));
+            pass(reply.status, reply.headers, body)
+        }
+        Ok(reply) => pass(reply.status, reply.headers, Content::Running(reply.body)),
+        Err(error) => answer::own(&error),
     }
 }
 

@@ -1,18 +1,15 @@
-//! A connection to an upstream, and one exchange over it.
+//! A connection to an upstream.
 
-use std::future::poll_fn;
+mod exchange;
+
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use clearline_model::{ConfigFault, Dur, Failure, Foreign, Framing, Limit, LocalFault, Secret, Sent, Stage};
-use http::header::{CONNECTION, HeaderValue, PROXY_AUTHORIZATION};
-use http::{Request, Response, Uri, Version};
+use http::header::{HeaderValue, PROXY_AUTHORIZATION};
+use http::{Request, Uri};
 use http_body::Body as _;
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -20,7 +17,8 @@ use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::alarm::{Alarm, after};
+use crate::alarm::Alarm;
+pub use crate::conn::exchange::Exchange;
 use crate::connect::connect;
 use crate::fault::Fault;
 use crate::fence::Fence;
@@ -328,50 +326,6 @@ async fn speak(stream: Stream, tcp: Arc<TcpStream>, named: (String, SocketAddr))
 }
 
 impl Conn {
-    /// Sends a request and waits for the head of its answer. The request's URI is the path; the form that a proxy
-    /// wants is made here.
-    ///
-    /// # Errors
-    ///
-    /// A fault of [`Stage::Send`] or [`Stage::Head`]; the connection is of no use afterwards.
-    pub fn send<'a, B: Into<ReqBody>>(
-        &'a mut self,
-        req: Request<B>,
-        limits: &'a SendLimits,
-    ) -> impl Future<Output = Result<Response<Incoming>, Fault>> + Send + use<'a, B> {
-        let begun = Instant::now();
-        let fits = self.begin(req.map(Into::into), begun);
-        // Mostly it goes at once, and the future has nothing of it; on a new connection it waits in a box.
-        let handed = fits.map(|req| {
-            if self.0.tx.is_ready() { Ok(self.0.tx.try_send_request(req)) } else { Err(Box::new(req)) }
-        });
-        async move {
-            let sent_by = after(begun, limits.send);
-            let answer = match handed {
-                Ok(Ok(answer)) => self.answered(pin!(answer), (begun, sent_by), limits).await,
-                Ok(Err(waits)) => match self.ready(sent_by).await {
-                    Ok(()) => {
-                        let answer = pin!(self.0.tx.try_send_request(*waits));
-                        self.answered(answer, (begun, sent_by), limits).await
-                    }
-                    Err(fault) => Err(fault),
-                },
-                Err(fault) => Err(fault),
-            };
-            self.0.last_used = Instant::now();
-            self.0.head_after = Some((self.0.last_used - begun).into());
-            self.0.uses = self.0.uses.saturating_add(1);
-            match &answer {
-                Ok(response) => self.0.reusable &= keeps_alive(response),
-                Err(fault) => {
-                    self.0.reusable = false;
-                    self.0.last_error = Some(fault.clone());
-                }
-            }
-            answer
-        }
-    }
-
     /// Makes a request ready for this connection, and sees whether that still stands.
     fn begin(&mut self, req: Request<ReqBody>, now: Instant) -> Result<Request<Tracked>, Fault> {
         self.0.sent_after = None;
@@ -383,44 +337,6 @@ impl Conn {
             return Err(self.stale());
         }
         Ok(req)
-    }
-
-    /// Waits until a request can be handed over.
-    async fn ready(&mut self, sent_by: Instant) -> Result<(), Fault> {
-        let Inner { tx, alarm, .. } = &mut *self.0;
-        match poll_fn(|cx| until(tx.poll_ready(cx), || alarm.poll_at(sent_by, cx))).await {
-            Some(Ok(())) => Ok(()),
-            Some(Err(_)) if self.0.uses > 0 => Err(self.stale()),
-            Some(Err(error)) => Err(self.fault(&error)),
-            None => Err(self.late()),
-        }
-    }
-
-    /// Waits for the head of the answer to a request that was handed over.
-    async fn answered(
-        &mut self,
-        mut answer: Pin<
-            &mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Tracked>>>>,
-        >,
-        (begun, sent_by): (Instant, Instant),
-        limits: &SendLimits,
-    ) -> Result<Response<Incoming>, Fault> {
-        let Inner { wire, alarm, .. } = &mut *self.0;
-        let ended = poll_fn(|cx| {
-            until(answer.as_mut().poll(cx), || {
-                // Nobody says when the request has left. It is looked for so early that no limit is missed.
-                let flushed = wire.flushed();
-                let at = after(flushed.unwrap_or_else(Instant::now), limits.first_byte);
-                alarm.poll_at(if flushed.is_some() { at } else { at.min(sent_by) }, cx)
-            })
-        });
-        let Some(ended) = ended.await else { return Err(self.late()) };
-        let left = self.0.wire.flushed().unwrap_or_else(Instant::now);
-        self.0.sent_after = Some((left - begun).into());
-        ended.map_err(|mut error| match error.take_message() {
-            Some(_unsent) if self.0.uses > 0 => self.stale(),
-            Some(_) | None => self.fault(error.error()),
-        })
     }
 
     /// Fits the request to the connection.
@@ -569,21 +485,4 @@ impl Conn {
     pub const fn head_after(&self) -> Option<Dur> {
         self.0.head_after
     }
-}
-
-/// What is ready, or `None` once it is too late for it.
-fn until<T>(polled: Poll<T>, late: impl FnOnce() -> Poll<()>) -> Poll<Option<T>> {
-    match polled {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending => late().map(|()| None),
-    }
-}
-
-/// Whether the server keeps the connection after this answer.
-fn keeps_alive(response: &Response<Incoming>) -> bool {
-    let says = |word: &str| {
-        let values = response.headers().get_all(CONNECTION).iter().filter_map(|v| v.to_str().ok());
-        values.flat_map(|v| v.split(',')).any(|token| token.trim().eq_ignore_ascii_case(word))
-    };
-    if response.version() == Version::HTTP_10 { says("keep-alive") } else { !says("close") }
 }

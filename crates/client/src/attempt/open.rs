@@ -1,11 +1,16 @@
 //! The way to the head of an answer: a connection of the pool or a new one, and the request on it.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 
 use clearline_model::{AddrId, Dur, Failure, Foreign, LocalFault, Stage, UpstreamId};
-use clearline_net::{Body, Conn, Fault, Http2, Lent, Limits, Line, ReqBody, Route, SendLimits, Turn, Want};
+use clearline_net::{
+    Body, Conn, Exchange, Fault, Http2, Lent, Limits, Line, ReqBody, Route, SendLimits, Turn, Want,
+};
 use clearline_policy::{Conn as Which, Plan};
+use futures_util::future::BoxFuture;
 use http::header::{AUTHORIZATION, EXPECT, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Response};
 use tokio::time::Instant;
@@ -50,37 +55,99 @@ pub(crate) struct Opened {
     pub(crate) took: Dur,
 }
 
-/// Carries a plan out until the head of the answer.
-pub(crate) async fn open(
+/// The way of an attempt to the head of its answer.
+pub(crate) enum Opening {
+    /// On a connection of the pool, over which the request went already.
+    Straight(Straight),
+    /// Over a new connection, or a shared one.
+    Other(BoxFuture<'static, Result<Opened, Fault>>),
+    /// It could not begin.
+    Wrong(Fault),
+}
+
+/// An exchange over a connection of its own.
+pub(crate) struct Straight {
     inner: Arc<Inner>,
-    request: Arc<Request>,
-    plan: Plan,
+    /// Gone with the answer.
+    conn: Option<Conn>,
+    exchange: Exchange,
+    /// What is told at the first look.
+    told: Option<Seen>,
+}
+
+impl Straight {
+    fn begin(
+        inner: Arc<Inner>,
+        mut conn: Conn,
+        message: http::Request<ReqBody>,
+        limits: &SendLimits,
+    ) -> Self {
+        let told = Some(Seen::Connection(inner.addresses.id(conn.addr()), conn.uses() > 0));
+        let exchange = conn.exchange(message, limits);
+        Self { inner, conn: Some(conn), exchange, told }
+    }
+
+    fn poll(&mut self, progress: &Progress, cx: &mut Context<'_>) -> Poll<Result<Opened, Fault>> {
+        if let Some(told) = self.told.take() {
+            progress.put(told);
+        }
+        let Some(conn) = &mut self.conn else { return Poll::Pending };
+        let response = ready!(self.exchange.poll(conn, cx))?;
+        let sent_after = conn.sent_after().unwrap_or(Dur::ZERO);
+        progress.put(Seen::Stage(Stage::Send, sent_after));
+        let took = conn.head_after().unwrap_or(sent_after) - sent_after;
+        let Some(conn) = self.conn.take() else { return Poll::Pending };
+        // What a server says in an error, it may say because of this connection: another one tells.
+        let home = response.status().is_success().then(|| self.inner.pool.clone());
+        let response = response.map(|incoming| Body::new(incoming, conn, home));
+        Poll::Ready(Ok(Opened { response, took }))
+    }
+}
+
+impl Opening {
+    /// Begins to carry a plan out.
+    pub(crate) fn begin(inner: Arc<Inner>, request: &Request, plan: Plan, progress: &Progress) -> Self {
+        let network = inner.network();
+        let asked = network.server(plan.upstream, plan.key);
+        let composed = asked.and_then(|(server, key)| Ok((server, compose(server, request, key)?)));
+        let (server, message) = match composed {
+            Ok(composed) => composed,
+            Err(fault) => return Self::Wrong(fault),
+        };
+        let limits = SendLimits { send: plan.limits.send, first_byte: plan.limits.first_byte };
+        if let Some(conn) = pooled(&inner, server, &plan) {
+            return Self::Straight(Straight::begin(inner, conn, message, &limits));
+        }
+        let (network, progress) = (Arc::clone(&network), progress.clone());
+        Self::Other(Box::pin(open(inner, network, (plan, limits), message, progress)))
+    }
+
+    /// Goes on to the head of the answer, and leaves in `progress` what is known of the way.
+    pub(crate) fn poll(&mut self, progress: &Progress, cx: &mut Context<'_>) -> Poll<Result<Opened, Fault>> {
+        match self {
+            Self::Straight(straight) => straight.poll(progress, cx),
+            Self::Other(opening) => opening.as_mut().poll(cx),
+            Self::Wrong(fault) => Poll::Ready(Err(fault.clone())),
+        }
+    }
+}
+
+/// Carries a plan out over a connection that is not there yet, or is shared.
+async fn open(
+    inner: Arc<Inner>,
+    network: Arc<Network>,
+    (plan, limits): (Plan, SendLimits),
+    message: http::Request<ReqBody>,
     progress: Progress,
 ) -> Result<Opened, Fault> {
-    let network = inner.network();
-    let (server, key) = network.server(plan.upstream, plan.key)?;
-    let message = compose(server, &request, key)?;
-    let line = match pooled(&inner, server, &plan) {
-        Some(conn) => Line::Own(conn),
-        // In a box: most attempts find a connection, and have no room for what a new one takes.
-        None => Box::pin(connection(&inner, (&network, server), (&plan, &progress))).await?,
-    };
-    let limits = SendLimits { send: plan.limits.send, first_byte: plan.limits.first_byte };
-    let mut conn = match line {
-        Line::Own(conn) => conn,
-        Line::Shared(lent) => {
-            return Box::pin(on_stream(&inner, lent, message, (limits, &progress))).await;
+    let (server, _) = network.server(plan.upstream, plan.key)?;
+    match connection(&inner, (&network, server), (&plan, &progress)).await? {
+        Line::Shared(lent) => on_stream(&inner, lent, message, (limits, &progress)).await,
+        Line::Own(conn) => {
+            let mut straight = Straight::begin(inner, conn, message, &limits);
+            poll_fn(|cx| straight.poll(&progress, cx)).await
         }
-    };
-    progress.put(Seen::Connection(inner.addresses.id(conn.addr()), conn.uses() > 0));
-    let response = conn.send(message, &limits).await?;
-    let sent_after = conn.sent_after().unwrap_or(Dur::ZERO);
-    progress.put(Seen::Stage(Stage::Send, sent_after));
-    let took = conn.head_after().unwrap_or(sent_after) - sent_after;
-    // What a server says in an error, it may say because of this connection: another one tells.
-    let home = response.status().is_success().then(|| inner.pool.clone());
-    let response = response.map(|incoming| Body::new(incoming, conn, home));
-    Ok(Opened { response, took })
+    }
 }
 
 /// The same on a stream of a shared connection.
