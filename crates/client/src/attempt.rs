@@ -136,7 +136,7 @@ fn seen(progress: &Progress, id: AttemptId, to: (&mut Notes, &mut Queue<Step>)) 
 impl Attempt {
     pub(crate) fn start(
         inner: Arc<Inner>,
-        request: &Request,
+        request: &mut Arc<Request>,
         id: AttemptId,
         how: (Plan, Ask),
         (progress, now): (Progress, Mono),

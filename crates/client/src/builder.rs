@@ -15,8 +15,9 @@ use http::header::AUTHORIZATION;
 use crate::address::AddressBook;
 use crate::call::{Driver, Reply, Request};
 use crate::calling::Calling;
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, KEY};
 use crate::error::CallError;
+use crate::families::Families;
 use crate::network::{Names, Network, Parts, Route, Server, Upstream, proxy_for};
 use crate::observer::{NoObserver, Observer};
 use crate::shared::Brain;
@@ -26,9 +27,6 @@ pub const DEFAULT_BASE_URL: &str = "https://api.anthropic.com";
 
 /// How much of an answer's text is kept so that the answer can be continued, where nobody says otherwise, bytes.
 pub const CONTINUED_TEXT_MAX: usize = 1 << 20;
-
-/// Model families that are told apart; more share the lane of calls without a model.
-const FAMILIES_MAX: usize = 64;
 
 /// A credential of the pool, under a name that may be shown.
 #[derive(Debug)]
@@ -247,7 +245,7 @@ impl Builder {
                 pool: Pool::default(),
                 http2: self.http2,
                 addresses: AddressBook::default(),
-                families: Mutex::new(Vec::new()),
+                families: Mutex::default(),
                 numbering: RandomState::new(),
                 continues,
                 streamed_from,
@@ -305,7 +303,7 @@ pub(crate) struct Inner {
     pub(crate) http2: Http2,
     pub(crate) addresses: AddressBook,
     pub(crate) observer: Arc<dyn Observer>,
-    families: Mutex<Vec<String>>,
+    families: Mutex<Families>,
     /// How callers' own credentials are numbered: nobody learns one from its number.
     numbering: RandomState,
     /// Broken answers of text are continued, where so many bytes of their text are kept.
@@ -330,23 +328,14 @@ impl Inner {
 
     /// The number of a caller's own credential; 0 where there is none.
     pub(crate) fn credential(&self, headers: &HeaderMap) -> u32 {
-        let Some(value) = headers.get("x-api-key").or_else(|| headers.get(AUTHORIZATION)) else { return 0 };
+        let Some(value) = headers.get(KEY).or_else(|| headers.get(AUTHORIZATION)) else { return 0 };
         let [a, b, c, d, ..] = self.numbering.hash_one(value.as_bytes()).to_le_bytes();
         u32::from_le_bytes([a, b, c, d]).max(1)
     }
 
-    /// The number of a model's family; 0 where there is none.
-    pub(crate) fn family(&self, model: Option<&str>) -> u16 {
-        let Some(model) = model else { return 0 };
-        let family = clearline_wire::request::model_family(model);
-        let mut known = self.families.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = known.iter().position(|f| f == family).or_else(|| {
-            (known.len() < FAMILIES_MAX).then(|| {
-                known.push(family.to_owned());
-                known.len() - 1
-            })
-        });
-        place.and_then(|p| u16::try_from(p + 1).ok()).unwrap_or(0)
+    /// The number of a model's family; 0 where there is no room for another.
+    pub(crate) fn family(&self, model: &Foreign) -> u16 {
+        self.families.lock().unwrap_or_else(PoisonError::into_inner).number(model)
     }
 }
 

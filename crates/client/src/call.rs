@@ -166,19 +166,20 @@ impl Driver {
     /// Announces the call to the engine.
     pub(crate) fn start(inner: Arc<Inner>, request: Arc<Request>) -> Self {
         let peek = request.body.peek();
-        let mut ask = clearline_wire::request::ask(&request.method, &request.path, &request.headers, &peek);
+        let outer = clearline_wire::outer(&request.headers);
+        let mut ask = clearline_wire::ask(&request.method, &request.path, outer, &peek);
         ask.resumable &= inner.continues.is_some() && ask.stream;
         ask.resumable &= request.body.bytes().is_some() || peek.messages_end.is_some();
         ask.credential = inner.credential(&request.headers);
         let model = peek.model.as_ref().map(Foreign::raw);
         let lane = LaneId {
             upstream: inner.network().group_for(&request.path, model, &request.headers),
-            family: inner.family(model),
+            family: peek.model.as_ref().map_or(0, |model| inner.family(model)),
         };
         drop(peek);
         let (call, place, buffers) = inner.brain.enter();
         let now = inner.brain.now();
-        let deadline = clearline_wire::request::stated_timeout(&request.headers).map(|d| now + d);
+        let deadline = outer.timeout.map(|d| now + d);
         let caller = request.caller;
         let mut driver = Self {
             streamed: inner.streamed_from.and_then(|from| crate::gather::request(&request, &ask, from)),
@@ -415,9 +416,10 @@ impl Driver {
         let plain = self.inner.plain.load(std::sync::atomic::Ordering::Relaxed);
         let streamed = self.streamed.clone().filter(|_| !plain);
         let gathers = streamed.is_some();
-        let request = rest.or(streamed).unwrap_or_else(|| Arc::clone(&self.request));
+        let mut other = rest.or(streamed);
+        let request = other.as_mut().unwrap_or(&mut self.request);
         let with = (self.progress.clone(), self.now);
-        let mut attempt = Attempt::start(Arc::clone(&self.inner), &request, id, (plan, self.ask), with);
+        let mut attempt = Attempt::start(Arc::clone(&self.inner), request, id, (plan, self.ask), with);
         if gathers {
             attempt.gather();
         }

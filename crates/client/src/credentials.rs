@@ -6,7 +6,7 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use crate::error::CallError;
 
 /// The name of the header that holds an API key.
-const KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub(crate) const KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Gives every call its credential. Stands in the place of a pool of keys.
 ///

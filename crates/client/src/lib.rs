@@ -21,6 +21,7 @@ mod call;
 mod calling;
 mod credentials;
 mod error;
+mod families;
 mod gather;
 mod message;
 mod messages;

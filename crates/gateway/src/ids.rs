@@ -77,11 +77,19 @@ fn is_id(id: &[u8]) -> bool {
 
 /// 16 digits; two ids are made for every request, and formatting takes ten times as long.
 fn hex(n: u64) -> [u8; 16] {
-    std::array::from_fn(|place| {
-        let half = u8::try_from(n >> (60 - 4 * place) & 15).unwrap_or(0);
-        half + if half < 10 { b'0' } else { b'a' - 10 }
-    })
+    // Each half of a byte gets a byte of its own; then all are made digits at once.
+    let bytes = u128::from(n);
+    let bytes = (bytes | bytes << 32) & 0x0000_0000_ffff_ffff_0000_0000_ffff_ffff;
+    let bytes = (bytes | bytes << 16) & 0x0000_ffff_0000_ffff_0000_ffff_0000_ffff;
+    let bytes = (bytes | bytes << 8) & 0x00ff_00ff_00ff_00ff_00ff_00ff_00ff_00ff;
+    let halves = (bytes | bytes << 4) & ALL * 0x0f;
+    // What is 10 or more reaches the fifth bit when 6 is added.
+    let letters = (halves + ALL * 6) >> 4 & ALL;
+    (halves + ALL * u128::from(b'0') + letters * u128::from(b'a' - b'0' - 10)).to_be_bytes()
 }
+
+/// One in each byte.
+const ALL: u128 = u128::MAX / 0xff;
 
 /// The finaliser of SplitMix64.
 const fn mix(z: u64) -> u64 {
@@ -167,7 +175,9 @@ mod tests {
             let ms = i64::try_from(ts).unwrap();
             assert_eq!(time, iso(jiff::Timestamp::from_millisecond(ms).unwrap()));
         }
-        assert_eq!(&hex(0x0123_4567_89ab_cdef), b"0123456789abcdef");
+        for n in [0, 1, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, u64::MAX] {
+            assert_eq!(hex(n), format!("{n:016x}").as_bytes());
+        }
     }
 
     #[test]

@@ -160,7 +160,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let options = named.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim);
     let names = options.filter(|o| !is_usual(o.as_bytes()));
     let named: Vec<HeaderName> = names.filter_map(|name| name.parse().ok()).collect();
-    retain(headers, |name| !is_hop_by_hop(name) && !named.contains(name));
+    refill(headers, |name| !is_hop_by_hop(name) && !named.contains(name));
 }
 
 /// The usual options of `Connection`, which name no header.
@@ -173,9 +173,13 @@ const USUAL: usize = 16;
 
 /// Keeps the headers whose names are wanted, in their order; [`HeaderMap::remove`] would move the last one into the gap.
 pub fn retain(headers: &mut HeaderMap, mut keep: impl FnMut(&HeaderName) -> bool) {
-    if headers.keys().all(&mut keep) {
-        return;
+    if !headers.keys().all(&mut keep) {
+        refill(headers, keep);
     }
+}
+
+/// The same where some are not wanted.
+fn refill(headers: &mut HeaderMap, mut keep: impl FnMut(&HeaderName) -> bool) {
     // They go back into the same memory: a map of its own is larger, and slower to make.
     let mut all = SmallVec::<[_; USUAL]>::new();
     all.extend(headers.drain());

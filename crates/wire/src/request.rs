@@ -1,15 +1,14 @@
 //! What a request says of itself, read as cheaply as it can be.
 
 use clearline_model::{Ask, Dur, Foreign};
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, Method};
 
-use crate::headers::{seconds, text};
+use crate::headers::seconds;
 use crate::repeat::repeat;
 use crate::scan::Scan;
 
-const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
-const READ_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-read-timeout");
-const TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-timeout");
+/// What the names of the SDKs' own headers begin with.
+const STAINLESS: &str = "x-stainless-";
 
 /// The longest name of a family of models, bytes.
 const FAMILY_MAX: usize = 64;
@@ -42,33 +41,52 @@ pub fn peek(body: &[u8]) -> Peek {
     scan.finish()
 }
 
+/// What the caller's own SDK says of its patience (`x-stainless-*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outer {
+    /// How often it has repeated the call.
+    pub retries: u8,
+    /// How long it waits: the smaller of its `read-timeout` and its `timeout` (seconds). `None` where neither is there, positive
+    /// and below a year.
+    pub timeout: Option<Dur>,
+}
+
+/// Reads the headers of the caller's SDK; of two with one name the first counts.
+#[must_use]
+pub fn outer(headers: &HeaderMap) -> Outer {
+    let (mut retries, mut read, mut whole) = (None, None, None);
+    // One look at each header is less than a search for each name.
+    for (name, value) in headers {
+        let place = match name.as_str().strip_prefix(STAINLESS) {
+            Some("retry-count") => &mut retries,
+            Some("read-timeout") => &mut read,
+            Some("timeout") => &mut whole,
+            Some(_) | None => continue,
+        };
+        place.get_or_insert(value);
+    }
+    let timeouts = [read, whole].into_iter().flatten().filter_map(|v| seconds(v.to_str().ok()?));
+    let retries = retries.and_then(|v| v.to_str().ok()?.trim().parse::<u64>().ok());
+    Outer {
+        retries: u8::try_from(retries.unwrap_or(0)).unwrap_or(u8::MAX),
+        timeout: timeouts.filter(|dur| *dur > Dur::ZERO && *dur <= TIMEOUT_MAX).min(),
+    }
+}
+
 /// What the policy has to know of a request. The body counts as replayable: it was read to be peeked at.
 #[must_use]
-pub fn ask(method: &Method, path: &str, headers: &HeaderMap, peek: &Peek) -> Ask {
-    let retries = text(headers, RETRY_COUNT).and_then(|v| v.trim().parse::<u64>().ok());
+pub fn ask(method: &Method, path: &str, outer: Outer, peek: &Peek) -> Ask {
     Ask {
         stream: peek.stream,
         repeat: repeat(method, path),
         replayable: true,
         est_input: peek.est_input,
         max_output: peek.max_tokens,
-        outer_retry: u8::try_from(retries.unwrap_or(0)).unwrap_or(u8::MAX),
+        outer_retry: outer.retries,
         resumable: peek.resumable,
         // The shell numbers them.
         credential: 0,
     }
-}
-
-/// How long the caller itself waits: the smaller of `x-stainless-read-timeout` and `x-stainless-timeout` (seconds).
-///
-/// `None` where neither is there, positive and below a year.
-#[must_use]
-pub fn stated_timeout(headers: &HeaderMap) -> Option<Dur> {
-    [READ_TIMEOUT, TIMEOUT]
-        .into_iter()
-        .filter_map(|name| seconds(text(headers, name)?))
-        .filter(|dur| *dur > Dur::ZERO && *dur <= TIMEOUT_MAX)
-        .min()
 }
 
 /// A model's name without vendor, region, date, version and variant, at most 64 bytes: for labels and tables.
@@ -148,11 +166,12 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-stainless-retry-count", "2".parse().unwrap());
         let seen = Peek { stream: true, max_tokens: 9, est_input: 4, ..Peek::default() };
-        let first = ask(&Method::POST, "/v1/messages?beta=true", &headers, &seen);
+        let first = ask(&Method::POST, "/v1/messages?beta=true", outer(&headers), &seen);
         assert_eq!((first.outer_retry, first.repeat, first.stream), (2, Repeat::Billed, true));
         assert_eq!((first.max_output, first.est_input), (9, 4));
         headers.insert("x-stainless-retry-count", "999".parse().unwrap());
-        assert_eq!(ask(&Method::POST, "/", &headers, &seen).outer_retry, 255);
+        headers.append("x-stainless-retry-count", "1".parse().unwrap());
+        assert_eq!(ask(&Method::POST, "/", outer(&headers), &seen).outer_retry, 255);
     }
 
     #[test]
@@ -171,7 +190,7 @@ mod tests {
                     headers.insert(name, value.parse().unwrap());
                 }
             }
-            assert_eq!(stated_timeout(&headers), expected, "{read:?} {all:?}");
+            assert_eq!(outer(&headers).timeout, expected, "{read:?} {all:?}");
         }
     }
 

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::builder::{Inner, PoolKey};
 use crate::call::Request;
+use crate::credentials::KEY;
 use crate::network::{Network, Server};
 use crate::queue::Queue;
 
@@ -106,7 +107,12 @@ impl Straight {
 
 impl Opening {
     /// Begins to carry a plan out.
-    pub(crate) fn begin(inner: Arc<Inner>, request: &Request, plan: Plan, progress: &Progress) -> Self {
+    pub(crate) fn begin(
+        inner: Arc<Inner>,
+        request: &mut Arc<Request>,
+        plan: Plan,
+        progress: &Progress,
+    ) -> Self {
         let network = inner.network();
         let asked = network.server(plan.upstream, plan.key);
         let composed = asked.and_then(|(server, key)| Ok((server, compose(server, request, key)?)));
@@ -219,7 +225,7 @@ async fn connection(
 /// The request as it goes to the upstream.
 fn compose(
     server: &Server,
-    request: &Request,
+    request: &mut Arc<Request>,
     key: Option<&PoolKey>,
 ) -> Result<http::Request<ReqBody>, Fault> {
     let wrong = |why: &dyn std::fmt::Display| Fault {
@@ -230,7 +236,7 @@ fn compose(
     let mut message = http::Request::new(request.body.to_send());
     *message.method_mut() = request.method.clone();
     *message.uri_mut() = uri;
-    let mut headers = passed(&request.headers, &server.host_header);
+    let mut headers = passed(headers_of(request), &server.host_header);
     if let Some(key) = key {
         replace_credential(&mut headers, key.secret.expose()).map_err(|e| wrong(&e))?;
     }
@@ -238,15 +244,26 @@ fn compose(
     Ok(message)
 }
 
+/// The headers of a request, which stay there as well.
+fn headers_of(request: &mut Arc<Request>) -> HeaderMap {
+    match Arc::get_mut(request) {
+        // The copy has no room for more and stays; hyper uses the other one again, for the answer.
+        Some(own) => {
+            let copy = own.headers.clone();
+            std::mem::replace(&mut own.headers, copy)
+        }
+        None => request.headers.clone(),
+    }
+}
+
 /// The headers of a request for this host, which comes first.
-fn passed(headers: &HeaderMap, host: &HeaderValue) -> HeaderMap {
+fn passed(mut headers: HeaderMap, host: &HeaderValue) -> HeaderMap {
     // The body is here already, so there is nothing to expect.
     let expects = headers.contains_key(EXPECT);
     if !expects && headers.keys().next() == Some(&HOST) {
-        // It has its place; a copy of the whole map costs less than a new one.
-        let mut all = headers.clone();
-        set(&mut all, &HOST, host.clone());
-        return all;
+        // It has its place.
+        set(&mut headers, &HOST, host.clone());
+        return headers;
     }
     let mut all = HeaderMap::with_capacity(headers.len() + 2);
     all.insert(HOST, host.clone());
@@ -267,7 +284,6 @@ fn set(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
 
 /// Puts a key of the pool in the place of the caller's credential, in the form that the caller used.
 fn replace_credential(headers: &mut HeaderMap, key: &[u8]) -> Result<(), http::header::InvalidHeaderValue> {
-    const KEY: HeaderName = HeaderName::from_static("x-api-key");
     let is_bearer = headers.contains_key(AUTHORIZATION) && !headers.contains_key(&KEY);
     let mut value = if is_bearer {
         HeaderValue::from_bytes(&[b"Bearer ", key].concat())?
