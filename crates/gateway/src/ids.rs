@@ -82,7 +82,7 @@ fn hex(n: u64) -> [u8; 16] {
     let bytes = (bytes | bytes << 32) & 0x0000_0000_ffff_ffff_0000_0000_ffff_ffff;
     let bytes = (bytes | bytes << 16) & 0x0000_ffff_0000_ffff_0000_ffff_0000_ffff;
     let bytes = (bytes | bytes << 8) & 0x00ff_00ff_00ff_00ff_00ff_00ff_00ff_00ff;
-    let halves = (bytes | bytes << 4) & ALL * 0x0f;
+    let halves = (bytes | bytes << 4) & (ALL * 0x0f);
     // What is 10 or more reaches the fifth bit when 6 is added.
     let letters = (halves + ALL * 6) >> 4 & ALL;
     (halves + ALL * u128::from(b'0') + letters * u128::from(b'a' - b'0' - 10)).to_be_bytes()
