@@ -120,12 +120,13 @@ pub(crate) struct Wait {
 }
 
 impl Call {
-    /// A call that has just arrived: who, where it was meant to go and where it goes, what, when and until when.
+    /// A call that has just arrived: who, where it was meant to go and where it goes, what, when and until when; and an empty list.
     pub(crate) fn new(
         (id, caller): (CallId, CallerId),
         (home, lane): (UpstreamId, LaneId),
         ask: Ask,
         (started, deadline): (Mono, Option<Mono>),
+        running: Vec<Running>,
     ) -> Self {
         Self {
             id,
@@ -139,8 +140,7 @@ impl Call {
             deadline,
             refused: None,
             attempts: 0,
-            // Mostly one, and a call of many minutes keeps the room.
-            running: Vec::with_capacity(1),
+            running,
             committed: None,
             shown: Shown::default(),
             saved: None,

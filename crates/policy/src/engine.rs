@@ -1,6 +1,7 @@
 //! The engine: which input changes what. What follows from it stands in `act`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
 use clearline_model::{
     AddrId, Ask, AttemptId, CallId, Cause, Charge, Dur, Event, EventKind, KeyId, KeyState, LaneId, Limits,
@@ -42,10 +43,15 @@ pub struct Engine {
     paces: BTreeSet<(Mono, LaneId)>,
     /// The calls that are not over; empty is the place of the one whose turn it is.
     calls: BTreeMap<CallId, Option<Box<Call>>>,
+    /// Calls that are over, whose memory serves others.
+    #[expect(clippy::vec_box, reason = "it is the boxes that are used again")]
+    spare: Vec<Box<Call>>,
     timers: Timers,
     now: Mono,
 }
 
+/// So many calls that are over are kept for their memory.
+const SPARE_MAX: usize = 64;
 /// With fewer open calls than this a lane's limiter is not switched on: each call's own backoff is pace enough.
 const CROWD: u32 = 8;
 /// Who goes on so much later than it wanted was held up by a machine that slept, and all others with it.
@@ -123,6 +129,7 @@ impl Engine {
             lines: Lines::default(),
             paces: BTreeSet::new(),
             calls: BTreeMap::new(),
+            spare: Vec::new(),
             timers: Timers::default(),
             now: Mono(0),
         }
@@ -189,8 +196,19 @@ impl Engine {
                 let l = self.lanes.entry(lane).or_default();
                 l.purse.call();
                 l.open += 1;
-                let place = self.calls.entry(call).or_default();
-                *place = Some(Box::new(Call::new((call, caller), (home, lane), ask, (t.now, deadline))));
+                let mut spare = self.spare.pop();
+                // Mostly one runs, and a call of many minutes keeps the room.
+                let running =
+                    spare.as_mut().map_or_else(|| Vec::with_capacity(1), |s| mem::take(&mut s.running));
+                let new = Call::new((call, caller), (home, lane), ask, (t.now, deadline), running);
+                let kept = match spare {
+                    Some(mut kept) => {
+                        *kept = new;
+                        kept
+                    }
+                    None => Box::new(new),
+                };
+                self.calls.insert(call, Some(kept));
                 self.with(t, call, Self::proceed);
             }
             Input::Resolved(upstream, addrs) => self.addresses.resolved(upstream, addrs),
@@ -272,6 +290,10 @@ impl Engine {
         call.armed = due;
         if call.over {
             self.calls.remove(&id);
+            if self.spare.len() < SPARE_MAX {
+                call.running.clear();
+                self.spare.push(call);
+            }
         } else if let Some(place) = self.calls.get_mut(&id) {
             *place = Some(call);
         }
@@ -359,7 +381,7 @@ impl Engine {
     /// Replaces the moment at which the next one of a lane may start.
     fn pace(&mut self, lane: LaneId, at: Option<Mono>) {
         let Some(l) = self.lanes.get_mut(&lane).filter(|l| l.wake != at) else { return };
-        if let Some(old) = std::mem::replace(&mut l.wake, at) {
+        if let Some(old) = mem::replace(&mut l.wake, at) {
             self.paces.remove(&(old, lane));
         }
         if let Some(at) = at {
