@@ -3,6 +3,7 @@
 use std::hash::RandomState;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -230,43 +231,50 @@ async fn connection(
     // Without it small events of a stream wait for one another; a socket that refuses it works all the same.
     let _slower = stream.set_nodelay(true).is_err();
     let _open = Open::new(Arc::clone(&service.readers));
-    let stream = Arc::new(stream);
+    // In boxes, one after the other: as long as the connection lives, its task keeps room for the largest of what it waited for.
+    if let Some(exchange) = Box::pin(begin(Arc::new(stream), (service, shared), stopping)).await {
+        exchange.await;
+    }
+}
+
+/// What a connection does once it is known how its caller speaks.
+type Exchange = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Finds out how a caller speaks; nothing where it left before.
+async fn begin(
+    stream: Arc<TcpStream>,
+    (service, shared): (Arc<Service>, Arc<Shared>),
+    stopping: watch::Receiver<bool>,
+) -> Option<Exchange> {
     let rules = service.rules();
     let limits = rules.limits;
-    let Some(acceptor) = &rules.tls else {
-        let Some(is_http2) = http2::begins(&stream, limits).await else { return };
-        let mut io = Tcp(Arc::clone(&stream));
-        drop(rules);
-        match limits.http2 {
-            Some(http2) if is_http2 => {
-                let io = Watched::of_http2(io, Arc::clone(&shared), limits);
-                return Box::pin(http2::exchange(io, stream, (service, shared, limits, http2), stopping))
-                    .await;
-            }
-            None if is_http2 => {
-                // It may have left already.
-                let _told = io.write_all(&answer::unparsable(505)).await.is_ok();
-                return Box::pin(linger(stream, limits.header_timeout)).await;
-            }
-            Some(_) | None => {}
-        }
-        let io = Watched::of_http1(io, Arc::clone(&shared), limits);
-        return Box::pin(exchange(io, stream, (service, shared, limits), stopping)).await;
-    };
-    // In a box: as long as the connection lives, its task keeps room for the largest of what it waited for.
-    match Box::pin(handshake(acceptor, &stream, limits)).await {
-        Some((tls, is_http2)) => {
-            drop(rules);
-            if let Some(http2) = limits.http2.filter(|_| is_http2) {
-                let io = Watched::of_http2(tls, Arc::clone(&shared), limits);
-                Box::pin(http2::exchange(io, stream, (service, shared, limits, http2), stopping)).await;
-            } else {
-                let io = Watched::of_http1(tls, Arc::clone(&shared), limits);
-                Box::pin(exchange(io, stream, (service, shared, limits), stopping)).await;
-            }
-        }
-        None => {
+    if let Some(acceptor) = &rules.tls {
+        let Some((tls, is_http2)) = handshake(acceptor, &stream, limits).await else {
             service.readers.metrics.handshakes_failed.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        if let Some(http2) = limits.http2.filter(|_| is_http2) {
+            let io = Watched::of_http2(tls, Arc::clone(&shared), limits);
+            return Some(Box::pin(http2::exchange(io, stream, (service, shared, limits, http2), stopping)));
+        }
+        let io = Watched::of_http1(tls, Arc::clone(&shared), limits);
+        return Some(Box::pin(exchange(io, stream, (service, shared, limits), stopping)));
+    }
+    let is_http2 = http2::begins(&stream, limits).await?;
+    let mut io = Tcp(Arc::clone(&stream));
+    match limits.http2 {
+        Some(http2) if is_http2 => {
+            let io = Watched::of_http2(io, Arc::clone(&shared), limits);
+            Some(Box::pin(http2::exchange(io, stream, (service, shared, limits, http2), stopping)))
+        }
+        None if is_http2 => {
+            // It may have left already.
+            let _told = io.write_all(&answer::unparsable(505)).await.is_ok();
+            Some(Box::pin(linger(stream, limits.header_timeout)))
+        }
+        Some(_) | None => {
+            let io = Watched::of_http1(io, Arc::clone(&shared), limits);
+            Some(Box::pin(exchange(io, stream, (service, shared, limits), stopping)))
         }
     }
 }
