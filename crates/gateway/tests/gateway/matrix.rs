@@ -115,7 +115,8 @@ const ROWS: &[Row] = &[
     row(6, false, "status = 429\nretry_after = 90", |o| {
         o.refused(429, "rate_limit_error", o.keys);
         assert_eq!(o.seen.header("retry-after"), Some("90"));
-        assert!(o.took < Duration::from_secs(2), "{:?}", o.took);
+        // Waiting would take 90 s; a busy machine alone may take a few.
+        assert!(o.took < Duration::from_secs(20), "{:?}", o.took);
     }),
     row(7, false, "first = 1\nstatus = 500", |o| o.well_after(2)),
     row(8, false, "status = 400", |o| o.refused(400, "invalid_request_error", 1)),
