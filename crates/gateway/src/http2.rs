@@ -5,6 +5,7 @@
 
 mod block;
 pub(crate) mod frames;
+mod huffman;
 mod resets;
 pub(crate) mod stream;
 

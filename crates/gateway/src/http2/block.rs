@@ -1,10 +1,12 @@
-//! The blocks of fields that a caller sends, as far as their form goes (RFC 7541, section 6): no value is decoded.
+//! The blocks of fields that a caller sends, as far as their form goes (RFC 7541, section 6): no value is decoded, and of Huffman's
+//! code only where each string ends (`huffman.rs`).
 //!
 //! h2 calls a block that cannot be decoded PROTOCOL_ERROR, where RFC 9113 (section 4.3) demands COMPRESSION_ERROR, and takes
 //! pseudo-fields in trailers (section 8.1). What is refused here could not be read by anybody: a place is beyond its table
 //! only where it is beyond all that was ever put into it.
 
 use super::frames::Why;
+use super::huffman;
 
 /// The fields of the static table; the first of them are pseudo-fields (RFC 7541, appendix A).
 const STATIC: usize = 61;
@@ -105,8 +107,12 @@ impl<'a> Rest<'a> {
 
     /// A string, as it is written (RFC 7541, section 5.2).
     fn text(&mut self) -> Result<&'a [u8], Why> {
+        let is_huffman = self.0.first().is_some_and(|b| b & 0x80 != 0);
         let length = self.number(7)?;
         let (text, rest) = self.0.split_at_checked(length).ok_or(Why::Compression)?;
+        if is_huffman && !huffman::is_whole(text) {
+            return Err(Why::Compression);
+        }
         self.0 = rest;
         Ok(text)
     }
@@ -173,6 +179,6 @@ mod tests {
             assert_eq!(once(block, false), Ok(()), "{block:x?}");
             assert_eq!(once(block, true), Err(Why::Protocol), "{block:x?}");
         }
-        assert_eq!(once(b"\x00\x06x-late\x011\x8f\x00\x82\xf3\xff\x01x", true), Ok(()));
+        assert_eq!(once(b"\x00\x06x-late\x011\x8f\x00\x81\xf3\x01x", true), Ok(()));
     }
 }

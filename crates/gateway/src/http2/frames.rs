@@ -1,8 +1,11 @@
 //! The frames that a caller sends, followed from head to head.
 //!
 //! h2 ends a connection as it must, and yet calls everything that it cannot parse PROTOCOL_ERROR. RFC 9113 demands a more exact
-//! word where a frame has a size that it cannot have (section 4.2), where a window is beyond its bound (section 6.5.2), and
-//! where fields cannot be decoded (section 4.3, `block.rs`): who reads it then knows what is wrong with its own side.
+//! word where a frame has a size that it cannot have (section 4.2), where a window is beyond its bound (section 6.5.2),
+//! where fields cannot be decoded (section 4.3, `block.rs`), and where a stream goes on behind its end (section 5.1): who reads it
+//! then knows what is wrong with its own side.
+
+use std::collections::VecDeque;
 
 use super::block::Table;
 
@@ -12,10 +15,13 @@ const PREFACE: usize = 24;
 const HEAD: usize = 9;
 /// One setting: its number and its value.
 const SETTING: usize = 6;
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const CONTINUATION: u8 = 9;
 const ACK: u8 = 1;
+const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
 const WITH_PRIORITY: u8 = 32;
@@ -24,6 +30,8 @@ const FRAME_MAX: usize = 16_384;
 const BLOCK_MAX: usize = 64 << 10;
 const INITIAL_WINDOW: u16 = 4;
 const WINDOW_MAX: u32 = 0x7fff_ffff;
+/// So many streams that ended last are remembered; of those before them h2 has its own word.
+const ENDED_MAX: usize = 32;
 /// The bits of a stream's number; the one before them is reserved.
 const STREAM: u32 = 0x7fff_ffff;
 
@@ -34,6 +42,8 @@ pub(crate) enum Why {
     Protocol = 1,
     /// `FLOW_CONTROL_ERROR`.
     Window = 3,
+    /// `STREAM_CLOSED`.
+    Closed = 5,
     /// `FRAME_SIZE_ERROR`.
     Size = 6,
     /// `COMPRESSION_ERROR`.
@@ -57,6 +67,20 @@ pub(crate) struct Frames {
     have: usize,
     at: At,
     fields: Fields,
+    ended: Ended,
+}
+
+/// The streams that the caller has ended, the last ones of them.
+#[derive(Debug, Default)]
+struct Ended(VecDeque<(u32, By)>);
+
+/// What a caller ended a stream with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// `END_STREAM`: what it had to say was said.
+    End,
+    /// `RST_STREAM`.
+    Reset,
 }
 
 /// The fields of requests.
@@ -96,7 +120,13 @@ enum At {
 
 impl Frames {
     pub(crate) fn new() -> Self {
-        Self { part: [0; HEAD], have: 0, at: At::Skip(PREFACE), fields: Fields::default() }
+        Self {
+            part: [0; HEAD],
+            have: 0,
+            at: At::Skip(PREFACE),
+            fields: Fields::default(),
+            ended: Ended::default(),
+        }
     }
 
     /// Takes the next bytes. What is wrong, and behind how many of them, where something is.
@@ -113,6 +143,7 @@ impl Frames {
                 At::Head => {
                     if let Some(head) = self.whole::<HEAD>(&mut rest) {
                         self.at = begun(head).map_err(|why| (from, why))?;
+                        self.ended.saw(head).map_err(|why| (from, why))?;
                         if let At::Fields(part, 0) = self.at {
                             self.at = At::Head;
                             self.fields.take(part).map_err(|why| (from, why))?;
@@ -177,6 +208,36 @@ fn begun(head: [u8; HEAD]) -> Result<At, Why> {
         SETTINGS => At::Settings(length),
         _ => At::Skip(length),
     })
+}
+
+impl Ended {
+    /// Takes the head of a frame.
+    ///
+    /// # Errors
+    ///
+    /// One with a request, or a part of it, on a stream that has ended. That is an error of the stream, which may end with its
+    /// connection (RFC 9113, sections 5.1 and 5.4.2). Data behind a reset h2 refuses by itself, with the right word.
+    fn saw(&mut self, [_, _, _, kind, flags, stream @ ..]: [u8; HEAD]) -> Result<(), Why> {
+        if !matches!(kind, DATA | HEADERS | RST_STREAM) {
+            return Ok(());
+        }
+        let stream = u32::from_be_bytes(stream) & STREAM;
+        let ended = self.0.iter().rfind(|(ended, _)| *ended == stream).map(|(_, by)| *by);
+        match (kind, ended) {
+            (HEADERS, Some(_)) | (DATA, Some(By::End)) => return Err(Why::Closed),
+            (RST_STREAM, None) => self.push(stream, By::Reset),
+            (DATA | HEADERS, None) if flags & END_STREAM != 0 => self.push(stream, By::End),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, stream: u32, by: By) {
+        if self.0.len() == ENDED_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((stream, by));
+    }
 }
 
 impl Fields {
@@ -318,7 +379,7 @@ mod tests {
             (headers(7, END_HEADERS, b"\xc0"), Why::Compression),
             (headers(7, END_HEADERS, b"\x80"), Why::Compression),
             ([headers(7, 0, b"\x82"), frame(CONTINUATION, END_HEADERS, b"\x40")].concat(), Why::Compression),
-            (headers(5, END_HEADERS | 1, b"\x82"), Why::Protocol),
+            (headers(3, END_HEADERS | 1, b"\x82"), Why::Protocol),
         ] {
             let came = follow(&[all.concat(), wrong.clone()]);
             assert_eq!(came.map_err(|(_, why)| why), Err(why), "{wrong:x?}");
@@ -337,6 +398,37 @@ mod tests {
         ] {
             assert_eq!(follow(&[all.concat(), left, headers(11, END_HEADERS, b"\x80")]), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_stream_that_has_ended_does_not_go_on() {
+        let on = |stream: u8, kind, flags, content: &[u8]| {
+            let mut made = frame(kind, flags, content);
+            made[8] = stream;
+            made
+        };
+        let (head, data, reset) = (
+            |s, f| on(s, HEADERS, END_HEADERS | f, &[]),
+            |s, f| on(s, DATA, f, b"x"),
+            |s| on(s, 3, 0, &[0; 4]),
+        );
+        for (fine, wrong) in [
+            (vec![head(1, END_STREAM), reset(1), on(1, 8, 0, &[0, 0, 0, 1])], data(1, END_STREAM)),
+            (vec![head(1, 0), data(1, 0), data(1, END_STREAM)], data(1, 0)),
+            (vec![head(1, 0), data(1, 0), head(1, END_STREAM)], head(1, END_STREAM)),
+            (vec![head(1, 0), reset(1), data(1, 0), data(1, END_STREAM)], head(1, END_STREAM)),
+            ((0..40).map(|n| head(2 * n + 1, END_STREAM)).collect(), head(79, 0)),
+        ] {
+            assert_eq!(follow(&fine), Ok(()));
+            let before = PREFACE + fine.concat().len();
+            assert_eq!(follow(&[fine.concat(), wrong]).map_err(|(_, why)| why), Err(Why::Closed), "{before}");
+        }
+        let mut many = Ended::default();
+        for stream in 0..10_000_u32 {
+            let [a, b, c, d] = (2 * stream + 1).to_be_bytes();
+            assert_eq!(many.saw([0, 0, 0, HEADERS, END_STREAM, a, b, c, d]), Ok(()));
+        }
+        assert_eq!(many.0.len(), ENDED_MAX);
     }
 
     #[test]

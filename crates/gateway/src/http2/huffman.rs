@@ -1,0 +1,127 @@
+//! Whether a string in Huffman's code ends as it must (RFC 7541, section 5.2).
+//!
+//! h2 refuses the others as well, and calls them PROTOCOL_ERROR. The code is canonical (appendix B): codes of one length follow
+//! one another, behind all shorter ones. So how many there are of each length says where a code ends, and no table of symbols is
+//! needed.
+
+/// How many codes have how many bits, from the shortest; EOS is the last one of the longest.
+const LENGTHS: [(u32, u32); 21] = [
+    (5, 10),
+    (6, 26),
+    (7, 32),
+    (8, 6),
+    (10, 5),
+    (11, 3),
+    (12, 2),
+    (13, 6),
+    (14, 2),
+    (15, 3),
+    (19, 3),
+    (20, 8),
+    (21, 13),
+    (22, 26),
+    (23, 29),
+    (24, 12),
+    (25, 4),
+    (26, 15),
+    (27, 19),
+    (28, 29),
+    (30, 4),
+];
+/// For each length, the first 32 bits from which on codes are longer.
+const BOUNDS: [(u32, u64); LENGTHS.len()] = bounds();
+/// The longest code, bits; all of them ones is EOS.
+const LONGEST: u32 = 30;
+/// Padding is shorter than a byte, bits.
+const PADDING_MAX: u32 = 7;
+
+const fn bounds() -> [(u32, u64); LENGTHS.len()] {
+    let mut all = [(0, 0); LENGTHS.len()];
+    let (mut end, mut at) = (0, 0);
+    while at < LENGTHS.len() {
+        let (bits, many) = LENGTHS[at];
+        end += (many as u64) << (32 - bits);
+        all[at] = (bits, end);
+        at += 1;
+    }
+    all
+}
+
+/// Whether it holds whole codes, none of them EOS, and behind them at most seven bits, which begin EOS.
+pub(super) fn is_whole(text: &[u8]) -> bool {
+    // The bits that were not looked at, at the right.
+    let (mut bits, mut have) = (0_u64, 0_u32);
+    let mut bytes = text.iter();
+    loop {
+        while have <= LONGEST
+            && let Some(byte) = bytes.next()
+        {
+            bits = bits << 8 | u64::from(*byte);
+            have += 8;
+        }
+        // What is not there is read as ones, as padding is.
+        let next =
+            if have >= 32 { bits >> (have - 32) } else { bits << (32 - have) | ((1 << (32 - have)) - 1) };
+        let code = BOUNDS.iter().find(|(_, end)| next < *end).map_or(LONGEST, |(length, _)| *length);
+        if code > have {
+            // The rest of the string.
+            return have <= PADDING_MAX && bits == (1 << have) - 1;
+        }
+        if code == LONGEST && next >> (32 - LONGEST) == (1 << LONGEST) - 1 {
+            return false;
+        }
+        have -= code;
+        bits &= (1 << have) - 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lengths_make_a_whole_code_of_all_bytes_and_the_end() {
+        assert_eq!(LENGTHS.iter().map(|(_, many)| many).sum::<u32>(), 257);
+        assert_eq!(BOUNDS.last(), Some(&(LONGEST, 1 << 32)));
+    }
+
+    #[test]
+    fn a_string_ends_with_a_code_or_the_beginning_of_eos() {
+        // The examples of RFC 7541, sections C.4 and C.6, and one code of each kind of length.
+        for text in [
+            &b"\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff"[..],
+            b"\xa8\xeb\x10\x64\x9c\xbf",
+            b"\x25\xa8\x49\xe9\x5b\xa9\x7d\x7f",
+            b"\x25\xa8\x49\xe9\x5b\xb8\xe8\xb4\xbf",
+            b"\x64\x02",
+            b"\xae\xc3\x77\x1a\x4b",
+            b"\xd0\x7a\xbe\x94\x10\x54\xd4\x44\xa8\x20\x05\x95\x04\x0b\x81\x66\xe0\x82\xa6\x2d\x1b\xff",
+            b"\x9d\x29\xad\x17\x18\x63\xc7\x8f\x0b\x97\xc8\xe9\xae\x82\xae\x43\xd3",
+            b"",
+            b"\x07",
+            b"\x1f",
+            // 10, of 30 bits, and two bits of padding.
+            b"\xff\xff\xff\xf3",
+            // Four times 0, of 13 bits.
+            b"\xff\xc7\xfe\x3f\xf1\xff\x8f",
+        ] {
+            assert!(is_whole(text), "{text:x?}");
+        }
+        for text in [
+            // Padding with zeroes, of a whole byte, and nothing else.
+            &b"\x18"[..],
+            b"\x1f\xff",
+            b"\xff",
+            b"\xff\xff",
+            b"\xfe",
+            // EOS, alone and between others.
+            b"\xff\xff\xff\xfc",
+            b"\xff\xff\xff\xff",
+            b"\x1f\xff\xff\xff\xe3",
+            // A code of 28 bits, and zeroes behind it.
+            b"\xff\xff\xff\x00",
+        ] {
+            assert!(!is_whole(text), "{text:x?}");
+        }
+    }
+}
