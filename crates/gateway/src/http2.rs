@@ -59,13 +59,51 @@ const BAD_HEAD: Refusal = Refusal {
     after: None,
 };
 
-/// Whether a connection in clear begins as HTTP/2 does; `None` where nothing comes in time.
-pub(crate) async fn begins(stream: &TcpStream, limits: Limits) -> Option<bool> {
-    let mut first = [0; PREFACE.len()];
-    let peeked = tokio::time::timeout(limits.header_timeout, stream.peek(&mut first)).await;
-    match peeked {
-        Ok(Ok(1..)) => Some(first == PREFACE),
-        Ok(Ok(0) | Err(_)) | Err(_) => None,
+/// What was read of a connection to tell what it speaks, and is still to be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Early {
+    bytes: [u8; PREFACE.len()],
+    have: u8,
+}
+
+impl Early {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.have)).unwrap_or_default()
+    }
+
+    fn push(&mut self, more: &[u8]) {
+        for byte in more {
+            if let Some(place) = self.bytes.get_mut(usize::from(self.have)) {
+                *place = *byte;
+                self.have += 1;
+            }
+        }
+    }
+}
+
+/// Whether a connection in clear begins as HTTP/2 does; `None` where nothing comes in time. Mostly its first bytes come together, and
+/// are only looked at. Those that come alone are taken: who waits for more of what is there already is told at once, again and again.
+pub(crate) async fn begins(stream: &TcpStream, limits: Limits) -> Option<(bool, Early)> {
+    tokio::time::timeout(limits.header_timeout, told(stream)).await.ok()?
+}
+
+async fn told(stream: &TcpStream) -> Option<(bool, Early)> {
+    let mut early = Early::default();
+    loop {
+        let expected = PREFACE.get(usize::from(early.have)..)?;
+        let mut first = [0; PREFACE.len()];
+        let room = first.get_mut(..expected.len())?;
+        let n = stream.peek(room).await.ok().filter(|n| *n > 0)?;
+        let came = first.get(..n)?;
+        if !expected.starts_with(came) {
+            return Some((false, early));
+        }
+        if n == expected.len() {
+            return Some((true, early));
+        }
+        // They are there; whoever reads more would read what was not looked at.
+        let taken = stream.try_read(first.get_mut(..n)?).ok()?;
+        early.push(first.get(..taken)?);
     }
 }
 
@@ -271,5 +309,45 @@ pub(crate) async fn exchange<S: Io>(
     };
     if is_wrong {
         Box::pin(linger(ends, limits.header_timeout)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What is found where the bytes come one after the other.
+    async fn alone(bytes: &[u8]) -> Option<(bool, Early)> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        caller.set_nodelay(true).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut found = pin!(told(&stream));
+        let mut nobody = Context::from_waker(Waker::noop());
+        for byte in bytes {
+            caller.write_all(&[*byte]).await.unwrap();
+            stream.readable().await.unwrap();
+            if let Poll::Ready(found) = found.as_mut().poll(&mut nobody) {
+                return found;
+            }
+        }
+        drop(caller);
+        found.await
+    }
+
+    #[tokio::test]
+    async fn a_preface_is_found_byte_by_byte_and_nothing_is_lost() {
+        let taken = |found: Option<(bool, Early)>| found.map(|(is, early)| (is, early.bytes().to_vec()));
+        assert_eq!(taken(alone(b"PRI * HTTP/2.0").await), Some((true, b"PR".to_vec())));
+        assert_eq!(taken(alone(b"POST / HTTP/1.1").await), Some((false, b"P".to_vec())));
+        assert_eq!(taken(alone(b"PROPFIND /").await), Some((false, b"PR".to_vec())));
+        assert_eq!(taken(alone(b"GET / HTTP/1.1").await), Some((false, Vec::new())));
+        assert_eq!(taken(alone(b"PR").await), None, "it left before it said what it speaks");
     }
 }

@@ -260,11 +260,11 @@ async fn begin(
         let io = Watched::of_http1(tls, Arc::clone(&shared), limits);
         return Some(Box::pin(exchange(io, stream, (service, shared, limits), stopping)));
     }
-    let is_http2 = http2::begins(&stream, limits).await?;
+    let (is_http2, early) = http2::begins(&stream, limits).await?;
     let mut io = Tcp(Arc::clone(&stream));
     match limits.http2 {
         Some(http2) if is_http2 => {
-            let io = Watched::of_http2(io, Arc::clone(&shared), limits);
+            let io = Watched::of_http2(io, Arc::clone(&shared), limits).behind(early);
             Some(Box::pin(http2::exchange(io, stream, (service, shared, limits, http2), stopping)))
         }
         None if is_http2 => {
@@ -273,7 +273,7 @@ async fn begin(
             Some(Box::pin(linger(stream, limits.header_timeout)))
         }
         Some(_) | None => {
-            let io = Watched::of_http1(io, Arc::clone(&shared), limits);
+            let io = Watched::of_http1(io, Arc::clone(&shared), limits).behind(early);
             Some(Box::pin(exchange(io, stream, (service, shared, limits), stopping)))
         }
     }

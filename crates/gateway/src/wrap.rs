@@ -19,6 +19,7 @@ use tokio::time::Sleep;
 use crate::answer;
 pub(crate) use crate::framing::Trick;
 use crate::framing::{Followed, Framing};
+use crate::http2::Early;
 use crate::http2::frames::{Frames, Why};
 use crate::rules::Limits;
 
@@ -125,6 +126,8 @@ enum Spoken {
 pub(crate) struct Watched<S> {
     inner: S,
     shared: Arc<Shared>,
+    /// What comes before the bytes of the connection.
+    early: Early,
     spoken: Spoken,
     /// Nothing more is read: the framing of a body is broken, or a frame of HTTP/2.
     is_broken: bool,
@@ -155,6 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
         Self {
             inner,
             shared,
+            early: Early::default(),
             spoken,
             is_broken: false,
             why: None,
@@ -163,6 +167,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
             write_timeout: limits.write_timeout,
             stuck: None,
         }
+    }
+
+    /// The same where these bytes were taken from it already.
+    pub(crate) fn behind(self, early: Early) -> Self {
+        Self { early, ..self }
     }
 
     /// Gives up on a caller that takes nothing.
@@ -251,7 +260,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
             return self.end(cx);
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        if self.early.bytes().is_empty() {
+            ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        } else {
+            let early = std::mem::take(&mut self.early);
+            buf.put_slice(early.bytes());
+        }
         let new = buf.filled().get(before..).unwrap_or_default();
         if new.is_empty() {
             return Poll::Ready(Ok(()));

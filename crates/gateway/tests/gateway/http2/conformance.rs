@@ -12,7 +12,7 @@ use super::frames::{
     PRIORITY, PUSH_PROMISE, RST_STREAM, SETTINGS, WHOLE, WINDOW_UPDATE, WITH_PRIORITY, Wire, block, field,
     frame, get, post, text,
 };
-use crate::common::{QUICK, Served, serve, sim};
+use crate::common::{BODY, QUICK, Served, keyed, serve, sim};
 
 const PROTOCOL: u32 = 1;
 const FLOW: u32 = 3;
@@ -145,6 +145,25 @@ async fn a_connection_begins_with_its_preface() {
         }
     }
     assert!(acked, "6.5.3: settings are acknowledged");
+}
+
+/// However its bytes come (RFC 9113, section 3.4): TCP keeps none of their bounds.
+#[tokio::test]
+async fn a_connection_is_one_of_http_2_byte_by_byte() {
+    let (_api, served) = gateway().await;
+    for at in 1..6 {
+        let sent = [PREFACE, &frame(SETTINGS, 0, 0, &[]), &asked(1)].concat();
+        let (first, rest) = sent.split_at(at);
+        let mut wire = Wire::open(served.addr).await;
+        wire.trickle(first).await;
+        wire.trickle(rest).await;
+        wire.until(HEADERS).await;
+    }
+    // POST begins as the preface does.
+    let mut wire = Wire::open(served.addr).await;
+    wire.trickle(&keyed(BODY)).await;
+    let answer = wire.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 #[tokio::test]

@@ -171,6 +171,20 @@ impl Wire {
         self.stream.write_all(bytes).await.ok();
     }
 
+    /// Writes each byte by itself.
+    pub(crate) async fn trickle(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.send(&[*byte]).await;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// What the other side says until it closes, where that is no HTTP/2.
+    pub(crate) async fn rest(mut self) -> String {
+        self.stream.read_to_end(&mut self.read).await.unwrap();
+        String::from_utf8_lossy(&self.read).into_owned()
+    }
+
     /// The next frame; `None` once the other side has closed.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         loop {
