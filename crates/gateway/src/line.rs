@@ -166,10 +166,12 @@ fn attempt(json: &mut Json<'_>, a: &AttemptRecord, of: (&CallRecord, &Names)) {
     json.flag("resumed", a.resumed);
 }
 
-/// Writes the line of a request that did not become a call.
-pub(crate) fn refused(text: &mut String, context: &Context, status: u16, cause: Cause) {
+/// Writes the line of a request that did not become a call; without a context its head could not be read.
+pub(crate) fn refused(text: &mut String, context: Option<&Context>, status: u16, cause: Cause) {
     let mut json = begin(text, "request refused");
-    context.put(&mut json);
+    if let Some(context) = context {
+        context.put(&mut json);
+    }
     json.number("status", u64::from(status));
     json.word("cause", Some(cause.id()));
     json.finish();

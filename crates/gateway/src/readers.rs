@@ -288,7 +288,13 @@ impl Readers {
     /// Writes the line of a request that did not become a call.
     pub(crate) fn refused(&self, context: &Context, status: u16, cause: Cause) {
         self.metrics.refused(cause);
-        self.log.put(|text| line::refused(text, context, status, cause));
+        self.log.put(|text| line::refused(text, Some(context), status, cause));
+    }
+
+    /// The same where no head could be read, so that nothing is known of the request.
+    pub(crate) fn refused_unread(&self, status: u16, cause: Cause) {
+        self.metrics.refused(cause);
+        self.log.put(|text| line::refused(text, None, status, cause));
     }
 }
 

@@ -249,7 +249,7 @@ async fn begin(
     let rules = service.rules();
     let limits = rules.limits;
     if let Some(acceptor) = &rules.tls {
-        let Some((tls, is_http2)) = handshake(acceptor, &stream, limits).await else {
+        let Some((tls, is_http2)) = handshake(acceptor, &stream, (limits, &service.readers)).await else {
             service.readers.metrics.handshakes_failed.fetch_add(1, Ordering::Relaxed);
             return None;
         };
@@ -268,6 +268,7 @@ async fn begin(
             Some(Box::pin(http2::exchange(io, stream, (service, shared, limits, http2), stopping)))
         }
         None if is_http2 => {
+            service.readers.refused_unread(505, Cause::RequestInvalid);
             // It may have left already.
             let _told = io.write_all(&answer::unparsable(505)).await.is_ok();
             Some(Box::pin(linger(stream, limits.header_timeout)))
@@ -283,7 +284,7 @@ async fn begin(
 async fn handshake(
     acceptor: &Acceptor,
     stream: &Arc<TcpStream>,
-    limits: Limits,
+    (limits, readers): (Limits, &Readers),
 ) -> Option<(impl Io + use<>, bool)> {
     let mut first = [0];
     let peeked = tokio::time::timeout(limits.handshake.into(), stream.peek(&mut first)).await;
@@ -291,6 +292,7 @@ async fn handshake(
         return None;
     }
     if first.first().is_some_and(u8::is_ascii_uppercase) {
+        readers.refused_unread(400, Cause::TlsPlainHttp);
         // It may have left already.
         let _told = Tcp(Arc::clone(stream)).write_all(&answer::plain_http()).await.is_ok();
         return None;
@@ -349,8 +351,8 @@ async fn exchange<S: Io>(
             }
         }
     };
-    if told.is_unparsable() {
-        readers.metrics.refused(Cause::RequestInvalid);
+    if let Some(status) = told.unparsable() {
+        readers.refused_unread(status, Cause::RequestInvalid);
     }
     if is_over && told.is_cut() {
         Box::pin(linger(ends, limits.header_timeout)).await;

@@ -8,7 +8,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -41,8 +41,8 @@ pub(crate) struct Shared {
     trick: AtomicU8,
     /// The last request is there as a whole, and nothing of another.
     is_between: AtomicBool,
-    /// A head could not be parsed, and its caller was told so.
-    is_unparsable: AtomicBool,
+    /// A head could not be parsed, and its caller was told so with this status; 0 is none.
+    unparsable: AtomicU16,
     /// The body of the request broke off.
     has_broken_off: AtomicBool,
     /// A connection of HTTP/2 is to end now: its caller only costs.
@@ -58,7 +58,7 @@ impl Shared {
             begun: AtomicUsize::new(0),
             trick: AtomicU8::new(0),
             is_between: AtomicBool::new(true),
-            is_unparsable: AtomicBool::new(false),
+            unparsable: AtomicU16::new(0),
             has_broken_off: AtomicBool::new(false),
             is_calmed: AtomicBool::new(false),
         }
@@ -96,9 +96,9 @@ impl Shared {
         unread || !self.is_between.load(Ordering::Acquire)
     }
 
-    /// Whether the last head was refused before it became a request.
-    pub(crate) fn is_unparsable(&self) -> bool {
-        self.is_unparsable.load(Ordering::Acquire)
+    /// The status with which the last head was refused, where that was before it became a request.
+    pub(crate) fn unparsable(&self) -> Option<u16> {
+        Some(self.unparsable.load(Ordering::Acquire)).filter(|status| *status > 0)
     }
 
     fn trick(&self) -> Option<Trick> {
@@ -285,8 +285,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             && let Some(status) = own_status(buf)
         {
             let is_target = self.shared.trick() == Some(Trick::LongTarget);
-            self.shared.is_unparsable.store(true, Ordering::Release);
-            self.instead = answer::unparsable(if is_target { URI_TOO_LONG } else { status });
+            let status = if is_target { URI_TOO_LONG } else { status };
+            self.shared.unparsable.store(status, Ordering::Release);
+            self.instead = answer::unparsable(status);
             // What cannot be written now is written by the flush or the shutdown that follow.
             return match self.drain(cx) {
                 Poll::Ready(Err(e)) => Poll::Ready(Err(e)),

@@ -276,6 +276,7 @@ fn served(book: &mut Book<'_>, home: &Folder) {
         message(gateway.addr(), "sk-ant-fake-caller", "Hello");
     }
     ask(gateway.addr(), "POST", "/v1/messages", "origin: https://evil.example\r\n", "{}");
+    ask(gateway.addr(), "no method", "/", "", "");
     let status = ask(admin, "GET", "/", "", "");
     book.check("gateway-status", status.split_once("\r\n\r\n").unwrap().1);
     let metrics = ask(admin, "GET", "/metrics", "", "");

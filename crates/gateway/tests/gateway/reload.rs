@@ -181,4 +181,7 @@ async fn who_speaks_plain_http_to_tls_is_told_and_who_says_nothing_is_left() {
     // The first bytes of a hello and no more.
     assert_eq!(raw(served.addr, &[22, 3, 1]).await, "");
     assert!(requests(&api).is_empty());
+    let (_, log) = served.finish().await;
+    let told: Vec<_> = log.iter().map(|l| (&l["event"], &l["status"], &l["cause"])).collect();
+    assert_eq!(told, [(&"request refused".into(), &400.into(), &"tls.plain-http".into())]);
 }

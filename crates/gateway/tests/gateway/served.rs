@@ -42,6 +42,7 @@ async fn what_is_not_a_request_for_the_api_gets_an_answer_in_its_shape() {
         ("a web page", get("origin: https://evil.example\r\n"), 403),
         ("a body too large", keyed(&"a".repeat(70_000)), 413),
     ];
+    let mut statuses: Vec<u64> = table.iter().map(|(_, _, status)| u64::from(*status)).collect();
     for (what, bytes, expected) in table {
         let answer = raw(served.addr, &bytes).await;
         let (status, head, body) = parts(&answer);
@@ -54,6 +55,13 @@ async fn what_is_not_a_request_for_the_api_gets_an_answer_in_its_shape() {
     assert!(!api.events().iter().any(asked), "nothing of it reached the upstream");
     // It works as before for the next caller.
     assert_eq!(parts(&raw(served.addr, &keyed(BODY)).await).0, 200);
+    let (_, log) = served.finish().await;
+    let refused = log.iter().filter(|l| l["event"] == "request refused");
+    assert!(refused.clone().all(|l| l["cause"].is_string() && l["ts"].is_u64()), "{log:?}");
+    let mut told: Vec<u64> = refused.map(|l| l["status"].as_u64().unwrap()).collect();
+    told.sort_unstable();
+    statuses.sort_unstable();
+    assert_eq!(told, statuses, "each has a line, those too whose head was not read");
 }
 
 #[tokio::test]

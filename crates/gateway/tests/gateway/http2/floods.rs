@@ -243,6 +243,8 @@ async fn http2_can_be_switched_off() {
     assert_eq!(answer.matches("HTTP/1.1").count(), 1 + answer.matches("valid HTTP/1.1").count(), "{answer}");
     assert!(api.so_far().is_empty());
     assert_eq!(ask(served.addr, &keyed(BODY)).await.status, 200);
+    let (_, log) = served.finish().await;
+    assert!(log.iter().any(|l| l["event"] == "request refused" && l["status"] == 505), "{log:?}");
     let identity = Identity::new("http2");
     for (on, agreed) in [(true, "h2"), (false, "http/1.1")] {
         let served = serve(&api.url(), &[], |o| {
