@@ -123,9 +123,9 @@ fn seen(progress: &Progress, id: AttemptId, to: (&mut Notes, &mut Queue<Step>)) 
     while let Some(seen) = all.pop() {
         match seen {
             open::Seen::Stage(stage, took) => notes.push((id, EventKind::StageDone { n, stage, took })),
-            open::Seen::Connection(addr, reused) => {
+            open::Seen::Connection { addr, reused, http2 } => {
                 at = Some(addr);
-                notes.push((id, EventKind::ConnectionChosen { n, addr, reused }));
+                notes.push((id, EventKind::ConnectionChosen { n, addr, reused, http2 }));
             }
             open::Seen::Resolved(upstream, addrs) => steps.push(Step::Resolved(upstream, addrs)),
         }

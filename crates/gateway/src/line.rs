@@ -159,6 +159,10 @@ fn attempt(json: &mut Json<'_>, a: &AttemptRecord, of: (&CallRecord, &Names)) {
         }
     });
     json.flag("reused", a.reused);
+    // A line without it tells of HTTP/1.1, as all did before.
+    if a.http2 {
+        json.word("protocol", Some("h2"));
+    }
     json.number("bytes", a.bytes);
     json.ms("longest_gap_ms", Some(a.longest_gap));
     json.flag("aborted", a.aborted);

@@ -118,6 +118,8 @@ pub enum EventKind {
         addr: AddrId,
         /// It had been used before.
         reused: bool,
+        /// It speaks HTTP/2, and so others may use it at the same time; else HTTP/1.1.
+        http2: bool,
     },
     /// The head of an answer arrived.
     HeadArrived {

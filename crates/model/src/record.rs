@@ -61,6 +61,8 @@ pub struct AttemptRecord {
     pub addr: Option<AddrId>,
     /// On a connection that had been used before.
     pub reused: bool,
+    /// By HTTP/2; else by HTTP/1.1, as far as there was a connection.
+    pub http2: bool,
     /// Its stages and how long each took.
     pub stages: Vec<(Stage, Dur)>,
     /// What the head said.
@@ -213,6 +215,7 @@ impl AttemptRecord {
             ended: None,
             addr: None,
             reused: false,
+            http2: false,
             stages: Vec::new(),
             head: None,
             cause: None,
@@ -233,8 +236,8 @@ impl AttemptRecord {
     fn apply(&mut self, event: &Event) {
         match &event.kind {
             EventKind::StageDone { stage, took, .. } => self.stages.push((*stage, *took)),
-            EventKind::ConnectionChosen { addr, reused, .. } => {
-                (self.addr, self.reused) = (Some(*addr), *reused);
+            EventKind::ConnectionChosen { addr, reused, http2, .. } => {
+                (self.addr, self.reused, self.http2) = (Some(*addr), *reused, *http2);
             }
             EventKind::HeadArrived { head, took, .. } => {
                 self.stages.push((Stage::Head, *took));

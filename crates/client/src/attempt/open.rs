@@ -25,8 +25,8 @@ use crate::queue::Queue;
 pub(crate) enum Seen {
     /// A stage went well.
     Stage(Stage, Dur),
-    /// The connection, and whether it had been used before.
-    Connection(AddrId, bool),
+    /// The connection.
+    Connection { addr: AddrId, reused: bool, http2: bool },
     /// A name was looked up.
     Resolved(UpstreamId, Vec<AddrId>),
 }
@@ -83,7 +83,8 @@ impl Straight {
         message: http::Request<ReqBody>,
         limits: &SendLimits,
     ) -> Self {
-        let told = Some(Seen::Connection(inner.addresses.id(conn.addr()), conn.uses() > 0));
+        let addr = inner.addresses.id(conn.addr());
+        let told = Some(Seen::Connection { addr, reused: conn.uses() > 0, http2: false });
         let exchange = conn.exchange(message, limits);
         Self { inner, conn: Some(conn), exchange, told }
     }
@@ -163,7 +164,8 @@ async fn on_stream(
     message: http::Request<ReqBody>,
     (limits, progress): (SendLimits, &Progress),
 ) -> Result<Opened, Fault> {
-    progress.put(Seen::Connection(inner.addresses.id(lent.addr()), lent.is_used()));
+    let addr = inner.addresses.id(lent.addr());
+    progress.put(Seen::Connection { addr, reused: lent.is_used(), http2: true });
     let begun = Instant::now();
     let (response, sent_after) = lent.send(message, &limits).await?;
     progress.put(Seen::Stage(Stage::Send, sent_after));

@@ -36,6 +36,7 @@ fn attempt(prose: &Prose, a: &Value) -> String {
     let parts = [
         prose.say("trace-attempt", &Args::default().with("count", Foreign::new(&n))),
         field(a, "key"),
+        field(a, "protocol"),
         prose.say("trace-after", &after),
         how,
         field(a, "request_id"),

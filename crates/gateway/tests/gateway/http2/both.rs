@@ -183,6 +183,8 @@ async fn methods_bodies_and_heads_pass_over_http_2() {
     let got = api.got.recv().await.unwrap();
     assert!(got.body == large.as_bytes() && got.headers["content-length"] == large.len().to_string());
     assert_eq!(api.connections.load(Ordering::Relaxed), 1);
+    let (_, log) = served.finish().await;
+    assert!(log.iter().all(|l| l["attempts"][0]["protocol"] == "h2"), "{log:?}");
 }
 
 #[tokio::test]

@@ -323,5 +323,8 @@ async fn where_http_2_does_not_work_the_call_goes_by_http_1() {
     assert!(api.asked().await.head.starts_with("PRI * HTTP/2.0"));
     while !api.asked().await.head.starts_with("POST /v1/messages HTTP/1.1") {}
     let (_, log) = served.finish().await;
-    assert_eq!(log[0]["attempts"][0]["cause"], "tls.h2-broken", "{}", log[0]);
+    let attempts = log[0]["attempts"].as_array().unwrap();
+    assert_eq!(attempts[0]["cause"], "tls.h2-broken", "{}", log[0]);
+    let told: Vec<_> = attempts.iter().map(|a| a["protocol"].as_str()).collect();
+    assert_eq!(told, [Some("h2"), None], "which attempt spoke what");
 }
