@@ -96,8 +96,9 @@ impl Gateway {
             }
         };
         give("gateway.listen", "--listen", self.listen.as_ref());
-        let upstreams = Some(self.upstream.join(",")).filter(|_| !self.upstream.is_empty());
-        give("gateway.upstream", "--upstream", upstreams.as_ref());
+        for upstream in &self.upstream {
+            give("gateway.upstream", "--upstream", Some(upstream));
+        }
         give("gateway.admin", "--admin", self.admin.as_ref());
         give("gateway.log", "--log", self.log.as_ref());
         give("gateway.tls_cert", "--tls-cert", self.tls_cert.as_ref());

@@ -23,7 +23,7 @@ pub(crate) struct Sources<'a> {
     pub(crate) flags: &'a [Given],
 }
 
-/// A setting that the command line gives.
+/// A setting that the command line gives. A list is given one part at a time, each as it is: a URL may have commas.
 pub(crate) struct Given {
     /// Which.
     pub(crate) key: &'static str,
@@ -72,8 +72,12 @@ pub(crate) fn resolve(sources: &Sources<'_>) -> Result<Settings, Vec<SettingErro
         }
     }
     for given in sources.flags {
-        if let Some(row) = table::find(given.key) {
-            settings.take(row, &given.text, SettingOrigin::Flag(given.flag.to_owned()), &mut mistakes);
+        let Some(row) = table::find(given.key) else { continue };
+        let origin = SettingOrigin::Flag(given.flag.to_owned());
+        if row.kind == Kind::List {
+            settings.add((row, &given.text), origin, &mut mistakes);
+        } else {
+            settings.take(row, &given.text, origin, &mut mistakes);
         }
     }
     upstreams::check(&settings, &mut mistakes);
@@ -104,6 +108,23 @@ impl Settings {
                     || row.key == "alerts.webhook";
                 let shown = if secret { "…" } else { text };
                 mistakes.push(SettingError { origin, found: format!("{} = \"{shown}\"", row.key), problem });
+            }
+        }
+    }
+
+    /// Puts a text into a list, behind those of the same origin and in the place of all others.
+    fn add(
+        &mut self,
+        (row, text): (&'static Setting, &str),
+        origin: SettingOrigin,
+        mistakes: &mut Vec<SettingError>,
+    ) {
+        let mut texts = if self.origin(row.key) == origin { self.list(row.key).to_vec() } else { Vec::new() };
+        texts.push(text.to_owned());
+        match value::one_of_list(row, text).and_then(|()| value::list(row, texts)) {
+            Ok(value) => drop(self.0.insert(row.key, Entry { value, origin })),
+            Err(problem) => {
+                mistakes.push(SettingError { origin, found: format!("{} = \"{text}\"", row.key), problem });
             }
         }
     }

@@ -23,6 +23,28 @@ fn the_defaults_are_those_of_the_engine() {
     assert_eq!(settings.entries().count(), ROWS.len());
 }
 
+/// A variable has commas between the parts of a list; a flag is given once for each.
+#[test]
+fn a_comma_in_a_url_survives_a_flag() {
+    let key = "gateway.upstream";
+    let (one, two) = ("http://127.0.0.1:1/a,b", "http://127.0.0.1:2");
+    let listed = [("CLEARLINE_GATEWAY_UPSTREAM", "http://127.0.0.1:3, http://127.0.0.1:4")];
+    assert_eq!(with(None, &listed, &[]).unwrap().list(key), ["http://127.0.0.1:3", "http://127.0.0.1:4"]);
+    assert_eq!(with(None, &listed, &[(key, one)]).unwrap().list(key), [one]);
+    assert_eq!(
+        with(None, &listed, &[(key, one), (key, two), (key, one)]).unwrap().list(key),
+        [one, two, one]
+    );
+    for (wrong, problem) in [
+        ("http://127.0.0.1:1,http://127.0.0.1:2", "is one URL: give the flag once for each"),
+        ("http://api,https://other", "is one URL: give the flag once for each"),
+        ("", "is no base URL: empty string"),
+    ] {
+        let mistakes = with(None, &[], &[(key, two), (key, wrong)]).unwrap_err();
+        assert_eq!((mistakes.len(), mistakes[0].problem.as_str()), (1, problem));
+    }
+}
+
 #[test]
 fn what_is_off_by_default_reaches_the_engine() {
     let said = [
@@ -106,7 +128,8 @@ fn values_are_read_with_their_units() {
         ("gateway.tokens", "ci=env:T,me=file:/t", "{ \"ci\" = \"env:T\", \"me\" = \"file:/t\" }"),
     ];
     for (key, text, written) in table {
-        let settings = with(None, &[], &[(key, text)]).unwrap();
+        let variable = ROWS.iter().find(|row| row.key == key).unwrap().variable();
+        let settings = with(None, &[(variable.as_str(), text)], &[]).unwrap();
         let (_, entry) = settings.entries().find(|(row, _)| row.key == key).unwrap();
         assert_eq!(entry.value.written(), written, "{key} = {text}");
     }

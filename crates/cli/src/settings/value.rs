@@ -98,6 +98,19 @@ pub(crate) fn parse(row: &Setting, text: &str) -> Result<Value, String> {
     }
 }
 
+/// A text that is a part of a list by itself.
+///
+/// # Errors
+///
+/// Where it is several URLs: a comma between them would be taken for a part of the first one's host.
+pub(crate) fn one_of_list(row: &Setting, text: &str) -> Result<(), String> {
+    let is_several = text.contains(",http://") || text.contains(",https://");
+    if row.key == "gateway.upstream" && is_several {
+        return Err("is one URL: give the flag once for each".to_owned());
+    }
+    Ok(())
+}
+
 /// Texts that must be more than texts.
 pub(crate) fn list(row: &Setting, texts: Vec<String>) -> Result<Value, String> {
     texts.iter().try_for_each(|text| check_text(row.key, text))?;
