@@ -32,7 +32,7 @@ pub use hello::{Hello, Reply, hello};
 pub use hyper::body::Incoming;
 pub use line::{Line, open_line};
 pub use listen::{Acceptor, BadIdentity, fingerprint};
-pub use mux::{CONNECTION_WINDOW, Http2, Lent, OVERHEAD_MAX, STREAM_WINDOW, STREAMS_MAX};
+pub use mux::{CONNECTION_WINDOW, Http2, Lent, OVERHEAD_MAX, Pings, STREAM_WINDOW, STREAMS_MAX};
 pub use peek::{Offer, Peek, peek};
 pub use pool::{IDLE_LIMIT, MAX_IDLE, MISTRUST, OPENING, Pool, Turn, Want};
 pub use proxy::{Proxy, ProxyEnv, parse_proxy};

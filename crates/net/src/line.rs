@@ -63,7 +63,7 @@ pub async fn open_line(
     }
     // Where HTTP/2 is known to be spoken, there is nothing to fall back to.
     let trust = Trust::new(route.key(), (http2 == Http2::Auto).then(|| pool.listener()));
-    let mux = Mux::open(laid, route.target, (trust, turn)).await?;
+    let mux = Mux::open(laid, route.target, (trust, turn, pool.pings())).await?;
     let (addr, lent) = (mux.addr(), mux.lend());
     pool.share(mux);
     let gone = || Fault::new(Stage::Send, Failure::Eof).at(addr);

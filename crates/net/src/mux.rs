@@ -5,17 +5,19 @@
 
 mod answer;
 mod broke;
+mod pulse;
 mod send;
 mod upload;
 
 pub(crate) use self::answer::Answer;
+pub use self::pulse::Pings;
 
 use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use clearline_model::{Failure, Framing, Stage};
 use h2::client::{Builder, Connection, SendRequest};
@@ -23,6 +25,7 @@ use http::uri::{Authority, Scheme as UriScheme};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use self::pulse::Pulse;
 use self::upload::Piece;
 use crate::conn::{Laid, MAX_HEAD_BYTES};
 use crate::fault::Fault;
@@ -59,9 +62,17 @@ pub enum Http2 {
 /// What is known of the streams.
 #[derive(Debug)]
 struct Load {
-    open: usize,
     uses: u32,
     last_used: Instant,
+}
+
+/// What the connection's task and its exchanges tell each other.
+#[derive(Debug, Default)]
+struct Told {
+    /// The server has said something, and so its settings (RFC 9113, section 3.4).
+    heard: AtomicBool,
+    /// So many exchanges run; changed under the lock of the load alone.
+    open: AtomicUsize,
 }
 
 /// A shared connection. It is closed when it takes no more streams and the last one has ended.
@@ -74,8 +85,7 @@ pub(crate) struct Mux {
     scheme: UriScheme,
     authority: Authority,
     load: Mutex<Load>,
-    /// The server has said something, and so its settings (RFC 9113, section 3.4).
-    heard: Arc<AtomicBool>,
+    told: Arc<Told>,
     retired: AtomicBool,
 }
 
@@ -91,8 +101,12 @@ impl Mux {
     /// # Errors
     ///
     /// A fault of [`Stage::Send`]: the connection is gone already.
-    pub(crate) async fn open(laid: Laid, target: &Target, how: (Trust, Turn)) -> Result<Arc<Self>, Fault> {
-        let (trust, turn) = how;
+    pub(crate) async fn open(
+        laid: Laid,
+        target: &Target,
+        how: (Trust, Turn, Pings),
+    ) -> Result<Arc<Self>, Fault> {
+        let (trust, turn, pings) = how;
         let key = trust.key.clone();
         let wire = Arc::new(Wire::default());
         let addr = laid.addr();
@@ -109,13 +123,15 @@ impl Mux {
             .max_send_buffer_size(SEND_BUFFER)
             .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
             .handshake(io);
-        let (tx, connection) = shaken.await.map_err(|error| {
+        let (tx, mut connection) = shaken.await.map_err(|error| {
             let (failure, detail) = broke::lost(&error, &wire);
             Fault::new(Stage::Send, failure).detailed(&detail).at(addr)
         })?;
-        let heard = Arc::default();
-        let task = tokio::spawn(run(connection, (Arc::clone(&wire), Arc::clone(&heard)), (trust, turn)))
-            .abort_handle();
+        let told = Arc::default();
+        let pulse = Pulse::new(pings, connection.ping_pong());
+        let task =
+            tokio::spawn(run((connection, pulse), (Arc::clone(&wire), Arc::clone(&told)), (trust, turn)))
+                .abort_handle();
         Ok(Arc::new(Self {
             tx,
             wire,
@@ -127,8 +143,8 @@ impl Mux {
                 Scheme::Https => UriScheme::HTTPS,
             },
             authority,
-            load: Mutex::new(Load { open: 0, uses: 0, last_used: Instant::now() }),
-            heard,
+            load: Mutex::new(Load { uses: 0, last_used: Instant::now() }),
+            told,
             retired: AtomicBool::new(false),
         }))
     }
@@ -142,10 +158,11 @@ impl Mux {
     pub(crate) fn lend(self: &Arc<Self>) -> Option<Lent> {
         let room = self.tx.current_max_send_streams().min(STREAMS_MAX);
         let mut load = self.load();
-        if load.open >= room || (load.uses > 0 && !self.heard.load(Ordering::Acquire)) {
+        let is_full = self.told.open.load(Ordering::Acquire) >= room;
+        if is_full || (load.uses > 0 && !self.told.heard.load(Ordering::Acquire)) {
             return None;
         }
-        load.open += 1;
+        self.told.open.fetch_add(1, Ordering::AcqRel);
         let is_used = load.uses > 0;
         load.uses = load.uses.saturating_add(1);
         drop(load);
@@ -163,13 +180,13 @@ impl Mux {
     /// How many exchanges run, and since when there is none.
     pub(crate) fn idle(&self) -> (usize, Instant) {
         let load = self.load();
-        (load.open, load.last_used)
+        (self.told.open.load(Ordering::Acquire), load.last_used)
     }
 
     /// No new streams from now on; those that run go on, and the last one closes it.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
-        self.close_if_over(self.load().open);
+        self.close_if_over(self.told.open.load(Ordering::Acquire));
     }
 
     fn close_if_over(&self, open: usize) {
@@ -212,17 +229,24 @@ impl Drop for Trust {
 
 /// Moves the frames of a connection to its end. An error reaches the streams that it belongs to.
 async fn run(
-    mut connection: Connection<Watched, Piece>,
-    (wire, heard): (Arc<Wire>, Arc<AtomicBool>),
+    (mut connection, mut pulse): (Connection<Watched, Piece>, Pulse),
+    (wire, told): (Arc<Wire>, Arc<Told>),
     (mut trust, turn): (Trust, Turn),
 ) {
     let mut turn = Some(turn);
     let ended = poll_fn(|cx| {
         let polled = Pin::new(&mut connection).poll(cx);
         if turn.is_some() && wire.read() > 0 {
-            heard.store(true, Ordering::Release);
+            told.heard.store(true, Ordering::Release);
             trust.is_earned = true;
             turn = None;
+        }
+        if polled.is_pending() {
+            let is_used = told.open.load(Ordering::Acquire) > 0;
+            ready!(pulse.poll(wire.read(), is_used, cx));
+            // Who waits on it is told so when it goes.
+            wire.died();
+            return Poll::Ready(Ok(()));
         }
         polled
     });
@@ -240,9 +264,8 @@ pub struct Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         let mut load = self.mux.load();
-        load.open = load.open.saturating_sub(1);
         load.last_used = Instant::now();
-        let open = load.open;
+        let open = self.mux.told.open.fetch_sub(1, Ordering::AcqRel) - 1;
         drop(load);
         self.mux.close_if_over(open);
     }
@@ -268,5 +291,7 @@ mod chosen;
 mod crowd;
 #[cfg(test)]
 mod peer;
+#[cfg(test)]
+mod silent;
 #[cfg(test)]
 mod tests;

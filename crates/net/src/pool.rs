@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::alarm::after;
 use crate::conn::Conn;
-use crate::mux::{Lent, Mux};
+use crate::mux::{Lent, Mux, Pings};
 
 /// The most idle connections of one key.
 pub const MAX_IDLE: usize = 64;
@@ -88,6 +88,7 @@ pub struct Pool {
     max_idle: usize,
     idle_limit: Duration,
     opening: Dur,
+    pings: Pings,
 }
 
 impl Default for Pool {
@@ -106,7 +107,19 @@ impl Pool {
             max_idle,
             idle_limit: idle_limit.into(),
             opening: OPENING,
+            pings: Pings::default(),
         }
+    }
+
+    /// The same with another patience with connections of HTTP/2 that say nothing.
+    #[must_use]
+    pub const fn pinging(mut self, pings: Pings) -> Self {
+        self.pings = pings;
+        self
+    }
+
+    pub(crate) const fn pings(&self) -> Pings {
+        self.pings
     }
 
     /// Takes a connection that looks alive, the one that idled longest first; those before it that are dead are closed

@@ -74,6 +74,12 @@ impl Wire {
         self.broke.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The peer answers nothing any more: as where the kernel gives up on it.
+    pub(crate) fn died(&self) {
+        let why = io::Error::new(io::ErrorKind::TimedOut, "it does not answer a ping of HTTP/2 any more");
+        let _noted = self.note::<()>(Err(why)).is_err();
+    }
+
     fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
         if let Err(error) = &result {
             let failure = of_io(error, Stage::Send);

@@ -24,17 +24,17 @@ const CANCEL: u32 = 8;
 const ENHANCE_YOUR_CALM: u32 = 11;
 const HTTP_1_1_REQUIRED: u32 = 13;
 
-type Answered = Result<(Response<Body>, Dur), Fault>;
+pub(super) type Answered = Result<(Response<Body>, Dur), Fault>;
 
 /// A client that knows that the server speaks HTTP/2.
-struct Caller {
-    addr: SocketAddr,
-    pool: Pool,
-    limits: SendLimits,
+pub(super) struct Caller {
+    pub(super) addr: SocketAddr,
+    pub(super) pool: Pool,
+    pub(super) limits: SendLimits,
 }
 
 impl Caller {
-    fn new(addr: SocketAddr) -> Self {
+    pub(super) fn new(addr: SocketAddr) -> Self {
         Self { addr, pool: Pool::default(), limits: SendLimits::default() }
     }
 
@@ -42,7 +42,7 @@ impl Caller {
         format!("http://127.0.0.1:{}", self.addr.port())
     }
 
-    async fn open(&self) -> Lent {
+    pub(super) async fn open(&self) -> Lent {
         self.open_in(Turn::default()).await
     }
 
@@ -58,12 +58,12 @@ impl Caller {
         }
     }
 
-    fn lend(&self) -> Option<Lent> {
+    pub(super) fn lend(&self) -> Option<Lent> {
         self.pool.lend(&self.key(), &Want::default())
     }
 
     /// Sends in the background.
-    fn send(&self, lent: Lent, body: &'static [u8]) -> JoinHandle<Answered> {
+    pub(super) fn send(&self, lent: Lent, body: &'static [u8]) -> JoinHandle<Answered> {
         let limits = self.limits;
         tokio::spawn(async move { lent.send(post(body), &limits).await })
     }
@@ -73,7 +73,7 @@ fn post(body: &'static [u8]) -> Request<ReqBody> {
     Request::post("/v1/messages?a=b").header("host", "x").body(Bytes::from_static(body).into()).unwrap()
 }
 
-async fn text(answered: Answered) -> Bytes {
+pub(super) async fn text(answered: Answered) -> Bytes {
     answered.unwrap().0.into_body().collect().await.unwrap().to_bytes()
 }
 
