@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use clearline_model::{Ask, Failure, Framing, StreamEnd, Usage};
-use clearline_wire::{Assembly, Parser, streamed};
+use clearline_wire::{Assembly, Parser};
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 use serde_json::Value;
@@ -85,11 +85,11 @@ pub(crate) fn request(request: &Request, ask: &Ask, from: u32) -> Option<Arc<Req
     if ask.stream || !messages || request.method != Method::POST || ask.max_output < from {
         return None;
     }
-    let body = Bytes::from(streamed(request.body.bytes()?)?);
+    let body = request.body.streamed()?;
     let mut headers = request.headers.clone();
     headers.remove(ACCEPT_ENCODING);
     if headers.contains_key(CONTENT_LENGTH) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
-    Some(Arc::new(Request { headers, body: body.into(), ..request.clone() }))
+    Some(Arc::new(Request { headers, body, ..request.clone() }))
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use clearline_net::{ReqBody, Spill};
+use clearline_net::{Change, ReqBody, Spill};
 use clearline_wire::{Peek, Scan};
 
 /// How much is written to a file at a time, bytes.
@@ -179,8 +179,7 @@ enum Kind {
     /// With its share of the memory for bodies.
     Shared(Bytes, Arc<Share>),
     Spilled(Arc<Spill>),
-    /// With more in it, before the byte with this number.
-    Extended(Arc<Spill>, u64, Bytes),
+    Changed(Arc<Spill>, Change),
 }
 
 impl From<Bytes> for Body {
@@ -212,7 +211,7 @@ impl Body {
     /// Whether it waits in a file.
     #[must_use]
     pub const fn is_spilled(&self) -> bool {
-        matches!(self.kind, Kind::Spilled(_) | Kind::Extended(..))
+        matches!(self.kind, Kind::Spilled(_) | Kind::Changed(..))
     }
 
     /// What it says of itself.
@@ -221,7 +220,7 @@ impl Body {
         match (&self.peek, &self.kind) {
             (Some(peek), _) => Cow::Borrowed(peek),
             (None, Kind::Bytes(bytes) | Kind::Shared(bytes, _)) => Cow::Owned(clearline_wire::peek(bytes)),
-            (None, Kind::Spilled(_) | Kind::Extended(..)) => Cow::Owned(Peek::default()),
+            (None, Kind::Spilled(_) | Kind::Changed(..)) => Cow::Owned(Peek::default()),
         }
     }
 
@@ -233,7 +232,7 @@ impl Body {
         let kind = match &self.kind {
             Kind::Bytes(bytes) => Kind::Bytes(own(bytes)),
             Kind::Shared(bytes, share) => Kind::Shared(own(bytes), Arc::clone(share)),
-            Kind::Spilled(_) | Kind::Extended(..) => self.kind.clone(),
+            Kind::Spilled(_) | Kind::Changed(..) => self.kind.clone(),
         };
         Self { kind, peek: self.peek.clone(), length: self.length }
     }
@@ -242,16 +241,30 @@ impl Body {
     pub(crate) const fn bytes(&self) -> Option<&Bytes> {
         match &self.kind {
             Kind::Bytes(bytes) | Kind::Shared(bytes, _) => Some(bytes),
-            Kind::Spilled(_) | Kind::Extended(..) => None,
+            Kind::Spilled(_) | Kind::Changed(..) => None,
         }
     }
 
     /// The same with more messages, where it waits in a file and says where they would stand.
     pub(crate) fn with_messages(&self, more: Bytes) -> Option<Self> {
-        let (Kind::Spilled(spill), Some(peek)) = (&self.kind, &self.peek) else { return None };
-        let length = self.length.saturating_add(u64::try_from(more.len()).ok()?);
-        let kind = Kind::Extended(Arc::clone(spill), peek.messages_end?, more);
-        Some(Self { kind, peek: Some(peek.clone()), length })
+        let at = self.peek.as_ref()?.messages_end?;
+        self.changed(Change { at, cut: 0, text: more })
+    }
+
+    /// The same with a stream asked for, where nothing else is said of that.
+    pub(crate) fn streamed(&self) -> Option<Self> {
+        if let Some(bytes) = self.bytes() {
+            return Some(Bytes::from(clearline_wire::streamed(bytes)?).into());
+        }
+        let (at, cut, text) = self.peek.as_ref()?.unstreamed?.change();
+        self.changed(Change { at, cut, text: Bytes::from_static(text) })
+    }
+
+    /// The same with a change, where it waits in a file as it came.
+    fn changed(&self, change: Change) -> Option<Self> {
+        let Kind::Spilled(spill) = &self.kind else { return None };
+        let length = change.length(self.length);
+        Some(Self { kind: Kind::Changed(Arc::clone(spill), change), peek: self.peek.clone(), length })
     }
 
     /// As an exchange sends it.
@@ -259,7 +272,7 @@ impl Body {
         match &self.kind {
             Kind::Bytes(bytes) | Kind::Shared(bytes, _) => ReqBody::from(bytes.clone()),
             Kind::Spilled(spill) => ReqBody::from(&**spill),
-            Kind::Extended(spill, at, more) => spill.with(*at, more.clone()),
+            Kind::Changed(spill, change) => spill.with(change.clone()),
         }
     }
 }

@@ -11,7 +11,7 @@ mod records;
 mod gathered {
     use std::sync::{Arc, Mutex};
 
-    use clearline::Client;
+    use clearline::{Client, Collect, Store};
     use clearline_model::{Cause, Dur};
     use clearline_net::Fence;
     use clearline_policy::Settings;
@@ -76,6 +76,38 @@ mod gathered {
             assert_eq!(headers.get("clearline-fetched").is_some(), max >= 1_000, "{max}");
             let record = records.0.lock().unwrap().last().cloned().unwrap();
             assert_eq!(record.usage().output, got["usage"]["output_tokens"].as_u64().unwrap(), "{max}");
+        }
+    }
+
+    /// A body that waits in a file is changed on its way out.
+    #[tokio::test]
+    async fn bodies_in_files_are_fetched_as_streams_as_well() {
+        let sim = sim("").await;
+        let (long, records) = client(&sim.base_url(), Some(1_000));
+        let store = Store::new(64, 0, std::env::temp_dir());
+        for (max, is_said) in [(2_000, false), (2_000, true), (999, true)] {
+            let mut asked = body(max);
+            asked["messages"][0]["content"] = "Hello there ".repeat(40_000).into();
+            if is_said {
+                asked["stream"] = false.into();
+            }
+            let bytes = serde_json::to_vec(&asked).unwrap();
+            let mut collect = Collect::new(&store);
+            for piece in bytes.chunks(60_000) {
+                if !collect.push(bytes::Bytes::copy_from_slice(piece)) {
+                    collect.write().await.unwrap();
+                }
+            }
+            collect.write().await.unwrap();
+            let whole = collect.finish();
+            assert!(whole.is_spilled());
+            let request = clearline::Request { body: whole, ..message::request(&asked) };
+            let reply = long.call(request).await.unwrap();
+            let is_fetched = reply.headers.contains_key("clearline-fetched");
+            assert_eq!((reply.status.as_u16(), is_fetched), (200, max >= 1_000), "{is_said}");
+            let got: Value = serde_json::from_slice(&reply.body.collect().await.unwrap().to_bytes()).unwrap();
+            assert_eq!(got["content"][0]["text"], expected_text(&asked), "{is_said}");
+            assert_eq!(records.0.lock().unwrap().last().unwrap().attempts.len(), 1);
         }
     }
 

@@ -41,7 +41,7 @@ pub use rustls::ClientConfig;
 pub use target::{Scheme, Target};
 pub use tls::{TrustSettings, handshake, offering_http2, tls_config, verify};
 pub use tunnel::{MAX_TUNNEL_HEAD, TunnelReply};
-pub use upload::{ReqBody, Spill};
+pub use upload::{Change, ReqBody, Spill};
 pub use wire::{Io, Stream, Tcp};
 
 #[cfg(test)]

@@ -70,12 +70,33 @@ impl Spill {
         self.length == 0
     }
 
-    /// The body with more in it: these bytes before the one at `at`.
+    /// The body with a change.
     #[must_use]
-    pub fn with(&self, at: u64, more: Bytes) -> ReqBody {
-        let more = Some((at.min(self.length), more)).filter(|(_, more)| !more.is_empty());
+    pub fn with(&self, change: Change) -> ReqBody {
+        let at = change.at.min(self.length);
+        let change = Change { at, cut: change.cut.min(self.length - at), ..change };
         let file = Arc::clone(&self.file);
-        ReqBody(Kind::Stored(Stored { file, at: 0, end: self.length, more, reading: None }))
+        ReqBody(Kind::Stored(Stored { file, at: 0, end: self.length, change: Some(change), reading: None }))
+    }
+}
+
+/// What goes out of a file otherwise than it stands there.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// Before which byte.
+    pub at: u64,
+    /// So many bytes from there on are left out.
+    pub cut: u64,
+    /// And these go out.
+    pub text: Bytes,
+}
+
+impl Change {
+    /// How long a body of this length is with it, bytes.
+    #[must_use]
+    pub fn length(&self, length: u64) -> u64 {
+        let text = u64::try_from(self.text.len()).unwrap_or(u64::MAX);
+        length.saturating_sub(self.cut).saturating_add(text)
     }
 }
 
@@ -95,8 +116,8 @@ struct Stored {
     file: Arc<File>,
     at: u64,
     end: u64,
-    /// What goes out besides, and before which byte of the file.
-    more: Option<(u64, Bytes)>,
+    /// Until it has gone out.
+    change: Option<Change>,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
@@ -114,24 +135,27 @@ impl From<Full<Bytes>> for ReqBody {
 
 impl From<&Spill> for ReqBody {
     fn from(spill: &Spill) -> Self {
-        spill.with(0, Bytes::new())
+        spill.with(Change::default())
     }
 }
 
 impl Stored {
     fn left(&self) -> u64 {
-        let more = self.more.as_ref().map_or(0, |(_, more)| u64::try_from(more.len()).unwrap_or(u64::MAX));
-        (self.end - self.at).saturating_add(more)
+        let left = self.end - self.at;
+        self.change.as_ref().map_or(left, |change| change.length(left))
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        if let Some((_, more)) = self.more.take_if(|(place, _)| *place == self.at) {
-            return Poll::Ready(Some(Ok(more)));
+        if let Some(change) = self.change.take_if(|change| change.at == self.at) {
+            self.at += change.cut;
+            if !change.text.is_empty() {
+                return Poll::Ready(Some(Ok(change.text)));
+            }
         }
         if self.at >= self.end {
             return Poll::Ready(None);
         }
-        let until = self.more.as_ref().map_or(self.end, |(place, _)| *place);
+        let until = self.change.as_ref().map_or(self.end, |change| change.at);
         let (at, left) = (self.at, until - self.at);
         let file = &self.file;
         let reading = self.reading.get_or_insert_with(|| {
@@ -165,7 +189,7 @@ impl http_body::Body for ReqBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Whole(full) => full.is_end_stream(),
-            Kind::Stored(stored) => stored.at >= stored.end && stored.more.is_none(),
+            Kind::Stored(stored) => stored.left() == 0,
         }
     }
 
@@ -203,10 +227,15 @@ mod tests {
         }
         let more = Bytes::from_static(b"more");
         for at in [0, 1, 70_000, 131_072, 349_999, 350_000] {
-            let body = spill.with(at as u64, more.clone());
-            assert_eq!(body.size_hint().exact(), Some(350_004));
-            let expected = [&pieces.concat()[..at], &more, &pieces.concat()[at..]].concat();
-            assert!(body.collect().await.unwrap().to_bytes() == expected, "{at}");
+            for (cut, text) in
+                [(0, more.clone()), (5, more.clone()), (5, Bytes::new()), (400_000, more.clone())]
+            {
+                let body = spill.with(Change { at: at as u64, cut: cut as u64, text: text.clone() });
+                let behind = (at + cut).min(350_000);
+                let expected = [&pieces.concat()[..at], &text, &pieces.concat()[behind..]].concat();
+                assert_eq!(body.size_hint().exact(), Some(expected.len() as u64));
+                assert!(body.collect().await.unwrap().to_bytes() == expected, "{at} {cut}");
+            }
         }
         std::fs::remove_dir(&folder).unwrap();
         assert!(Spill::create(&folder).await.is_err(), "a folder that is not there");

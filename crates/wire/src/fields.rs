@@ -12,7 +12,7 @@ pub(crate) fn value(body: &[u8], name: &str) -> Option<Range<usize>> {
 }
 
 /// Where the values of all fields of a name stand. `None` where the body is no object that can be read to its end.
-fn values(body: &[u8], name: &str) -> Option<Vec<Range<usize>>> {
+pub(crate) fn values(body: &[u8], name: &str) -> Option<Vec<Range<usize>>> {
     let mut at = after(body, 0, b'{')?;
     let mut found = Vec::new();
     if after(body, at, b'}').is_some() {

@@ -32,7 +32,7 @@ pub use headers::{body_hint, hint, is_hop_by_hop, limits, request_id, strip_hop_
 pub use message::judge;
 pub use own::{Delivered, Own, own_error_body, own_error_event};
 pub use repeat::{proves_not_executed, repeat, without_query};
-pub use request::{Outer, Peek, ask, model_family, outer, peek};
+pub use request::{Outer, Peek, Unstreamed, ask, model_family, outer, peek};
 pub use scan::Scan;
 pub use sse::{Parser, TooLong};
 pub use stitch::Stitch;

@@ -31,6 +31,29 @@ pub struct Peek {
     /// Where a further message would stand: before the bracket that closes `messages`, bytes from the beginning. `None`
     /// where there are no messages, or twice.
     pub messages_end: Option<u64>,
+    /// Where the body would have to say that a stream is wanted. `None` where it says so, or something else, or twice.
+    pub unstreamed: Option<Unstreamed>,
+}
+
+/// How a body says that no stream is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unstreamed {
+    /// Not at all; its first field begins there, bytes from the beginning.
+    Unsaid(u64),
+    /// By a `false`, which stands there.
+    False(u64),
+}
+
+impl Unstreamed {
+    /// What makes a stream of it, as [`crate::streamed`] does with a body in memory: the place, how many bytes there go, and what
+    /// stands there then.
+    #[must_use]
+    pub const fn change(self) -> (u64, u64, &'static [u8]) {
+        match self {
+            Self::Unsaid(at) => (at, 0, b"\"stream\":true,"),
+            Self::False(at) => (at, 5, b"true"),
+        }
+    }
 }
 
 /// Reads what matters of a request's body; a body that is not a JSON object gives the defaults.
@@ -143,6 +166,7 @@ mod tests {
             est_input: 19,
             resumable: true,
             messages_end: Some(77),
+            unstreamed: None,
         };
         assert_eq!(peek(body), expected);
         for body in ["", "[]", "null", "hello", "{", "{\"model\":\"a\"", "[\"a\",true,1,null,null,null]"] {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use clearline_model::Foreign;
 use smallvec::SmallVec;
 
-use crate::request::Peek;
+use crate::request::{Peek, Unstreamed};
 
 /// The longest name or value of a field that is looked at, bytes.
 const TOKEN_MAX: usize = 256;
@@ -51,6 +51,9 @@ pub struct Scan {
     found: Peek,
     fixed: bool,
     messages: Messages,
+    streaming: Streaming,
+    /// Where the first field begins.
+    fields_from: Option<usize>,
 }
 
 /// The fields that are looked at.
@@ -112,6 +115,22 @@ enum Messages {
     Wrong,
 }
 
+/// What is known of the field `stream`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Streaming {
+    /// It has not come.
+    #[default]
+    None,
+    /// It is the field whose value comes next.
+    Named,
+    /// Its value is a word that begins there.
+    Word(usize),
+    /// It is `false`, and stands there.
+    False(usize),
+    /// It is something else, or there are two of it.
+    Wrong,
+}
+
 impl Scan {
     /// A scan at the beginning of a body.
     #[must_use]
@@ -131,7 +150,7 @@ impl Scan {
                 At::Nested(depth) => self.nested(rest, depth),
                 At::Start | At::Between | At::Colon | At::Value | At::End | At::Broken => {
                     let Some((byte, after)) = rest.split_first() else { return };
-                    self.byte(*byte);
+                    self.byte(*byte, after.len());
                     after
                 }
             };
@@ -151,17 +170,26 @@ impl Scan {
                 Messages::Ends(at) => u64::try_from(at).ok(),
                 Messages::None | Messages::Named | Messages::Open(_) | Messages::Wrong => None,
             },
+            unstreamed: match self.streaming {
+                Streaming::None => {
+                    self.fields_from.and_then(|at| u64::try_from(at).ok()).map(Unstreamed::Unsaid)
+                }
+                Streaming::False(at) => u64::try_from(at).ok().map(Unstreamed::False),
+                Streaming::Named | Streaming::Word(_) | Streaming::Wrong => None,
+            },
             ..self.found
         }
     }
 
-    fn byte(&mut self, byte: u8) {
+    /// A byte with so many of this piece behind it.
+    fn byte(&mut self, byte: u8, behind: usize) {
         let blank = byte.is_ascii_whitespace();
         self.at = match (self.at, byte) {
             (at, _) if blank => at,
             (At::Start, b'{') | (At::Between, b',') => At::Between,
             (At::Between, b'}') => At::End,
             (At::Between, b'"') => {
+                self.fields_from.get_or_insert(self.length - behind - 1);
                 self.token.clear();
                 At::Text { name: true }
             }
@@ -177,6 +205,9 @@ impl Scan {
                 At::Nested(1)
             }
             (At::Value, b'-' | b'0'..=b'9' | b'a'..=b'z') => {
+                if self.streaming == Streaming::Named {
+                    self.streaming = Streaming::Word(self.length - behind - 1);
+                }
                 self.keep(&[byte]);
                 At::Word
             }
@@ -279,6 +310,10 @@ impl Scan {
 
     /// The value of a field comes next.
     fn field(&mut self) {
+        if self.name == Name::Stream {
+            let first = self.streaming == Streaming::None;
+            self.streaming = if first { Streaming::Named } else { Streaming::Wrong };
+        }
         if self.name == Name::Messages {
             let first = self.messages == Messages::None;
             self.messages = if first { Messages::Named } else { Messages::Wrong };
@@ -311,12 +346,21 @@ impl Scan {
             self.found.model = unquoted(raw).map(|model| Foreign::new(&model));
         }
         self.fixed |= self.name == Name::Fixes;
+        if self.name == Name::Stream {
+            self.streaming = Streaming::Wrong;
+        }
     }
 
     /// A field with another value is over, or its nested value begins.
     fn value(&mut self) {
         match self.name {
-            Name::Stream => self.found.stream = *self.token == *b"true",
+            Name::Stream => {
+                self.found.stream = *self.token == *b"true";
+                self.streaming = match self.streaming {
+                    Streaming::Word(at) if *self.token == *b"false" => Streaming::False(at),
+                    _ => Streaming::Wrong,
+                };
+            }
             Name::MaxTokens => {
                 let number = serde_json::from_slice::<u64>(&self.token).ok();
                 self.found.max_tokens = u32::try_from(number.unwrap_or(0)).unwrap_or(u32::MAX);
@@ -347,6 +391,17 @@ mod tests {
             est_input: u32::try_from(body.len() / 4).unwrap(),
             resumable: !["tools", "mcp_servers", "thinking"].into_iter().any(is_set),
             messages_end: end(body),
+            unstreamed: unstreamed(body),
+        }
+    }
+
+    /// What makes a stream of it, with a parser of everything.
+    fn unstreamed(body: &[u8]) -> Option<Unstreamed> {
+        let place = |n: usize| u64::try_from(n).unwrap();
+        match crate::fields::values(body, "stream")?.as_slice() {
+            [] => body.iter().position(|b| *b == b'"').map(|at| Unstreamed::Unsaid(place(at))),
+            [one] if body[one.clone()] == *b"false" => Some(Unstreamed::False(place(one.start))),
+            _ => None,
         }
     }
 
@@ -433,6 +488,33 @@ mod tests {
                     at.is_none_or(|at| body.as_bytes()[at..].starts_with(before.unwrap().as_bytes())),
                     "{body}: {at:?}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_is_asked_for_as_in_a_body_that_is_in_memory() {
+        for body in [
+            r#" {"messages":[{"stream":false}],"x":1}"#,
+            r#"{"x":"stream", "stream" : false ,"messages":[]}"#,
+            r#"{"str\u0065am":false}"#,
+            r#"{"stream":true,"x":1}"#,
+            r#"{"stream":null}"#,
+            r#"{"stream":"false"}"#,
+            r#"{"stream":[false]}"#,
+            r#"{"stream":0}"#,
+            r#"{"stream":false,"stream":false}"#,
+            r#"{"stream":false,"stream":[]}"#,
+        ] {
+            for size in 1..9 {
+                let mut scan = Scan::new();
+                body.as_bytes().chunks(size).for_each(|piece| scan.push(piece));
+                let made = scan.finish().unstreamed.map(|unstreamed| {
+                    let (at, cut, text) = unstreamed.change();
+                    let (at, cut) = (usize::try_from(at).unwrap(), usize::try_from(cut).unwrap());
+                    [&body.as_bytes()[..at], text, &body.as_bytes()[at + cut..]].concat()
+                });
+                assert_eq!(made, crate::streamed(body.as_bytes()), "{body}");
             }
         }
     }
