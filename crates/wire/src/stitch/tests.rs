@@ -1,0 +1,293 @@
+//! Streams that break and are continued, at any place and in any pieces.
+
+use proptest::prelude::*;
+
+use super::seam::OVERLAP_MIN;
+use super::*;
+
+const WHOLE: &str =
+    "The naïve packet arrived — 数据 — despite a flaky line, and \"again\" it came, with patience.";
+
+fn event(data: &Value) -> String {
+    format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap())
+}
+
+fn text_delta(index: u64, text: &str) -> String {
+    event(
+        &json!({"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": text}}),
+    )
+}
+
+/// A stream of the API whose text comes in pieces of so many characters.
+fn stream(text: &str, piece: usize, output: u64) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let usage = json!({"input_tokens": 10, "output_tokens": 1, "cache_read_input_tokens": 2});
+    let deltas: String = chars.chunks(piece).map(|c| text_delta(0, &c.iter().collect::<String>())).collect();
+    [
+        event(&json!({"type": "message_start", "message": {"id": "msg_1", "content": [], "usage": usage}})),
+        event(&json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})),
+        event(&json!({"type": "ping"})),
+        deltas,
+        event(&json!({"type": "content_block_stop", "index": 0})),
+        event(&json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": output}})),
+        event(&json!({"type": "message_stop"})),
+    ]
+    .concat()
+}
+
+/// What the caller sees: the names of the events, the text, and the data of `message_delta`.
+fn read(bytes: &[u8]) -> (Vec<String>, String, Value) {
+    let (mut names, mut text, mut last) = (Vec::new(), String::new(), Value::Null);
+    Parser::new()
+        .push(bytes, |e| {
+            let data: Value = serde_json::from_slice(e.data).unwrap();
+            let name = String::from_utf8(e.name.to_vec()).unwrap();
+            if name.starts_with("content_block") {
+                assert_eq!(data["index"], 0, "{data}");
+            }
+            text.push_str(data["delta"]["text"].as_str().unwrap_or_default());
+            if name == "message_delta" {
+                last = data;
+            }
+            if name != "ping" && names.last() != Some(&name) {
+                names.push(name);
+            }
+        })
+        .unwrap();
+    (names, text, last)
+}
+
+const ORDER: [&str; 6] = [
+    "message_start",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+    "message_delta",
+    "message_stop",
+];
+
+/// The rest of the text, beginning with so many characters of what was there.
+fn from(seen: &str, repeat: usize) -> String {
+    format!("{}{}", tail(seen, repeat), WHOLE.strip_prefix(seen).unwrap())
+}
+
+#[test]
+fn a_cut_at_any_byte_gives_the_whole_text_once() {
+    let first = stream(WHOLE, 7, 40);
+    // With the end of `message_delta` the stop reason is known.
+    let announced = first.find("event: message_stop").unwrap();
+    for cut in 0..first.len() {
+        for repeat in [0, 8, 30] {
+            let (mut stitch, mut out) = (Stitch::new(1 << 20), Vec::new());
+            stitch.push(&first.as_bytes()[..cut], &mut out);
+            assert_eq!(stitch.fits(), cut < announced, "{cut}");
+            if !stitch.fits() {
+                assert_eq!(out, &first.as_bytes()[..cut], "{cut}");
+                continue;
+            }
+            let seen = stitch.seen().to_owned();
+            stitch.resume(String::new());
+            // What is repeated is repeated whole, or not at all where it is too short to be told.
+            let repeat = if seen.chars().count() < OVERLAP_MIN { 0 } else { repeat };
+            stitch.push(stream(&from(&seen, repeat), 9, 30).as_bytes(), &mut out);
+            let (names, text, last) = read(&out);
+            assert_eq!(text, WHOLE, "{cut} {repeat}");
+            let no_text_left = seen == WHOLE && names.len() == 5;
+            assert!(names == ORDER || no_text_left, "{cut} {repeat}: {names:?}");
+            let started = cut >= first.find("event: content_block_start").unwrap();
+            let input = if started { 20 } else { 10 };
+            assert_eq!(last["usage"]["input_tokens"], input, "{cut}");
+            assert_eq!(last["usage"]["output_tokens"], if started { 31 } else { 30 });
+            assert_eq!(last["clearline"]["continued"], 1);
+            assert_eq!(out.windows(22).filter(|w| w == b": clearline-continued ").count(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_continuation_that_breaks_is_continued_as_well() {
+    let first = stream(WHOLE, 5, 40);
+    let (mut stitch, mut out) = (Stitch::new(1 << 20), Vec::new());
+    stitch.push(&first.as_bytes()[..first.match_indices("text_delta").nth(4).unwrap().0], &mut out);
+    for _ in 0..3 {
+        let seen = stitch.seen().to_owned();
+        stitch.resume(String::new());
+        let next = stream(&from(&seen, 20), 5, 9);
+        let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\"}}\n\n";
+        let half = next.find("event: content_block_stop").unwrap();
+        stitch.push(&next.as_bytes()[..half], &mut out);
+        stitch.push(error.as_bytes(), &mut out);
+        assert!(stitch.fits());
+    }
+    assert!(!out.windows(12).any(|w| w == b"event: error"));
+    stitch.resume(String::new());
+    let seen = stitch.seen().to_owned();
+    stitch.push(stream(&from(&seen, 8), 5, 9).as_bytes(), &mut out);
+    let (_, text, last) = read(&out);
+    assert_eq!(text, WHOLE);
+    assert_eq!((&last["usage"]["input_tokens"], &last["usage"]["output_tokens"]), (&json!(50), &json!(13)));
+    assert_eq!(last["usage"]["cache_read_input_tokens"], 10);
+}
+
+#[test]
+fn what_was_held_back_comes_when_nothing_continues() {
+    let error = b"event: error\ndata: {\"type\":\"error\"}\n\n";
+    let first = stream(WHOLE, 9, 1);
+    let closed = first.find("event: message_delta").unwrap();
+    for (upto, tail) in [(closed, &b""[..]), (closed, error), (closed - 60, error)] {
+        let (mut stitch, mut out) = (Stitch::new(1 << 20), Vec::new());
+        let upto =
+            first.match_indices("\n\n").map(|(at, _)| at + 2).take_while(|at| *at <= upto).last().unwrap();
+        stitch.push(&first.as_bytes()[..upto], &mut out);
+        stitch.push(tail, &mut out);
+        stitch.rest(&mut out);
+        assert_eq!(out, [&first.as_bytes()[..upto], tail].concat());
+    }
+}
+
+#[test]
+fn the_seam_waits_until_it_is_known_and_no_longer() {
+    let long = "word ".repeat(60);
+    let (mut stitch, mut out) = (Stitch::new(1 << 20), Vec::new());
+    stitch.push(stream(&long, 10, 1).as_bytes().get(..1_000).unwrap(), &mut out);
+    stitch.resume(String::new());
+    out.clear();
+    let next: String = ('a'..='z').cycle().take(400).collect();
+    let all = stream(&next, 100, 1);
+    let mut shown_at = None;
+    for (at, byte) in all.as_bytes().iter().enumerate() {
+        stitch.push(&[*byte], &mut out);
+        if shown_at.is_none() && out.windows(10).any(|w| w == b"text_delta") {
+            shown_at = Some(at);
+        }
+    }
+    // With the third piece of a hundred characters 220 are there.
+    let third = all.match_indices("text_delta").nth(2).unwrap().0;
+    let fourth = all.match_indices("text_delta").nth(3).unwrap().0;
+    assert!((third..fourth).contains(&shown_at.unwrap()), "{shown_at:?}");
+    // Pings are passed at once, so that the caller sees life.
+    assert!(String::from_utf8(out).unwrap().find("ping").unwrap() < 200);
+}
+
+#[test]
+fn other_blocks_are_never_continued() {
+    let start = event(&json!({"type": "message_start", "message": {"usage": {"input_tokens": 1}}}));
+    let open =
+        |kind: Value| event(&json!({"type": "content_block_start", "index": 0, "content_block": kind}));
+    let cited = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "citations_delta", "citation": {}}});
+    let plain = open(json!({"type": "text", "text": ""}));
+    for (what, fits) in [
+        (plain.clone(), true),
+        (open(json!({"type": "tool_use", "id": "t", "name": "n", "input": {}})), false),
+        (open(json!({"type": "thinking", "thinking": ""})), false),
+        (open(json!({"type": "text", "text": "", "citations": [{}]})), false),
+        (format!("{plain}{}", event(&cited)), false),
+        (format!("{plain}event: content_block_delta\ndata: {}\n\n", "x".repeat(EVENT_MAX)), false),
+        (format!("{plain}{}", text_delta(0, &"x".repeat(101))), false),
+    ] {
+        let (mut stitch, mut out) = (Stitch::new(100), Vec::new());
+        let all = [start.as_bytes(), what.as_bytes()].concat();
+        stitch.push(&all, &mut out);
+        assert_eq!((stitch.fits(), out == all), (fits, true), "{}", tail(&what, 80));
+    }
+    // A continuation that brings something else in the place of text is none.
+    let (mut stitch, mut out) = (Stitch::new(100), Vec::new());
+    stitch.push([start.as_str(), &plain, &text_delta(0, "Hello")].concat().as_bytes(), &mut out);
+    stitch.resume(String::new());
+    stitch.push(start.as_bytes(), &mut out);
+    stitch.push(open(json!({"type": "thinking", "thinking": ""})).as_bytes(), &mut out);
+    assert!(stitch.is_wrong() && !stitch.fits());
+}
+
+#[test]
+fn several_blocks_of_text_keep_their_indices() {
+    let start = event(&json!({"type": "message_start", "message": {"usage": {}}}));
+    let block = |index: u64, text: &str| {
+        let open = json!({"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}});
+        let stop = json!({"type": "content_block_stop", "index": index});
+        [event(&open), text_delta(index, text), event(&stop)].concat()
+    };
+    let (mut stitch, mut out) = (Stitch::new(1 << 10), Vec::new());
+    let first = [start.clone(), block(0, "One. "), block(1, "Two and ")].concat();
+    stitch.push(first.as_bytes(), &mut out);
+    stitch.resume(String::new());
+    let delta =
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}});
+    let next = [start, block(0, "more."), block(1, "Three"), event(&delta)].concat();
+    stitch.push(next.as_bytes(), &mut out);
+    let mut seen = Vec::new();
+    Parser::new()
+        .push(&out, |e| {
+            let data: Value = serde_json::from_slice(e.data).unwrap();
+            let text = data["delta"]["text"].as_str().unwrap_or_default().to_owned();
+            seen.push(format!("{} {} {text}", String::from_utf8_lossy(e.name), data["index"]));
+        })
+        .unwrap();
+    let expected = [
+        "message_start null ",
+        "content_block_start 0 ",
+        "content_block_delta 0 One. ",
+        "content_block_stop 0 ",
+        "content_block_start 1 ",
+        "content_block_delta 1 Two and ",
+        "content_block_delta 1 more.",
+        "content_block_stop 1 ",
+        "content_block_start 2 ",
+        "content_block_delta 2 Three",
+        "content_block_stop 2 ",
+        "message_delta null ",
+    ];
+    assert_eq!(seen, expected);
+}
+
+proptest! {
+    #[test]
+    fn any_split_of_the_streams_gives_the_same(
+        cuts in proptest::collection::vec(1_usize..60, 1..40),
+        cut in 0_usize..1_000,
+        crlf in any::<bool>(),
+    ) {
+        let ends = |text: String| if crlf { text.replace('\n', "\r\n") } else { text };
+        let first = ends(stream(WHOLE, 4, 1));
+        let most = first.find("event: message_delta").unwrap();
+        let (mut stitch, mut out) = (Stitch::new(1 << 20), Vec::new());
+        let feed = |stitch: &mut Stitch, bytes: &[u8], out: &mut Vec<u8>| {
+            let mut rest = bytes;
+            for size in cuts.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (piece, after) = rest.split_at((*size).min(rest.len()));
+                stitch.push(piece, out);
+                rest = after;
+            }
+        };
+        let upto = most * cut / 1_000;
+        feed(&mut stitch, &first.as_bytes()[..upto], &mut out);
+        let seen = stitch.seen().to_owned();
+        let repeat = if seen.chars().count() < OVERLAP_MIN { 0 } else { 12 };
+        stitch.resume(String::new());
+        feed(&mut stitch, ends(stream(&from(&seen, repeat), 3, 1)).as_bytes(), &mut out);
+        prop_assert_eq!(read(&out).1, WHOLE);
+    }
+
+    #[test]
+    fn total(parts in proptest::collection::vec(
+        prop_oneof![
+            Just(b"event: content_block_delta\ndata: {\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"abc\"}}\n\n".to_vec()),
+            Just(b"event: content_block_start\ndata: {\"index\":9}\n\n".to_vec()),
+            Just(b"event: message_delta\ndata: [1]\n\n".to_vec()),
+            Just(b"event: message_start\ndata: {}\n\n".to_vec()),
+            Just(b"event: content_block_stop\ndata: x\n\n".to_vec()),
+            proptest::collection::vec(any::<u8>(), 0..30),
+        ], 0..20)) {
+        let (mut stitch, mut out) = (Stitch::new(64), Vec::new());
+        for (n, part) in parts.iter().enumerate() {
+            if n % 7 == 6 {
+                stitch.resume(" ".to_owned());
+            }
+            stitch.push(part, &mut out);
+            prop_assert!(stitch.seen().len() <= 64 + 4 * OVERLAP_MAX);
+        }
+    }
+}
