@@ -37,6 +37,7 @@ cargo xtask COMMAND
   bench resilience [SCENE…]   the engine against an API in trouble, in virtual time, beside the optimum; three seeds each
                     --json    prints one JSON object
                     --why     tells what happened to the calls that were the latest against the optimum
+                    --seeds N, --first SEED   so many seeds in the place of three, from this one on
                     --limiter SIGNALS, --hedge MILLISECONDS, --resume   with other settings than those of today
                     --sockets [SCENE…]   clients side by side over real sockets instead: `requests`, the Python SDK, the same
                     with 10 retries, the TypeScript SDK, and the Python SDK through the gateway (some ten minutes)
