@@ -4,6 +4,7 @@
 gateway keeps what passes, so that what a client draws by chance (ids, times) is the same on both.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -87,28 +88,46 @@ def differences(sent, seen):
     return found
 
 
-def run(options, name, command, how):
-    clearline, folder = options
+def home(folder, name, how):
+    """The folder of one run."""
     own = os.path.join(folder, f"{name}-{how}")
     os.makedirs(own, exist_ok=True)
+    return own
+
+
+@contextlib.contextmanager
+def served(clearline, own, *listens):
+    """A simulated API with a gateway in front of it, for a while: the API, the relay between them, and where the gateway listens."""
     scenario = os.path.join(own, "scenario.toml")
     with open(scenario, "w") as file:
         file.write(SCENARIO)
-    sim, api = start([clearline, "sim", scenario], own)
-    behind = Relay(api)
-    gateway, url = start([clearline, "gateway", "--listen", "127.0.0.1:0", "--upstream", behind.url, "--log", "gateway.jsonl"], own)
-    before = Relay(url)
+    children = []
     try:
-        called = subprocess.run(
-            command(before.url, how), env=environment(before.url, own), cwd=own, text=True, capture_output=True, timeout=LIMIT,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as late:
-        return [f"did not end within {LIMIT} s: {late.stdout!r:.300} {late.stderr!r:.300}"], ""
+        sim, api = start([clearline, "sim", scenario], own)
+        children.append(sim)
+        behind = Relay(api)
+        flags = ["--listen", "127.0.0.1:0", "--upstream", behind.url, "--log", "gateway.jsonl", *listens]
+        gateway, url = start([clearline, "gateway", *flags], own)
+        children.append(gateway)
+        yield api, behind, url
     finally:
-        for child in (gateway, sim):
+        for child in reversed(children):
             child.terminate()
             child.wait()
+
+
+def run(options, name, command, how):
+    clearline, folder = options
+    own = home(folder, name, how)
+    with served(clearline, own) as (_, behind, url):
+        before = Relay(url)
+        try:
+            called = subprocess.run(
+                command(before.url, how), env=environment(before.url, own), cwd=own, text=True, capture_output=True, timeout=LIMIT,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as late:
+            return [f"did not end within {LIMIT} s: {late.stdout!r:.300} {late.stderr!r:.300}"], ""
     wrong = [] if called.returncode == 0 else [f"exit {called.returncode}: {called.stdout[-300:]} {called.stderr[-600:]}"]
     if len(called.stdout.split()) < 10:
         wrong.append(f"said only {called.stdout!r:.300}")
@@ -122,23 +141,12 @@ def run(options, name, command, how):
 def run_curl(options, name, how):
     """curl over HTTP/2, beside the same without the gateway."""
     clearline, folder = options
-    own = os.path.join(folder, f"{name}-{how}")
-    os.makedirs(own, exist_ok=True)
-    scenario = os.path.join(own, "scenario.toml")
-    with open(scenario, "w") as file:
-        file.write(SCENARIO)
+    own = home(folder, name, how)
     listens, trusts = curls.listener(name, own)
-    sim, api = start([clearline, "sim", scenario], own)
-    straight, behind = Relay(api), Relay(api)
-    command = [clearline, "gateway", "--listen", "127.0.0.1:0", "--upstream", behind.url, "--log", "gateway.jsonl", *listens]
-    gateway, url = start(command, own)
-    try:
+    with served(clearline, own, *listens) as (api, behind, url):
+        straight = Relay(api)
         wrong, *_ = curls.told(curl(straight.url, how), own)
         more, *seen = curls.told(curl(url, how, (*curls.HOW[name], *trusts)), own)
-    finally:
-        for child in (gateway, sim):
-            child.terminate()
-            child.wait()
     if wrong or more:
         return wrong + more, ""
     (asked, _), *_ = behind.taken()
