@@ -12,7 +12,7 @@ use crate::settings::{Given, Settings};
 use crate::setup;
 
 /// What cannot change while the gateway runs: where it listens and writes, and what was set up once.
-const AT_START: [&str; 10] = [
+const AT_START: [&str; 12] = [
     "gateway.listen",
     "gateway.admin",
     "gateway.log",
@@ -22,6 +22,8 @@ const AT_START: [&str; 10] = [
     "gateway.connections_max",
     "network.allow_insecure",
     "upstream.http2",
+    "upstream.ping",
+    "upstream.pong",
     "lang",
 ];
 

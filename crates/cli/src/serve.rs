@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use clearline::{Client, Http2, Route, Upstream};
+use clearline::{Client, Http2, Pings, Route, Upstream};
 use clearline_gateway::{AlertRules, Gateway, LogTarget, Options, Quota, Quotas, Readers, Summary, Watching};
 use clearline_model::Dur;
 use clearline_report::alert::Told;
@@ -230,10 +230,17 @@ fn client(
         .fetch_streamed(u32::try_from(settings.number("fetch.streamed")).ok().filter(|from| *from > 0))
         .allow_insecure(settings.flag("network.allow_insecure"))
         .http2(http2(settings.text("upstream.http2")))
+        .pings(pings(settings))
         .observer(readers)
         .seed(random()?)
         .build()
         .map_err(|e| refused(&e))
+}
+
+/// When silent connections of HTTP/2 are asked, as the settings say it.
+fn pings(settings: &Settings) -> Pings {
+    let [after, within] = ["upstream.ping", "upstream.pong"].map(|key| settings.time(key).into());
+    Pings { after, within }
 }
 
 /// How HTTP/2 is spoken to upstreams, as the setting says it.
@@ -331,5 +338,11 @@ mod tests {
         let meant: Vec<_> = words.iter().map(|word| http2(word)).collect();
         assert_eq!(meant, [Http2::Off, Http2::Auto, Http2::Prior]);
         assert_eq!(http2(row.default), Http2::default());
+    }
+
+    #[test]
+    fn the_pings_are_those_of_the_library() {
+        let sources = crate::settings::Sources { file: None, lookup: &|_| None, flags: &[] };
+        assert_eq!(pings(&crate::settings::resolve(&sources).unwrap()), Pings::default());
     }
 }

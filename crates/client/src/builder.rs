@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clearline_model::{Cause, Foreign, Mono, Secret};
-use clearline_net::{Fault, Fence, Http2, Pool, Proxy, ProxyEnv, TrustSettings};
+use clearline_net::{Fault, Fence, Http2, Pings, Pool, Proxy, ProxyEnv, TrustSettings};
 use clearline_policy::{Engine, Input, Settings, Standing, State};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -65,6 +65,7 @@ pub struct Builder {
     credentials: Option<Arc<dyn Credentials>>,
     streamed_from: Option<u32>,
     http2: Http2,
+    pings: Pings,
 }
 
 impl Builder {
@@ -87,6 +88,7 @@ impl Builder {
             credentials: None,
             streamed_from: None,
             http2: Http2::Off,
+            pings: Pings::default(),
         }
     }
 
@@ -185,6 +187,13 @@ impl Builder {
         self
     }
 
+    /// When a shared connection of HTTP/2 that says nothing under its calls is asked whether it still stands, and when it is given up.
+    #[must_use]
+    pub const fn pings(mut self, pings: Pings) -> Self {
+        self.pings = pings;
+        self
+    }
+
     /// The seed of the jitter.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
@@ -242,7 +251,7 @@ impl Builder {
                 proxies: self.proxies,
                 trust: self.trust,
                 fence,
-                pool: Pool::default(),
+                pool: Pool::default().pinging(self.pings),
                 http2: self.http2,
                 addresses: AddressBook::default(),
                 families: Mutex::default(),

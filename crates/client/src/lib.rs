@@ -42,7 +42,7 @@ pub use body::{Broken, ReplyBody};
 pub use builder::{Builder, CONTINUED_TEXT_MAX, Client, DEFAULT_BASE_URL, PoolKey};
 pub use call::{Reply, Request};
 pub use calling::Calling;
-pub use clearline_net::Http2;
+pub use clearline_net::{Http2, Pings};
 pub use credentials::{Credential, Credentials};
 pub use error::CallError;
 pub use message::MessageAnswer;

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use crate::alarm::Alarm;
 
 /// How long a connection with calls on it may say nothing until it is asked, and then until it is given up. Together they are less
-/// than the least that a call waits by itself where nothing is known of its kind (`timeout.idle`, 60 s), and the second is long
-/// enough for a ping that stands behind megabytes of a request on a slow line.
+/// than what a call waits by itself where nothing is known of its kind (`timeout.idle`, 60 s), and the second is long enough for a
+/// ping that stands behind megabytes of a request on a slow line. Where either is nothing, it is never asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pings {
     /// Silence before the ping.
@@ -26,6 +26,12 @@ pub struct Pings {
 impl Default for Pings {
     fn default() -> Self {
         Self { after: Duration::from_secs(15), within: Duration::from_secs(20) }
+    }
+}
+
+impl Pings {
+    const fn is_off(self) -> bool {
+        self.after.is_zero() || self.within.is_zero()
     }
 }
 
@@ -59,7 +65,7 @@ impl Silence {
             *self = Self { read, ..Self::new(self.limits, now) };
         }
         let (from, limit) = match self.asked {
-            _ if !is_used => return Next::Nothing,
+            _ if !is_used || self.limits.is_off() => return Next::Nothing,
             None => (self.since, self.limits.after),
             Some(asked) => (asked, self.limits.within),
         };
@@ -129,5 +135,10 @@ mod tests {
         assert_eq!(silence.next(at(600), 11, true), Next::Ask, "late");
         assert_eq!(silence.next(at(619), 11, true), Next::LookAgain(at(620)));
         assert_eq!(silence.next(at(620), 11, true), Next::GiveUp);
+        for (after, within) in [(0, 1), (1, 0)] {
+            let [after, within] = [after, within].map(Duration::from_secs);
+            let mut off = Silence::new(Pings { after, within }, begun);
+            assert_eq!(off.next(at(500), 0, true), Next::Nothing);
+        }
     }
 }
