@@ -127,7 +127,12 @@ pub(crate) const ROWS: &[Setting] = &[
         "15s",
         "After so much silence under its calls a connection of HTTP/2 to the API is asked whether it stands; 0: never",
     ),
-    row("upstream.pong", TIME, "20s", "Such a connection that then says nothing for so long is given up; 0: never"),
+    row(
+        "upstream.pong",
+        TIME,
+        "20s",
+        "Such a connection that then says nothing for so long is given up; 0: never",
+    ),
     row(
         "routes",
         Kind::Rows(ROUTE),
