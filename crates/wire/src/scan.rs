@@ -358,7 +358,11 @@ impl Scan {
                 self.found.stream = *self.token == *b"true";
                 self.streaming = match self.streaming {
                     Streaming::Word(at) if *self.token == *b"false" => Streaming::False(at),
-                    _ => Streaming::Wrong,
+                    Streaming::None
+                    | Streaming::Named
+                    | Streaming::Word(_)
+                    | Streaming::False(_)
+                    | Streaming::Wrong => Streaming::Wrong,
                 };
             }
             Name::MaxTokens => {

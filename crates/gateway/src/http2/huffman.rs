@@ -28,23 +28,21 @@ const LENGTHS: [(u32, u32); 21] = [
     (28, 29),
     (30, 4),
 ];
-/// For each length, the first 32 bits from which on codes are longer.
-const BOUNDS: [(u32, u64); LENGTHS.len()] = bounds();
 /// The longest code, bits; all of them ones is EOS.
 const LONGEST: u32 = 30;
 /// Padding is shorter than a byte, bits.
 const PADDING_MAX: u32 = 7;
 
-const fn bounds() -> [(u32, u64); LENGTHS.len()] {
-    let mut all = [(0, 0); LENGTHS.len()];
-    let (mut end, mut at) = (0, 0);
-    while at < LENGTHS.len() {
-        let (bits, many) = LENGTHS[at];
-        end += (many as u64) << (32 - bits);
-        all[at] = (bits, end);
-        at += 1;
+/// How long the code is that these 32 bits begin with.
+fn length_of(bits: u64) -> u32 {
+    let mut end = 0;
+    for (length, many) in LENGTHS {
+        end += u64::from(many) << (32 - length);
+        if bits < end {
+            return length;
+        }
     }
-    all
+    LONGEST
 }
 
 /// Whether it holds whole codes, none of them EOS, and behind them at most seven bits, which begin EOS.
@@ -62,7 +60,7 @@ pub(super) fn is_whole(text: &[u8]) -> bool {
         // What is not there is read as ones, as padding is.
         let next =
             if have >= 32 { bits >> (have - 32) } else { bits << (32 - have) | ((1 << (32 - have)) - 1) };
-        let code = BOUNDS.iter().find(|(_, end)| next < *end).map_or(LONGEST, |(length, _)| *length);
+        let code = length_of(next);
         if code > have {
             // The rest of the string.
             return have <= PADDING_MAX && bits == (1 << have) - 1;
@@ -82,7 +80,48 @@ mod tests {
     #[test]
     fn the_lengths_make_a_whole_code_of_all_bytes_and_the_end() {
         assert_eq!(LENGTHS.iter().map(|(_, many)| many).sum::<u32>(), 257);
-        assert_eq!(BOUNDS.last(), Some(&(LONGEST, 1 << 32)));
+        let all: u64 = LENGTHS.iter().map(|(length, many)| u64::from(*many) << (32 - length)).sum();
+        assert_eq!(all, 1 << 32);
+    }
+
+    /// The same bit by bit, from the first code of each length.
+    fn slowly(text: &[u8]) -> bool {
+        let (mut code, mut length, mut all_ones) = (0_u32, 0, true);
+        for at in 0..8 * text.len() {
+            let bit = u32::from(text[at / 8] >> (7 - at % 8) & 1);
+            (code, length, all_ones) = (code << 1 | bit, length + 1, all_ones && bit == 1);
+            let (mut first, mut before) = (0, 0);
+            for (bits, many) in LENGTHS {
+                first <<= bits - before;
+                if bits == length && (first..first + many).contains(&code) {
+                    if bits == LONGEST && all_ones {
+                        return false;
+                    }
+                    (code, length, all_ones) = (0, 0, true);
+                    break;
+                }
+                (first, before) = (first + many, bits);
+            }
+        }
+        all_ones && length < 8
+    }
+
+    #[test]
+    fn is_what_reading_bit_by_bit_finds() {
+        assert!((0..=u16::MAX).all(|n| is_whole(&n.to_be_bytes()) == slowly(&n.to_be_bytes())));
+        let (mut state, mut whole) = (1_u64, 0);
+        for _ in 0..20_000 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            // Long codes begin with ones.
+            let mut bytes = state.to_be_bytes();
+            bytes[usize::from(bytes[0] % 8)] |= 0xfe;
+            bytes[7] |= if state % 3 == 0 { 0x3f } else { 0 };
+            assert_eq!(is_whole(&bytes), slowly(&bytes), "{bytes:x?}");
+            whole += u32::from(is_whole(&bytes));
+        }
+        assert!((1_000..19_000).contains(&whole), "{whole}: both are tried");
     }
 
     #[test]
