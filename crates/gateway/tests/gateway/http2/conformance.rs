@@ -2,8 +2,9 @@
 //! preface and the settings, and what may come of it.
 //!
 //! Where the RFC lets an error of a stream end its connection (section 5.4.2), either is allowed here. h2 gives up the connection
-//! for a name or a value that no field can have (8.2.1), an unknown pseudo-field (8.3) and a window of nothing on a stream (6.9);
-//! what ended is called closed by the gateway, and its connection ends.
+//! for a name or a value that no field can have (8.2.1), an unknown pseudo-field (8.3) and a window of nothing on a stream (6.9),
+//! and the gateway does for trailers that are a head (8.3) and for what comes behind a stream's end (5.1). HAProxy resets the
+//! stream alone.
 
 use clearline_model::Dur;
 
