@@ -318,11 +318,13 @@ impl Engine {
             .or_else(|| self.own(call))
             .map(|key| self.keys.meters.start(key, need, t.now, &mut self.dice));
         let (addrs, avoid) = self.addresses.plan(upstream, &call.elsewhere(manner.hedge), t.now);
-        let conn = if manner.hedge { call.conn.max(Conn::Fresh) } else { call.conn };
+        let beside = call.running.iter().any(|r| r.lane.upstream == upstream);
+        let conn = if beside { call.conn.max(Conn::Fresh) } else { call.conn };
         let hedge = self.hedge_at(t.now, call, manner);
         let paid = !manner.hedge && std::mem::replace(&mut call.debt, Debt::Free) == Debt::Paid;
         call.running.push(Running {
             n,
+            lane: call.lane,
             key,
             share,
             started: t.now,
@@ -347,7 +349,8 @@ impl Engine {
         let (kept, gone): (Vec<_>, Vec<_>) = call.running.drain(..).partition(|r| Some(r.n) == keep);
         call.running = kept;
         for r in gone {
-            self.release(call.lane, r.key);
+            self.release(r.lane, r.key);
+            self.stop_probing(call.id, r.lane);
             self.close(t.now, call.ask, &r, (Usage::default(), false));
             t.out.push(Output::Abort(call.attempt(r.n)));
             let seen = r.status != 0 || r.stage.is_some_and(|s| s >= Stage::Send);
@@ -371,11 +374,15 @@ impl Engine {
         if call.committed.is_some() {
             return;
         }
-        let silent = call.running.iter().filter(|r| r.n < n && r.head.is_none()).count();
-        if silent > 0
-            && let Some(lane) = self.lanes.get_mut(&call.lane)
-        {
-            (0..silent).for_each(|_| lane.times.lose());
+        self.turn_to(call, n);
+        let mut has_won = false;
+        for r in call.running.iter().filter(|r| r.n < n && r.head.is_none()) {
+            has_won = true;
+            if let Some(lane) = self.lanes.get_mut(&r.lane) {
+                lane.times.lose();
+            }
+        }
+        if let Some(lane) = self.lanes.get_mut(&call.lane).filter(|_| has_won) {
             lane.purse.won();
         }
         self.abort_others(t, call, Some(n));

@@ -66,6 +66,8 @@ pub(crate) struct Call {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Running {
     pub(crate) n: u16,
+    /// Where it runs: beside one on another upstream, not where the call began.
+    pub(crate) lane: LaneId,
     pub(crate) key: Option<KeyId>,
     /// What it took of the key's limits.
     pub(crate) share: Option<Share>,

@@ -148,6 +148,10 @@ impl Engine {
             self.with(t, id, Self::on_time);
         }
         self.pump(t);
+        debug_assert!(
+            !self.calls.is_empty() || self.lanes.values().all(|l| l.in_flight == 0 && l.open == 0),
+            "a call that is over has left its lane"
+        );
     }
 
     /// When the engine wants a `Tick` at the latest.
@@ -439,6 +443,7 @@ impl Engine {
         }
         let due = call.running.iter().find(|r| r.hedge.is_some_and(|h| h <= t.now));
         if let Some((n, started)) = due.map(|r| (r.n, r.started)) {
+            self.turn_to(call, n);
             let again = self.look(t, call, started);
             call.running.iter_mut().filter(|r| r.n == n).for_each(|r| r.hedge = again);
         }
@@ -467,6 +472,7 @@ impl Engine {
     }
 
     fn on_head(&mut self, t: &mut Turn<'_>, call: &mut Call, (n, status): (u16, u16), limits: &Limits) {
+        self.turn_to(call, n);
         let hold = t.now + self.config.settings.commit_hold;
         let (stream, committed) = (call.ask.stream, call.committed.is_some());
         let own = self.own(call);
@@ -498,6 +504,7 @@ impl Engine {
     }
 
     fn on_failed(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, miss: &Miss) {
+        self.turn_to(call, n);
         let Some(running) = call.take(n) else { return };
         let miss = &Miss { addr: miss.addr.or(running.addr), ..*miss };
         self.release(call.lane, running.key);
@@ -676,7 +683,7 @@ impl Engine {
     ) {
         self.leave_queue(call);
         self.leave_line(call);
-        self.stop_probing(call);
+        self.stop_probing(call.id, call.lane);
         if let Some(l) = self.lanes.get_mut(&call.lane) {
             l.open = l.open.saturating_sub(1);
         }

@@ -2,7 +2,7 @@
 //!
 //! Who is first with content wins, the others are closed. An attempt that fails while another runs decides nothing.
 
-use clearline_model::{Dur, Mono, Repeat};
+use clearline_model::{Dur, LaneId, Mono, Repeat};
 
 use crate::act::Manner;
 use crate::call::Call;
@@ -106,12 +106,29 @@ impl Engine {
         self.hedge(t, call).then(|| again_at(started, t.now))
     }
 
-    /// A second attempt beside the first, where that is safe, paid and possible at once. Says whether it is worth another
-    /// look soon where it is not.
+    /// A second attempt beside the first, where that is safe, paid and possible at once: on another upstream of the group, for the
+    /// first one's may be slow as a whole, else on the same. Says whether it is worth another look soon where it is not.
     fn hedge(&mut self, t: &mut Turn<'_>, call: &mut Call) -> bool {
         if !self.may_hedge(t.now, call) {
             return false;
         }
+        let (home, other) = (call.lane, self.beside(call, t.now));
+        if let Some(other) = other {
+            self.go(call, other);
+            if !self.hedge_here(t, call) {
+                return false;
+            }
+            self.go(call, home);
+        }
+        // A second attempt is no help where the other side has too much to do.
+        if self.is_calm(home, t.now) && self.has_place(home) {
+            return self.hedge_here(t, call);
+        }
+        other.is_some()
+    }
+
+    /// The same on the lane where the call is.
+    fn hedge_here(&mut self, t: &mut Turn<'_>, call: &mut Call) -> bool {
         let key = match self.keys.pick(call.lane, (&call.tried, self.needs(call)), t.now) {
             Pick::Own if self.own_way(t.now, call).is_err() => return true,
             Pick::Own => None,
@@ -135,13 +152,12 @@ impl Engine {
             };
         let most = if s.hedge == Hedge::Auto { AT_ONCE } else { AT_ONCE_FIXED };
         let few = (1..most).contains(&call.running.len()) && call.attempts < s.attempts_max;
-        // A second attempt is no help where the other side has too much to do.
-        let calm = self.lanes.get(&call.lane).is_some_and(|l| !l.limiter.is_refusing(now));
-        safe && few
-            && calm
-            && call.committed.is_none()
-            && self.has_place(call.lane)
-            && now <= call.patience_end(&s)
+        safe && few && call.committed.is_none() && now <= call.patience_end(&s)
+    }
+
+    /// Whether it refuses nothing now.
+    pub(crate) fn is_calm(&self, lane: LaneId, now: Mono) -> bool {
+        self.lanes.get(&lane).is_none_or(|l| !l.limiter.is_refusing(now))
     }
 
     fn pay_hedge(&mut self, now: Mono, call: &Call) -> bool {

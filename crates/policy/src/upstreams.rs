@@ -262,8 +262,28 @@ impl Engine {
         }
     }
 
+    /// Where an attempt beside those of this call would run on another upstream of its group, which is well and has no more to
+    /// do than it wants.
+    pub(crate) fn beside(&self, call: &Call, now: Mono) -> Option<LaneId> {
+        let lane = |m: &Member| LaneId { upstream: m.upstream, family: call.lane.family };
+        let is_free = |m: &&Member| call.running.iter().all(|r| r.lane.upstream != m.upstream);
+        let fits = |m: &&Member| self.fits(call, lane(m), now) && self.is_calm(lane(m), now);
+        let members = self.upstreams.members(call.home).iter();
+        // A second attempt takes nobody's turn.
+        members.filter(is_free).filter(fits).max_by_key(|m| m.score + m.weight).map(lane)
+    }
+
+    /// What comes next is about this attempt, and so about the lane where it runs.
+    pub(crate) fn turn_to(&mut self, call: &mut Call, n: u16) {
+        if let Some(lane) = call.running.iter().find(|r| r.n == n).map(|r| r.lane)
+            && lane != call.lane
+        {
+            self.go(call, lane);
+        }
+    }
+
     /// The call belongs to another lane from here on.
-    fn go(&mut self, call: &mut Call, lane: LaneId) {
+    pub(crate) fn go(&mut self, call: &mut Call, lane: LaneId) {
         if let Some(old) = self.lanes.get_mut(&call.lane) {
             old.open = old.open.saturating_sub(1);
         }
@@ -323,8 +343,8 @@ impl Engine {
     }
 
     /// A call is over: what it tried and did not find out, another one tries.
-    pub(crate) fn stop_probing(&mut self, call: &Call) {
-        self.upstreams.forget(call.id, call.lane);
+    pub(crate) fn stop_probing(&mut self, call: CallId, lane: LaneId) {
+        self.upstreams.forget(call, lane);
     }
 
     /// How an upstream stands: it is down where none of its keys is accepted, it is not reached, or none of its lanes serves.

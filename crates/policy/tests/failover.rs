@@ -2,13 +2,17 @@
 
 #[cfg(test)]
 mod failover {
+    use std::collections::BTreeMap;
+
     use clearline_model::{
         AddrId, Ask, AttemptId, CallId, CallerId, Cause, Dur, EventKind, KeyId, LaneId, Limits, Mono, Repeat,
         Sent, Stage, UpstreamId, Usage,
     };
-    use clearline_policy::{Config, Engine, Group, Input, Miss, Output, Settings, Standing, Upstream};
+    use clearline_policy::{Config, Engine, Group, Hedge, Input, Miss, Output, Settings, Standing, Upstream};
 
     const HOME: UpstreamId = UpstreamId(9);
+    /// The most attempts at once of a lane.
+    const PLACES: u32 = 5;
 
     /// An engine with its time, and what it wants.
     struct Play {
@@ -373,11 +377,16 @@ mod failover {
         ended
     }
 
-    /// Anything may happen to three upstreams with keys of their own.
-    fn walk(seed: u64) -> (u64, u64) {
+    /// Anything may happen to three upstreams with keys of their own; gives calls, those that ended, and second attempts on another
+    /// upstream than the first.
+    fn walk(seed: u64, hedge: Hedge) -> (u64, u64, u64) {
         let keys: [&[u32]; 3] = [&[10, 11], &[20], &[]];
         let all = [(0, keys[0]), (1, keys[1]), (2, keys[2])];
-        let mut p = play(&all, &[(0, 3), (1, 2), (2, 1)]);
+        let mut config = config(&all);
+        (config.settings.hedge, config.settings.in_flight_max) = (hedge, Some(PLACES));
+        let mut p = Play { engine: Engine::new(config, 1), now: 0, next: 0 };
+        p.regroup(&[(0, 3), (1, 2), (2, 1)]);
+        let (mut places, mut beside) = (BTreeMap::new(), 0);
         let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         let mut dice = move |n: u64| {
             state ^= state << 13;
@@ -397,7 +406,7 @@ mod failover {
         let mut now = 0;
         for step in 0..2_000 {
             now += dice(200_000);
-            let input = match dice(6) {
+            let input = match dice(7) {
                 0 | 1 if step < 1_500 => {
                     calls += 1;
                     let repeat =
@@ -419,6 +428,10 @@ mod failover {
                     let at = running.swap_remove(usize::try_from(dice(running.len() as u64)).unwrap());
                     Input::Done(at, Usage::default())
                 }
+                5 if !running.is_empty() => {
+                    let at = running[usize::try_from(dice(running.len() as u64)).unwrap()];
+                    if dice(2) == 0 { Input::Head(at, 200, Limits::default()) } else { Input::Content(at) }
+                }
                 _ => Input::Tick,
             };
             let mut out = Vec::new();
@@ -429,6 +442,9 @@ mod failover {
                         let own = all.iter().find(|(id, _)| UpstreamId(*id) == plan.upstream).unwrap().1;
                         let fits = plan.key.map_or(own.is_empty(), |key| own.contains(&key.0));
                         assert!(fits, "seed {seed}: {:?} goes to {:?}", plan.key, plan.upstream);
+                        let first = running.iter().find(|a| a.call == attempt.call).map(|a| places[a]);
+                        beside += u64::from(plan.hedge && first.is_some_and(|first| first != plan.upstream));
+                        places.insert(attempt, plan.upstream);
                         running.push(attempt);
                     }
                     Output::Fail(..) | Output::Finish(_) => ended += 1,
@@ -439,16 +455,27 @@ mod failover {
         }
         ended += finish(&mut p.engine, running, now);
         assert_eq!(p.engine.view().in_flight, 0, "seed {seed}");
-        (calls, ended)
+        (calls, ended, beside)
     }
 
     #[test]
     fn whatever_happens_a_key_goes_to_its_own_upstream_and_every_call_ends() {
         for seed in 1..=100 {
-            let (calls, ended) = walk(seed);
+            let (calls, ended, _) = walk(seed, Hedge::Off);
             assert!(calls > 100);
             assert_eq!(calls, ended, "seed {seed}");
         }
+    }
+
+    #[test]
+    fn the_same_holds_where_second_attempts_run_on_other_upstreams() {
+        let mut all = 0;
+        for seed in 1..=100 {
+            let (calls, ended, beside) = walk(seed, Hedge::After(Dur::millis(100)));
+            assert_eq!(calls, ended, "seed {seed}");
+            all += beside;
+        }
+        assert!(all > 1_000, "{all}");
     }
 
     #[test]
@@ -462,5 +489,73 @@ mod failover {
         assert_eq!(p.regroup(&[(1, 1)]), []);
         assert_eq!(p.after(5_300), [Saw::Start(1, 2, Some(20))]);
         assert_eq!(p.succeed(running, 1), []);
+    }
+
+    /// A call that may have a second attempt after two seconds.
+    fn hedging(upstreams: &[(u16, &[u32])], weights: &[(u16, u32)]) -> Play {
+        let mut config = config(upstreams);
+        config.settings.hedge = Hedge::After(Dur::secs(2));
+        let mut p = Play { engine: Engine::new(config, 1), now: 0, next: 0 };
+        p.regroup(weights);
+        p
+    }
+
+    #[test]
+    fn a_second_attempt_goes_to_another_upstream_that_is_well() {
+        let mut p = hedging(&[(0, &[10]), (1, &[20])], &[(0, 1), (1, 1)]);
+        for round in 0_u16..6 {
+            let (id, saw) = p.call();
+            let first = upstream_of(&saw);
+            let other = 1 - first;
+            let key = Some(if other == 0 { 10 } else { 20 });
+            assert_eq!(p.after(2_000), [Saw::Start(other, 2, key)], "{round}");
+            match round % 3 {
+                // Whichever is first is it, and nothing is held against either.
+                0 => assert_eq!(p.succeed(id, 2), []),
+                1 => assert_eq!(p.succeed(id, 1), []),
+                _ => {
+                    assert_eq!(p.fail(id, 2, refused()), [], "the first one still runs");
+                    assert_eq!(p.succeed(id, 1), []);
+                }
+            }
+        }
+        assert_eq!(p.engine.view().in_flight, 0);
+        assert_eq!((p.standing(0), p.standing(1)), (Standing::Up, Standing::Up));
+    }
+
+    #[test]
+    fn what_fails_counts_where_it_ran() {
+        let mut p = hedging(&[(0, &[]), (1, &[])], &[(0, 1), (1, 1)]);
+        let mut rests = Vec::new();
+        for _ in 0..12 {
+            let (id, saw) = p.call();
+            if upstream_of(&saw) == 1 {
+                p.succeed(id, 1);
+                continue;
+            }
+            // A second attempt is paid from the budget, which a success fills.
+            let hedge = p.after(2_000);
+            assert!(hedge.is_empty() || upstream_of(&hedge) == 1, "{hedge:?}");
+            rests.extend(p.fail(id, 1, refused()));
+            if !hedge.is_empty() {
+                p.succeed(id, 2);
+            }
+            if !rests.is_empty() {
+                break;
+            }
+        }
+        assert!(rests.contains(&Saw::Rests(0, Cause::TcpRefused)), "{rests:?}");
+        assert_eq!(p.standing(1), Standing::Up, "the other one has served");
+    }
+
+    #[test]
+    fn a_second_attempt_stays_where_no_other_upstream_is_well() {
+        let mut p = hedging(&[(0, &[]), (1, &[])], &[(0, 1), (1, 1)]);
+        p.tire(0);
+        let (id, saw) = p.call();
+        assert_eq!(upstream_of(&saw), 1);
+        assert_eq!(p.after(2_000), [Saw::Start(1, 2, None)]);
+        p.succeed(id, 2);
+        assert_eq!(p.engine.view().in_flight, 0);
     }
 }
