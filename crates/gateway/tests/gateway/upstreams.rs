@@ -2,6 +2,7 @@
 
 use clearline::Route;
 use clearline_model::Dur;
+use clearline_policy::Hedge;
 use clearline_sim::{Sim, SimEventKind};
 use serde_json::Value;
 
@@ -194,4 +195,21 @@ async fn it_is_not_ready_while_no_key_is_accepted() {
     let served = serve(&api.base_url(), &["sk-ant-fake-1", "sk-ant-fake-2"], |_| ()).await;
     assert_eq!(ask(served.addr, &keyed(BODY)).await.status, 401);
     assert_eq!(readyz(&served).await, (503, "down: auth.invalid\n".to_owned()));
+}
+
+#[tokio::test]
+async fn a_second_attempt_runs_on_another_upstream() {
+    let (slow, quick) = (failing("hang = true").await, well().await);
+    let upstreams = vec![
+        upstream("slow", &slow.base_url(), 1_000, &["sk-ant-fake-a"]),
+        upstream("quick", &quick.base_url(), 1, &["sk-ant-fake-b"]),
+    ];
+    let served = serve_all(upstreams, Vec::new(), |s| s.hedge = Hedge::After(Dur::millis(20))).await;
+    assert_eq!(ask(served.addr, &keyed(BODY)).await.status, 200);
+    let (_, log) = served.finish().await;
+    let attempts = log[0]["attempts"].as_array().unwrap();
+    let told: Vec<_> = attempts.iter().map(|a| (a["upstream"].as_str(), a["hedge"] == true)).collect();
+    assert_eq!(told, [(Some("slow"), false), (Some("quick"), true)], "{}", log[0]);
+    assert!(attempts[0]["aborted"] == true && attempts[1]["cause"].is_null(), "{}", log[0]);
+    assert_eq!((requests(&slow).len(), requests(&quick).len()), (1, 1));
 }
