@@ -377,6 +377,26 @@ mod failover {
         ended
     }
 
+    /// Numbers that look like chance (Marsaglia's xorshift).
+    fn dice(seed: u64) -> impl FnMut(u64) -> u64 {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        move |sides| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % sides
+        }
+    }
+
+    const CAUSES: [Cause; 6] = [
+        Cause::ServerOverloaded,
+        Cause::ServerError,
+        Cause::QuotaRequests,
+        Cause::AuthInvalid,
+        Cause::EdgeNotTheApi,
+        Cause::RequestInvalid,
+    ];
+
     /// Anything may happen to three upstreams with keys of their own; gives calls, those that ended, and second attempts on another
     /// upstream than the first.
     fn walk(seed: u64, hedge: Hedge) -> (u64, u64, u64) {
@@ -387,21 +407,7 @@ mod failover {
         let mut p = Play { engine: Engine::new(config, 1), now: 0, next: 0 };
         p.regroup(&[(0, 3), (1, 2), (2, 1)]);
         let (mut places, mut beside) = (BTreeMap::new(), 0);
-        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        let mut dice = move |n: u64| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state % n
-        };
-        let causes = [
-            Cause::ServerOverloaded,
-            Cause::ServerError,
-            Cause::QuotaRequests,
-            Cause::AuthInvalid,
-            Cause::EdgeNotTheApi,
-            Cause::RequestInvalid,
-        ];
+        let mut dice = dice(seed);
         let (mut running, mut calls, mut ended): (Vec<AttemptId>, u64, u64) = (Vec::new(), 0, 0);
         let mut now = 0;
         for step in 0..2_000 {
@@ -418,7 +424,7 @@ mod failover {
                 }
                 2 | 3 if !running.is_empty() => {
                     let at = running.swap_remove(usize::try_from(dice(running.len() as u64)).unwrap());
-                    let cause = causes[usize::try_from(dice(6)).unwrap()];
+                    let cause = CAUSES[usize::try_from(dice(6)).unwrap()];
                     let after = (dice(3) == 0).then(|| Dur::millis(dice(20_000)));
                     let miss =
                         if dice(3) == 0 { refused() } else { Miss::answer(cause, dice(2) == 0, after) };
