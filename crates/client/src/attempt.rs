@@ -142,9 +142,10 @@ impl Attempt {
         (progress, now): (Progress, Mono),
     ) -> Self {
         let (plan, ask) = how;
-        let messages = request.method == http::Method::POST && read::is_messages(&request.path);
+        let messages = request.method == http::Method::POST && read::is_messages(request.path.as_str());
         let idle = plan.limits.idle;
-        let opening = Opening::begin(Arc::clone(&inner), request, plan, &progress);
+        let begun = inner.brain.instant(now);
+        let opening = Opening::begin(Arc::clone(&inner), request, plan, (&progress, begun));
         Self {
             now,
             last: now,
@@ -246,7 +247,7 @@ impl Attempt {
             }
             match &mut self.state {
                 State::Opening(opening) => {
-                    let polled = opening.poll(&self.progress, cx);
+                    let polled = opening.poll(&self.progress, self.inner.brain.instant(self.now), cx);
                     self.addr =
                         seen(&self.progress, self.id, (&mut self.notes, &mut self.steps)).or(self.addr);
                     match polled {

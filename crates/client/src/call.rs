@@ -8,6 +8,7 @@ use clearline_model::{
     Ask, AttemptId, CallId, CallRecord, CallerId, Cause, Event, EventKind, Foreign, LaneId, Mono, Sent, Stage,
 };
 use clearline_policy::{Answer, Body as Sends, Input, Miss, Output, Partial, Plan};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::attempt::{Attempt, Notes, Progress, Step};
@@ -23,8 +24,8 @@ use crate::upload::Body;
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// Path and query, beginning with `/`; it is put behind the upstream's base path.
-    pub path: String,
+    /// Path and query; it is put behind the upstream's base path.
+    pub path: PathAndQuery,
     /// End-to-end headers: hop-by-hop ones are already gone; `host` and `expect` do not go upstream.
     pub headers: HeaderMap,
     /// The whole body.
@@ -38,7 +39,7 @@ impl Request {
     fn none() -> Self {
         Self {
             method: Method::GET,
-            path: String::new(),
+            path: PathAndQuery::from_static("/"),
             headers: HeaderMap::new(),
             body: Body::from(Bytes::new()),
             caller: CallerId(0),
@@ -58,7 +59,8 @@ impl Request {
         }
         Self {
             method: self.method.clone(),
-            path: self.path.clone(),
+            // What was a path is one.
+            path: self.path.as_str().parse().unwrap_or_else(|_| self.path.clone()),
             headers,
             body: self.body.compact(),
             caller: self.caller,
@@ -167,13 +169,13 @@ impl Driver {
     pub(crate) fn start(inner: Arc<Inner>, request: Arc<Request>) -> Self {
         let peek = request.body.peek();
         let outer = clearline_wire::outer(&request.headers);
-        let mut ask = clearline_wire::ask(&request.method, &request.path, outer, &peek);
+        let mut ask = clearline_wire::ask(&request.method, request.path.as_str(), outer, &peek);
         ask.resumable &= inner.continues.is_some() && ask.stream;
         ask.resumable &= request.body.bytes().is_some() || peek.messages_end.is_some();
         ask.credential = inner.credential(&request.headers);
         let model = peek.model.as_ref().map(Foreign::raw);
         let lane = LaneId {
-            upstream: inner.network().group_for(&request.path, model, &request.headers),
+            upstream: inner.network().group_for(request.path.as_str(), model, &request.headers),
             family: peek.model.as_ref().map_or(0, |model| inner.family(model)),
         };
         drop(peek);

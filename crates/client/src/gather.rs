@@ -81,7 +81,7 @@ pub(crate) fn describe(headers: &mut HeaderMap, length: usize) {
 
 /// The request that fetches the same answer as a stream, where it asks for so many tokens and can be changed to that.
 pub(crate) fn request(request: &Request, ask: &Ask, from: u32) -> Option<Arc<Request>> {
-    let messages = crate::read::is_messages(&request.path);
+    let messages = crate::read::is_messages(request.path.as_str());
     if ask.stream || !messages || request.method != Method::POST || ask.max_output < from {
         return None;
     }

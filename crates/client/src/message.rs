@@ -1,11 +1,12 @@
 //! A typed Messages call, as small as it can be: one text in, one text out.
 
 use bytes::Bytes;
-use clearline_model::{CallerId, Cause, Foreign, Sent, Stage, Usage};
+use clearline_model::{CallerId, Cause, Failure, Foreign, LocalFault, Sent, Stage, Usage};
+use clearline_net::Fault;
 use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::BodyExt as _;
 
-use crate::builder::Client;
+use crate::builder::{Client, refused};
 use crate::call::Request;
 use crate::error::CallError;
 
@@ -55,12 +56,16 @@ impl Client {
     /// # Errors
     /// As [`Client::call`].
     pub async fn post_json(&self, path: &str, body: &serde_json::Value) -> Result<crate::Reply, CallError> {
+        let wrong = |e: http::uri::InvalidUri| {
+            let fault = Fault::new(Stage::Config, Failure::Local(LocalFault::Forbidden));
+            refused(Fault { detail: Foreign::new(&e.to_string()), ..fault })
+        };
         let mut headers = HeaderMap::new();
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert("anthropic-version", VERSION);
         let request = Request {
             method: Method::POST,
-            path: path.to_owned(),
+            path: path.parse().map_err(wrong)?,
             headers,
             body: Bytes::from(body.to_string()).into(),
             caller: CallerId(0),

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use clearline_model::CallerId;
 use futures_util::future::BoxFuture;
+use http::uri::PathAndQuery;
 use http_body_util::Either;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -49,10 +50,9 @@ impl Service<http::Request<Bytes>> for Client {
 fn asked(request: http::Request<Bytes>) -> Request {
     let (mut parts, body) = request.into_parts();
     clearline_wire::strip_hop_by_hop(&mut parts.headers);
-    let path = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     Request {
         method: parts.method,
-        path: path.to_owned(),
+        path: parts.uri.into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/")),
         headers: parts.headers,
         body: body.into(),
         caller: CallerId(0),

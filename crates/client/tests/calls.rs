@@ -78,7 +78,7 @@ mod calls {
         headers.insert("x-api-key", "sk-ant-fake-own".parse().unwrap());
         Request {
             method: Method::POST,
-            path: path.to_owned(),
+            path: path.parse().unwrap(),
             headers,
             body: Bytes::from(body.to_string()).into(),
             caller: CallerId(0),

@@ -18,6 +18,7 @@ mod continued {
     use clearline_policy::Settings;
     use clearline_sim::{Options, Scenario, Sim, SimEventKind, expected_text};
     use clearline_wire::Parser;
+    use http::uri::PathAndQuery;
     use http::{HeaderMap, Method};
     use http_body_util::BodyExt as _;
     use serde_json::{Value, json};
@@ -269,7 +270,7 @@ mod continued {
         headers.insert("x-api-key", "sk-ant-fake-own".parse().unwrap());
         let request = Request {
             method: Method::POST,
-            path: "/v1/messages".to_owned(),
+            path: PathAndQuery::from_static("/v1/messages"),
             headers,
             body: Bytes::from(ask.to_string()).into(),
             caller: CallerId(0),

@@ -9,7 +9,7 @@ use clearline_model::{Cause, Secret};
 use clearline_wire::headers::retain;
 use clearline_wire::without_query;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, ORIGIN};
-use http::uri::Authority;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 use crate::answer::Refusal;
@@ -39,7 +39,7 @@ pub(crate) struct Guard {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Passed {
     /// Path and query without the prefix.
-    pub(crate) path: String,
+    pub(crate) path: PathAndQuery,
     /// The place of the caller's token, if tokens are set.
     pub(crate) token: Option<usize>,
 }
@@ -227,7 +227,7 @@ impl Guard {
         check_hop(headers)?;
         let path = self.path(uri, headers)?;
         let token = self.token(headers)?;
-        self.check_type(method, &path, headers)?;
+        self.check_type(method, path.as_str(), headers)?;
         let length = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|n| n > self.body_max) {
             return Err(TOO_LARGE);
@@ -276,19 +276,23 @@ impl Guard {
         }
     }
 
-    fn path(&self, uri: &Uri, headers: &HeaderMap) -> Result<String, Refusal> {
+    fn path(&self, uri: &Uri, headers: &HeaderMap) -> Result<PathAndQuery, Refusal> {
         if let Some(authority) = uri.authority() {
             self.check_authority(uri, authority, headers)?;
         }
         let path = uri.path_and_query().map_or("/", |p| p.as_str());
         let inner = path.strip_prefix('/').ok_or(TARGET)?;
-        let Some(prefix) = &self.prefix else { return sound(path.to_owned()) };
+        let Some(prefix) = &self.prefix else {
+            let whole = uri.path_and_query().cloned();
+            return sound(whole.unwrap_or_else(|| PathAndQuery::from_static("/")));
+        };
         let end = inner.find(['/', '?']).unwrap_or(inner.len());
         let (first, rest) = inner.split_at_checked(end).ok_or(NO_PREFIX)?;
         if !prefix.same(first.as_bytes()) {
             return Err(NO_PREFIX);
         }
-        sound(if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") })
+        let rest = if rest.starts_with('/') { rest.parse() } else { format!("/{rest}").try_into() };
+        sound(rest.map_err(|_| TARGET)?)
     }
 
     /// A target may name the gateway itself, as proxies are asked, and as Host does.
@@ -362,8 +366,8 @@ const fn unclear(trick: Trick) -> Refusal {
     }
 }
 
-fn sound(path: String) -> Result<String, Refusal> {
-    if is_sound(&path) { Ok(path) } else { Err(PATH) }
+fn sound(path: PathAndQuery) -> Result<PathAndQuery, Refusal> {
+    if is_sound(path.as_str()) { Ok(path) } else { Err(PATH) }
 }
 
 fn check_method(method: &Method) -> Result<(), Refusal> {

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use clearline::{Calling, Client, Collect, Reply, ReplyBody, Store};
 use clearline_model::{CallerId, Cause, Foreign};
 use clearline_wire::headers::retain;
-use clearline_wire::{Own, strip_hop_by_hop, without_query};
+use clearline_wire::{Own, strip_hop_by_hop};
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
@@ -86,7 +86,7 @@ impl Service {
     ) -> Result<Admitted, Refusal> {
         http2::plain(parts)?;
         let passed = rules.guard.check(&parts.method, &parts.uri, &mut parts.headers, trick)?;
-        context.path = Foreign::new(without_query(&passed.path));
+        context.path = Foreign::new(passed.path.path());
         context.caller = passed.token.and_then(|t| rules.guard.tokens.get(t)).map(|t| t.alias.clone());
         if !rules.quotas.is_on() {
             return Ok(Admitted { passed, permit: None });
@@ -215,7 +215,7 @@ impl Service {
             }
         }
         let hold = Hold::new(Arc::clone(&self.readers), Arc::clone(context));
-        let messages = || without_query(&request.path).ends_with("/v1/messages");
+        let messages = || request.path.path().ends_with("/v1/messages");
         let keep = keep_alive.filter(|_| messages() && request.body.peek().stream);
         let head = request.method == Method::HEAD;
         let calling = hold.starting(|| self.client.start(request));

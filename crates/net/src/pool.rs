@@ -125,7 +125,7 @@ impl Pool {
     /// Takes a connection that looks alive, the one that idled longest first; those before it that are dead are closed
     /// on the way. Whether it still works is asked of the kernel only when a request is sent, once.
     #[must_use]
-    pub fn take(&self, key: &str, want: &Want<'_>) -> Option<Conn> {
+    pub fn take(&self, key: &str, want: &Want<'_>, now: Instant) -> Option<Conn> {
         if want.fresh {
             return None;
         }
@@ -141,7 +141,7 @@ impl Pool {
             };
             let Some(at) = best.or_else(|| queue.iter().position(fits)) else { break None };
             match queue.remove(at) {
-                Some(conn) if conn.is_open() && conn.last_used().elapsed() < self.idle_limit => {
+                Some(conn) if conn.is_open() && now - conn.last_used() < self.idle_limit => {
                     break Some(conn);
                 }
                 other => dead.extend(other),

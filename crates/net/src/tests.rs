@@ -245,9 +245,14 @@ async fn a_finished_exchange_gives_its_connection_back_and_a_dead_one_is_not_tak
         let response = conn.send(post(), &SendLimits::default()).await.unwrap();
         Body::new(response.into_body(), conn, Some(pool.clone())).collect().await.unwrap();
         assert_eq!(pool.idle(&key), 1);
-        assert!(pool.take(&key, &Want { fresh: true, ..Want::default() }).is_none());
-        assert!(pool.take(&key, &Want { avoid: &[addr], ..Want::default() }).is_none());
-        conn = pool.take(&key, &Want::default()).unwrap();
+        assert!(
+            pool.take(&key, &Want { fresh: true, ..Want::default() }, tokio::time::Instant::now()).is_none()
+        );
+        assert!(
+            pool.take(&key, &Want { avoid: &[addr], ..Want::default() }, tokio::time::Instant::now())
+                .is_none()
+        );
+        conn = pool.take(&key, &Want::default(), tokio::time::Instant::now()).unwrap();
         assert_eq!(conn.uses(), uses);
     }
     close.send(()).unwrap();

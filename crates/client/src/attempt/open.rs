@@ -81,20 +81,25 @@ impl Straight {
         inner: Arc<Inner>,
         mut conn: Conn,
         message: http::Request<ReqBody>,
-        limits: &SendLimits,
+        (limits, now): (&SendLimits, Instant),
     ) -> Self {
         let addr = inner.addresses.id(conn.addr());
         let told = Some(Seen::Connection { addr, reused: conn.uses() > 0, http2: false });
-        let exchange = conn.exchange(message, limits);
+        let exchange = conn.exchange(message, limits, now);
         Self { inner, conn: Some(conn), exchange, told }
     }
 
-    fn poll(&mut self, progress: &Progress, cx: &mut Context<'_>) -> Poll<Result<Opened, Fault>> {
+    fn poll(
+        &mut self,
+        progress: &Progress,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Opened, Fault>> {
         if let Some(told) = self.told.take() {
             progress.put(told);
         }
         let Some(conn) = &mut self.conn else { return Poll::Pending };
-        let response = ready!(self.exchange.poll(conn, cx))?;
+        let response = ready!(self.exchange.poll(conn, now, cx))?;
         let sent_after = conn.sent_after().unwrap_or(Dur::ZERO);
         progress.put(Seen::Stage(Stage::Send, sent_after));
         let took = conn.head_after().unwrap_or(sent_after) - sent_after;
@@ -112,7 +117,7 @@ impl Opening {
         inner: Arc<Inner>,
         request: &mut Arc<Request>,
         plan: Plan,
-        progress: &Progress,
+        (progress, now): (&Progress, Instant),
     ) -> Self {
         let network = inner.network();
         let asked = network.server(plan.upstream, plan.key);
@@ -122,17 +127,22 @@ impl Opening {
             Err(fault) => return Self::Wrong(fault),
         };
         let limits = SendLimits { send: plan.limits.send, first_byte: plan.limits.first_byte };
-        if let Some(conn) = pooled(&inner, server, &plan) {
-            return Self::Straight(Straight::begin(inner, conn, message, &limits));
+        if let Some(conn) = pooled(&inner, server, (&plan, now)) {
+            return Self::Straight(Straight::begin(inner, conn, message, (&limits, now)));
         }
         let (network, progress) = (Arc::clone(&network), progress.clone());
         Self::Other(Box::pin(open(inner, network, (plan, limits), message, progress)))
     }
 
     /// Goes on to the head of the answer, and leaves in `progress` what is known of the way.
-    pub(crate) fn poll(&mut self, progress: &Progress, cx: &mut Context<'_>) -> Poll<Result<Opened, Fault>> {
+    pub(crate) fn poll(
+        &mut self,
+        progress: &Progress,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Opened, Fault>> {
         match self {
-            Self::Straight(straight) => straight.poll(progress, cx),
+            Self::Straight(straight) => straight.poll(progress, now, cx),
             Self::Other(opening) => opening.as_mut().poll(cx),
             Self::Wrong(fault) => Poll::Ready(Err(fault.clone())),
         }
@@ -151,8 +161,8 @@ async fn open(
     match connection(&inner, (&network, server), (&plan, &progress)).await? {
         Line::Shared(lent) => on_stream(&inner, lent, message, (limits, &progress)).await,
         Line::Own(conn) => {
-            let mut straight = Straight::begin(inner, conn, message, &limits);
-            poll_fn(|cx| straight.poll(&progress, cx)).await
+            let mut straight = Straight::begin(inner, conn, message, (&limits, Instant::now()));
+            poll_fn(|cx| straight.poll(&progress, Instant::now(), cx)).await
         }
     }
 }
@@ -173,9 +183,9 @@ async fn on_stream(
 }
 
 /// A connection that idles and fits the plan.
-fn pooled(inner: &Inner, server: &Server, plan: &Plan) -> Option<Conn> {
+fn pooled(inner: &Inner, server: &Server, (plan, now): (&Plan, Instant)) -> Option<Conn> {
     let avoid = inner.addresses.addrs(&plan.avoid);
-    inner.pool.take(&server.route_key, &want(plan, &avoid))
+    inner.pool.take(&server.route_key, &want(plan, &avoid), now)
 }
 
 const fn want<'a>(plan: &Plan, avoid: &'a [SocketAddr]) -> Want<'a> {
@@ -234,10 +244,14 @@ fn compose(
         detail: Foreign::new(&why.to_string()),
         ..Fault::new(Stage::Config, Failure::Local(LocalFault::Forbidden))
     };
-    let uri = http::Uri::try_from(server.target.path(&request.path)).map_err(|e| wrong(&e))?;
+    let path = if server.target.base_path.is_empty() {
+        request.path.clone()
+    } else {
+        server.target.path(request.path.as_str()).try_into().map_err(|e: http::uri::InvalidUri| wrong(&e))?
+    };
     let mut message = http::Request::new(request.body.to_send());
     *message.method_mut() = request.method.clone();
-    *message.uri_mut() = uri;
+    *message.uri_mut() = path.into();
     let mut headers = passed(headers_of(request), &server.host_header);
     if let Some(key) = key {
         replace_credential(&mut headers, key.secret.expose()).map_err(|e| wrong(&e))?;

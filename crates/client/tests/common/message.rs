@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use clearline::Request;
 use clearline_model::CallerId;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ pub(crate) fn request(body: &Value) -> Request {
     headers.insert("accept-encoding", "gzip".parse().unwrap());
     Request {
         method: Method::POST,
-        path: "/v1/messages".to_owned(),
+        path: PathAndQuery::from_static("/v1/messages"),
         headers,
         body: Bytes::from(body.to_string()).into(),
         caller: CallerId(0),

@@ -51,13 +51,18 @@ impl Conn {
         req: Request<B>,
         limits: &SendLimits,
     ) -> impl Future<Output = Result<Response<Incoming>, Fault>> + Send + use<'a, B> {
-        let mut exchange = self.exchange(req, limits);
-        poll_fn(move |cx| exchange.poll(self, cx))
+        let mut exchange = self.exchange(req, limits, Instant::now());
+        poll_fn(move |cx| exchange.poll(self, Instant::now(), cx))
     }
 
-    /// The same as an exchange without a hold on its connection. The request goes at once where the connection takes it.
-    pub fn exchange<B: Into<ReqBody>>(&mut self, req: Request<B>, limits: &SendLimits) -> Exchange {
-        let begun = Instant::now();
+    /// The same as an exchange without a hold on its connection, which begins now. The request goes at once where the connection
+    /// takes it.
+    pub fn exchange<B: Into<ReqBody>>(
+        &mut self,
+        req: Request<B>,
+        limits: &SendLimits,
+        begun: Instant,
+    ) -> Exchange {
         let state = match self.begin(req.map(Into::into), begun) {
             Ok(req) if self.0.tx.is_ready() => State::Going(Box::pin(self.0.tx.try_send_request(req))),
             Ok(req) => State::Waits(Box::new(req)),
@@ -82,18 +87,18 @@ impl Conn {
     fn poll_head(
         &mut self,
         answer: &mut Answer,
-        (begun, limits): (Instant, &SendLimits),
+        (begun, limits, now): (Instant, &SendLimits, Instant),
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<Incoming>, Fault>> {
         let Inner { wire, alarm, .. } = &mut *self.0;
         let ended = ready!(until(answer.as_mut().poll(cx), || {
             // Nobody says when the request has left. It is looked for so early that no limit is missed.
             let flushed = wire.flushed();
-            let at = after(flushed.unwrap_or_else(Instant::now), limits.first_byte);
+            let at = after(flushed.unwrap_or(now), limits.first_byte);
             alarm.poll_at(if flushed.is_some() { at } else { at.min(after(begun, limits.send)) }, cx)
         }));
         let Some(ended) = ended else { return Poll::Ready(Err(self.late())) };
-        let left = self.0.wire.flushed().unwrap_or_else(Instant::now);
+        let left = self.0.wire.flushed().unwrap_or(now);
         self.0.sent_after = Some((left - begun).into());
         Poll::Ready(ended.map_err(|mut error| match error.take_message() {
             Some(_unsent) if self.0.uses > 0 => self.stale(),
@@ -101,9 +106,9 @@ impl Conn {
         }))
     }
 
-    /// An exchange that began then is over.
-    fn ended(&mut self, begun: Instant, answer: &Result<Response<Incoming>, Fault>) {
-        self.0.last_used = Instant::now();
+    /// An exchange that began then is over now.
+    fn ended(&mut self, begun: Instant, now: Instant, answer: &Result<Response<Incoming>, Fault>) {
+        self.0.last_used = now;
         self.0.head_after = Some((self.0.last_used - begun).into());
         self.0.uses = self.0.uses.saturating_add(1);
         match answer {
@@ -122,7 +127,12 @@ impl Exchange {
     /// # Errors
     ///
     /// As [`Conn::send`].
-    pub fn poll(&mut self, conn: &mut Conn, cx: &mut Context<'_>) -> Poll<Result<Response<Incoming>, Fault>> {
+    pub fn poll(
+        &mut self,
+        conn: &mut Conn,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<Incoming>, Fault>> {
         if matches!(self.state, State::Waits(_)) {
             let ready = ready!(conn.poll_ready(after(self.begun, self.limits.send), cx));
             let state = std::mem::replace(&mut self.state, State::Over);
@@ -134,7 +144,7 @@ impl Exchange {
         }
         let answer = match std::mem::replace(&mut self.state, State::Over) {
             State::Going(mut answer) => {
-                let polled = conn.poll_head(&mut answer, (self.begun, &self.limits), cx);
+                let polled = conn.poll_head(&mut answer, (self.begun, &self.limits, now), cx);
                 let Poll::Ready(head) = polled else {
                     self.state = State::Going(answer);
                     return Poll::Pending;
@@ -144,7 +154,7 @@ impl Exchange {
             State::Wrong(fault) => Err(*fault),
             State::Waits(_) | State::Over => return Poll::Pending,
         };
-        conn.ended(self.begun, &answer);
+        conn.ended(self.begun, now, &answer);
         Poll::Ready(answer)
     }
 }
