@@ -558,8 +558,11 @@ impl Engine {
             lane.times.no_first();
         } else if cause == Cause::HttpNoResponse {
             lane.times.no_whole();
-        } else if cause == Cause::StreamStalled {
+        } else if cause == Cause::StreamStalled && call.ask.stream {
             lane.times.stalled();
+        } else if cause == Cause::StreamStalled {
+            // It says nothing about the silences of streams, but that answers are lost.
+            lane.times.lose();
         } else {
             return;
         }

@@ -3,9 +3,10 @@
 #[cfg(test)]
 mod late {
     use clearline_model::{
-        Ask, AttemptId, CallId, CallerId, Dur, LaneId, Limits, Mono, Repeat, UpstreamId, Usage,
+        Ask, AttemptId, CallId, CallerId, Cause, Dur, LaneId, Limits, Mono, Repeat, Sent, Stage, UpstreamId,
+        Usage,
     };
-    use clearline_policy::{Config, Engine, Input, Output, Plan, Settings, Upstream};
+    use clearline_policy::{Config, Engine, Input, Miss, Output, Plan, Settings, Upstream};
 
     const LANE: LaneId = LaneId { upstream: UpstreamId(0), family: 0 };
     const SECOND: u64 = 1_000_000;
@@ -93,6 +94,24 @@ mod late {
         p.until(100 * SECOND);
         assert!((59 * SECOND..=60 * SECOND).contains(&p.hedge_of(1).unwrap()), "{:?}", p.hedge_of(1));
         assert!(p.looks < 60, "{}", p.looks);
+    }
+
+    #[test]
+    fn a_whole_answer_that_broke_off_silently_makes_those_that_are_late_suspect() {
+        let asked = Ask { max_output: 3_200, ..ask(false) };
+        for (stalled, least, most) in [(false, 30, 50), (true, 5, 6)] {
+            let mut p = play(Settings::default());
+            p.teach(1..41, asked);
+            p.call(50, asked, 120);
+            let id = AttemptId { call: CallId(50), n: 1 };
+            let cause = if stalled { Cause::StreamStalled } else { Cause::HttpTruncated };
+            p.feed(Input::Failed(id, Miss::silent(cause, Stage::Body, Sent::Yes)));
+            let began = p.now;
+            p.call(51, asked, 120);
+            p.until(began + 60 * SECOND);
+            let late = (p.hedge_of(51).unwrap() - began) / SECOND;
+            assert!((least..=most).contains(&late), "{cause}: {late} s");
+        }
     }
 
     #[test]
