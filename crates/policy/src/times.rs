@@ -10,8 +10,10 @@ use crate::config::{Settings, Timeouts};
 
 /// So many times are remembered (resilience 5.8).
 const KEPT: usize = 200;
-/// With fewer nothing is derived from them (resilience 5.8).
+/// With fewer nothing is derived from their percentiles (resilience 5.8), and with fewer than the smaller number nothing at all:
+/// between the two it is the longest of all that counts, with a wider margin.
 const ENOUGH: usize = 20;
+const SOME: usize = 5;
 /// Percentiles are taken anew after so many times, and after such a part of those that are remembered.
 const EVERY: usize = 8;
 const EVERY_PART: usize = 10;
@@ -70,6 +72,11 @@ const HEDGE_MEDIAN: u64 = 4;
 const HEDGE_LEAST: Dur = Dur::secs(2);
 const HEDGE_MOST: Dur = Dur::secs(10);
 const HEDGE_UNKNOWN: Dur = Dur::secs(5);
+/// The same in terms of the longest time where only some are known, and limits of silences likewise: there the least limits are
+/// twice those of a lane that is known.
+const HEDGE_SOME: u64 = 2;
+const IDLE_SOME: u64 = 10;
+const IDLE_SOME_LEAST: u64 = 2;
 
 /// The last times of one kind, milliseconds.
 #[derive(Debug, Clone, Default)]
@@ -121,6 +128,12 @@ impl Recent {
 
     fn knows(&self) -> bool {
         self.ring.len() >= ENOUGH && self.doubt <= DOUBT_MOST
+    }
+
+    /// The longest, where some are known but not enough for percentiles.
+    fn few(&self) -> Option<Dur> {
+        let few = (SOME..ENOUGH).contains(&self.ring.len()) && self.doubt <= DOUBT_MOST;
+        few.then(|| millis(self.most))
     }
 
     const fn doubt(&mut self) {
@@ -280,14 +293,17 @@ impl Times {
     }
 
     fn idle(&self, ask: Ask, s: &Settings) -> Dur {
-        if !self.gaps.knows() {
-            return Dur::MAX;
-        }
         let least = match (ask.resumable, s.resume) {
             (true, true) => IDLE_LEAST_RESUMED,
             (true, false) => IDLE_LEAST_TEXT,
             (false, _) => IDLE_LEAST,
         };
+        if let Some(longest) = self.gaps.few() {
+            return with_input(longest.scale(IDLE_SOME, 1).max(least.scale(IDLE_SOME_LEAST, 1)), ask);
+        }
+        if !self.gaps.knows() {
+            return Dur::MAX;
+        }
         let seen = millis(self.gaps.most).scale(IDLE_MOST_FACTOR, 1);
         with_input(millis(self.gaps.p99).scale(IDLE_FACTOR, 1).max(seen).max(least), ask)
     }
@@ -317,7 +333,9 @@ impl Times {
             let least = if self.first.ring.len() < ENOUGH { WHOLE_HEDGE_LEAST } else { HEDGE_LEAST };
             return Some(late.max(least));
         }
-        let usual = if self.first.ring.len() < ENOUGH {
+        let usual = if let Some(longest) = self.first.few() {
+            longest.scale(HEDGE_SOME, 1).clamp(HEDGE_LEAST, HEDGE_MOST)
+        } else if self.first.ring.len() < ENOUGH {
             HEDGE_UNKNOWN
         } else {
             let late = millis(self.first.p95).scale(HEDGE_PERCENT, 100);
@@ -347,9 +365,30 @@ mod tests {
     #[test]
     fn before_enough_is_known_the_settings_hold() {
         let s = Settings::default();
-        let limits = seen(19, Dur::secs(1), Dur::secs(1)).limits(stream(0), &s);
+        let limits = seen(4, Dur::secs(1), Dur::secs(1)).limits(stream(0), &s);
         assert_eq!((limits.first_byte, limits.idle), (s.first_byte_stream, s.timeouts.idle));
-        assert_eq!(seen(19, Dur::secs(1), Dur::secs(1)).hedge_after(stream(0), None), Some(HEDGE_UNKNOWN));
+        assert_eq!(seen(4, Dur::secs(1), Dur::secs(1)).hedge_after(stream(0), None), Some(HEDGE_UNKNOWN));
+    }
+
+    #[test]
+    fn a_few_give_a_wider_margin_over_the_longest_of_them() {
+        let (plain, resumed) = (Settings::default(), Settings { resume: true, ..Settings::default() });
+        let text = Ask { resumable: true, ..stream(0) };
+        for n in [5, 19] {
+            let idle = |ask, gap, s: &Settings| seen(n, Dur::secs(1), gap).limits(ask, s).idle;
+            assert_eq!(idle(text, Dur::millis(500), &resumed), Dur::secs(16), "twice the least");
+            assert_eq!(idle(text, Dur::secs(3), &resumed), Dur::secs(30), "ten times the longest");
+            assert_eq!(idle(text, Dur::secs(1), &plain), Dur::secs(40));
+            assert_eq!(idle(stream(0), Dur::secs(1), &resumed), resumed.timeouts.idle, "tools and thinking");
+            assert_eq!(idle(text, Dur::secs(20), &resumed), resumed.timeouts.idle, "pings");
+            let hedge = |first| seen(n, first, Dur::ZERO).hedge_after(stream(0), None);
+            assert_eq!(hedge(Dur::millis(400)), Some(HEDGE_LEAST));
+            assert_eq!(hedge(Dur::secs(2)), Some(Dur::secs(4)));
+            assert_eq!(hedge(Dur::secs(6)), Some(HEDGE_MOST), "who takes long is not late");
+        }
+        let mut doubtful = seen(10, Dur::secs(1), Dur::millis(100));
+        (0..4).for_each(|_| doubtful.stalled());
+        assert_eq!(doubtful.limits(text, &resumed).idle, resumed.timeouts.idle);
     }
 
     #[test]
