@@ -52,6 +52,11 @@ pub(crate) const SCENES: &[Scene] = &[
     scene("sparse 5xx", |r, s| s.api.errors = r.between((30, 80))),
     scene("storm of 529", |r, s| trouble(r, s, (40, 70), How::Overloaded(1_000))),
     scene("half of all 529", |r, s| trouble(r, s, (60, 90), How::Overloaded(500))),
+    scene("few, half of all 529", |r, s| few(r, s, How::Overloaded(500))),
+    scene("few, 429 by chance", |r, s| {
+        let share = r.between((600, 700));
+        few(r, s, How::Throttled(share));
+    }),
     scene("nothing listens", |r, s| trouble(r, s, (20, 60), How::Refused)),
     scene("all are cut off", |r, s| trouble(r, s, (20, 60), How::Cut)),
     scene("429, headers", |r, s| quota(r, s, (true, true))),
@@ -124,6 +129,13 @@ fn trouble(rng: &mut Rng, stage: &mut Stage, lasts: (u64, u64), how: How) {
     let until = from + rng.between(lasts) * SECOND;
     stage.api.troubles = vec![Trouble { from, until, how }];
     stage.ends = Some(until);
+}
+
+/// So few callers that a handful of calls is open, and refusals that do not care for the pace.
+fn few(rng: &mut Rng, stage: &mut Stage, how: How) {
+    trouble(rng, stage, (48, 72), how);
+    stage.per_minute = rng.between((50, 70));
+    stage.api.tokens = (100, 800);
 }
 
 /// For a while more is asked than the limits have.

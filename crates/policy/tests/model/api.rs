@@ -95,6 +95,8 @@ pub(crate) struct Trouble {
 pub(crate) enum How {
     /// This share of attempts gets a 529, thousandths.
     Overloaded(u64),
+    /// This share of attempts gets a 429 that tells nothing, thousandths.
+    Throttled(u64),
     /// Nothing listens.
     Refused,
     /// Every request is taken, and its connection reset instead of an answer.

@@ -70,9 +70,9 @@ impl Door {
         if let Some(t) = api.troubles.iter().find(|t| (t.from..t.until).contains(&at)) {
             match t.how {
                 How::Refused | How::Cut => return Err(t.until),
-                How::Overloaded(share) if share >= 1_000 => return Err(t.until),
+                How::Overloaded(share) | How::Throttled(share) if share >= 1_000 => return Err(t.until),
                 // Which half is taken is known.
-                How::Overloaded(_) => {}
+                How::Overloaded(_) | How::Throttled(_) => {}
                 How::Capacity(milli) | How::Brownout(milli) => {
                     self.room(milli, at).map_err(|later| later.min(t.until).max(at + 1))?;
                 }

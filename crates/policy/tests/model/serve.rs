@@ -60,6 +60,9 @@ impl World {
                 return Some(Miss::silent(Cause::HttpResetBeforeResponse, Stage::Head, Sent::Yes));
             }
             Some(How::Overloaded(milli)) if self.rng.hits(milli) => return overloaded(),
+            Some(How::Throttled(milli)) if self.rng.hits(milli) => {
+                return Some(Miss::answer(Cause::QuotaThrottled, true, None));
+            }
             Some(How::Capacity(milli)) if !self.room(milli) => return overloaded(),
             Some(How::Brownout(milli)) if !self.browned(milli) => return overloaded(),
             Some(_) => {}
