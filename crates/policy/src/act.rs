@@ -21,6 +21,11 @@ const HINT_JITTER: Dur = Dur::millis(200);
 /// the attempts of an outage and the seconds that are lost when it ends).
 const DOWN_STEP: u32 = 2;
 
+/// The longest step of a backoff where refusals are known to be chance: who comes back later is refused as often.
+const CHANCE_MOST: Dur = Dur::secs(2);
+/// The same where the other side serves others meanwhile (a guess).
+const SERVED_MOST: Dur = Dur::secs(4);
+
 /// Why nothing can start now.
 enum Obstacle {
     /// Not before this moment.
@@ -469,7 +474,15 @@ impl Engine {
             Base::Short => s.backoff_base,
             Base::Overload => s.backoff_overload,
         };
-        let most = first.scale(1 << call.backoffs.min(32), 1).min(s.backoff_max);
+        let limiter = self.lanes.get(&call.lane).map(|l| &l.limiter).filter(|_| base == Base::Overload);
+        let most = if limiter.is_some_and(|l| l.is_chance(self.now())) {
+            CHANCE_MOST.min(s.backoff_max)
+        } else if limiter.is_some_and(|l| l.is_served(self.now(), s)) {
+            SERVED_MOST.min(s.backoff_max)
+        } else {
+            s.backoff_max
+        };
+        let most = first.scale(1 << call.backoffs.min(32), 1).min(most);
         call.backoffs = call.backoffs.saturating_add(1);
         most
     }

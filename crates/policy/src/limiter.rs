@@ -60,7 +60,9 @@ const PROBE_PART: u64 = 40;
 const PROBE_MILLI: u64 = 333;
 const PROBE_MOST: u64 = 1_000;
 /// The least part of the own pace that a trial has, thousandths.
-const TRIAL_MILLI: u64 = 125;
+const TRIAL_MILLI: u64 = 250;
+/// What is released once it is known that no slower pace helps, of the pace before: what waited comes on top of it, thousandths.
+const LOOSE_MILLI: u64 = 1_500;
 /// What one of many releases at once after an outage, of what was let in before, thousandths.
 const FLEET_BACK: u64 = 750;
 
@@ -147,6 +149,11 @@ impl Limiter {
         self.heard.is_some_and(|at| now.since(at) <= s.limiter_outage)
     }
 
+    /// Whether it is known that it refuses by chance, so that no slower pace helps.
+    pub(crate) fn is_chance(&self, now: Mono) -> bool {
+        self.chance.is_some_and(|c| now < c.until)
+    }
+
     /// Whether the other side refuses, whatever that made of the pace.
     pub(crate) fn is_refusing(&self, now: Mono) -> bool {
         let refused = self.seconds.sum(now, WINDOW, |s| s.refused);
@@ -189,19 +196,12 @@ impl Limiter {
     /// Looks at what time alone tells. Says whether something noteworthy changed.
     pub(crate) fn look(&mut self, now: Mono, s: &Settings) -> bool {
         let Some(on) = &mut self.on else { return false };
-        if on.state == State::Trial && is_alone(s) && on.trial.helps_for_sure(now) {
-            on.trial.again(now);
-            on.least = part(on.pace.rate, CUT_MILLI);
-            (on.state, on.grown) = (State::Steady, now);
-            return false;
-        }
-        if matches!(on.state, State::Trial | State::Steady)
-            && let Some(finding) = on.trial.finding(now)
-        {
+        if let Some(finding) = on.finding(now, s) {
             on.trial.again(now);
             on.least = part(on.pace.rate, CUT_MILLI);
             if let Finding::Chance(share) = finding {
                 (on.state, on.grown) = (State::Loose, now);
+                on.pace.set(on.pace.rate.max(part(on.trial.base.rate, LOOSE_MILLI)), now);
                 self.chance = Some(Chance::new(self.chance, share, now));
             } else if on.state == State::Trial {
                 (on.state, on.grown) = (State::Steady, now);
@@ -221,13 +221,13 @@ impl Limiter {
             return self.switch_on(started, now, s);
         }
         let goodput = self.seconds.goodput(now, PACE);
-        let share = self.seconds.share(now, WINDOW);
+        let share = self.seconds.likely_share(now, WINDOW);
         let Some(on) = &mut self.on else { return false };
         on.is_denied(started, now);
         on.trial.refused(started, now);
         let patience = on.patience();
         let seen = self.seconds.latest(now, patience).unwrap_or(Mono(0)).max(on.let_in);
-        if on.row >= OUTAGE_ROW && now >= seen + s.limiter_outage {
+        if on.row >= on.trial.chance_row().max(OUTAGE_ROW) && now >= seen + s.limiter_outage {
             (on.state, on.let_in) = (State::Outage, seen);
         }
         match on.state {
@@ -250,7 +250,8 @@ impl Limiter {
         let all = self.seconds.sum(now, WINDOW, |s| s.started);
         let share = self.seconds.share(now, WINDOW);
         let enough = s.limiter_signals > 0 && refused >= u64::from(s.limiter_signals);
-        let known = self.chance.is_some_and(|c| now < c.until && c.explains(share));
+        let likely = self.seconds.likely_share(now, WINDOW);
+        let known = self.chance.is_some_and(|c| now < c.until && c.explains(likely));
         if !enough || refused * 1_000 < all * ON_MILLI || known {
             return false;
         }
@@ -276,7 +277,7 @@ impl Limiter {
             broke: if is_alone(s) { own } else { goodput }.max(floor),
             before: self.seconds.usual(now).max(2 * floor),
             state,
-            trial: Trial::new(Base { rate: own, share }, now),
+            trial: Trial::new(Base { rate: own, share, likely }, now),
             least: rate,
         });
         true
@@ -297,6 +298,15 @@ impl Limiter {
 }
 
 impl On {
+    /// Whether a slower pace helps, once that is known.
+    fn finding(&self, now: Mono, s: &Settings) -> Option<Finding> {
+        match self.state {
+            State::Trial if is_alone(s) => self.trial.sure(now).or_else(|| self.trial.finding(now)),
+            State::Trial | State::Steady => self.trial.finding(now),
+            State::Loose | State::Outage | State::Ramp => None,
+        }
+    }
+
     /// So long after its start an attempt was let in if nothing was heard.
     fn patience(&self) -> Dur {
         self.slowest.scale(2, 1) + LET_IN

@@ -57,6 +57,10 @@ pub(crate) const SCENES: &[Scene] = &[
         let share = r.between((600, 700));
         few(r, s, How::Throttled(share));
     }),
+    scene("few, less capacity", |r, s| {
+        let capacity = r.between((500, 700));
+        few(r, s, How::Capacity(capacity));
+    }),
     scene("nothing listens", |r, s| trouble(r, s, (20, 60), How::Refused)),
     scene("all are cut off", |r, s| trouble(r, s, (20, 60), How::Cut)),
     scene("429, headers", |r, s| quota(r, s, (true, true))),

@@ -5,6 +5,9 @@ use clearline_model::{Dur, Mono};
 /// Seconds that are counted: what a few attempts a second say of the usual pace, they say only over a minute.
 const SECONDS: u64 = 64;
 
+/// So many count as let in, and as many as refused, besides those that were.
+const PRIOR: u64 = 2;
+
 /// What became of the attempts that started within one second.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Second {
@@ -101,13 +104,24 @@ impl Seconds {
         at.map(|at| Mono(at * 1_000_000))
     }
 
+    /// What became of attempts since the first refusal of the last so many seconds: let in, refused.
+    fn trouble(&self, now: Mono, seconds: u64) -> (u64, u64) {
+        let trouble = self.last(now, seconds).skip_while(|s| s.refused == 0);
+        trouble.fold((0, 0), |(let_in, refused), s| {
+            (let_in + u64::from(s.let_in()), refused + u64::from(s.refused))
+        })
+    }
+
     /// The share that was let in since the first refusal of the last so many seconds, thousandths; 1 000 without any.
     pub(super) fn share(&self, now: Mono, seconds: u64) -> u64 {
-        let trouble = self.last(now, seconds).skip_while(|s| s.refused == 0);
-        let (let_in, refused) = trouble.fold((0, 0), |(let_in, refused), s| {
-            (let_in + u64::from(s.let_in()), refused + u64::from(s.refused))
-        });
+        let (let_in, refused) = self.trouble(now, seconds);
         (let_in * 1_000).checked_div(let_in + refused).unwrap_or(1_000)
+    }
+
+    /// The same as if a few more had been let in and as many refused: of a few attempts nobody knows it better.
+    pub(super) fn likely_share(&self, now: Mono, seconds: u64) -> u64 {
+        let (let_in, refused) = self.trouble(now, seconds);
+        (let_in + PRIOR) * 1_000 / (let_in + refused + 2 * PRIOR)
     }
 }
 
@@ -133,6 +147,7 @@ mod tests {
         assert_eq!(s.usual(at(4_999)), 8_000 / 5);
         assert_eq!(s.share(at(4_999), 10), 666, "two of three since it began");
         assert_eq!(s.share(at(4_999), 1), 1_000);
+        assert_eq!(s.likely_share(at(4_999), 10), 571, "four of seven");
     }
 
     #[test]

@@ -9,6 +9,9 @@ const LET_IN: usize = 6;
 const SEEN_MOST: usize = 40;
 /// At a pace that brings fewer in this time nobody would wait for more.
 const LASTS: Dur = Dur::secs(10);
+/// But with fewer than this nothing is known, for so long.
+const SEEN_LEAST: usize = 4;
+const LASTS_MOST: Dur = Dur::secs(30);
 /// Where less than this of the former share is let in, thousandths, it has become worse meanwhile.
 const WORSE_MILLI: u64 = 600;
 /// The two have to lie so far apart to be told from one another, thousandths.
@@ -19,6 +22,11 @@ const CHANCE_MILLI: u64 = 250;
 /// to be sure.
 const HELPED_MILLI: u64 = 900;
 const SURE: u64 = 50;
+/// So few that were let in say nothing for sure: the share of before is known as badly.
+const LET_IN_LEAST: usize = 3;
+/// A row of refusals that chance brings more rarely than so many times of a million is not taken for it.
+const ROW_ODDS: u64 = 1_000;
+const MILLION: u64 = 1_000_000;
 const ODDS_MOST: u64 = 1_000_000_000;
 /// So long refusals by chance do not switch the limiter on again; each time twice as long, up to a bound.
 const CHANCE: Dur = Dur::secs(60);
@@ -40,8 +48,9 @@ pub(super) enum Finding {
 pub(super) struct Base {
     /// Thousandths of a start a second.
     pub(super) rate: u64,
-    /// Thousandths.
+    /// Thousandths: as it was counted, and as if a few more had been let in and as many refused.
     pub(super) share: u64,
+    pub(super) likely: u64,
 }
 
 /// Attempts at a slower pace, against what was let in at a faster one.
@@ -89,12 +98,42 @@ impl Trial {
 
     /// Whether so many are let in that chance cannot be it, long before all outcomes are there: waiting for those at a slow
     /// pace is what a trial costs.
-    pub(super) fn helps_for_sure(&self, now: Mono) -> bool {
+    fn helps_for_sure(&self, now: Mono) -> bool {
         let chance = self.base.share.clamp(1, HELPED_MILLI);
-        let let_in =
-            (0..self.let_in(now)).fold(1_000, |odds: u64, _| (odds * HELPED_MILLI / chance).min(ODDS_MOST));
+        let seen = self.let_in(now);
+        let let_in = (0..seen).fold(1_000, |odds: u64, _| (odds * HELPED_MILLI / chance).min(ODDS_MOST));
         let odds = (0..self.refused).fold(let_in, |odds, _| odds * (1_000 - HELPED_MILLI) / (1_000 - chance));
-        odds >= SURE * 1_000
+        seen >= LET_IN_LEAST && odds >= SURE * 1_000
+    }
+
+    /// So many refusals in a row are not to be expected of chance, as far as that is known.
+    pub(super) fn chance_row(&self) -> u32 {
+        let refused = 1_000 - self.base.likely.min(HELPED_MILLI);
+        let mut odds = if self.base.likely < CHANCE_MILLI { 0 } else { MILLION };
+        let mut row = 0;
+        while odds > ROW_ODDS {
+            (odds, row) = (odds * refused / 1_000, row + 1);
+        }
+        row
+    }
+
+    /// Whether so many are refused at the slower pace that a capacity cannot be it.
+    fn is_chance_for_sure(&self, now: Mono) -> bool {
+        let (base, let_in) = (self.base.likely, self.let_in(now));
+        if let_in == 0 || !(CHANCE_MILLI..=HELPED_MILLI - TOLD_MILLI).contains(&base) {
+            return false;
+        }
+        let refused = (0..self.refused)
+            .fold(1_000, |odds: u64, _| (odds * (1_000 - base) / (1_000 - HELPED_MILLI)).min(ODDS_MOST));
+        (0..let_in).fold(refused, |odds, _| odds * base / HELPED_MILLI) >= SURE * 1_000
+    }
+
+    /// What it found where that is sure long before enough is known otherwise.
+    pub(super) fn sure(&self, now: Mono) -> Option<Finding> {
+        if self.helps_for_sure(now) {
+            return Some(Finding::Helps);
+        }
+        self.is_chance_for_sure(now).then_some(Finding::Chance(self.base.likely))
     }
 
     /// What it found, once it is known.
@@ -102,10 +141,11 @@ impl Trial {
         let let_in = self.let_in(now);
         let all = let_in + self.refused;
         let enough = all >= SEEN && (let_in >= LET_IN || all >= SEEN_MOST);
-        if !enough && now < self.since + LASTS {
+        let lasts = if all < SEEN_LEAST { LASTS_MOST } else { LASTS };
+        if !enough && now < self.since + lasts {
             return None;
         }
-        let (all, base) = (all as u64, self.base.share);
+        let (all, base) = (all as u64, self.base.likely);
         let share = let_in as u64 * 1_000 / all.max(1);
         // What it would be if the same number were let in.
         let rate = Dur(all).scale(1_000_000_000, now.since(self.since).0.max(1)).0.max(1);
@@ -144,7 +184,7 @@ mod tests {
 
     /// At half the pace of before, where `base` was let in; refusals take 50 ms.
     fn found(base: u64, refused: impl Fn(u64) -> bool) -> Option<Finding> {
-        let mut trial = Trial::new(Base { rate: 4_000, share: base }, Mono(0));
+        let mut trial = Trial::new(Base { rate: 4_000, share: base, likely: base }, Mono(0));
         for n in 0..60 {
             let at = Mono(n * 500_000);
             if let Some(finding) = trial.finding(at) {
@@ -169,7 +209,7 @@ mod tests {
     #[test]
     fn a_few_that_are_all_let_in_are_enough_where_few_were_and_not_where_half_were() {
         let sure = |base: u64, let_in: u64, refused: u64| {
-            let mut trial = Trial::new(Base { rate: 4_000, share: base }, Mono(0));
+            let mut trial = Trial::new(Base { rate: 4_000, share: base, likely: base }, Mono(0));
             for n in 0..let_in + refused {
                 let at = Mono(n * 500_000);
                 trial.started(at);
@@ -197,15 +237,41 @@ mod tests {
 
     #[test]
     fn where_few_start_nobody_waits_for_more() {
-        let mut trial = Trial::new(Base { rate: 4_000, share: 500 }, Mono(0));
+        let mut trial = Trial::new(Base { rate: 4_000, share: 500, likely: 500 }, Mono(0));
         trial.started(Mono(1));
+        assert_eq!(trial.finding(Mono(29_999_999)), None, "one says nothing");
+        assert!(trial.finding(Mono(30_000_000)).is_some(), "but there is an end");
+        (2..=4).for_each(|n| trial.started(Mono(n)));
         assert_eq!(trial.finding(Mono(9_999_999)), None);
         assert!(trial.finding(Mono(10_000_000)).is_some());
     }
 
     #[test]
+    fn chance_is_sure_after_a_few_where_many_are_refused_at_the_slower_pace_as_well() {
+        let sure = |base: u64, let_in: u64, refused: u64| {
+            let mut trial = Trial::new(Base { rate: 4_000, share: base, likely: base }, Mono(0));
+            (0..let_in + refused).for_each(|n| trial.started(Mono(n)));
+            (0..refused).for_each(|n| trial.refused(Mono(n), Mono(n + 50_000)));
+            trial.sure(Mono(60_000_000))
+        };
+        assert_eq!(sure(500, 4, 4), Some(Finding::Chance(500)));
+        assert_eq!(sure(500, 2, 2), None);
+        assert_eq!(sure(500, 0, 8), None, "that may be an outage");
+        assert_eq!(sure(200, 2, 8), None, "so few that it is not left to chance");
+        assert_eq!(sure(800, 4, 8), None, "nearly all were let in before");
+        assert_eq!(sure(500, 8, 0), Some(Finding::Helps));
+    }
+
+    #[test]
+    fn a_row_of_refusals_is_longer_where_chance_brings_more_of_them() {
+        let row = |base| Trial::new(Base { rate: 4_000, share: base, likely: base }, Mono(0)).chance_row();
+        assert_eq!((row(200), row(900)), (0, 3));
+        assert!((9..=11).contains(&row(500)) && (22..=25).contains(&row(250)), "{} {}", row(500), row(250));
+    }
+
+    #[test]
     fn an_attempt_is_let_in_only_after_the_time_of_a_refusal() {
-        let mut trial = Trial::new(Base { rate: 4_000, share: 500 }, Mono(0));
+        let mut trial = Trial::new(Base { rate: 4_000, share: 500, likely: 500 }, Mono(0));
         trial.started(Mono(0));
         trial.refused(Mono(0), Mono(3_000_000));
         (1..=30).for_each(|n| trial.started(Mono(4_000_000 + n)));
