@@ -139,4 +139,30 @@ mod late {
         p.call(1, Ask { resumable: false, ..ask(true) }, 120);
         assert_eq!(p.started[0].2.limits.idle, Dur::secs(60), "a thought may be silent for long");
     }
+
+    #[test]
+    fn who_is_refused_where_others_are_served_comes_back_sooner() {
+        for (served, least, most) in [(true, 2 * SECOND, 4 * SECOND), (false, 4 * SECOND, 8 * SECOND)] {
+            let mut p = play(Settings::default());
+            p.call(1, ask(true), 120);
+            let mut longest = 0;
+            for n in 1..20 {
+                if served {
+                    p.teach(1 + n..2 + n, ask(true));
+                }
+                let id = AttemptId { call: CallId(1), n: u16::try_from(n).unwrap() };
+                let refused = p.now;
+                p.feed(Input::Failed(id, Miss::answer(Cause::ServerOverloaded, true, None)));
+                let next = |p: &Play| {
+                    p.started.iter().find(|(_, a, _)| a.call == id.call && a.n == id.n + 1).map(|s| s.0)
+                };
+                while next(&p).is_none() {
+                    let at = p.engine.wake_at().unwrap().0;
+                    p.until(at);
+                }
+                longest = longest.max(next(&p).unwrap() - refused);
+            }
+            assert!((least..=most).contains(&longest), "{served}: {longest}");
+        }
+    }
 }
