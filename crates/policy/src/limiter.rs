@@ -60,7 +60,7 @@ const PROBE_PART: u64 = 40;
 const PROBE_MILLI: u64 = 333;
 const PROBE_MOST: u64 = 1_000;
 /// The least part of the own pace that a trial has, thousandths.
-const TRIAL_MILLI: u64 = 250;
+const TRIAL_MILLI: u64 = 125;
 /// What is released once it is known that no slower pace helps, of the pace before: what waited comes on top of it, thousandths.
 const LOOSE_MILLI: u64 = 1_500;
 /// What one of many releases at once after an outage, of what was let in before, thousandths.
