@@ -7,7 +7,7 @@ use clearline_model::{
 use crate::budget::Budget;
 use crate::call::{Call, Debt, Running, Wait};
 use crate::decide::{Base, Case, Decision, Within, costs, decide, is_overload, is_unreached};
-use crate::engine::{Engine, FEW, Load, Turn};
+use crate::engine::{CROWD, Engine, FEW, Load, Turn};
 use crate::input::Miss;
 use crate::keys::Pick;
 use crate::output::{Answer, Body, Conn, Output, Plan};
@@ -23,7 +23,7 @@ const DOWN_STEP: u32 = 2;
 
 /// The longest step of a backoff where refusals are known to be chance: who comes back later is refused as often.
 const CHANCE_MOST: Dur = Dur::secs(2);
-/// The same where the other side serves others meanwhile (a guess).
+/// The same where there is no crowd and the other side serves others meanwhile (a guess).
 const SERVED_MOST: Dur = Dur::secs(4);
 
 /// Why nothing can start now.
@@ -474,10 +474,10 @@ impl Engine {
             Base::Short => s.backoff_base,
             Base::Overload => s.backoff_overload,
         };
-        let limiter = self.lanes.get(&call.lane).map(|l| &l.limiter).filter(|_| base == Base::Overload);
-        let most = if limiter.is_some_and(|l| l.is_chance(self.now())) {
+        let lane = self.lanes.get(&call.lane).filter(|_| base == Base::Overload);
+        let most = if lane.is_some_and(|l| l.limiter.is_chance(self.now())) {
             CHANCE_MOST.min(s.backoff_max)
-        } else if limiter.is_some_and(|l| l.is_served(self.now(), s)) {
+        } else if lane.is_some_and(|l| l.open < CROWD && l.limiter.is_served(self.now(), s)) {
             SERVED_MOST.min(s.backoff_max)
         } else {
             s.backoff_max

@@ -53,7 +53,7 @@ pub struct Engine {
 /// So many calls that are over are kept for their memory.
 const SPARE_MAX: usize = 64;
 /// With fewer open calls than this a lane's limiter is not switched on: each call's own backoff is pace enough.
-const CROWD: u32 = 8;
+pub(crate) const CROWD: u32 = 8;
 /// Who goes on so much later than it wanted was held up by a machine that slept, and all others with it.
 const SLEPT: Dur = Dur::secs(3);
 /// With fewer it is switched off again.
