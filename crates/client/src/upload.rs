@@ -122,12 +122,6 @@ impl Collect {
         if self.spill.is_some() { waits < self.share.store.over.min(PIECE) } else { fits }
     }
 
-    /// Whether a part of it went to a file: then [`Self::write`] comes once more before its end.
-    #[must_use]
-    pub const fn is_spilled(&self) -> bool {
-        self.spill.is_some()
-    }
-
     /// Writes what is in memory to the file.
     ///
     /// # Errors
@@ -149,9 +143,26 @@ impl Collect {
         if self.rest.is_empty() { first } else { std::mem::take(&mut self.rest).freeze() }
     }
 
-    /// The whole body.
-    #[must_use]
-    pub fn finish(mut self) -> Body {
+    /// The whole body, where nothing of it went to a file.
+    ///
+    /// # Errors
+    /// Itself: [`Self::finish`] writes the rest.
+    pub fn whole(self) -> Result<Body, Box<Self>> {
+        if self.spill.is_some() { Err(Box::new(self)) } else { Ok(self.end()) }
+    }
+
+    /// The whole body, wherever it is.
+    ///
+    /// # Errors
+    /// The rest of it cannot be written.
+    pub async fn finish(mut self) -> io::Result<Body> {
+        if self.spill.is_some() {
+            self.write().await?;
+        }
+        Ok(self.end())
+    }
+
+    fn end(mut self) -> Body {
         let peek = Some(std::mem::take(&mut self.scan).finish());
         let length = self.length;
         let kind = match self.spill.take() {
@@ -291,10 +302,10 @@ mod tests {
             }
             assert!(store.in_memory() <= 3_000 + 1_000, "{}", store.in_memory());
         }
-        if collect.is_spilled() {
-            collect.write().await.unwrap();
+        match collect.whole() {
+            Ok(body) => body,
+            Err(spilled) => spilled.finish().await.unwrap(),
         }
-        collect.finish()
     }
 
     #[tokio::test]

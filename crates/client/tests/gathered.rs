@@ -98,8 +98,7 @@ mod gathered {
                     collect.write().await.unwrap();
                 }
             }
-            collect.write().await.unwrap();
-            let whole = collect.finish();
+            let whole = collect.finish().await.unwrap();
             assert!(whole.is_spilled());
             let request = clearline::Request { body: whole, ..message::request(&asked) };
             let reply = long.call(request).await.unwrap();

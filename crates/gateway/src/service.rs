@@ -193,10 +193,10 @@ impl Service {
                 Box::pin(all.write()).await.map_err(|_| NO_ROOM)?;
             }
         }
-        if all.is_spilled() {
-            Box::pin(all.write()).await.map_err(|_| NO_ROOM)?;
+        match all.whole() {
+            Ok(body) => Ok(body),
+            Err(spilled) => Box::pin(spilled.finish()).await.map_err(|_| NO_ROOM),
         }
-        Ok(all.finish())
     }
 
     /// Starts the call of a request that is whole.
@@ -206,9 +206,9 @@ impl Service {
         context: &mut Arc<Context>,
         keep_alive: Option<Duration>,
     ) -> Called {
-        // Nobody else knows of them before the call has started.
-        if let (Some(context), Some(request)) = (Arc::get_mut(context), Arc::get_mut(&mut request)) {
-            request.body = body;
+        // Nobody else knows of either before the call has started, so that nothing is copied.
+        Arc::make_mut(&mut request).body = body;
+        if let Some(context) = Arc::get_mut(context) {
             context.bytes_in = request.body.len();
             if self.readers.log.is_on() {
                 context.model = request.body.peek().model.clone();
