@@ -153,13 +153,20 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
 
 /// Removes what is only for the next hop, with what `Connection` names. Everything else stays as it is.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if !headers.keys().any(is_hop_by_hop) {
-        return;
-    }
+    let Some(first) = headers.keys().position(is_hop_by_hop) else { return };
     let named = headers.get_all(header::CONNECTION).iter().filter(|v| !is_usual(v.as_bytes()));
     let options = named.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim);
     let names = options.filter(|o| !is_usual(o.as_bytes()));
     let named: Vec<HeaderName> = names.filter_map(|name| name.parse().ok()).collect();
+    // A map moves its last name into the gap: that changes no order where the gap is at the end, or one before it.
+    let is_late = first + 2 >= headers.keys_len();
+    let mut others = headers.keys().skip(first + 1);
+    if is_late && named.is_empty() && !others.any(is_hop_by_hop) {
+        if let Some(name) = headers.keys().nth(first).cloned() {
+            headers.remove(name);
+        }
+        return;
+    }
     refill(headers, |name| !is_hop_by_hop(name) && !named.contains(name));
 }
 
@@ -227,6 +234,27 @@ mod tests {
         strip_hop_by_hop(&mut headers);
         let left: Vec<_> = headers.iter().map(|(n, v)| format!("{n}{}", v.to_str().unwrap())).collect();
         assert_eq!(left, ["a1", "b2", "b5", "c4", "d7"]);
+    }
+
+    #[test]
+    fn what_is_alone_at_the_end_is_removed_where_it_stands() {
+        for (before, after) in [
+            ("a connection", "a"),
+            ("connection a", "a"),
+            ("a b connection c c", "a b c c"),
+            ("a a b te te c", "a a b c"),
+            ("a connection b c", "a b c"),
+            ("a connection te", "a"),
+            ("connection", ""),
+        ] {
+            let mut headers = HeaderMap::new();
+            before.split(' ').for_each(|name| {
+                headers.append(HeaderName::from_static(name), "close".parse().unwrap());
+            });
+            strip_hop_by_hop(&mut headers);
+            let left: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(left.join(" "), after, "of {before}");
+        }
     }
 
     #[test]
