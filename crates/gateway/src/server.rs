@@ -11,6 +11,9 @@ use std::time::Duration;
 use clearline::{Client, Store};
 use clearline_model::Cause;
 use clearline_net::{Acceptor, Io, Tcp};
+use futures_util::StreamExt as _;
+use futures_util::future::Either;
+use futures_util::stream::FuturesUnordered;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -310,7 +313,7 @@ async fn exchange<S: Io>(
     io: Watched<S>,
     stream: Arc<TcpStream>,
     (service, shared, limits): (Arc<Service>, Arc<Shared>, Limits),
-    mut stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
 ) {
     let io = TokioIo::new(io);
     let (ends, told, readers) = (Arc::clone(&stream), Arc::clone(&shared), Arc::clone(&service.readers));
@@ -323,30 +326,26 @@ async fn exchange<S: Io>(
     let mut http = http1::Builder::new();
     http.timer(HeadTimer::default());
     http.header_read_timeout(limits.header_timeout).max_buf_size(limits.header_max);
+    // A side that closes is noticed by `left`, also behind bytes that are not read yet. hyper would read ahead for it, into
+    // 8 KiB of memory for each answer.
+    http.half_close(true);
     if limits.headers_max != HYPER_HEADERS_MAX {
         // Where it is told, hyper makes room for so many, each time.
         http.max_headers(limits.headers_max);
     }
     let connection = http.serve_connection(io, answer);
-    // The guard that `wait_for` gives must not live on beside the connection.
-    let stop = async move { stopping.wait_for(|stop| *stop).await.is_ok() };
-    let left = left(stream);
-    tokio::pin!(stop, left);
+    let mut news = news(stream, stopping);
     let is_over = {
         tokio::pin!(connection);
-        let is_over = |ended: Result<(), hyper::Error>| !ended.is_err_and(|why| why.is_timeout());
-        // An error here is the caller's: it stopped, or sent what is not HTTP and has got its answer.
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => is_over(ended),
-            // Dropping the connection cancels its call.
-            () = left.as_mut() => false,
-            _told = &mut stop => {
-                connection.as_mut().graceful_shutdown();
-                tokio::select! {
-                    biased;
-                    ended = connection => is_over(ended),
-                    () = left => false,
+        loop {
+            tokio::select! {
+                biased;
+                // An error here is the caller's: it stopped, or sent what is not HTTP and has got its answer.
+                ended = connection.as_mut() => break !ended.is_err_and(|why| why.is_timeout()),
+                told = news.next() => match told {
+                    Some(News::Stop) => connection.as_mut().graceful_shutdown(),
+                    // Dropping the connection cancels its call.
+                    Some(News::Left) | None => break false,
                 }
             }
         }
@@ -357,6 +356,31 @@ async fn exchange<S: Io>(
     if is_over && told.is_cut() {
         Box::pin(linger(ends, limits.header_timeout)).await;
     }
+}
+
+/// What a connection is told beside its bytes.
+enum News {
+    /// The caller has closed its side.
+    Left,
+    /// The gateway is to stop.
+    Stop,
+}
+
+/// The news of a connection. They are looked at when there are some, and not with every byte.
+fn news(
+    stream: Arc<TcpStream>,
+    mut stopping: watch::Receiver<bool>,
+) -> FuturesUnordered<impl Future<Output = News>> {
+    let left = async {
+        left(stream).await;
+        News::Left
+    };
+    let stop = async move {
+        // Who stops without a word stops as well.
+        let _told = stopping.wait_for(|stop| *stop).await.is_ok();
+        News::Stop
+    };
+    [Either::Left(left), Either::Right(stop)].into_iter().collect()
 }
 
 /// Takes what a caller still sends of a request that is answered, until it has read the answer and closes, or for this long: a
@@ -376,14 +400,18 @@ pub(crate) async fn linger(stream: Arc<TcpStream>, limit: Duration) {
     let _in_time = tokio::time::timeout(limit, drain).await.is_ok();
 }
 
-/// Returns when the caller has closed its side. hyper does not notice that while it holds bytes of a next request that it
-/// has not begun with.
+/// Returns when the caller has closed its side.
 pub(crate) async fn left(stream: Arc<TcpStream>) {
     // This interest is told of a closed side as well, and not of bytes that nobody reads.
-    let told = stream.ready(Interest::PRIORITY).await;
-    if !told.is_ok_and(|ready| ready.is_read_closed()) {
-        std::future::pending::<()>().await;
+    while let Ok(told) = stream.ready(Interest::PRIORITY).await {
+        if told.is_read_closed() {
+            return;
+        }
+        // Urgent bytes, which HTTP does not know: forgotten, so that the next news are told.
+        let _forgotten =
+            stream.try_io(Interest::PRIORITY, || Err::<(), _>(io::ErrorKind::WouldBlock.into())).is_err();
     }
+    std::future::pending().await
 }
 
 /// Counts a connection while it is open.
