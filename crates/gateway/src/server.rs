@@ -1,5 +1,6 @@
 //! Listening, accepting, and an end that lets running calls finish.
 
+use std::future::poll_fn;
 use std::hash::RandomState;
 use std::io;
 use std::net::SocketAddr;
@@ -10,9 +11,8 @@ use std::time::Duration;
 
 use clearline::{Client, Store};
 use clearline_model::Cause;
-use clearline_net::{Acceptor, Io, Tcp};
+use clearline_net::{Acceptor, Hush, Io, Tcp};
 use futures_util::StreamExt as _;
-use futures_util::future::Either;
 use futures_util::stream::FuturesUnordered;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -316,7 +316,7 @@ async fn exchange<S: Io>(
     stopping: watch::Receiver<bool>,
 ) {
     let io = TokioIo::new(io);
-    let (ends, told, readers) = (Arc::clone(&stream), Arc::clone(&shared), Arc::clone(&service.readers));
+    let (told, readers) = (Arc::clone(&shared), Arc::clone(&service.readers));
     let answer = service_fn(move |request| {
         // hyper keeps a place as large as this future for as long as the connection lives, and moves it there: boxed, it
         // is gone once the answer begins, which is most of the life of a stream.
@@ -334,16 +334,19 @@ async fn exchange<S: Io>(
         http.max_headers(limits.headers_max);
     }
     let connection = http.serve_connection(io, answer);
-    let mut news = news(stream, stopping);
+    let (mut news, mut hush) = (listened(Arc::clone(&stream), Some(stopping)), Hush::default());
     let is_over = {
         tokio::pin!(connection);
         loop {
             tokio::select! {
                 biased;
                 // An error here is the caller's: it stopped, or sent what is not HTTP and has got its answer.
-                ended = connection.as_mut() => break !ended.is_err_and(|why| why.is_timeout()),
-                told = news.next() => match told {
-                    Some(News::Stop) => connection.as_mut().graceful_shutdown(),
+                ended = poll_fn(|cx| hush.poll(connection.as_mut(), cx)) => break !ended.is_err_and(|why| why.is_timeout()),
+                heard = news.next() => match heard {
+                    Some(News::Stop) => {
+                        connection.as_mut().graceful_shutdown();
+                        news = listened(Arc::clone(&stream), None);
+                    }
                     // Dropping the connection cancels its call.
                     Some(News::Left) | None => break false,
                 }
@@ -354,7 +357,7 @@ async fn exchange<S: Io>(
         readers.refused_unread(status, Cause::RequestInvalid);
     }
     if is_over && told.is_cut() {
-        Box::pin(linger(ends, limits.header_timeout)).await;
+        Box::pin(linger(stream, limits.header_timeout)).await;
     }
 }
 
@@ -366,21 +369,25 @@ enum News {
     Stop,
 }
 
-/// The news of a connection. They are looked at when there are some, and not with every byte.
-fn news(
+/// What a connection is told next: by something that is asked when it has news, and not with every byte.
+fn listened(
     stream: Arc<TcpStream>,
-    mut stopping: watch::Receiver<bool>,
+    stopping: Option<watch::Receiver<bool>>,
 ) -> FuturesUnordered<impl Future<Output = News>> {
-    let left = async {
-        left(stream).await;
-        News::Left
+    let heard = async move {
+        let left = left(stream);
+        let Some(mut stopping) = stopping else {
+            left.await;
+            return News::Left;
+        };
+        tokio::select! {
+            biased;
+            () = left => News::Left,
+            // Who stops without a word stops as well.
+            _told = stopping.wait_for(|stop| *stop) => News::Stop,
+        }
     };
-    let stop = async move {
-        // Who stops without a word stops as well.
-        let _told = stopping.wait_for(|stop| *stop).await.is_ok();
-        News::Stop
-    };
-    [Either::Left(left), Either::Right(stop)].into_iter().collect()
+    [heard].into_iter().collect()
 }
 
 /// Takes what a caller still sends of a request that is answered, until it has read the answer and closes, or for this long: a

@@ -1,7 +1,7 @@
 //! One request, from its head to its answer.
 
+use std::future::poll_fn;
 use std::hash::{BuildHasher as _, RandomState};
-use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::Poll;
 use std::time::Duration;
@@ -180,7 +180,9 @@ impl Service {
                 None => {
                     let now = tokio::time::Instant::now();
                     let by = (now + rules.body_timeout).min(*end.get_or_insert(now + rules.body_time));
-                    tokio::time::timeout_at(by, body.frame()).await.map_err(|_| SLOW_BODY)?
+                    tokio::time::timeout_at(by, poll_fn(|cx| clearline_net::next(&mut body, cx)))
+                        .await
+                        .map_err(|_| SLOW_BODY)?
                 }
             };
             let Some(frame) = frame else { break };
@@ -267,7 +269,7 @@ async fn kept(calling: Calling, every: Duration, (head, hold): (bool, Hold)) -> 
 
 /// The next frame of a body, where it is there already, or the body's end.
 async fn at_hand(body: &mut Incoming) -> Option<Option<Result<Frame<Bytes>, hyper::Error>>> {
-    std::future::poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
+    poll_fn(|cx| match clearline_net::next(body, cx) {
         Poll::Ready(frame) => Poll::Ready(Some(frame)),
         Poll::Pending => Poll::Ready(None),
     })

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::conn::Conn;
 use crate::fault::Fault;
+use crate::hush;
 use crate::mux::Answer;
 use crate::pool::Pool;
 
@@ -97,7 +98,7 @@ impl Own {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+        match ready!(hush::next(&mut self.incoming, cx)) {
             Some(Ok(frame)) => {
                 if self.incoming.is_end_stream() {
                     self.finish();

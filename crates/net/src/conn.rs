@@ -22,6 +22,7 @@ pub use crate::conn::exchange::Exchange;
 use crate::connect::connect;
 use crate::fault::Fault;
 use crate::fence::Fence;
+use crate::hush::Hush;
 use crate::mux::ALPN;
 use crate::proxy::Proxy;
 use crate::resolve::resolve;
@@ -301,7 +302,11 @@ async fn speak(stream: Stream, tcp: Arc<TcpStream>, named: (String, SocketAddr))
         .await
         .map_err(|e| Fault::new(Stage::Send, Failure::Eof).detailed(&e.to_string()))?;
     // Its error also reaches the exchange that it belongs to.
-    let task = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+    let task = tokio::spawn(async move {
+        let (mut connection, mut hush) = (std::pin::pin!(connection), Hush::default());
+        drop(std::future::poll_fn(|cx| hush.poll(connection.as_mut(), cx)).await);
+    });
+    let task = task.abort_handle();
     let now = Instant::now();
     let (key, addr) = named;
     Ok(Conn(Box::new(Inner {
