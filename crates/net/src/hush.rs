@@ -33,7 +33,7 @@ impl Wake for Hearing {
         MODE.with(|mode| match mode.replace(Mode::Passed) {
             Mode::Held => mode.set(Mode::Holds(self)),
             // Another one is not what is waited for.
-            before => {
+            before @ (Mode::Passed | Mode::Holds(_)) => {
                 mode.set(before);
                 self.0.wake_by_ref();
             }
