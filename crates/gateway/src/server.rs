@@ -373,8 +373,9 @@ enum News {
 fn listened(
     stream: Arc<TcpStream>,
     stopping: Option<watch::Receiver<bool>>,
-) -> FuturesUnordered<impl Future<Output = News>> {
-    let heard = async move {
+) -> FuturesUnordered<Pin<Box<impl Future<Output = News>>>> {
+    // In a box: the set has an empty place as large as this one besides.
+    let heard = Box::pin(async move {
         let left = left(stream);
         let Some(mut stopping) = stopping else {
             left.await;
@@ -386,7 +387,7 @@ fn listened(
             // Who stops without a word stops as well.
             _told = stopping.wait_for(|stop| *stop) => News::Stop,
         }
-    };
+    });
     [heard].into_iter().collect()
 }
 
