@@ -201,13 +201,15 @@ fn requests(said: &str) -> Option<u32> {
 
 /// Memory of open streams, in processes that have done nothing else.
 fn open_streams(place: &Place, plan: &Plan) -> Result<Streams, String> {
-    let open = streams::possible(plan.streams);
-    if open < plan.streams {
-        plan.say(&format!("{open} streams instead of {}: more files may not be open here", plan.streams));
+    let (open, why) = streams::possible(plan.streams);
+    if let Some(why) = why {
+        plan.say(&format!("{open} streams instead of {}: {why}", plan.streams));
     }
-    let upstream = streams::upstream()?;
-    let ours = streams::resident(&peers::clearline(place, upstream)?, open)?;
-    let nginx = streams::resident(&peers::nginx(place, upstream)?, open)?;
+    let of = |start: fn(&Place, std::net::SocketAddr) -> Result<Peer, String>| {
+        let upstream = streams::Upstream::start()?;
+        streams::resident(&start(place, upstream.addr)?, open)
+    };
+    let (ours, nginx) = (of(peers::clearline)?, of(peers::nginx)?);
     Ok(Streams { open, ours, nginx })
 }
 

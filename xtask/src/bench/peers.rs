@@ -1,6 +1,6 @@
 //! The gateways that are compared, each as its own process before the same upstream.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -116,12 +116,20 @@ impl Place {
              scgi_temp_path {own}/s; keepalive_requests 100000000; client_max_body_size 64m; client_body_buffer_size 128k; \
              client_header_buffer_size 4k; {servers} }}\n",
             own = own.display(),
-            files = proc::files_max().min(1 << 17),
+            files = NGINX_CONNECTIONS,
         );
         let config = self.write(&format!("{name}/nginx.conf"), &text)?;
         let (prefix, config) = (own.display().to_string(), config.display().to_string());
         let nginx = self.command(core, "nginx", &["-p", &prefix, "-c", &config]);
-        self.server(nginx, name, (addr, FAST))
+        let started = self.server(nginx, name, (addr, FAST))?;
+        // It listens before its worker is there as a whole; what is no request the worker answers alone.
+        let told = TcpStream::connect(addr).and_then(|mut stream| {
+            stream.set_read_timeout(Some(FAST))?;
+            stream.write_all(b"no request\r\n\r\n")?;
+            stream.read(&mut [0; 16])
+        });
+        told.map_err(|e| format!("{name} has no worker: {e}"))?;
+        Ok(started)
     }
 }
 
@@ -131,6 +139,9 @@ impl Drop for Place {
     }
 }
 
+/// The connections of an nginx. From fifteen sixteenths of them on it closes those that wait for a request, new ones among them;
+/// so there are more than twice the ports that a machine has, whatever files it may open.
+const NGINX_CONNECTIONS: u32 = 1 << 16;
 /// How long a small server may take to listen, and a large one.
 const FAST: Duration = Duration::from_secs(10);
 const SLOW: Duration = Duration::from_secs(120);
@@ -163,7 +174,7 @@ pub(crate) fn nginx(place: &Place, upstream: SocketAddr) -> Result<Peer, String>
 pub(crate) fn haproxy(place: &Place, upstream: SocketAddr) -> Result<Peer, String> {
     let addr = free()?;
     let text = format!(
-        "global\n  nbthread 1\n  maxconn 4096\n\
+        "global\n  nbthread 1\n  maxconn 256\n\
          defaults\n  mode http\n  timeout connect 5s\n  timeout client 600s\n  timeout server 600s\n  http-reuse always\n\
          frontend in\n  bind {addr}\n  default_backend api\n\
          backend api\n  server api {upstream}\n"

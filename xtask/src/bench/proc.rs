@@ -1,6 +1,7 @@
 //! What the kernel says of processes.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// CPU time of all threads of these processes so far, nanoseconds.
 pub(crate) fn cpu(pids: &[u32]) -> u64 {
@@ -29,6 +30,30 @@ pub(crate) fn files_max() -> u64 {
     let line = text.lines().find_map(|l| l.strip_prefix("Max open files"));
     let hard = line.and_then(|l| l.split_whitespace().nth(1)?.parse().ok());
     hard.unwrap_or(u64::MAX)
+}
+
+/// Lets this process and its children open so many files, where it may: as root beyond what it was given, up to what the
+/// kernel allows anybody (`fs.nr_open`).
+pub(crate) fn raise_files(wanted: u64) {
+    let hard = files_max().min(1 << 20);
+    let pid = std::process::id().to_string();
+    // std has no call for it. What it was given as the most, it may take itself.
+    for limit in [hard.max(wanted), hard] {
+        let nofile = format!("--nofile={limit}:{limit}");
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args(["--pid", &pid, &nofile]).stderr(Stdio::null());
+        if prlimit.status().is_ok_and(|s| s.success()) {
+            return;
+        }
+    }
+}
+
+/// How many connections to one address may be open at once: each has a port of this machine.
+pub(crate) fn ports() -> u32 {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let mut bounds = text.split_whitespace().filter_map(|n| n.parse::<u32>().ok());
+    let (first, last) = (bounds.next().unwrap_or(0), bounds.next().unwrap_or(u32::MAX - 1));
+    (last + 1).saturating_sub(first)
 }
 
 /// The number behind this word of a file of `/proc`.
@@ -67,7 +92,7 @@ mod tests {
         let own = std::process::id();
         assert!(cpu(&[own]) > 0);
         assert!(resident(&[own]) > 100);
-        assert!(files_max() > 0);
+        assert!(files_max() > 0 && ports() > 0);
         assert!(family(parent_of(own).unwrap()).contains(&own));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::bench::peers::Peer;
@@ -12,6 +13,8 @@ use crate::load;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Files that a process has open besides its streams.
 const OTHER_FILES: u64 = 100;
+/// Ports of this machine that something else may hold.
+const OTHER_PORTS: u32 = 200;
 /// Threads that open streams at once.
 const THREADS: u32 = 4;
 
@@ -22,39 +25,67 @@ const BEGUN: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"m
 event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n\
 event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Not\"}}\n\n";
 
-/// So many of the streams that were asked for can be open: each takes two files, in the gateway as in this process.
-pub(crate) fn possible(asked: u32) -> u32 {
-    let files = (proc::files_max().saturating_sub(OTHER_FILES)) / 2;
-    asked.min(u32::try_from(files).unwrap_or(u32::MAX))
+/// Lets so many streams be open, as far as this machine does, and says why they are fewer than were asked for.
+pub(crate) fn possible(asked: u32) -> (u32, Option<String>) {
+    // Each takes two files, in the gateway as in this process, and in each of them a port.
+    proc::raise_files(u64::from(asked) * 2 + OTHER_FILES);
+    bounded(asked, proc::files_max(), proc::ports())
 }
 
-/// An upstream in this process whose streams begin and never end.
-pub(crate) fn upstream() -> Result<SocketAddr, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| format!("no free port: {e}"))?;
-    let addr = listener.local_addr().map_err(|e| e.to_string())?;
-    for _ in 0..THREADS {
-        let listener = listener.try_clone().map_err(|e| e.to_string())?;
-        std::thread::spawn(move || hold(&listener));
+fn bounded(asked: u32, files: u64, ports: u32) -> (u32, Option<String>) {
+    let by_files = u32::try_from(files.saturating_sub(OTHER_FILES) / 2).unwrap_or(u32::MAX);
+    let by_ports = ports.saturating_sub(OTHER_PORTS);
+    let open = asked.min(by_files).min(by_ports);
+    let why = if open == asked {
+        None
+    } else if open == by_files {
+        let wanted = u64::from(asked) * 2 + OTHER_FILES;
+        Some(format!(
+            "they take {wanted} open files in one process, and {files} are allowed here (ulimit -Hn; root with CAP_SYS_RESOURCE is not bound by it)"
+        ))
+    } else {
+        Some(format!("they take as many ports to one address, and net.ipv4.ip_local_port_range has {ports}"))
+    };
+    (open, why)
+}
+
+/// An upstream in this process whose streams begin, and end when it is dropped.
+pub(crate) struct Upstream {
+    pub(crate) addr: SocketAddr,
+    open: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Upstream {
+    pub(crate) fn start() -> Result<Self, String> {
+        let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| format!("no free port: {e}"))?;
+        let addr = listener.local_addr().map_err(|e| e.to_string())?;
+        let open = Arc::default();
+        for _ in 0..THREADS {
+            let listener = listener.try_clone().map_err(|e| e.to_string())?;
+            let open = Arc::clone(&open);
+            std::thread::spawn(move || hold(&listener, &open));
+        }
+        Ok(Self { addr, open })
     }
-    Ok(addr)
+
+    fn open(&self) -> MutexGuard<'_, Vec<TcpStream>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Begins a stream on every connection. A stream whose caller is gone goes when the next one comes.
-fn hold(listener: &TcpListener) {
-    let mut open = Vec::new();
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.open().clear();
+    }
+}
+
+/// Begins a stream on every connection.
+fn hold(listener: &TcpListener, open: &Mutex<Vec<TcpStream>>) {
     for stream in listener.incoming().flatten() {
         if let Ok(stream) = begin(stream) {
-            open.push(stream);
-        }
-        if open.len() % 256 == 0 {
-            open.retain(is_open);
+            open.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
         }
     }
-}
-
-fn is_open(stream: &TcpStream) -> bool {
-    let quiet = stream.set_nonblocking(true).is_ok();
-    quiet && stream.peek(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 fn begin(mut stream: TcpStream) -> std::io::Result<TcpStream> {
@@ -81,15 +112,23 @@ fn begin(mut stream: TcpStream) -> std::io::Result<TcpStream> {
 /// Opens so many streams through a gateway, and gives what each costs it, KiB.
 ///
 /// # Errors
-/// A stream that does not begin.
+/// A stream that does not begin, and one that is not open any more when all are.
 pub(crate) fn resident(peer: &Peer, count: u32) -> Result<f64, String> {
     let pids = peer.process.pids();
     let before = proc::resident(&pids);
-    let open = open(peer.addr, count)?;
+    let open = open(peer.addr, count).map_err(|why| format!("{}: {why}", peer.name))?;
     let after = proc::resident(&pids);
-    drop(open);
+    let ended = open.iter().filter(|stream| !is_open(stream)).count();
+    if ended > 0 {
+        return Err(format!("{}: {ended} of {count} streams had ended when all were open", peer.name));
+    }
     let more = u32::try_from(after.saturating_sub(before)).unwrap_or(u32::MAX);
     Ok(f64::from(more) / f64::from(count.max(1)))
+}
+
+fn is_open(stream: &TcpStream) -> bool {
+    let quiet = stream.set_nonblocking(true).is_ok();
+    quiet && stream.peek(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 /// Streams that have begun.
@@ -129,9 +168,24 @@ mod tests {
 
     #[test]
     fn a_stream_of_the_upstream_begins_and_stays_open() {
-        let addr = upstream().unwrap();
-        let streams = open(addr, 5).unwrap();
+        let upstream = Upstream::start().unwrap();
+        let streams = open(upstream.addr, 5).unwrap();
         assert_eq!(streams.len(), 5);
         assert!(streams.iter().all(is_open));
+        drop(upstream);
+        for mut stream in streams {
+            stream.set_nonblocking(false).unwrap();
+            assert!(stream.read_to_end(&mut Vec::new()).is_ok(), "it ends with its upstream");
+        }
+    }
+
+    #[test]
+    fn what_bounds_the_streams_is_said() {
+        assert_eq!(bounded(10_000, 20_100, 28_000), (10_000, None));
+        let (open, why) = bounded(10_000, 20_000, 28_000);
+        assert!(open == 9_950 && why.unwrap().contains("20100 open files"));
+        let (open, why) = bounded(30_000, 1 << 20, 28_000);
+        assert!(open == 27_800 && why.unwrap().contains("ports"));
+        assert_eq!(bounded(1, 10, 10).0, 0);
     }
 }
