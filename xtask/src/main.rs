@@ -59,6 +59,11 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
+        // The lab has a help of its own.
+        [task, ..] if *task != "lab" && words.iter().any(|w| matches!(*w, "--help" | "-h")) => {
+            sh::say(&help(&words));
+            Ok(())
+        }
         ["test"] => test::run(),
         ["setup"] => setup::run(),
         ["setup", "gateways"] => setup::gateways(),
@@ -72,8 +77,12 @@ fn main() -> ExitCode {
         ["bench", "resilience", words @ ..] => bench::resilience(words),
         ["bench", "engine", flags @ ..] => bench::engine::run(flags),
         ["bench", "gateway", flags @ ..] => bench::run(flags),
-        [] | ["help" | "--help" | "-h"] => {
+        [] => {
             sh::say(HELP.trim_end());
+            Ok(())
+        }
+        ["help", about @ ..] => {
+            sh::say(&help(about));
             Ok(())
         }
         other => Err(format!("there is no task \"{}\"\n\n{HELP}", other.join(" "))),
@@ -84,5 +93,53 @@ fn main() -> ExitCode {
             sh::say(&format!("error: {}", why.trim_end()));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What is said of the tasks that these words name, as far as they name any; else all of it.
+fn help(words: &[&str]) -> String {
+    let words: Vec<&str> = words.iter().take_while(|w| !w.starts_with('-')).copied().collect();
+    let named = (1..=words.len()).rev().map(|n| words.get(..n).unwrap_or_default().join(" "));
+    let about = named.map(|name| about(&name)).find(|about| !about.is_empty());
+    about.map_or_else(|| HELP.trim_end().to_owned(), |about| about.trim_end().to_owned())
+}
+
+/// The entries of the tasks whose name begins with this one.
+fn about(name: &str) -> String {
+    let (mut text, mut is_meant) = (String::new(), false);
+    for line in HELP.lines() {
+        // What is deeper belongs to the entry above, and what is not deep to none.
+        let entry = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '));
+        if entry.is_some() || !line.starts_with(' ') {
+            is_meant = entry.and_then(|e| e.strip_prefix(name)).is_some_and(|rest| rest.starts_with(' '));
+        }
+        if is_meant {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_is_about_what_was_named() {
+        let gateway = help(&["bench", "gateway", "--help"]);
+        assert!(gateway.starts_with("  bench gateway ") && gateway.contains("--streams N"), "{gateway}");
+        assert!(!gateway.contains("bench resilience"), "{gateway}");
+        let scenes = help(&["bench", "resilience", "herd", "--help"]);
+        assert!(scenes.contains("--sockets") && scenes.ends_with("(an hour)"), "{scenes}");
+        assert!(
+            ["gateway", "resilience", "engine"]
+                .iter()
+                .all(|b| help(&["bench"]).contains(&format!("bench {b}")))
+        );
+        for all in [help(&[]), help(&["--help"]), help(&["nothing", "-h"])] {
+            assert_eq!(all, HELP.trim_end());
+        }
+        assert!(help(&["docs"]).starts_with("  docs --check ") && help(&["test"]).lines().count() == 1);
     }
 }
