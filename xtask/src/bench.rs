@@ -1,7 +1,9 @@
 //! The benchmarks.
 
+mod cpu;
 pub(crate) mod engine;
 mod gateway;
+mod http2;
 mod peers;
 mod proc;
 mod report;

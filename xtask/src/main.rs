@@ -28,8 +28,8 @@ cargo xtask COMMAND
   dist            makes packages in target/packages: a tarball, a .deb and a Python wheel
                     --check         installs each where nothing of it was, and runs its demo
                     --profile NAME  of a binary built in another profile than dist
-  bench gateway   compares the gateway with nginx and HAProxy as plain proxies: CPU of a call, time that it adds,
-                  memory of open streams; and its start
+  bench gateway   compares the gateway with nginx and HAProxy as plain proxies: CPU of a call, over HTTP/1.1 and with HTTP/2 on
+                  either side, time that it adds, memory of open streams; and its start
                     --quick      one short run of each, to see that it works
                     --streams N  so many open streams, where fewer than 10,000 will do
                     --gateways   LiteLLM and Portkey as well

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::bench::cpu::{self, Load};
+use crate::bench::http2::{self, Http2};
 use crate::bench::peers::{self, Peer, Place, Started};
 use crate::bench::report::{Rest, Row, Streams};
 use crate::bench::{proc, report, streams};
@@ -10,10 +12,6 @@ use crate::sh::{self, cargo, say};
 
 /// The rate at which the added time is measured, calls a second.
 pub(crate) const RATE: u32 = 200;
-/// Connections of the load under which CPU is measured.
-const CONNECTIONS: &str = "16";
-/// The size of a large body, bytes.
-const LARGE: usize = 64 << 10;
 /// Streams that are opened where nobody says how many.
 const STREAMS: u32 = 10_000;
 
@@ -72,12 +70,15 @@ pub(crate) fn run(flags: &[&str]) -> Result<(), String> {
         }
     }
     cargo(&["build", "--release", "--locked", "-p", "clearline-cli"])?;
+    http2::build()?;
     let mut bench = Bench::start(&plan)?;
     for n in 1..=plan.runs {
         bench.round(&plan, n)?;
     }
     let streams = open_streams(&bench.place, &plan)?;
-    let rest = Rest { streams, start_ms: starts(&bench.place, &plan)?, idle_mib: bench.idle_mib };
+    let start_ms = starts(&bench.place, &plan)?;
+    let http2 = bench.http2.map(Http2::rows).unwrap_or_default();
+    let rest = Rest { http2, streams, start_ms, idle_mib: bench.idle_mib };
     let Bench { rows, direct, skipped, .. } = bench;
     say(&report::text(&rows, &direct, &skipped, (&rest, plan.json)));
     Ok(())
@@ -88,6 +89,8 @@ struct Bench {
     upstream: std::net::SocketAddr,
     peers: Vec<Peer>,
     rows: Vec<Row>,
+    /// Nothing where HAProxy is not installed.
+    http2: Option<Http2>,
     direct: Vec<u64>,
     skipped: Vec<(&'static str, String)>,
     idle_mib: f64,
@@ -110,8 +113,10 @@ impl Bench {
             plan.say(&format!("SKIPPED {name}: {why}"));
         }
         let rows = peers.iter().map(|p| Row::of(p.name)).collect();
+        let http2 = sh::has("haproxy").then(|| Http2::start(&place, upstream)).transpose()?;
         let idle_mib = f64::from(u32::try_from(idle).unwrap_or(u32::MAX)) / 1024.0;
-        Ok(Self { upstream, peers, rows, direct: Vec::new(), skipped, idle_mib, _upstream: started, place })
+        let direct = Vec::new();
+        Ok(Self { upstream, peers, rows, http2, direct, skipped, idle_mib, _upstream: started, place })
     }
 
     /// One run of each. They take turns, so that what the machine does beside hits all of them.
@@ -121,8 +126,9 @@ impl Bench {
         plan.say(&format!("run {n}: a call without a gateway takes {direct} µs"));
         for (peer, row) in self.peers.iter().zip(&mut self.rows) {
             let through = median(peer.addr, &peer.headers)?;
-            let small = cpu(&self.place, plan, (peer, load::BODY))?;
-            let large = cpu(&self.place, plan, (peer, &large_body()))?;
+            let how = (Load::Http1, plan.seconds);
+            let small = cpu::of_a_call(&self.place, how, (peer, load::BODY))?;
+            let large = cpu::of_a_call(&self.place, how, (peer, &cpu::large_body()))?;
             plan.say(&format!(
                 "  {:<10} {through} µs through it · CPU of a call {small:.1} µs, of one with 64 KB {large:.1} µs",
                 peer.name
@@ -130,6 +136,9 @@ impl Bench {
             row.through.push(through);
             row.cpu.push(small);
             row.cpu_large.push(large);
+        }
+        if let Some(http2) = &mut self.http2 {
+            http2.round(&self.place, plan.seconds)?.iter().for_each(|line| plan.say(line));
         }
         Ok(())
     }
@@ -161,42 +170,6 @@ fn others(place: &Place, plan: &Plan, upstream: std::net::SocketAddr) -> Result<
 fn median(addr: std::net::SocketAddr, headers: &[(String, String)]) -> Result<u64, String> {
     let took = load::run(addr, headers, (RATE, Duration::from_secs(3)))?;
     took.get(took.len() / 2).copied().ok_or_else(|| format!("no call to {addr} was made"))
-}
-
-fn large_body() -> String {
-    load::BODY.replace("How long", &format!("{} How long", "x".repeat(LARGE)))
-}
-
-/// CPU of a call, microseconds, under a full load of calls with this body.
-fn cpu(place: &Place, plan: &Plan, what: (&Peer, &str)) -> Result<f64, String> {
-    let (peer, body) = what;
-    let script = place.write("post.lua", &script(peer, body))?.display().to_string();
-    let (lasts, url) = (format!("{}s", plan.seconds), format!("http://{}/v1/messages", peer.addr));
-    let pids = peer.process.pids();
-    let before = proc::cpu(&pids);
-    let mut wrk = place.command(1, "wrk", &["-t1", "-c", CONNECTIONS, "-d", &lasts, "-s", &script, &url]);
-    wrk.stdout(std::process::Stdio::piped());
-    let said = sh::output(wrk, "wrk")?;
-    let spent = proc::cpu(&pids).saturating_sub(before);
-    if said.contains("Non-2xx") {
-        return Err(format!("not every call through {} succeeded: {said}", peer.name));
-    }
-    let calls = requests(&said).ok_or_else(|| format!("wrk said nothing of requests: {said}"))?;
-    let micros = u32::try_from(spent / 1_000).unwrap_or(u32::MAX);
-    Ok(f64::from(micros) / f64::from(calls.max(1)))
-}
-
-fn script(peer: &Peer, body: &str) -> String {
-    let mut text = format!("wrk.method = \"POST\"\nwrk.body = [[{body}]]\n");
-    let own = peer.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    for (name, value) in load::HEADERS.into_iter().chain(own) {
-        text.push_str(&format!("wrk.headers[\"{name}\"] = \"{value}\"\n"));
-    }
-    text
-}
-
-fn requests(said: &str) -> Option<u32> {
-    said.lines().find(|l| l.contains(" requests in "))?.split_whitespace().next()?.parse().ok()
 }
 
 /// Memory of open streams, in processes that have done nothing else.
@@ -242,11 +215,5 @@ mod tests {
         assert!(plan.streams == 7 && plan.gateways && !plan.json);
         assert!(Plan::of(&["--fast"]).is_err());
         assert!(Plan::of(&["--streams"]).is_err());
-    }
-
-    #[test]
-    fn a_large_body_is_as_large_as_it_says() {
-        assert_eq!(large_body().len(), load::BODY.len() + LARGE + 1);
-        assert_eq!(requests("Running\n  123 requests in 1.00s, 9KB read\n"), Some(123));
     }
 }

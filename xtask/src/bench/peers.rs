@@ -38,7 +38,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    const fn plain(name: &'static str, addr: SocketAddr, process: Started) -> Self {
+    pub(crate) const fn plain(name: &'static str, addr: SocketAddr, process: Started) -> Self {
         Self { name, addr, process, headers: Vec::new() }
     }
 }
@@ -87,7 +87,7 @@ impl Place {
     }
 
     /// Starts a server that listens where it was told.
-    fn server(
+    pub(crate) fn server(
         &self,
         mut command: Command,
         name: &str,
@@ -143,17 +143,22 @@ impl Drop for Place {
 /// so there are more than twice the ports that a machine has, whatever files it may open.
 const NGINX_CONNECTIONS: u32 = 1 << 16;
 /// How long a small server may take to listen, and a large one.
-const FAST: Duration = Duration::from_secs(10);
+pub(crate) const FAST: Duration = Duration::from_secs(10);
 const SLOW: Duration = Duration::from_secs(120);
 
 /// The upstream of all, an nginx that answers by itself.
 pub(crate) fn upstream(place: &Place) -> Result<(Started, SocketAddr), String> {
+    answering(place, "upstream", "")
+}
+
+/// The same with this word behind the address where it listens.
+pub(crate) fn answering(place: &Place, name: &str, how: &str) -> Result<(Started, SocketAddr), String> {
     let addr = free()?;
     let server = format!(
-        "server {{ listen {addr}; access_log off; default_type application/json; \
+        "server {{ listen {addr} {how}; access_log off; default_type application/json; \
          location / {{ add_header request-id req_bench always; return 200 '{ANSWER}'; }} }}"
     );
-    Ok((place.nginx(1, "upstream", (addr, &server))?, addr))
+    Ok((place.nginx(1, name, (addr, &server))?, addr))
 }
 
 /// An answer of the API, as small as they are.
@@ -161,35 +166,65 @@ const ANSWER: &str = r#"{"id":"msg_bench","type":"message","role":"assistant","m
 
 /// nginx as a plain proxy.
 pub(crate) fn nginx(place: &Place, upstream: SocketAddr) -> Result<Peer, String> {
+    nginx_listening(place, upstream, ("proxy", ""))
+}
+
+/// The same with this word behind the address where it listens.
+pub(crate) fn nginx_listening(
+    place: &Place,
+    upstream: SocketAddr,
+    (folder, how): (&str, &str),
+) -> Result<Peer, String> {
     let addr = free()?;
     let server = format!(
-        "upstream api {{ server {upstream}; keepalive 64; }} server {{ listen {addr}; access_log off; \
+        "upstream api {{ server {upstream}; keepalive 64; }} server {{ listen {addr} {how}; access_log off; \
          location / {{ proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Connection \"\"; \
          proxy_buffering off; proxy_read_timeout 600s; }} }}"
     );
-    Ok(Peer::plain("nginx", addr, place.nginx(0, "proxy", (addr, &server))?))
+    Ok(Peer::plain("nginx", addr, place.nginx(0, folder, (addr, &server))?))
 }
 
 /// HAProxy as a plain proxy.
 pub(crate) fn haproxy(place: &Place, upstream: SocketAddr) -> Result<Peer, String> {
+    haproxy_speaking(place, upstream, ("", ""))
+}
+
+/// The same with these words behind the address where it listens, and that of the upstream.
+pub(crate) fn haproxy_speaking(
+    place: &Place,
+    upstream: SocketAddr,
+    (bind, server): (&str, &str),
+) -> Result<Peer, String> {
     let addr = free()?;
     let text = format!(
         "global\n  nbthread 1\n  maxconn 256\n\
          defaults\n  mode http\n  timeout connect 5s\n  timeout client 600s\n  timeout server 600s\n  http-reuse always\n\
-         frontend in\n  bind {addr}\n  default_backend api\n\
-         backend api\n  server api {upstream}\n"
+         frontend in\n  bind {addr} {bind}\n  default_backend api\n\
+         backend api\n  server api {upstream} {server}\n"
     );
-    let config = place.write("haproxy.cfg", &text)?.display().to_string();
+    let name = format!("haproxy-{}", addr.port());
+    let config = place.write(&format!("{name}.cfg"), &text)?.display().to_string();
     let haproxy = place.command(0, "haproxy", &["-db", "-f", &config]);
-    Ok(Peer::plain("haproxy", addr, place.server(haproxy, "haproxy", (addr, FAST))?))
+    Ok(Peer::plain("haproxy", addr, place.server(haproxy, &name, (addr, FAST))?))
 }
 
 /// The gateway of this repository, with its log and its metrics.
 pub(crate) fn clearline(place: &Place, upstream: SocketAddr) -> Result<Peer, String> {
+    clearline_set(place, upstream, &[])
+}
+
+/// The same with these settings, as variables.
+pub(crate) fn clearline_set(
+    place: &Place,
+    upstream: SocketAddr,
+    settings: &[(&str, &str)],
+) -> Result<Peer, String> {
     let (log, url) = (place.folder.join("gateway.jsonl").display().to_string(), format!("http://{upstream}"));
     let flags =
         ["gateway", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--upstream", &url, "--log", &log];
-    let mut child = gateway(place, &flags).stdout(Stdio::piped()).spawn().map_err(|e| not_started(&e))?;
+    let mut gateway = gateway(place, &flags);
+    gateway.envs(settings.iter().copied()).stdout(Stdio::piped());
+    let mut child = gateway.spawn().map_err(|e| not_started(&e))?;
     let mut line = String::new();
     if let Some(out) = child.stdout.take() {
         let mut out = BufReader::new(out);
