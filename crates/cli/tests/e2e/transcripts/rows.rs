@@ -1,6 +1,9 @@
 //! One transcript for each thing that the documents show.
 
+use std::path::Path;
+
 use super::transcript;
+use crate::common::{Folder, clearline, run};
 
 /// The addresses that are shown.
 const API: &str = "127.0.0.1:9000";
@@ -59,9 +62,25 @@ fn a_log_and_one_call_over_two_files() {
         assert_eq!(shell.run("clearline logs docs/recorded/app.log"), 0);
     });
     transcript("trace", |shell| {
-        let line = "clearline trace order-4230-9ad901 docs/recorded/gateway.jsonl docs/recorded/app.log";
+        let line = "clearline trace order-4230-20430c docs/recorded/gateway.jsonl docs/recorded/app.log";
         assert_eq!(shell.run(line), 0);
     });
+}
+
+/// The documents say that the two together print the table of the first.
+#[test]
+fn recorded_logs_tell_of_the_same_calls() {
+    let home = Folder::new();
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/recorded");
+    let logs = |files: &[&str]| {
+        let files = files.iter().map(|file| recorded.join(file));
+        let (code, out, _) = run(clearline(&home.0).arg("logs").args(files));
+        assert_eq!(code, 0);
+        out
+    };
+    let gateway = logs(&["gateway.jsonl"]);
+    assert!(gateway.contains("stream.cut"), "{gateway}");
+    assert_eq!(logs(&["gateway.jsonl", "app.log"]), gateway);
 }
 
 #[test]
