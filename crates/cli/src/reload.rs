@@ -7,12 +7,13 @@ use clearline::Names;
 use clearline_gateway::Handle;
 
 use crate::exit::Failure;
+use crate::notify::{Notifier, Ways};
 use crate::serve::{self, Fixed};
 use crate::settings::{Given, Settings};
 use crate::setup;
 
 /// What cannot change while the gateway runs: where it listens and writes, and what was set up once.
-const AT_START: [&str; 12] = [
+const AT_START: [&str; 11] = [
     "gateway.listen",
     "gateway.admin",
     "gateway.log",
@@ -22,14 +23,14 @@ const AT_START: [&str; 12] = [
     "gateway.connections_max",
     "network.allow_insecure",
     "upstream.http2",
-    "upstream.ping",
-    "upstream.pong",
+    "alerts.queue",
     "lang",
 ];
 
 /// Reads the settings again, and hands them over where nothing is wrong with them.
 pub(crate) struct Reloader {
     handle: Handle,
+    notifier: Notifier,
     fixed: Fixed,
     config: Option<PathBuf>,
     flags: Vec<Given>,
@@ -67,11 +68,11 @@ impl Changes {
 
 impl Reloader {
     pub(crate) fn new(
-        (handle, fixed): (Handle, Fixed),
+        (handle, notifier, fixed): (Handle, Notifier, Fixed),
         (config, flags): (Option<PathBuf>, Vec<Given>),
         settings: Settings,
     ) -> Self {
-        Self { handle, fixed, config, flags, settings }
+        Self { handle, notifier, fixed, config, flags, settings }
     }
 
     /// Reloads.
@@ -86,17 +87,26 @@ impl Reloader {
         let mut keep = |failure: Failure| mistakes.push(failure.to_string());
         let upstreams = setup::upstreams(&settings, true).map_err(&mut keep).ok();
         let options = self.fixed.options(&settings).map_err(&mut keep).ok();
-        let (Some(upstreams), Some(mut options), true) = (upstreams, options, mistakes.is_empty()) else {
+        let ways = Ways::of(&settings, self.fixed.lang).map_err(&mut keep).ok();
+        let (Some(upstreams), Some(mut options), Some(ways), true) =
+            (upstreams, options, ways, mistakes.is_empty())
+        else {
             return Err(Failure::usage(mistakes.join("\n")));
         };
         options.has_pool = upstreams.0.iter().any(|u| !u.keys.is_empty());
         let client = self.handle.client();
         let before = client.names();
         client
-            .reload(upstreams, settings.policy(), settings.flag("network.allow_insecure"))
+            .reload(
+                upstreams,
+                (settings.policy(), serve::tuning(&settings)),
+                settings.flag("network.allow_insecure"),
+            )
             .map_err(|all| Failure::usage(words(&all)))?;
         let after = client.names();
         self.handle.reload(options);
+        self.handle.watch(serve::alert_rules(&settings));
+        self.notifier.reload(ways);
         self.settings = settings;
         Ok(Changes {
             settings: changed,
@@ -108,9 +118,10 @@ impl Reloader {
 
 /// Why a change is refused.
 fn refusal(changed: &Changed) -> Option<String> {
-    let fixed = AT_START.contains(&changed.key) || changed.key.starts_with("alerts.");
     let Changed { key, from, to } = changed;
-    fixed.then(|| format!("{key} cannot change from {from} to {to} while the gateway runs: restart it"))
+    AT_START
+        .contains(key)
+        .then(|| format!("{key} cannot change from {from} to {to} while the gateway runs: restart it"))
 }
 
 fn words(mistakes: &[clearline::CallError]) -> String {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use clearline::{Client, Http2, Pings, Route, Upstream};
+use clearline::{Client, Http2, Pings, Route, Tuning, Upstream};
 use clearline_gateway::{AlertRules, Gateway, LogTarget, Options, Quota, Quotas, Readers, Summary, Watching};
 use clearline_model::Dur;
 use clearline_report::alert::Told;
@@ -64,6 +64,7 @@ pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Servi
         prefix: wanted.prefix,
         drain: wanted.drain,
         log: wanted.log,
+        lang: wanted.lang,
     };
     let mut options = fixed.options(settings)?;
     options.has_pool = wanted.upstreams.iter().any(|u| !u.keys.is_empty());
@@ -80,6 +81,8 @@ pub(crate) struct Fixed {
     prefix: Option<String>,
     drain: Option<Dur>,
     log: LogTarget,
+    /// The language of alerts.
+    pub(crate) lang: Lang,
 }
 
 impl Fixed {
@@ -153,7 +156,8 @@ pub(crate) struct Serving {
     pub(crate) gateway: Gateway,
     /// What a reload needs.
     pub(crate) fixed: Fixed,
-    notifier: Notifier,
+    /// Who tells alerts.
+    pub(crate) notifier: Notifier,
     /// The log, among others.
     pub(crate) readers: Arc<Readers>,
 }
@@ -222,25 +226,30 @@ fn client(
     readers: Arc<Readers>,
 ) -> Result<Client, Failure> {
     let builder = Client::builder("").environment(&setup::variable).map_err(|e| refused(&e))?;
+    let Tuning { pings, continued_text_max, fetch_streamed } = tuning(settings);
     builder
         .upstreams(upstreams)
         .routes(routes)
         .policy(settings.policy())
-        .continued_text_max(usize_of(settings.number("continue_text_max")))
-        .fetch_streamed(u32::try_from(settings.number("fetch.streamed")).ok().filter(|from| *from > 0))
+        .continued_text_max(continued_text_max)
+        .fetch_streamed(fetch_streamed)
         .allow_insecure(settings.flag("network.allow_insecure"))
         .http2(http2(settings.text("upstream.http2")))
-        .pings(pings(settings))
+        .pings(pings)
         .observer(readers)
         .seed(random()?)
         .build()
         .map_err(|e| refused(&e))
 }
 
-/// When silent connections of HTTP/2 are asked, as the settings say it.
-fn pings(settings: &Settings) -> Pings {
+/// What a client may change besides policy and upstreams, as the settings say it.
+pub(crate) fn tuning(settings: &Settings) -> Tuning {
     let [after, within] = ["upstream.ping", "upstream.pong"].map(|key| settings.time(key).into());
-    Pings { after, within }
+    Tuning {
+        pings: Pings { after, within },
+        continued_text_max: usize_of(settings.number("continue_text_max")),
+        fetch_streamed: u32::try_from(settings.number("fetch.streamed")).ok().filter(|from| *from > 0),
+    }
 }
 
 /// How HTTP/2 is spoken to upstreams, as the setting says it.
@@ -341,8 +350,8 @@ mod tests {
     }
 
     #[test]
-    fn the_pings_are_those_of_the_library() {
+    fn what_is_tuned_is_as_in_the_library() {
         let sources = crate::settings::Sources { file: None, lookup: &|_| None, flags: &[] };
-        assert_eq!(pings(&crate::settings::resolve(&sources).unwrap()), Pings::default());
+        assert_eq!(tuning(&crate::settings::resolve(&sources).unwrap()), Tuning::default());
     }
 }

@@ -230,8 +230,12 @@ impl Builder {
             let (name, base_url) = (String::new(), self.base_url);
             upstreams.push(Upstream { name, base_url, weight: 1, keys: self.keys });
         }
-        let continues = self.settings.resume.then_some(self.continued_text_max);
-        let streamed_from = self.streamed_from.filter(|_| self.settings.maybe_billed);
+        let tuning = Tuning {
+            pings: self.pings,
+            continued_text_max: self.continued_text_max,
+            fetch_streamed: self.streamed_from,
+        };
+        let tuned = Tuned::new(&tuning, &self.settings);
         let parts = Parts {
             upstreams,
             routes: self.routes,
@@ -251,13 +255,12 @@ impl Builder {
                 proxies: self.proxies,
                 trust: self.trust,
                 fence,
-                pool: Pool::default().pinging(self.pings),
+                pool: Pool::default().pinging(tuning.pings),
                 http2: self.http2,
                 addresses: AddressBook::default(),
                 families: Mutex::default(),
                 numbering: RandomState::new(),
-                continues,
-                streamed_from,
+                tuned: Mutex::new(tuned),
                 plain: AtomicBool::new(false),
                 credentials: self.credentials,
                 observer: self.observer,
@@ -315,16 +318,52 @@ pub(crate) struct Inner {
     families: Mutex<Families>,
     /// How callers' own credentials are numbered: nobody learns one from its number.
     numbering: RandomState,
-    /// Broken answers of text are continued, where so many bytes of their text are kept.
-    pub(crate) continues: Option<usize>,
+    tuned: Mutex<Tuned>,
     credentials: Option<Arc<dyn Credentials>>,
-    /// From so many tokens on an answer is fetched as a stream.
-    pub(crate) streamed_from: Option<u32>,
     /// A stream could not be put together: answers are asked for as the callers do.
     pub(crate) plain: AtomicBool,
 }
 
+/// What a reload changes besides the policy and the upstreams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tuning {
+    /// See [`Builder::pings`]; connections that stand keep theirs.
+    pub pings: Pings,
+    /// See [`Builder::continued_text_max`], bytes.
+    pub continued_text_max: usize,
+    /// See [`Builder::fetch_streamed`], tokens.
+    pub fetch_streamed: Option<u32>,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { pings: Pings::default(), continued_text_max: CONTINUED_TEXT_MAX, fetch_streamed: None }
+    }
+}
+
+/// What of it a call asks for when it begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tuned {
+    /// Broken answers of text are continued, where so many bytes of their text are kept.
+    pub(crate) continues: Option<usize>,
+    /// From so many tokens on an answer is fetched as a stream.
+    pub(crate) streamed_from: Option<u32>,
+}
+
+impl Tuned {
+    fn new(tuning: &Tuning, settings: &Settings) -> Self {
+        Self {
+            continues: settings.resume.then_some(tuning.continued_text_max),
+            streamed_from: tuning.fetch_streamed.filter(|_| settings.maybe_billed),
+        }
+    }
+}
+
 impl Inner {
+    pub(crate) fn tuned(&self) -> Tuned {
+        *self.tuned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The proxy on the way to a server.
     pub(crate) fn proxy(&self, server: &Server) -> Option<&Proxy> {
         proxy_for(self.proxies.as_ref()?, &server.target)
@@ -451,7 +490,7 @@ impl Client {
     pub fn reload(
         &self,
         (upstreams, routes): (Vec<Upstream>, Vec<Route>),
-        settings: Settings,
+        (settings, tuning): (Settings, Tuning),
         allow_insecure: bool,
     ) -> Result<(), Vec<CallError>> {
         let inner = &self.inner;
@@ -459,7 +498,10 @@ impl Client {
         let (proxies, trust) = (inner.proxies.as_ref(), &inner.trust);
         let parts = Parts { upstreams, routes, proxies, trust, allow_insecure };
         let network = Network::new(parts, Some(&old))?;
+        let tuned = Tuned::new(&tuning, &settings);
         let (config, groups) = network.config(settings);
+        inner.pool.ping(tuning.pings);
+        *inner.tuned.lock().unwrap_or_else(PoisonError::into_inner) = tuned;
         *inner.network.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(network);
         inner.brain.tell(vec![Input::Reload(config), Input::Groups(groups)]);
         Ok(())

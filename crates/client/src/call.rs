@@ -167,10 +167,10 @@ pub(crate) struct Driver {
 impl Driver {
     /// Announces the call to the engine.
     pub(crate) fn start(inner: Arc<Inner>, request: Arc<Request>) -> Self {
-        let peek = request.body.peek();
+        let (peek, tuned) = (request.body.peek(), inner.tuned());
         let outer = clearline_wire::outer(&request.headers);
         let mut ask = clearline_wire::ask(&request.method, request.path.as_str(), outer, &peek);
-        ask.resumable &= inner.continues.is_some() && ask.stream;
+        ask.resumable &= tuned.continues.is_some() && ask.stream;
         ask.resumable &= request.body.bytes().is_some() || peek.messages_end.is_some();
         ask.credential = inner.credential(&request.headers);
         let model = peek.model.as_ref().map(Foreign::raw);
@@ -184,8 +184,8 @@ impl Driver {
         let deadline = outer.timeout.map(|d| now + d);
         let caller = request.caller;
         let mut driver = Self {
-            streamed: inner.streamed_from.and_then(|from| crate::gather::request(&request, &ask, from)),
-            resume: inner.continues.filter(|_| ask.resumable).map(|max| Box::new(Resume::new(max))),
+            streamed: tuned.streamed_from.and_then(|from| crate::gather::request(&request, &ask, from)),
+            resume: tuned.continues.filter(|_| ask.resumable).map(|max| Box::new(Resume::new(max))),
             inner,
             now,
             slot: place.slot,

@@ -39,7 +39,7 @@ mod traced;
 mod upload;
 
 pub use body::{Broken, ReplyBody};
-pub use builder::{Builder, CONTINUED_TEXT_MAX, Client, DEFAULT_BASE_URL, PoolKey};
+pub use builder::{Builder, CONTINUED_TEXT_MAX, Client, DEFAULT_BASE_URL, PoolKey, Tuning};
 pub use call::{Reply, Request};
 pub use calling::Calling;
 pub use clearline_net::{Http2, Pings};

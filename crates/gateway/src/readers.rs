@@ -128,7 +128,6 @@ pub struct Readers {
     pub(crate) metrics: Metrics,
     summary: Mutex<Summary>,
     pending: Mutex<BTreeMap<CallId, Pending>>,
-    watching: Watching,
     /// The names of the callers with tokens, as of now.
     callers: RwLock<Vec<String>>,
     alerts: Mutex<Alerts>,
@@ -152,8 +151,7 @@ impl Readers {
             summary: Mutex::default(),
             pending: Mutex::default(),
             alerts: Mutex::new(Alerts::new(watching.rules)),
-            callers: RwLock::new(watching.callers.clone()),
-            watching,
+            callers: RwLock::new(watching.callers),
             on_alert: OnceLock::new(),
         })
     }
@@ -181,6 +179,11 @@ impl Readers {
     /// Takes other names of callers.
     pub(crate) fn rename_callers(&self, callers: Vec<String>) {
         *self.callers.write().unwrap_or_else(PoisonError::into_inner) = callers;
+    }
+
+    /// Takes other rules for alerts.
+    pub(crate) fn watch(&self, rules: AlertRules, now: Mono) {
+        self.judge(|alerts| alerts.reload(now, rules));
     }
 
     fn judge(&self, judge: impl FnOnce(&mut Alerts) -> Vec<Alert>) {
@@ -227,8 +230,11 @@ impl Readers {
 
     fn watched(&self, now: Mono) -> Watched {
         self.tick(now);
-        let rates = self.alerts.lock().unwrap_or_else(PoisonError::into_inner).rates(now);
-        let windows = [self.watching.rules.window, self.watching.rules.window_long];
+        let (rates, rules) = {
+            let alerts = self.alerts.lock().unwrap_or_else(PoisonError::into_inner);
+            (alerts.rates(now), alerts.rules())
+        };
+        let windows = [rules.window, rules.window_long];
         let rates = windows.into_iter().map(|w| w.0 / 1_000_000).zip(rates).collect();
         Watched { alerts: self.alerts(), rates }
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use clearline::{Client, Store};
+use clearline_diagnose::alerts::AlertRules;
 use clearline_model::Cause;
 use clearline_net::{Acceptor, Hush, Io, Tcp};
 use futures_util::StreamExt as _;
@@ -77,6 +78,11 @@ impl Handle {
         self.service.readers.rename_callers(callers);
         let rules = Arc::new(Rules::new(options, self.addr));
         *self.service.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+    }
+
+    /// Raises alerts by these rules from now on.
+    pub fn watch(&self, rules: AlertRules) {
+        self.service.readers.watch(rules, self.service.client.now());
     }
 
     /// The client behind the gateway.

@@ -88,7 +88,7 @@ pub struct Pool {
     max_idle: usize,
     idle_limit: Duration,
     opening: Dur,
-    pings: Pings,
+    pings: Arc<Mutex<Pings>>,
 }
 
 impl Default for Pool {
@@ -107,19 +107,24 @@ impl Pool {
             max_idle,
             idle_limit: idle_limit.into(),
             opening: OPENING,
-            pings: Pings::default(),
+            pings: Arc::default(),
         }
     }
 
     /// The same with another patience with connections of HTTP/2 that say nothing.
     #[must_use]
-    pub const fn pinging(mut self, pings: Pings) -> Self {
-        self.pings = pings;
+    pub fn pinging(self, pings: Pings) -> Self {
+        self.ping(pings);
         self
     }
 
-    pub(crate) const fn pings(&self) -> Pings {
-        self.pings
+    /// Has another patience with the connections of HTTP/2 that are opened from now on.
+    pub fn ping(&self, pings: Pings) {
+        *self.pings.lock().unwrap_or_else(PoisonError::into_inner) = pings;
+    }
+
+    pub(crate) fn pings(&self) -> Pings {
+        *self.pings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a connection that looks alive, the one that idled longest first; those before it that are dead are closed

@@ -77,7 +77,7 @@ impl Gateway {
             }
             out::say(&begins(&prose, (&urls, pool), &log))?;
             let readers = Arc::clone(&gateway.readers);
-            let way = (gateway.gateway.handle(), gateway.fixed.clone());
+            let way = (gateway.gateway.handle(), gateway.notifier.clone(), gateway.fixed.clone());
             let reloader = Reloader::new(way, (config.map(Path::to_owned), self.flags()), settings);
             let summary = tokio::select! {
                 summary = gateway.serve(stop) => summary,

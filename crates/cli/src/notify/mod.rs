@@ -8,7 +8,7 @@ mod command;
 mod tests;
 mod webhook;
 
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use clearline_model::Dur;
@@ -62,6 +62,7 @@ enum Order {
 #[derive(Clone)]
 pub(crate) struct Notifier {
     queue: Sender<Order>,
+    ways: Arc<Mutex<Arc<Ways>>>,
 }
 
 impl Ways {
@@ -91,22 +92,13 @@ impl Ways {
     pub(crate) fn start(self, sink: impl Sink + 'static) -> Result<Notifier, Failure> {
         let (queue, orders) = channel(self.queue.max(1));
         let runtime = crate::serve::one_thread()?;
+        let ways = Arc::new(Mutex::new(Arc::new(self)));
+        let notifier = Notifier { queue, ways: Arc::clone(&ways) };
         std::thread::Builder::new()
             .name("clearline-alerts".to_owned())
-            .spawn(move || runtime.block_on(self.work(orders, sink)))
+            .spawn(move || runtime.block_on(work(&ways, orders, sink)))
             .map_err(|e| Failure::own(format!("no thread for the alerts: {e}")))?;
-        Ok(Notifier { queue })
-    }
-
-    async fn work(self, mut orders: Receiver<Order>, sink: impl Sink) {
-        let prose = Prose::load(self.lang);
-        while let Some(order) = orders.recv().await {
-            match order {
-                Order::Tell(told) => self.tell(&prose, &sink, &told).await,
-                // Whoever waits may have given up.
-                Order::Finish(done) => drop(done.send(())),
-            }
-        }
+        Ok(notifier)
     }
 
     async fn tell(&self, prose: &Prose, sink: &impl Sink, told: &Told) {
@@ -130,7 +122,24 @@ impl Ways {
     }
 }
 
+async fn work(ways: &Mutex<Arc<Ways>>, mut orders: Receiver<Order>, sink: impl Sink) {
+    let now = || Arc::clone(&ways.lock().unwrap_or_else(PoisonError::into_inner));
+    let prose = Prose::load(now().lang);
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Tell(told) => now().tell(&prose, &sink, &told).await,
+            // Whoever waits may have given up.
+            Order::Finish(done) => drop(done.send(())),
+        }
+    }
+}
+
 impl Notifier {
+    /// Tells alerts these ways from now on, those that wait as well; the queue stays as long as it was.
+    pub(crate) fn reload(&self, ways: Ways) {
+        *self.ways.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(ways);
+    }
+
     /// Puts an alert into the queue; never waits. Says whether there was room.
     pub(crate) fn tell(&self, told: Told) -> bool {
         self.queue.try_send(Order::Tell(Box::new(told))).is_ok()

@@ -176,3 +176,16 @@ fn an_address_in_clear_beyond_this_machine_needs_a_word() {
         ("oapi.example:443", "/robot/send?access_token=x")
     );
 }
+
+#[test]
+fn other_ways_hold_for_the_next_alert() {
+    let (notifier, heard) = start(&[("alerts.command", "exit 3")]);
+    assert!(notifier.tell(told()));
+    notifier.finish(Duration::from_secs(10));
+    notifier.reload(Ways::of(&settings(&[("alerts.command", "exit 4")]), Lang::En).unwrap());
+    assert!(notifier.tell(told()));
+    notifier.finish(Duration::from_secs(10));
+    let lost: Vec<_> = heard.try_iter().filter(|line| line.starts_with("lost")).collect();
+    let ended = |code| format!("lost command alerts.command: ended with exit status: {code}");
+    assert_eq!(lost, [ended(3), ended(4)]);
+}

@@ -73,15 +73,30 @@ fn settings_and_keys_are_read_again_on_sighup() {
     assert!(message(gateway.addr(), "sk-ant-fake-own", "Hello").starts_with("HTTP/1.1 200"));
     assert!(message(gateway.addr(), "sk-ant-fake-own", "Hello").starts_with("HTTP/1.1 429"));
 
+    // When alerts are raised and how they are told, and when a silent connection is asked.
+    let more =
+        "[quota]\nrequests = 1\n[alerts]\nfailures_min = 9\ncommand = \"cat\"\n[upstream]\nping = \"7s\"\n";
+    std::fs::write(&config, text(more)).unwrap();
+    hangup(&gateway);
+    let line = log.next("settings reloaded", "settings-reloaded");
+    let keys = line["settings"].as_array().unwrap().iter().map(|s| s["key"].as_str().unwrap().to_owned());
+    assert_eq!(
+        keys.collect::<std::collections::BTreeSet<_>>(),
+        ["alerts.command", "alerts.failures_min", "upstream.ping"].map(str::to_owned).into()
+    );
+
     // Mistakes come all at once, and nothing changes.
-    let wrong =
-        text("[quota]\nrequests = 5\n").replace("127.0.0.1:0", "127.0.0.1:9").replace("file:", "file:/none");
+    let wrong = text("[quota]\nrequests = 5\n[alerts]\nqueue = 3\nwebhook = \"http://192.0.2.1/x\"\n")
+        .replace("127.0.0.1:0", "127.0.0.1:9")
+        .replace("file:", "file:/none");
     std::fs::write(&config, wrong).unwrap();
     hangup(&gateway);
     let line = log.next("reload refused", "reload-refused");
     let why = line["why"].as_str().unwrap();
     assert!(why.contains("gateway.listen cannot change from \"127.0.0.1:0\" to \"127.0.0.1:9\""), "{why}");
     assert!(why.contains("the file cannot be read"), "{why}");
+    assert!(why.contains("alerts.queue cannot change from 64 to 3"), "{why}");
+    assert!(why.contains("alerts.allow_insecure"), "{why}");
     assert!(message(gateway.addr(), "sk-ant-fake-own", "Hello").starts_with("HTTP/1.1 429"));
     std::fs::write(&config, "quota.requests = \"many\"\n").unwrap();
     hangup(&gateway);

@@ -116,6 +116,40 @@ impl Alerts {
         }
     }
 
+    /// The rules of now.
+    #[must_use]
+    pub const fn rules(&self) -> AlertRules {
+        self.rules
+    }
+
+    /// Takes other rules. A window of another length begins anew, because what the old one held is in parts of the old length; where
+    /// alerts are switched off, those that run end.
+    pub fn reload(&mut self, now: Mono, rules: AlertRules) -> Vec<Alert> {
+        let told = if rules.target_milli == 0 { self.end_all(now) } else { Vec::new() };
+        if rules.window != self.rules.window {
+            self.short = Ring::new(rules.window);
+        }
+        if rules.window_long != self.rules.window_long {
+            self.long = Ring::new(rules.window_long);
+        }
+        if rules.calm != self.rules.calm {
+            self.calm = rules.calm;
+        }
+        self.rules = rules;
+        told
+    }
+
+    /// Ends what runs, whatever became of its cause.
+    fn end_all(&mut self, now: Mono) -> Vec<Alert> {
+        let running: Vec<_> = self.running().collect();
+        self.running = None;
+        self.keys.clear();
+        running
+            .into_iter()
+            .map(|(subject, cause, since)| self.alert(subject, (cause, since), false, now))
+            .collect()
+    }
+
     /// The causes of the alerts that run, and since when each.
     pub fn running(&self) -> impl Iterator<Item = (Subject, Cause, Mono)> {
         let keys = self.keys.iter().map(|(key, (cause, since))| (Subject::Key(*key), *cause, *since));

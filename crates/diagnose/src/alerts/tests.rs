@@ -179,3 +179,32 @@ fn memory_is_bounded_and_off_is_off() {
     let mut off = Alerts::new(AlertRules { target_milli: 0, ..AlertRules::default() });
     assert!((0..99).all(|at| off.add(Mono(at * SECOND), CallerId(0), Some(Cause::ServerError)).is_empty()));
 }
+
+#[test]
+fn other_rules_hold_at_once_and_off_ends_what_runs() {
+    let rules = AlertRules::default();
+    let fail =
+        |alerts: &mut Alerts, at: u64| alerts.add(Mono(at * SECOND), CallerId(0), Some(Cause::ServerError));
+    let mut alerts = Alerts::new(AlertRules { failures_min: 100, ..rules });
+    assert!((0..20).all(|at| fail(&mut alerts, at).is_empty()));
+    let key = alerts.key(
+        Mono(20 * SECOND),
+        KeyId(1),
+        KeyState::Quarantined(Mono(99 * SECOND)),
+        Some(Cause::AuthRevoked),
+    );
+    assert_eq!(key.len(), 1);
+    // What was counted proves it as soon as fewer are enough.
+    assert_eq!(alerts.reload(Mono(20 * SECOND), rules), []);
+    let told = fail(&mut alerts, 20);
+    assert_eq!(told.iter().map(|a| (a.begins, a.cause)).collect::<Vec<_>>(), [(true, Cause::ServerError)]);
+    // A window of another length begins anew, and what runs goes on.
+    let shorter = AlertRules { window: Dur::secs(60), ..rules };
+    assert_eq!(alerts.reload(Mono(21 * SECOND), shorter), []);
+    assert_eq!(alerts.rules(), shorter);
+    assert_eq!(alerts.rates(Mono(21 * SECOND)).map(|rate| rate.calls), [0, 21]);
+    assert_eq!(alerts.running().count(), 2);
+    let off = alerts.reload(Mono(22 * SECOND), AlertRules { target_milli: 0, ..rules });
+    assert!(off.len() == 2 && off.iter().all(|alert| !alert.begins), "{off:?}");
+    assert!(alerts.running().count() == 0 && fail(&mut alerts, 23).is_empty());
+}

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clearline::{Builder, Client, PoolKey};
+use clearline::{Builder, Client, PoolKey, Tuning};
 use clearline_gateway::Options;
 use clearline_model::{Dur, Secret};
 use clearline_net::{Acceptor, Fence, TrustSettings};
@@ -42,7 +42,7 @@ async fn new_keys_and_upstreams_hold_for_new_calls_and_a_running_stream_goes_on(
     running.write_all(&streamed()).await.unwrap();
     let mut bytes = begun(&mut running).await;
     let upstreams = vec![upstream("", &new.base_url(), 1, &["sk-ant-fake-a-long-new"])];
-    served.client.reload((upstreams, Vec::new()), Settings::default(), false).unwrap();
+    served.client.reload((upstreams, Vec::new()), (Settings::default(), Tuning::default()), false).unwrap();
     assert_eq!(ask(served.addr, &keyed(BODY)).await.status, 200);
     assert_eq!((requests(&old).len(), requests(&new).len()), (1, 1));
     let seen = |e: &clearline_sim::SimEvent| matches!(&e.kind, SimEventKind::Request { key: Some(key), .. } if key == "…-new");
@@ -53,11 +53,28 @@ async fn new_keys_and_upstreams_hold_for_new_calls_and_a_running_stream_goes_on(
 }
 
 #[tokio::test]
+async fn how_long_answers_are_fetched_is_changed_as_well() {
+    let api = sim(QUICK).await;
+    let served = serve(&api.base_url(), &[], |_| ()).await;
+    let fetched = async || ask(served.addr, &keyed(BODY)).await.head.contains("clearline-fetched: stream");
+    assert!(!fetched().await);
+    for (fetch_streamed, is_fetched) in [(Some(1), true), (None, false)] {
+        let tuning = Tuning { fetch_streamed, ..Tuning::default() };
+        let upstreams = vec![upstream("", &api.base_url(), 1, &[])];
+        served.client.reload((upstreams, Vec::new()), (Settings::default(), tuning), false).unwrap();
+        assert_eq!(fetched().await, is_fetched);
+    }
+}
+
+#[tokio::test]
 async fn a_reload_with_mistakes_changes_nothing_and_names_all_of_them() {
     let api = sim(QUICK).await;
     let served = serve(&api.base_url(), &[], |_| ()).await;
     let upstreams = vec![upstream("a", "ftp://x", 1, &[]), upstream("b", "http://api.example", 1, &["a b"])];
-    let mistakes = served.client.reload((upstreams, Vec::new()), Settings::default(), false).unwrap_err();
+    let mistakes = served
+        .client
+        .reload((upstreams, Vec::new()), (Settings::default(), Tuning::default()), false)
+        .unwrap_err();
     assert_eq!(mistakes.len(), 3, "{mistakes:?}");
     assert_eq!(ask(served.addr, &keyed(BODY)).await.status, 200);
 }

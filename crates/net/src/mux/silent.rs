@@ -38,7 +38,10 @@ async fn a_connection_that_answers_no_ping_is_dead_for_all_of_its_calls() {
 async fn a_server_that_is_slow_and_answers_pings_is_waited_for() {
     let (listener, addr) = listen().await;
     let pings = Pings { after: Duration::from_millis(5), within: LONG };
-    let caller = Caller { pool: Pool::default().pinging(pings), ..Caller::new(addr) };
+    // As a reload does: all clones of a pool share it.
+    let pool = Pool::default();
+    pool.clone().ping(pings);
+    let caller = Caller { pool, ..Caller::new(addr) };
     let slow = caller.send(caller.open().await, b"{}");
     let mut peer = Peer::accept(&listener, &frame(SETTINGS, 0, 0, &[])).await;
     peer.until(DATA).await;
