@@ -20,7 +20,7 @@ use crate::answer;
 pub(crate) use crate::framing::Trick;
 use crate::framing::{Followed, Framing};
 use crate::http2::Early;
-use crate::http2::frames::{Frames, Why};
+use crate::http2::frames::{Frames, Passed, Why};
 use crate::rules::Limits;
 
 /// hyper says of a target without end what it says of any head without one.
@@ -128,6 +128,8 @@ pub(crate) struct Watched<S> {
     shared: Arc<Shared>,
     /// What comes before the bytes of the connection.
     early: Early,
+    /// What passes in the place of what came.
+    passed: Bytes,
     spoken: Spoken,
     /// Nothing more is read: the framing of a body is broken, or a frame of HTTP/2.
     is_broken: bool,
@@ -159,6 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
             inner,
             shared,
             early: Early::default(),
+            passed: Bytes::new(),
             spoken,
             is_broken: false,
             why: None,
@@ -198,10 +201,16 @@ impl<S> Watched<S> {
                 followed.broken.unwrap_or(bytes.len())
             }
             Spoken::Http2(frames) => {
-                let Err((fit, why)) = frames.follow(bytes) else { return bytes.len() };
-                self.is_broken = true;
-                self.why = Some(why);
-                fit
+                let (passed, why) = frames.follow(bytes);
+                self.is_broken = why.is_some();
+                self.why = why;
+                match passed {
+                    Passed::First(n) => n,
+                    Passed::Instead(other) => {
+                        self.passed = other.into();
+                        0
+                    }
+                }
             }
         }
     }
@@ -256,24 +265,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
             self.is_broken = true;
             self.why = Some(Why::Calm);
         }
-        if self.is_broken {
-            return self.end(cx);
+        loop {
+            if !self.passed.is_empty() {
+                let n = buf.remaining().min(self.passed.len());
+                buf.put_slice(&self.passed.split_to(n));
+                return Poll::Ready(Ok(()));
+            }
+            if self.is_broken {
+                return self.end(cx);
+            }
+            let before = buf.filled().len();
+            if self.early.bytes().is_empty() {
+                ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+            } else {
+                let early = std::mem::take(&mut self.early);
+                buf.put_slice(early.bytes());
+            }
+            let new = buf.filled().get(before..).unwrap_or_default();
+            if new.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let fit = self.saw(new);
+            buf.set_filled(before + fit);
+            // Nothing read would be the end of the connection.
+            if fit > 0 {
+                return Poll::Ready(Ok(()));
+            }
         }
-        let before = buf.filled().len();
-        if self.early.bytes().is_empty() {
-            ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        } else {
-            let early = std::mem::take(&mut self.early);
-            buf.put_slice(early.bytes());
-        }
-        let new = buf.filled().get(before..).unwrap_or_default();
-        if new.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        let fit = self.saw(new);
-        buf.set_filled(before + fit);
-        // Nothing read would be the end of the connection.
-        if fit == 0 { self.end(cx) } else { Poll::Ready(Ok(())) }
     }
 }
 

@@ -1,9 +1,14 @@
-//! The blocks of fields that a caller sends, as far as their form goes (RFC 7541, section 6): no value is decoded, and of Huffman's
-//! code only where each string ends (`huffman.rs`).
+//! The blocks of fields that a caller sends, as far as their form goes (RFC 7541, section 6). Values are looked at and not kept: the
+//! table of fields is h2's.
 //!
-//! h2 calls a block that cannot be decoded PROTOCOL_ERROR, where RFC 9113 (section 4.3) demands COMPRESSION_ERROR, and takes
-//! pseudo-fields in trailers (section 8.1). What is refused here could not be read by anybody: a place is beyond its table
-//! only where it is beyond all that was ever put into it.
+//! h2 calls a block that cannot be decoded PROTOCOL_ERROR, where RFC 9113 (section 4.3) demands COMPRESSION_ERROR. What is refused for
+//! that here could not be read by anybody: a place is beyond its table only where it is beyond all that was ever put into it.
+//!
+//! And h2 ends the connection for a name or a value that no field can have, where the request alone is malformed (sections 8.1.1
+//! and 8.2.1). Such a block is mended: it gets names and values of the same length, so that h2's table stays the caller's, and a field
+//! for which h2 resets the stream. So it does for trailers with pseudo-fields, which h2 would take (section 8.1).
+
+use std::collections::VecDeque;
 
 use super::frames::Why;
 use super::huffman;
@@ -15,73 +20,180 @@ const STATIC_PSEUDO: usize = 14;
 const TABLE_MAX: usize = 4096;
 /// The most bytes of a number behind its first; what is left are 28 bits.
 const MORE: u32 = 4;
-/// `:` in Huffman's code (RFC 7541, appendix B): its 7 bits at the beginning of a byte.
-const COLON: u8 = 0b101_1100;
+/// The pseudo-fields that h2 knows.
+const PSEUDO: [&[u8]; 6] = [b":authority", b":method", b":path", b":protocol", b":scheme", b":status"];
+/// So much of a name is kept while it is read: no pseudo-field is longer.
+const NAME_MAX: usize = 10;
+/// A field that is never put into the table and that no request may have: `te: x` (RFC 9113, section 8.2.2).
+const MALFORMED: &[u8] = b"\x10\x02te\x01x";
+/// So many mended fields of the table are remembered; for more the connection ends.
+const MENDED_MAX: usize = 32;
 
 /// What a caller's blocks did to the table of fields.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     /// So many fields were put into it; it holds no more.
     put: usize,
+    /// Which of them were mended: what they stand for is malformed as well.
+    mended: VecDeque<usize>,
 }
 
 /// What is left of a block.
 struct Rest<'a>(&'a [u8]);
 
+/// What is known of a string.
+struct Text {
+    /// How many bytes it stands for.
+    length: usize,
+    /// All of them may be there.
+    is_allowed: bool,
+    /// It is the name of a pseudo-field.
+    is_pseudo: bool,
+}
+
+/// A field of a block.
+#[derive(Debug, Default)]
+struct Field {
+    is_pseudo: bool,
+    is_malformed: bool,
+    /// What stands in its place.
+    instead: Option<Vec<u8>>,
+}
+
 impl Table {
-    /// Takes a block that is whole.
+    /// Takes a block that is whole. What h2 is to read in its place, where its request is malformed.
     ///
     /// # Errors
     ///
-    /// One that cannot be decoded, and trailers with pseudo-fields.
-    pub(crate) fn take(&mut self, block: &[u8], is_trailers: bool) -> Result<(), Why> {
+    /// One that cannot be decoded, or not be mended.
+    pub(crate) fn take(&mut self, block: &[u8], is_trailers: bool) -> Result<Option<Vec<u8>>, Why> {
         let mut rest = Rest(block);
-        let mut is_begun = false;
+        let (mut is_begun, mut is_malformed) = (false, false);
+        let mut mended: Option<Vec<u8>> = None;
         while let Some(first) = rest.0.first() {
-            let is_pseudo = match first {
-                0x80.. => is_pseudo_place(self.place(rest.number(7)?)?),
-                0x40.. => {
-                    let is_pseudo = self.literal(&mut rest, 6)?;
-                    self.put += 1;
-                    is_pseudo
-                }
+            let from = rest.0;
+            let field = match first {
+                0x80.. => self.placed(rest.number(7)?)?,
+                0x40.. => self.put(from, &mut rest)?,
                 // A new size of the table comes before all fields.
                 0x20.. if is_begun || rest.number(5)? > TABLE_MAX => return Err(Why::Compression),
-                0x20.. => continue,
-                _ => self.literal(&mut rest, 4)?,
+                0x20.. => Field::default(),
+                _ => self.literal(from, &mut rest, 4)?,
             };
-            is_begun = true;
-            if is_trailers && is_pseudo {
-                return Err(Why::Protocol);
+            is_begun |= !(0x20..0x40).contains(first);
+            is_malformed |= field.is_malformed || (is_trailers && field.is_pseudo);
+            let written = from.get(..from.len() - rest.0.len()).unwrap_or_default();
+            let before = block.get(..block.len() - from.len()).unwrap_or_default();
+            match (field.instead, &mut mended) {
+                (Some(instead), mended) => {
+                    mended.get_or_insert_with(|| before.to_vec()).extend_from_slice(&instead);
+                }
+                (None, Some(mended)) => mended.extend_from_slice(written),
+                (None, None) => {}
             }
         }
-        Ok(())
+        Ok(is_malformed.then(|| malformed(mended.unwrap_or_else(|| block.to_vec()))))
     }
 
-    /// A field whose name is in a place or follows; whether it is a pseudo-field, as far as that can be seen.
-    fn literal(&self, rest: &mut Rest<'_>, bits: u32) -> Result<bool, Why> {
-        let is_pseudo = match rest.number(bits)? {
-            0 => {
-                let is_huffman = rest.0.first().is_some_and(|b| b & 0x80 != 0);
-                let name = rest.text()?.first();
-                name.is_some_and(|b| if is_huffman { b >> 1 == COLON } else { *b == b':' })
+    /// A field of the table.
+    fn placed(&self, place: usize) -> Result<Field, Why> {
+        let place = self.place(place)?;
+        let (is_pseudo, is_malformed) = (place <= STATIC_PSEUDO, self.is_mended_in(place));
+        Ok(Field { is_pseudo, is_malformed, instead: None })
+    }
+
+    /// A field that goes into the table.
+    fn put(&mut self, from: &[u8], rest: &mut Rest<'_>) -> Result<Field, Why> {
+        let field = self.literal(from, rest, 6)?;
+        self.put += 1;
+        if field.is_malformed {
+            if self.mended.len() == MENDED_MAX {
+                return Err(Why::Protocol);
             }
-            place => is_pseudo_place(self.place(place)?),
-        };
-        rest.text()?;
-        Ok(is_pseudo)
+            self.mended.push_back(self.put);
+        }
+        Ok(field)
+    }
+
+    /// A field whose name is in a place or follows.
+    fn literal(&self, from: &[u8], rest: &mut Rest<'_>, bits: u32) -> Result<Field, Why> {
+        let place = rest.number(bits)?;
+        let is_mended = place > 0 && self.is_mended_in(self.place(place)?);
+        let name = if place == 0 { Some(rest.name()?) } else { None };
+        let named = from.get(..from.len() - rest.0.len()).unwrap_or_default();
+        let is_pseudo = name.as_ref().map_or(place <= STATIC_PSEUDO, |name| name.is_pseudo);
+        let value = rest.text(is_of_values)?;
+        let bad_name = name.filter(|name| !name.is_allowed);
+        // What a pseudo-field may be is h2's to say.
+        if bad_name.is_none() && (value.is_allowed || is_pseudo) {
+            return Ok(Field { is_pseudo, is_malformed: is_mended, instead: None });
+        }
+        let (mut instead, mut length) = (Vec::new(), value.length);
+        if let Some(name) = bad_name {
+            instead.extend(from.first());
+            if name.length == 0 {
+                // No name is empty. It takes a byte of the value, so that the size of both stays.
+                length = length.checked_sub(1).ok_or(Why::Protocol)?;
+            }
+            filler(name.length.max(1), &mut instead);
+        } else {
+            instead.extend_from_slice(named);
+        }
+        filler(length, &mut instead);
+        Ok(Field { is_pseudo, is_malformed: true, instead: Some(instead) })
+    }
+
+    /// Whether anything in it may be what was mended.
+    pub(crate) fn is_mended(&self) -> bool {
+        !self.mended.is_empty()
     }
 
     const fn place(&self, place: usize) -> Result<usize, Why> {
         if place == 0 || place > STATIC + self.put { Err(Why::Compression) } else { Ok(place) }
     }
+
+    /// Whether what is in this place was mended: the last that was put is in the first behind the static table.
+    fn is_mended_in(&self, place: usize) -> bool {
+        let put = (place > STATIC).then(|| (self.put + STATIC + 1).saturating_sub(place));
+        put.is_some_and(|put| self.mended.contains(&put))
+    }
 }
 
-const fn is_pseudo_place(place: usize) -> bool {
-    place <= STATIC_PSEUDO
+/// A block for which h2 resets the stream.
+pub(super) fn malformed(mut block: Vec<u8>) -> Vec<u8> {
+    block.extend_from_slice(MALFORMED);
+    block
 }
 
-impl<'a> Rest<'a> {
+/// A string of this length that name and value may have, as it is written.
+fn filler(length: usize, out: &mut Vec<u8>) {
+    const MOST: usize = 0x7f;
+    let byte = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
+    if length < MOST {
+        out.push(byte(length));
+    } else {
+        out.push(byte(MOST));
+        let mut left = length - MOST;
+        while left >= 0x80 {
+            out.push(byte((left % 0x80) | 0x80));
+            left /= 0x80;
+        }
+        out.push(byte(left));
+    }
+    out.resize(out.len() + length, b'x');
+}
+
+/// What a name may have in lower case (RFC 9110, section 5.6.2, and RFC 9113, section 8.2.1), and the quote, which h2 takes.
+const fn is_of_names(byte: u8) -> bool {
+    matches!(byte, b'!'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'^'..=b'z' | b'|' | b'~')
+}
+
+/// What a value may have: what h2 takes, which is a little more than RFC 9110, section 5.5.
+const fn is_of_values(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+}
+
+impl Rest<'_> {
     fn byte(&mut self) -> Result<u8, Why> {
         let (byte, rest) = self.0.split_first().ok_or(Why::Compression)?;
         self.0 = rest;
@@ -105,16 +217,32 @@ impl<'a> Rest<'a> {
         Err(Why::Compression)
     }
 
-    /// A string, as it is written (RFC 7541, section 5.2).
-    fn text(&mut self) -> Result<&'a [u8], Why> {
+    fn name(&mut self) -> Result<Text, Why> {
+        let name = self.text(is_of_names)?;
+        Ok(Text { is_allowed: name.is_pseudo || (name.is_allowed && name.length > 0), ..name })
+    }
+
+    /// A string (RFC 7541, section 5.2) of bytes that may be there.
+    fn text(&mut self, may: fn(u8) -> bool) -> Result<Text, Why> {
         let is_huffman = self.0.first().is_some_and(|b| b & 0x80 != 0);
         let length = self.number(7)?;
-        let (text, rest) = self.0.split_at_checked(length).ok_or(Why::Compression)?;
-        if is_huffman && !huffman::is_whole(text) {
+        let (written, rest) = self.0.split_at_checked(length).ok_or(Why::Compression)?;
+        self.0 = rest;
+        let (mut begin, mut length, mut is_allowed) = ([0; NAME_MAX], 0, true);
+        let see = |byte: u8| {
+            if let Some(place) = begin.get_mut(length) {
+                *place = byte;
+            }
+            length += 1;
+            is_allowed &= may(byte);
+        };
+        if !is_huffman {
+            written.iter().copied().for_each(see);
+        } else if !huffman::read(written, see) {
             return Err(Why::Compression);
         }
-        self.0 = rest;
-        Ok(text)
+        let is_pseudo = begin.get(..length).is_some_and(|name| PSEUDO.contains(&name));
+        Ok(Text { length, is_allowed, is_pseudo })
     }
 }
 
@@ -122,8 +250,16 @@ impl<'a> Rest<'a> {
 mod tests {
     use super::*;
 
-    fn once(block: &[u8], is_trailers: bool) -> Result<(), Why> {
+    fn once(block: &[u8], is_trailers: bool) -> Result<Option<Vec<u8>>, Why> {
         Table::default().take(block, is_trailers)
+    }
+
+    #[test]
+    fn names_and_values_are_what_h2_takes() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(is_of_names(byte), http::HeaderName::from_lowercase(&[byte]).is_ok(), "{byte}");
+            assert_eq!(is_of_values(byte), http::HeaderValue::from_bytes(&[byte]).is_ok(), "{byte}");
+        }
     }
 
     #[test]
@@ -139,7 +275,7 @@ mod tests {
             b"\x20\x3f\xe1\x1f\x82",
             b"",
         ] {
-            assert_eq!(once(block, false), Ok(()), "{block:x?}");
+            assert_eq!(once(block, false), Ok(None), "{block:x?}");
         }
         for block in [
             &b"\x80"[..],
@@ -161,9 +297,9 @@ mod tests {
     #[test]
     fn places_reach_as_far_as_the_table() {
         let mut table = Table::default();
-        assert_eq!(table.take(b"\x40\x01a\x01b\x40\x01c\x01d\xbe\xbf", false), Ok(()));
-        assert_eq!(table.take(b"\xbe\xbf\x7f\x00\x01e", false), Ok(()));
-        assert_eq!(table.take(b"\xc0", false), Ok(()), "that one was put as well");
+        assert_eq!(table.take(b"\x40\x01a\x01b\x40\x01c\x01d\xbe\xbf", false), Ok(None));
+        assert_eq!(table.take(b"\xbe\xbf\x7f\x00\x01e", false), Ok(None));
+        assert_eq!(table.take(b"\xc0", false), Ok(None), "that one was put as well");
         assert_eq!(table.take(b"\xc1", false), Err(Why::Compression));
     }
 
@@ -176,9 +312,49 @@ mod tests {
             b"\x00\x07:method\x03GET",
             b"\x00\x85\xb9\x49\x53\x39\xe4\x01x",
         ] {
-            assert_eq!(once(block, false), Ok(()), "{block:x?}");
-            assert_eq!(once(block, true), Err(Why::Protocol), "{block:x?}");
+            assert_eq!(once(block, false), Ok(None), "{block:x?}");
+            assert_eq!(once(block, true), Ok(Some([block, MALFORMED].concat())), "{block:x?}");
         }
-        assert_eq!(once(b"\x00\x06x-late\x011\x8f\x00\x81\xf3\x01x", true), Ok(()));
+        assert_eq!(once(b"\x00\x06x-late\x011\x8f\x00\x81\xf3\x01x", true), Ok(None));
+    }
+
+    /// Read as h2 reads it: the same size of each field that goes into the table, and a stream that is reset.
+    #[test]
+    fn what_no_field_can_have_is_mended() {
+        for (block, instead) in [
+            (&b"\x82\x00\x06X-Test\x02ok\x84"[..], &b"\x82\x00\x06xxxxxx\x02xx\x84"[..]),
+            // The same in Huffman's code.
+            (b"\x10\x85\xfc\x5b\x79\x50\x9f\x02ok", b"\x10\x06xxxxxx\x02xx"),
+            (b"\x40\x01 \x01b", b"\x40\x01x\x01x"),
+            (b"\x40\x00\x02ab", b"\x40\x01x\x01x"),
+            (b"\x00\x05:test\x02ok", b"\x00\x05xxxxx\x02xx"),
+            (b"\x40\x01a\x03b\r\n\x82", b"\x40\x01a\x03xxx\x82"),
+            // A value whose name is in the table.
+            (b"\x7a\x01\x00", b"\x7a\x01x"),
+        ] {
+            assert_eq!(once(block, false), Ok(Some([instead, MALFORMED].concat())), "{block:x?}");
+        }
+        // A pseudo-field's value is h2's to judge, and no name and no value have no size to share.
+        assert_eq!(once(b"\x04\x02/\n", false), Ok(None));
+        assert_eq!(once(b"\x40\x00\x00", false), Err(Why::Protocol));
+        let long = [&b"\x40\x01A\x7f\xad\x02"[..], &[b'v'; 428]].concat();
+        let instead = [&b"\x40\x01x\x7f\xad\x02"[..], &[b'x'; 428], MALFORMED].concat();
+        assert_eq!(once(&long, false), Ok(Some(instead)));
+    }
+
+    #[test]
+    fn what_was_mended_stays_malformed_in_the_table() {
+        let mut table = Table::default();
+        let is_malformed = |table: &mut Table, block: &[u8]| table.take(block, false).unwrap().is_some();
+        assert!(is_malformed(&mut table, b"\x40\x01A\x01b"));
+        assert!(is_malformed(&mut table, b"\xbe"), "the field");
+        assert!(!is_malformed(&mut table, b"\x40\x01c\x01d"));
+        assert!(!is_malformed(&mut table, b"\xbe"), "that one is well");
+        assert!(is_malformed(&mut table, b"\xbf") && is_malformed(&mut table, b"\x7f\x00\x01e"), "its name");
+        assert!(is_malformed(&mut table, b"\xbe") && !is_malformed(&mut table, b"\xbf"));
+        for _ in table.mended.len()..MENDED_MAX {
+            assert!(is_malformed(&mut table, b"\x40\x01A\x01b"));
+        }
+        assert_eq!(table.take(b"\x40\x01A\x01b", false), Err(Why::Protocol));
     }
 }

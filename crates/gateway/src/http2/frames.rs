@@ -4,10 +4,13 @@
 //! word where a frame has a size that it cannot have (section 4.2), where a window is beyond its bound (section 6.5.2),
 //! where fields cannot be decoded (section 4.3, `block.rs`), and where a stream goes on behind its end (section 5.1): who reads it
 //! then knows what is wrong with its own side.
+//!
+//! And it ends a connection where RFC 9113 wants a stream to end: then h2 is given something for which it resets that stream alone. So
+//! it gets the fields of a request only when all of them are there.
 
 use std::collections::VecDeque;
 
-use super::block::Table;
+use super::block::{self, Table};
 
 /// The bytes before the first frame (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
@@ -17,8 +20,10 @@ const HEAD: usize = 9;
 const SETTING: usize = 6;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
@@ -28,10 +33,16 @@ const WITH_PRIORITY: u8 = 32;
 /// The largest frame that h2 takes, and the largest block that is looked at, bytes.
 const FRAME_MAX: usize = 16_384;
 const BLOCK_MAX: usize = 64 << 10;
+/// The most frames of a block; of one with more h2 judges alone.
+const PARTS_MAX: usize = 64;
+/// A frame whose content is an increment of a window.
+const WINDOW: usize = HEAD + 4;
 const INITIAL_WINDOW: u16 = 4;
 const WINDOW_MAX: u32 = 0x7fff_ffff;
 /// So many streams that ended last are remembered; of those before them h2 has its own word.
 const ENDED_MAX: usize = 32;
+/// So many that it has not ended.
+const OPEN_MAX: usize = 256;
 /// The bits of a stream's number; the one before them is reserved.
 const STREAM: u32 = 0x7fff_ffff;
 
@@ -62,12 +73,20 @@ impl Why {
 /// The frames so far.
 #[derive(Debug)]
 pub(crate) struct Frames {
-    /// A head or a setting that comes in pieces.
-    part: [u8; HEAD],
-    have: usize,
     at: At,
+    /// The beginning of what is given to h2 when the rest of it is there.
+    held: Vec<u8>,
     fields: Fields,
     ended: Ended,
+}
+
+/// What h2 may read of what came.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Passed {
+    /// So many bytes of it.
+    First(usize),
+    /// This in its place.
+    Instead(Vec<u8>),
 }
 
 /// The streams that the caller has ended, the last ones of them.
@@ -86,25 +105,15 @@ enum By {
 /// The fields of requests.
 #[derive(Debug, Default)]
 struct Fields {
-    /// The content of a frame, then its block.
-    frame: Vec<u8>,
+    /// A block that comes in several frames.
     block: Vec<u8>,
     table: Table,
     /// The last stream that was opened.
     stream: u32,
-    is_trailers: bool,
-    /// The block goes on in the next frame.
-    is_open: bool,
+    /// Those that the caller has not ended, the last ones of them.
+    open: VecDeque<u32>,
     /// Something was left out, so that the table is not known any more; h2 judges alone.
     is_lost: bool,
-}
-
-/// A frame with fields.
-#[derive(Debug, Clone, Copy)]
-struct Part {
-    kind: u8,
-    flags: u8,
-    stream: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -114,55 +123,107 @@ enum At {
     Head,
     /// So many bytes of settings.
     Settings(usize),
-    /// So many bytes of fields.
-    Fields(Part, usize),
+}
+
+/// What is at the beginning of some bytes.
+enum Whole {
+    /// Its beginning alone.
+    Not,
+    /// Something else.
+    Never,
+    /// It, so many bytes.
+    Is(usize),
+}
+
+/// What h2 gets: bytes as they came, and others in the place of some.
+struct Out<'a> {
+    came: &'a [u8],
+    /// So many of them were looked at and pass.
+    at: usize,
+    /// So many of them are in what is made.
+    copied: usize,
+    made: Vec<u8>,
+}
+
+impl<'a> Out<'a> {
+    const fn new(came: &'a [u8]) -> Self {
+        Self { came, at: 0, copied: 0, made: Vec::new() }
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.came.get(self.at..).unwrap_or_default()
+    }
+
+    /// The next so many bytes pass as they are.
+    fn pass(&mut self, n: usize) {
+        self.at += n;
+    }
+
+    /// This passes in the place of the next so many bytes.
+    fn replace(&mut self, n: usize, other: &[u8]) {
+        self.copy();
+        self.made.extend_from_slice(other);
+        self.at += n;
+        self.copied = self.at;
+    }
+
+    fn copy(&mut self) {
+        self.made.extend_from_slice(self.came.get(self.copied..self.at).unwrap_or_default());
+        self.copied = self.at;
+    }
+
+    /// All that passes, where it is not what just came.
+    fn end(mut self, is_just_come: bool) -> Passed {
+        if self.copied == 0 && is_just_come {
+            return Passed::First(self.at);
+        }
+        self.copy();
+        Passed::Instead(self.made)
+    }
 }
 
 impl Frames {
     pub(crate) fn new() -> Self {
-        Self {
-            part: [0; HEAD],
-            have: 0,
-            at: At::Skip(PREFACE),
-            fields: Fields::default(),
-            ended: Ended::default(),
-        }
+        Self { at: At::Skip(PREFACE), held: Vec::new(), fields: Fields::default(), ended: Ended::default() }
     }
 
-    /// Takes the next bytes. What is wrong, and behind how many of them, where something is.
-    pub(crate) fn follow(&mut self, bytes: &[u8]) -> Result<(), (usize, Why)> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let from = bytes.len() - rest.len();
+    /// Takes the next bytes. What of them h2 may read, and what is wrong behind that, where something is.
+    pub(crate) fn follow(&mut self, bytes: &[u8]) -> (Passed, Option<Why>) {
+        if self.held.is_empty() {
+            let mut out = Out::new(bytes);
+            let wrong = self.read(&mut out).err();
+            self.held.extend_from_slice(out.rest());
+            return (out.end(true), wrong);
+        }
+        let mut came = std::mem::take(&mut self.held);
+        came.extend_from_slice(bytes);
+        let mut out = Out::new(&came);
+        let wrong = self.read(&mut out).err();
+        let left = out.at;
+        let passed = out.end(false);
+        came.drain(..left);
+        self.held = came;
+        (passed, wrong)
+    }
+
+    /// Reads as far as there is something that can be judged.
+    fn read(&mut self, out: &mut Out<'_>) -> Result<(), Why> {
+        while !out.rest().is_empty() {
             match self.at {
                 At::Skip(left) => {
-                    let n = left.min(rest.len());
-                    rest = rest.get(n..).unwrap_or_default();
+                    let n = left.min(out.rest().len());
+                    out.pass(n);
                     self.at = if n == left { At::Head } else { At::Skip(left - n) };
                 }
-                At::Head => {
-                    if let Some(head) = self.whole::<HEAD>(&mut rest) {
-                        self.at = begun(head).map_err(|why| (from, why))?;
-                        self.ended.saw(head).map_err(|why| (from, why))?;
-                        if let At::Fields(part, 0) = self.at {
-                            self.at = At::Head;
-                            self.fields.take(part).map_err(|why| (from, why))?;
-                        }
-                    }
-                }
-                At::Fields(part, left) => {
-                    let n = left.min(rest.len());
-                    self.fields.frame.extend_from_slice(rest.get(..n).unwrap_or_default());
-                    rest = rest.get(n..).unwrap_or_default();
-                    self.at = if n == left { At::Head } else { At::Fields(part, left - n) };
-                    if n == left {
-                        self.fields.take(part).map_err(|why| (from, why))?;
-                    }
-                }
                 At::Settings(left) => {
-                    if let Some(setting) = self.whole::<SETTING>(&mut rest) {
-                        check(setting).map_err(|why| (from, why))?;
-                        self.at = if left > SETTING { At::Settings(left - SETTING) } else { At::Head };
+                    let Some(setting) = out.rest().first_chunk::<SETTING>() else { break };
+                    check(*setting)?;
+                    out.pass(SETTING);
+                    self.at = if left > SETTING { At::Settings(left - SETTING) } else { At::Head };
+                }
+                At::Head => {
+                    if !self.frame(out)? {
+                        break;
                     }
                 }
             }
@@ -170,27 +231,107 @@ impl Frames {
         Ok(())
     }
 
-    /// The next so many bytes, once they are there.
-    fn whole<const N: usize>(&mut self, rest: &mut &[u8]) -> Option<[u8; N]> {
-        while self.have < N {
-            let (byte, more) = rest.split_first()?;
-            *self.part.get_mut(self.have)? = *byte;
-            self.have += 1;
-            *rest = more;
+    /// Takes the next frame, or its head where its content is of no interest; `false` where too little of it is there.
+    fn frame(&mut self, out: &mut Out<'_>) -> Result<bool, Why> {
+        let Some(bytes) = out.rest().first_chunk::<HEAD>() else { return Ok(false) };
+        let (head, next) = (Head::of(*bytes), begun(*bytes)?);
+        match head.kind {
+            HEADERS if !self.fields.is_lost => match parts(out.rest()) {
+                Whole::Not => return Ok(false),
+                Whole::Never => self.fields.lose()?,
+                Whole::Is(n) => {
+                    let is_open = self.fields.open.contains(&head.stream);
+                    self.saw(head)?;
+                    let frames = out.rest().get(..n).unwrap_or_default();
+                    match self.fields.take((head, is_open), frames)? {
+                        None => out.pass(n),
+                        Some(instead) => out.replace(n, &instead),
+                    }
+                    return Ok(true);
+                }
+            },
+            // Behind no head: that is h2's to judge, and it ends the connection.
+            CONTINUATION => self.fields.lose()?,
+            WINDOW_UPDATE => {
+                let Some(window) = out.rest().get(..WINDOW) else { return Ok(false) };
+                let is_known = self.fields.open.contains(&head.stream) || self.ended.has(head.stream);
+                if is_known && window.get(HEAD..).is_some_and(|n| n == [0; 4] || n == [0x80, 0, 0, 0]) {
+                    out.replace(WINDOW, &of_itself(head.stream));
+                } else {
+                    out.pass(WINDOW);
+                }
+                return Ok(true);
+            }
+            _ => {}
         }
-        self.have = 0;
-        self.part.first_chunk().copied()
+        self.saw(head)?;
+        out.pass(HEAD);
+        self.at = next;
+        Ok(true)
     }
+
+    fn saw(&mut self, head: Head) -> Result<(), Why> {
+        self.ended.saw(head)?;
+        let ends = matches!(head.kind, DATA | HEADERS) && head.flags & END_STREAM != 0;
+        if ends || head.kind == RST_STREAM {
+            self.fields.open.retain(|open| *open != head.stream);
+        }
+        Ok(())
+    }
+}
+
+/// The head of a frame, without its length.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    kind: u8,
+    flags: u8,
+    stream: u32,
+}
+
+impl Head {
+    fn of([_, _, _, kind, flags, stream @ ..]: [u8; HEAD]) -> Self {
+        Self { kind, flags, stream: u32::from_be_bytes(stream) & STREAM }
+    }
+}
+
+const fn length_of([a, b, c, ..]: [u8; HEAD]) -> usize {
+    (a as usize) << 16 | (b as usize) << 8 | c as usize
+}
+
+/// How long the frames of a block are that stand at the beginning. Never: a block that is broken, too large or has too many frames.
+fn parts(bytes: &[u8]) -> Whole {
+    let mut end = 0;
+    for nth in 0..PARTS_MAX {
+        let Some(head) = bytes.get(end..).and_then(|rest| rest.first_chunk::<HEAD>()) else {
+            return Whole::Not;
+        };
+        let (length, Head { kind, flags, stream }) = (length_of(*head), Head::of(*head));
+        let first = bytes.first_chunk::<HEAD>().map(|first| Head::of(*first).stream);
+        let goes_on = nth == 0 || (kind == CONTINUATION && first == Some(stream));
+        end += HEAD + length;
+        if !goes_on || length > FRAME_MAX || end > BLOCK_MAX {
+            return Whole::Never;
+        }
+        if flags & END_HEADERS != 0 {
+            return if bytes.len() < end { Whole::Not } else { Whole::Is(end) };
+        }
+    }
+    Whole::Never
+}
+
+/// A frame for which h2 resets this stream and nothing else: its priority depends on itself (RFC 7540, section 5.3.1).
+fn of_itself(stream: u32) -> [u8; HEAD + 5] {
+    let [a, b, c, d] = stream.to_be_bytes();
+    [0, 0, 5, PRIORITY, 0, a, b, c, d, a, b, c, d, 0]
 }
 
 /// What follows a head.
 fn begun(head: [u8; HEAD]) -> Result<At, Why> {
-    let [a, b, c, kind, flags, stream @ ..] = head;
-    let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+    let (length, Head { kind, flags, .. }) = (length_of(head), Head::of(head));
     let fits = match kind {
         // PRIORITY, RST_STREAM, PING, GOAWAY, WINDOW_UPDATE (RFC 9113, sections 6.3 to 6.9).
-        2 => length == 5,
-        3 | 8 => length == 4,
+        PRIORITY => length == 5,
+        RST_STREAM | WINDOW_UPDATE => length == 4,
         6 => length == 8,
         7 => length >= 8,
         SETTINGS if flags & ACK != 0 => length == 0,
@@ -201,9 +342,6 @@ fn begun(head: [u8; HEAD]) -> Result<At, Why> {
         return Err(Why::Size);
     }
     Ok(match kind {
-        HEADERS | CONTINUATION if length <= FRAME_MAX => {
-            At::Fields(Part { kind, flags, stream: u32::from_be_bytes(stream) & STREAM }, length)
-        }
         _ if length == 0 => At::Head,
         SETTINGS => At::Settings(length),
         _ => At::Skip(length),
@@ -217,11 +355,10 @@ impl Ended {
     ///
     /// One with a request, or a part of it, on a stream that has ended. That is an error of the stream, which may end with its
     /// connection (RFC 9113, sections 5.1 and 5.4.2). Data behind a reset h2 refuses by itself, with the right word.
-    fn saw(&mut self, [_, _, _, kind, flags, stream @ ..]: [u8; HEAD]) -> Result<(), Why> {
+    fn saw(&mut self, Head { kind, flags, stream }: Head) -> Result<(), Why> {
         if !matches!(kind, DATA | HEADERS | RST_STREAM) {
             return Ok(());
         }
-        let stream = u32::from_be_bytes(stream) & STREAM;
         let ended = self.0.iter().rfind(|(ended, _)| *ended == stream).map(|(_, by)| *by);
         match (kind, ended) {
             (HEADERS, Some(_)) | (DATA, Some(By::End)) => return Err(Why::Closed),
@@ -230,6 +367,11 @@ impl Ended {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whether this stream has said all.
+    fn has(&self, stream: u32) -> bool {
+        self.0.contains(&(stream, By::End))
     }
 
     fn push(&mut self, stream: u32, by: By) {
@@ -241,55 +383,85 @@ impl Ended {
 }
 
 impl Fields {
-    /// Takes a frame whose content is there.
-    fn take(&mut self, part: Part) -> Result<(), Why> {
-        let frame = std::mem::take(&mut self.frame);
-        let taken = self.append(part, &frame);
-        self.frame = frame;
-        self.frame.clear();
-        if taken.is_none() {
-            // That is h2's to judge, and it ends the connection.
-            self.is_lost = true;
-        }
-        if self.is_lost || self.is_open {
-            return Ok(());
-        }
-        let whole = self.table.take(&self.block, self.is_trailers);
-        self.block.clear();
-        whole
+    /// From now on h2 judges alone. It could not where something of its table was mended.
+    fn lose(&mut self) -> Result<(), Why> {
+        self.is_lost = true;
+        if self.table.is_mended() { Err(Why::Protocol) } else { Ok(()) }
     }
 
-    /// Puts the fields of a frame behind those of the frames before it; `None` where it may not come now or is broken.
-    fn append(&mut self, part: Part, frame: &[u8]) -> Option<()> {
-        if self.is_open != (part.kind == CONTINUATION) {
-            return None;
+    /// Takes the frames of a block. What h2 is to read in their place, where its request is malformed.
+    fn take(&mut self, (head, is_open): (Head, bool), frames: &[u8]) -> Result<Option<Vec<u8>>, Why> {
+        let Some((fields, is_of_itself)) = fields_of(frames, &mut self.block) else {
+            // That is h2's to judge, and it ends the connection.
+            self.lose()?;
+            return Ok(None);
+        };
+        let is_trailers = head.stream <= self.stream;
+        let mended = self.table.take(fields, is_trailers)?;
+        // h2 would reset that stream and leave the fields unread, which are in the caller's table.
+        let mended = mended.or_else(|| is_of_itself.then(|| block::malformed(fields.to_vec())));
+        // A new stream behind a larger number ends the connection (RFC 9113, section 5.1.1).
+        if mended.is_some() && is_trailers && !is_open {
+            return Err(Why::Protocol);
         }
-        let mut fields = frame;
-        if part.kind == HEADERS {
-            fields = unpadded(part.flags, frame)?;
-            self.is_trailers = part.stream <= self.stream;
-            self.stream = self.stream.max(part.stream);
+        if !is_trailers {
+            self.stream = head.stream;
+            if head.flags & END_STREAM == 0 {
+                if self.open.len() == OPEN_MAX {
+                    self.open.pop_front();
+                }
+                self.open.push_back(head.stream);
+            }
         }
-        self.is_open = part.flags & END_HEADERS == 0;
-        if self.block.len() + fields.len() > BLOCK_MAX {
-            self.block = Vec::new();
-            return None;
-        }
-        self.block.extend_from_slice(fields);
-        Some(())
+        self.block.clear();
+        mended.map(|block| frame_of(head, &block)).transpose()
     }
 }
 
+/// A block without what stands before, between and behind it, and whether its stream depends on itself. One of several frames is put
+/// together in `whole`.
+fn fields_of<'a>(frames: &'a [u8], whole: &'a mut Vec<u8>) -> Option<(&'a [u8], bool)> {
+    let (head, rest) = frames.split_first_chunk::<HEAD>()?;
+    let (content, mut rest) = rest.split_at_checked(length_of(*head))?;
+    let (fields, is_of_itself) = unpadded(Head::of(*head), content)?;
+    if rest.is_empty() {
+        return Some((fields, is_of_itself));
+    }
+    whole.clear();
+    whole.extend_from_slice(fields);
+    while let Some((head, behind)) = rest.split_first_chunk::<HEAD>() {
+        let (content, behind) = behind.split_at_checked(length_of(*head))?;
+        whole.extend_from_slice(content);
+        rest = behind;
+    }
+    Some((whole, is_of_itself))
+}
+
 /// The fields of a frame of HEADERS, without what stands before and behind them (RFC 9113, section 6.2).
-fn unpadded(flags: u8, frame: &[u8]) -> Option<&[u8]> {
-    let (padding, rest) = if flags & PADDED == 0 {
-        (0, frame)
+fn unpadded(head: Head, content: &[u8]) -> Option<(&[u8], bool)> {
+    let (padding, rest) = if head.flags & PADDED == 0 {
+        (0, content)
     } else {
-        let (length, rest) = frame.split_first()?;
+        let (length, rest) = content.split_first()?;
         (usize::from(*length), rest)
     };
-    let rest = if flags & WITH_PRIORITY == 0 { rest } else { rest.get(5..)? };
-    rest.get(..rest.len().checked_sub(padding)?)
+    let (on, rest) = if head.flags & WITH_PRIORITY == 0 {
+        (None, rest)
+    } else {
+        let (on, rest) = rest.split_first_chunk::<4>()?;
+        (Some(u32::from_be_bytes(*on) & STREAM), rest.get(1..)?)
+    };
+    Some((rest.get(..rest.len().checked_sub(padding)?)?, on == Some(head.stream)))
+}
+
+/// A block as one frame, where it fits into one.
+fn frame_of(head: Head, block: &[u8]) -> Result<Vec<u8>, Why> {
+    let length = u32::try_from(block.len()).ok().filter(|_| block.len() <= FRAME_MAX).ok_or(Why::Protocol)?;
+    let [_, a, b, c] = length.to_be_bytes();
+    let mut frame = vec![a, b, c, HEADERS, head.flags & END_STREAM | END_HEADERS];
+    frame.extend_from_slice(&head.stream.to_be_bytes());
+    frame.extend_from_slice(block);
+    Ok(frame)
 }
 
 fn check(setting: [u8; SETTING]) -> Result<(), Why> {
@@ -299,142 +471,4 @@ fn check(setting: [u8; SETTING]) -> Result<(), Why> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn frame(kind: u8, flags: u8, content: &[u8]) -> Vec<u8> {
-        let length = u8::try_from(content.len()).unwrap();
-        [&[0, 0, length, kind, flags, 0, 0, 0, 1][..], content].concat()
-    }
-
-    /// The same outcome in any pieces; what is wrong is never behind what was passed on.
-    fn follow(frames: &[Vec<u8>]) -> Result<(), (usize, Why)> {
-        let bytes = [vec![0; PREFACE], frames.concat()].concat();
-        let whole = Frames::new().follow(&bytes);
-        for size in [1, 2, 5, 9, 10, 30] {
-            let (mut frames, mut at, mut came) = (Frames::new(), 0, Ok(()));
-            for piece in bytes.chunks(size) {
-                if let Err((n, why)) = frames.follow(piece) {
-                    came = Err((at + n, why));
-                    break;
-                }
-                at += piece.len();
-            }
-            assert_eq!(came.map_err(|(_, why)| why), whole.map_err(|(_, why)| why), "{size}");
-        }
-        whole
-    }
-
-    #[test]
-    fn frames_have_the_sizes_that_they_can_have() {
-        let fine = [
-            frame(4, 0, &[]),
-            frame(4, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff, 0, 3, 0xff, 0xff, 0xff, 0xff]),
-            frame(4, 1, &[]),
-            frame(0, 0, &[9; 100]),
-            frame(1, 4, &[0x82; 30]),
-            frame(2, 0, &[0; 5]),
-            frame(3, 0, &[0; 4]),
-            frame(6, 0, &[0; 8]),
-            frame(7, 0, &[0; 30]),
-            frame(8, 0, &[0; 4]),
-            frame(0x16, 0, &[0; 3]),
-        ];
-        assert_eq!(follow(&fine), Ok(()));
-        let before = PREFACE + fine.concat().len();
-        for (wrong, why) in [
-            (frame(2, 0, &[0; 4]), Why::Size),
-            (frame(3, 0, &[0; 3]), Why::Size),
-            (frame(4, 0, &[0; 5]), Why::Size),
-            (frame(4, 1, &[0; 6]), Why::Size),
-            (frame(6, 0, &[0; 6]), Why::Size),
-            (frame(7, 0, &[0; 7]), Why::Size),
-            (frame(8, 0, &[0; 3]), Why::Size),
-        ] {
-            assert_eq!(follow(&[fine.concat(), wrong.clone(), wrong]), Err((before, why)));
-        }
-        let window = frame(4, 0, &[0, 3, 0, 0, 0, 1, 0, 4, 0x80, 0, 0, 0]);
-        assert_eq!(follow(&[window]), Err((PREFACE + HEAD + SETTING, Why::Window)));
-    }
-
-    fn headers(stream: u8, flags: u8, content: &[u8]) -> Vec<u8> {
-        let mut made = frame(HEADERS, flags, content);
-        made[8] = stream;
-        made
-    }
-
-    #[test]
-    fn fields_are_followed_from_frame_to_frame() {
-        let whole = headers(1, END_HEADERS, b"\x82\x40\x01a\x01b");
-        let cut = [
-            headers(3, 0, b"\x82\x40\x01"),
-            frame(CONTINUATION, 0, b"a"),
-            frame(CONTINUATION, END_HEADERS, b"\x01b"),
-        ];
-        let padded = headers(5, END_HEADERS | PADDED | WITH_PRIORITY, b"\x02\0\0\0\0\x0f\xbe\xbf\0\0");
-        let trailers = headers(5, END_HEADERS | 1, b"\x00\x01x\x01y");
-        let all = [vec![whole], cut.to_vec(), vec![padded, trailers]].concat();
-        assert_eq!(follow(&all), Ok(()));
-        for (wrong, why) in [
-            (headers(7, END_HEADERS, b"\xc0"), Why::Compression),
-            (headers(7, END_HEADERS, b"\x80"), Why::Compression),
-            ([headers(7, 0, b"\x82"), frame(CONTINUATION, END_HEADERS, b"\x40")].concat(), Why::Compression),
-            (headers(3, END_HEADERS | 1, b"\x82"), Why::Protocol),
-        ] {
-            let came = follow(&[all.concat(), wrong.clone()]);
-            assert_eq!(came.map_err(|(_, why)| why), Err(why), "{wrong:x?}");
-        }
-        // What h2 ends the connection for is its own.
-        for left in [
-            [headers(7, 0, b"\x82"), headers(9, END_HEADERS, b"\x80")].concat(),
-            frame(CONTINUATION, END_HEADERS, b"\x80"),
-            headers(7, END_HEADERS | PADDED, b"\x09\x80"),
-            [
-                headers(7, 0, b"\x82"),
-                frame(CONTINUATION, 0, &[0x82; 250]).repeat(300),
-                frame(CONTINUATION, END_HEADERS, b"\x80"),
-            ]
-            .concat(),
-        ] {
-            assert_eq!(follow(&[all.concat(), left, headers(11, END_HEADERS, b"\x80")]), Ok(()));
-        }
-    }
-
-    #[test]
-    fn a_stream_that_has_ended_does_not_go_on() {
-        let on = |stream: u8, kind, flags, content: &[u8]| {
-            let mut made = frame(kind, flags, content);
-            made[8] = stream;
-            made
-        };
-        let (head, data, reset) = (
-            |s, f| on(s, HEADERS, END_HEADERS | f, &[]),
-            |s, f| on(s, DATA, f, b"x"),
-            |s| on(s, 3, 0, &[0; 4]),
-        );
-        for (fine, wrong) in [
-            (vec![head(1, END_STREAM), reset(1), on(1, 8, 0, &[0, 0, 0, 1])], data(1, END_STREAM)),
-            (vec![head(1, 0), data(1, 0), data(1, END_STREAM)], data(1, 0)),
-            (vec![head(1, 0), data(1, 0), head(1, END_STREAM)], head(1, END_STREAM)),
-            (vec![head(1, 0), reset(1), data(1, 0), data(1, END_STREAM)], head(1, END_STREAM)),
-            ((0..40).map(|n| head(2 * n + 1, END_STREAM)).collect(), head(79, 0)),
-        ] {
-            assert_eq!(follow(&fine), Ok(()));
-            let before = PREFACE + fine.concat().len();
-            assert_eq!(follow(&[fine.concat(), wrong]).map_err(|(_, why)| why), Err(Why::Closed), "{before}");
-        }
-        let mut many = Ended::default();
-        for stream in 0..10_000_u32 {
-            let [a, b, c, d] = (2 * stream + 1).to_be_bytes();
-            assert_eq!(many.saw([0, 0, 0, HEADERS, END_STREAM, a, b, c, d]), Ok(()));
-        }
-        assert_eq!(many.0.len(), ENDED_MAX);
-    }
-
-    #[test]
-    fn the_last_words_are_a_frame() {
-        let said = Why::Calm.goaway();
-        assert_eq!(said[..9], [0, 0, 8, 7, 0, 0, 0, 0, 0]);
-        assert_eq!((said.len(), said[16]), (17, 11));
-    }
-}
+mod tests;

@@ -1,10 +1,9 @@
 //! What RFC 9113 and RFC 7541 demand of who listens, tried frame by frame. Each row: the section, what is sent behind the
 //! preface and the settings, and what may come of it.
 //!
-//! Where the RFC lets an error of a stream end its connection (section 5.4.2), either is allowed here. h2 gives up the connection
-//! for a name or a value that no field can have (8.2.1), an unknown pseudo-field (8.3) and a window of nothing on a stream (6.9),
-//! and the gateway does for trailers that are a head (8.3) and for what comes behind a stream's end (5.1). HAProxy resets the
-//! stream alone.
+//! Where a request is malformed (section 8.1.1), its stream alone is reset: what h2 would end the connection for it does not get to
+//! see (`crates/gateway/src/http2/frames.rs`). What comes behind a stream's end (5.1) ends the connection, which section 5.4.2
+//! allows; HAProxy resets the stream alone.
 
 use clearline_model::Dur;
 
@@ -120,8 +119,9 @@ fn asked(stream: u32) -> Vec<u8> {
 const END: &[Outcome] = &[End(PROTOCOL), Gone];
 const BROKEN_SIZE: &[Outcome] = &[End(SIZE)];
 const BROKEN_TABLE: &[Outcome] = &[End(COMPRESSION)];
-/// A stream that breaks a rule may end alone or with its connection (RFC 9113, section 5.4.2).
-const BAD: &[Outcome] = &[Reset(PROTOCOL), End(PROTOCOL), Gone];
+/// A request that breaks a rule ends alone.
+const BAD: &[Outcome] = &[Reset(PROTOCOL)];
+/// A stream that goes on behind its end may end alone or with its connection (RFC 9113, section 5.4.2).
 const OVER: &[Outcome] = &[Reset(CLOSED), End(CLOSED)];
 
 #[tokio::test]
@@ -323,7 +323,7 @@ async fn streams_keep_their_states() {
             "5.3",
             "a stream that depends on itself",
             all(&[frame(HEADERS, WHOLE | WITH_PRIORITY, 1, &[&[0, 0, 0, 1, 15][..], &get(&[])].concat())]),
-            &[Answer, Reset(PROTOCOL), End(PROTOCOL)],
+            BAD,
         ),
         ("7", "an unknown code", all(&[open(1), frame(RST_STREAM, 0, 1, &[0, 0, 0, 255])]), &[On]),
     ])
@@ -407,6 +407,47 @@ async fn a_head_means_one_thing() {
         ("8.3.1", "two authorities", only(&[method, scheme, path, authority, authority]), BAD),
     ])
     .await;
+}
+
+/// Whatever is wrong with it, and however its bytes come: the others go on, and read the same table of fields.
+#[tokio::test]
+async fn a_malformed_request_ends_no_other() {
+    let (_api, served) = gateway().await;
+    let [method, scheme, path, authority] = GET;
+    let with_path = |stream, path: &[u8]| {
+        let fields = [&block(&[method, scheme]), path, &block(&[authority])].concat();
+        frame(HEADERS, WHOLE, stream, &fields)
+    };
+    // Each of these puts a field into the table.
+    let put = |name: &str| [&get(&[])[..], &[0x40], &text(name.as_bytes()), &text(b"ok")].concat();
+    let of_itself = [&[0, 0, 0, 5, 15][..], &put("x-test")].concat();
+    let sent = [
+        with_path(1, &[&[0x44][..], &text(path.1.as_bytes())].concat()),
+        frame(HEADERS, WHOLE, 3, &put("X-Test")),
+        frame(HEADERS, WHOLE | WITH_PRIORITY, 5, &of_itself),
+        // The field that no request can have, and its name alone.
+        frame(HEADERS, WHOLE, 7, &[get(&[]), vec![0xbf]].concat()),
+        frame(HEADERS, WHOLE, 9, &[&get(&[])[..], &[0x0f, 48], &text(b"ok")].concat()),
+        // The path of the first, behind the two.
+        with_path(11, &[0xc0]),
+    ];
+    for is_slow in [false, true] {
+        let mut wire = Wire::ready(served.addr).await;
+        if is_slow {
+            wire.trickle(&sent.concat()).await;
+        } else {
+            wire.send(&sent.concat()).await;
+        }
+        let mut came = std::collections::BTreeMap::new();
+        while came.len() < sent.len() {
+            let frame = wire.next().await.unwrap();
+            if let Some(outcome) = Outcome::of(&frame) {
+                came.insert(frame.stream, outcome);
+            }
+        }
+        let bad = [3, 5, 7, 9].map(|stream| (stream, Reset(PROTOCOL)));
+        assert_eq!(came, [(1, Answer), (11, Answer)].into_iter().chain(bad).collect());
+    }
 }
 
 #[tokio::test]
