@@ -148,7 +148,7 @@ impl Framing {
             let blank = empty_lines(bytes);
             let head = bytes.get(blank..).unwrap_or_default();
             return match Head::read(head) {
-                Some(read) => blank + self.begin(&read, followed),
+                Some(read) => blank + self.begin((&read, head), followed),
                 None => {
                     self.keep(head, followed);
                     bytes.len()
@@ -160,7 +160,7 @@ impl Framing {
         let Some(end) = end_of_head(&self.head, before.saturating_sub(2)) else { return bytes.len() };
         let head = std::mem::take(&mut self.head).split_to(end);
         let Some(read) = Head::read(&head) else { return bytes.len() };
-        (blank + self.begin(&read, followed)).saturating_sub(before)
+        (blank + self.begin((&read, &head), followed)).saturating_sub(before)
     }
 
     /// Keeps a piece of a head, within its bounds, and says how many bytes of empty lines it left out.
@@ -169,16 +169,21 @@ impl Framing {
         let blank = empty_lines(&self.head);
         self.head.advance(blank);
         if self.head.len() >= self.head_max && end_of_head(&self.head, 0).is_none() {
-            let is_target = memchr(b'\n', &self.head).is_none();
-            self.lose(if is_target { Trick::LongTarget } else { Trick::Large }, followed);
+            self.lose(self.too_large(&self.head), followed);
         }
         blank
     }
 
+    /// What is too large of these bytes of a head.
+    fn too_large(&self, bytes: &[u8]) -> Trick {
+        let most = bytes.get(..self.head_max).unwrap_or(bytes);
+        if memchr(b'\n', most).is_none() { Trick::LongTarget } else { Trick::Large }
+    }
+
     /// Goes on behind a head that is whole.
-    fn begin(&mut self, head: &Head, followed: &mut Followed) -> usize {
+    fn begin(&mut self, (head, bytes): (&Head, &[u8]), followed: &mut Followed) -> usize {
         match head.body {
-            _ if head.size > self.head_max => self.lose(Trick::Large, followed),
+            _ if head.size > self.head_max => self.lose(self.too_large(bytes), followed),
             Err(trick) => self.lose(trick, followed),
             Ok(body) => {
                 followed.heads += 1;
@@ -422,6 +427,7 @@ mod tests {
             (format!("{all}\n{get}"), (5, Some(Trick::BareLineFeed), None, false)),
             (format!("{get}{broken}{get}"), (2, None, Some(get.len() + broken.len() - 3), false)),
             (format!("{get}{}", "a".repeat(300)), (1, Some(Trick::LongTarget), None, false)),
+            (format!("{get}GET /{}\r\n\r\n", "a".repeat(300)), (1, Some(Trick::LongTarget), None, false)),
             (format!("{get}GET / HTTP/1.1\r\nx: {}", "a".repeat(300)), (1, Some(Trick::Large), None, false)),
             (
                 format!("{get}GET / HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(300)),

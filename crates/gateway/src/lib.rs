@@ -8,6 +8,7 @@ mod admin;
 mod answer;
 mod chunks;
 mod framing;
+pub mod fuzz;
 mod guard;
 mod http2;
 mod ids;

@@ -1,0 +1,68 @@
+//! Invariants of what follows the bytes of callers, as ordinary functions: a fuzzer, a corpus and random bytes all call the same ones.
+
+use crate::framing::{Framing, Trick};
+use crate::http2::frames::{Frames, Passed, Why};
+
+/// The longest head of a request here, bytes: short, so that heads are too long now and then.
+const HEAD_MAX: usize = 200;
+
+/// Requests of HTTP/1.1 are the same in any pieces. The first byte says where they are cut.
+///
+/// # Panics
+/// An invariant is broken.
+pub fn http1(data: &[u8]) {
+    let Some((first, bytes)) = data.split_first() else { return };
+    let step = usize::from(*first).max(1);
+    let whole = requests(bytes, bytes.len().max(1));
+    let pieces = requests(bytes, step);
+    assert!(whole == pieces, "in pieces of {step} bytes {pieces:?}, and {whole:?} at once");
+    assert!(whole.2.is_none_or(|at| at < bytes.len()), "what is broken is none of the bytes");
+}
+
+/// How many heads are all right, what is wrong behind them, where a body is broken, and whether a request is whole at the end.
+fn requests(bytes: &[u8], step: usize) -> (usize, Option<Trick>, Option<usize>, bool) {
+    let mut framing = Framing::new(HEAD_MAX);
+    let (mut heads, mut trick, mut at) = (0, None, 0);
+    for piece in bytes.chunks(step) {
+        let followed = framing.follow(piece);
+        heads += followed.heads;
+        trick = trick.or(followed.trick);
+        if let Some(n) = followed.broken {
+            return (heads, trick, Some(at + n), framing.is_between());
+        }
+        at += piece.len();
+    }
+    (heads, trick, None, framing.is_between())
+}
+
+/// The frames of HTTP/2 that pass are the same in any pieces, and hardly more than what came. The first byte says where they are cut.
+///
+/// # Panics
+/// An invariant is broken.
+pub fn http2(data: &[u8]) {
+    /// The head of a frame, and what a mended one may be longer, bytes.
+    const FRAME: usize = 9;
+    const MENDED: usize = 6;
+    let Some((first, bytes)) = data.split_first() else { return };
+    let step = usize::from(*first).max(1);
+    let whole = frames(bytes, bytes.len().max(1));
+    assert!(whole == frames(bytes, step), "the pieces of {step} bytes are other frames");
+    let most = bytes.len() + bytes.len() / FRAME * MENDED;
+    assert!(whole.0.len() <= most, "{} bytes became {}", bytes.len(), whole.0.len());
+}
+
+/// What passes, and what is wrong behind it.
+fn frames(bytes: &[u8], step: usize) -> (Vec<u8>, Option<Why>) {
+    let (mut frames, mut all) = (Frames::new(), Vec::new());
+    for piece in bytes.chunks(step) {
+        let (passed, why) = frames.follow(piece);
+        match passed {
+            Passed::First(n) => all.extend_from_slice(piece.get(..n).unwrap_or_default()),
+            Passed::Instead(other) => all.extend(other),
+        }
+        if why.is_some() {
+            return (all, why);
+        }
+    }
+    (all, None)
+}
