@@ -213,6 +213,10 @@ fn empty_lines(bytes: &[u8]) -> usize {
 /// Where a head ends: behind its first empty line, whatever its lines end in.
 fn end_of_head(head: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
+    if at == 0 && head.first() == Some(&b'\n') {
+        // The first line is empty.
+        return Some(1);
+    }
     loop {
         at += memchr(b'\n', head.get(at..)?)? + 1;
         match head.get(at..)? {
@@ -381,11 +385,12 @@ mod tests {
             ("GET / HTTP/1.1\nhost: a\n\nrest", Some(24)),
             ("GET / HTTP/1.1\r\nhost: a\n\r\nrest", Some(26)),
             ("GET / HTTP/1.1\r\nhost: a\r\n\r", None),
+            ("\n", Some(1)),
             ("GET / HTTP/1.1\r\n", None),
             ("", None),
         ] {
             assert_eq!(Head::read(text.as_bytes()).map(|h| h.size), size, "{text:?}");
-            for from in 0..=size.map_or(text.len(), |s| s - 3).min(text.len()) {
+            for from in 0..=size.map_or(text.len(), |s| s.saturating_sub(3)).min(text.len()) {
                 assert_eq!(end_of_head(text.as_bytes(), from), size, "{text:?} from {from}");
             }
         }
