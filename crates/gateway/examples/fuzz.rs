@@ -115,7 +115,6 @@ fn mutate(corpus: &[Vec<u8>], pieces: &[&[u8]], dice: &mut Dice) -> Vec<u8> {
     input
 }
 
-#[expect(clippy::disallowed_methods, reason = "an example reads its own corpus")]
 fn corpus(of: &str, name: &str) -> std::io::Result<Vec<Vec<u8>>> {
     let folder =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(of).join("tests/corpus").join(name);
