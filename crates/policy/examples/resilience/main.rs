@@ -72,7 +72,7 @@ fn play(scene: &Scene, seed: u64, wanted: &Wanted) -> (Pair, Vec<String>) {
     let world = world.run();
     let why =
         table::stories(&world, &best).into_iter().map(|story| format!("seed {seed}, {story}")).collect();
-    (score::pair(&world.over, &best, &asked, stage.ends), why)
+    (score::pair(&world.over, &best, &asked, (stage.ends, stage.deadline)), why)
 }
 
 /// Plays the scenes; whether every bar is kept.

@@ -9,6 +9,8 @@ use crate::model::{Api, Asked, Bucket, How, Load, Rng, SECOND, Trouble};
 const UNTIL: u64 = 300 * SECOND;
 /// What a caller waits for its whole answer.
 pub(crate) const DEADLINE: Dur = Dur::secs(120);
+/// The same where somebody tries a gateway with some calls.
+const BRIEF: u64 = 30 * SECOND;
 
 /// One scene.
 pub(crate) struct Scene {
@@ -31,6 +33,9 @@ pub(crate) struct Stage {
     /// One caller of all makes so many of the calls, percent.
     greedy: u64,
     leaps: Vec<(u64, i64)>,
+    /// Nothing is asked after this moment.
+    until: u64,
+    pub(crate) deadline: Dur,
     /// From when on all could be well again.
     pub(crate) ends: Option<u64>,
 }
@@ -126,7 +131,51 @@ pub(crate) const SCENES: &[Scene] = &[
         let mut leap = |by: i64| (r.between((20, 200)) * SECOND, by);
         s.leaps = vec![leap(5_000_000), leap(-4_000_000), leap(15_000_000), leap(-20_000_000)];
     }),
+    scene("brief storm, slow", |r, s| brief(r, s, (SLOW, (10, 16)), How::Overloaded(1_000))),
+    scene("brief storm", |r, s| brief(r, s, (SOME, (10, 16)), How::Overloaded(1_000))),
+    scene("brief storm, fast", |r, s| brief(r, s, (FAST, (10, 16)), How::Overloaded(1_000))),
+    scene("brief outage, slow", |r, s| brief(r, s, (SLOW, (8, 14)), How::Refused)),
+    scene("brief outage", |r, s| brief(r, s, (SOME, (8, 14)), How::Refused)),
+    scene("brief outage, fast", |r, s| brief(r, s, (FAST, (8, 14)), How::Refused)),
+    unbarred("brief half 529, slow", |r, s| brief(r, s, (SLOW, (12, 18)), How::Overloaded(500))),
+    unbarred("brief half 529", |r, s| brief(r, s, (SOME, (12, 18)), How::Overloaded(500))),
+    unbarred("brief half 529, fast", |r, s| brief(r, s, (FAST, (12, 18)), How::Overloaded(500))),
+    unbarred("brief 429, slow", |r, s| brief(r, s, (SLOW, (8, 14)), How::Throttled(700))),
+    unbarred("brief 429", |r, s| brief(r, s, (SOME, (8, 14)), How::Throttled(700))),
+    unbarred("brief 429, fast", |r, s| brief(r, s, (FAST, (8, 14)), How::Throttled(700))),
+    scene("brief bucket, slow", |r, s| hidden(r, s, SLOW)),
+    scene("brief bucket", |r, s| hidden(r, s, SOME)),
+    scene("brief bucket, fast", |r, s| hidden(r, s, FAST)),
 ];
+
+/// Calls in a minute: one in two seconds to one a second, three to five a second, twelve to twenty a second.
+const SLOW: (u64, u64) = (30, 60);
+const SOME: (u64, u64) = (180, 300);
+const FAST: (u64, u64) = (720, 1_200);
+
+/// What somebody sees who tries a gateway with some calls: answers of a second or two, for half a minute, and a fault that
+/// takes a good part of that.
+fn brief(rng: &mut Rng, stage: &mut Stage, (load, lasts): ((u64, u64), (u64, u64)), how: How) {
+    let from = rng.between((6, 10)) * SECOND;
+    let until = from + rng.between(lasts) * SECOND;
+    stage.api.troubles = vec![Trouble { from, until, how }];
+    stage.ends = Some(until);
+    quick(rng, stage, load);
+}
+
+/// The same, and a limit of its key that nobody tells is reached.
+fn hidden(rng: &mut Rng, stage: &mut Stage, load: (u64, u64)) {
+    quick(rng, stage, load);
+    let per_minute = stage.per_minute * rng.between((750, 900)) / 1_000;
+    stage.api.requests = Some(Bucket::new(per_minute, (per_minute / 30).max(1)));
+    (stage.api.headers, stage.api.hints) = (false, false);
+}
+
+fn quick(rng: &mut Rng, stage: &mut Stage, load: (u64, u64)) {
+    stage.per_minute = rng.between(load);
+    (stage.api.first, stage.api.tokens) = ((210, 390), (90, 170));
+    (stage.until, stage.deadline) = (BRIEF, Dur(BRIEF));
+}
 
 fn trouble(rng: &mut Rng, stage: &mut Stage, lasts: (u64, u64), how: How) {
     let from = rng.between((60, 120)) * SECOND;
@@ -180,6 +229,8 @@ impl Scene {
             surges: Vec::new(),
             greedy: 0,
             leaps: Vec::new(),
+            until: UNTIL,
+            deadline: DEADLINE,
             ends: None,
         };
         (self.change)(&mut rng, &mut stage);
@@ -190,8 +241,8 @@ impl Scene {
             think: (0, 0),
             callers: 0,
             greedy: 0,
-            until: UNTIL,
-            deadline: Some(DEADLINE),
+            until: stage.until,
+            deadline: Some(stage.deadline),
             keys: stage.keys,
             settings: Settings { resume: settings.resume || self.continued, ..settings },
         };
@@ -205,7 +256,7 @@ const CALLERS: u64 = 20;
 fn arrivals(rng: &mut Rng, stage: &Stage) -> Vec<Asked> {
     const TICK: u64 = SECOND / 100;
     let mut asked = Vec::new();
-    for n in 0..UNTIL / TICK {
+    for n in 0..stage.until / TICK {
         let at = n * TICK + rng.below(TICK);
         let surge = stage.surges.iter().find(|(from, until, _)| (from..until).contains(&&at));
         let percent = surge.map_or(100, |(_, _, percent)| *percent);

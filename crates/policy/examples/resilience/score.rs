@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use clearline_model::Dur;
+
 use crate::model::{Asked, Over, optimum::Best};
-use crate::scenes::DEADLINE;
 
 /// What later than this against the optimum is late, microseconds.
 const LATE: u64 = 3_000_000;
@@ -63,8 +64,13 @@ pub(crate) fn ratio(ours: u64, best: u64) -> u64 {
     (ours * 1_000).checked_div(best).unwrap_or(1_000)
 }
 
-/// Scores a run beside its optimum; `ends` is the end of the fault.
-pub(crate) fn pair(over: &[Over], best: &[Best], asked: &[Asked], ends: Option<u64>) -> Pair {
+/// Scores a run beside its optimum; `ends` is the end of the fault, `deadline` what a caller waits for its whole answer.
+pub(crate) fn pair(
+    over: &[Over],
+    best: &[Best],
+    asked: &[Asked],
+    (ends, deadline): (Option<u64>, Dur),
+) -> Pair {
     let healthy = |a: &Asked| 1_000 * (a.first + 50 + a.rest);
     let theirs = best.iter().zip(asked).map(|(b, a)| {
         let took = b.ended - a.at;
@@ -73,7 +79,7 @@ pub(crate) fn pair(over: &[Over], best: &[Best], asked: &[Asked], ends: Option<u
             start: b.start,
             took,
             healthy: healthy(a),
-            succeeded: took <= DEADLINE.0,
+            succeeded: took <= deadline.0,
             attempts: u64::from(b.attempts),
             twice: false,
             paid: a.tokens,
@@ -83,13 +89,13 @@ pub(crate) fn pair(over: &[Over], best: &[Best], asked: &[Asked], ends: Option<u
     let ours = over.iter().filter_map(|o| {
         let a = asked.get(o.asked?)?;
         let took = o.ended - o.began;
-        let succeeded = o.succeeded && took <= DEADLINE.0;
+        let succeeded = o.succeeded && took <= deadline.0;
         Some((
             o.asked?,
             Call {
                 caller: a.caller,
                 start: o.last,
-                took: if succeeded { took } else { took.max(DEADLINE.0) },
+                took: if succeeded { took } else { took.max(deadline.0) },
                 healthy: healthy(a),
                 succeeded,
                 attempts: u64::from(o.attempts),
