@@ -6,10 +6,12 @@ use clearline_model::{
 
 use crate::budget::Budget;
 use crate::call::{Call, Debt, Running, Wait};
+use crate::config::Settings;
 use crate::decide::{Base, Case, Decision, Within, costs, decide, is_overload, is_unreached};
-use crate::engine::{CROWD, Engine, FEW, Load, Turn};
+use crate::engine::{Engine, FEW, Lane, Load, Turn};
 use crate::input::Miss;
 use crate::keys::Pick;
+use crate::limiter::CROWD;
 use crate::output::{Answer, Body, Conn, Output, Plan};
 use crate::times::idle_within;
 
@@ -22,9 +24,12 @@ const HINT_JITTER: Dur = Dur::millis(200);
 const DOWN_STEP: u32 = 2;
 
 /// The longest step of a backoff where refusals are known to be chance: who comes back later is refused as often.
-const CHANCE_MOST: Dur = Dur::secs(2);
+const CHANCE_MOST: Dur = Dur::millis(500);
 /// The same where there is no crowd and the other side serves others meanwhile (a guess).
 const SERVED_MOST: Dur = Dur::secs(4);
+/// Such a part of the first step for each attempt that is needed until one is let in, as far as that is known, thousandths: where
+/// half are let in nobody waits much longer than for one, and where few are, capacity may be what lacks.
+const SERVED_MILLI: u64 = 500;
 
 /// Why nothing can start now.
 enum Obstacle {
@@ -49,6 +54,20 @@ pub(crate) struct Manner {
     pub(crate) hedge: bool,
 }
 
+/// The longest step of a backoff on a lane that refuses.
+fn served_most(lane: &Lane, (first, unreached): (Dur, bool), now: Mono, s: &Settings) -> Dur {
+    let most = if lane.limiter.is_chance(now) {
+        CHANCE_MOST
+    } else if lane.open >= CROWD || !lane.limiter.is_served(now, s) {
+        s.backoff_max
+    } else if unreached || s.limiter_fleet > 1 {
+        SERVED_MOST
+    } else {
+        first.scale(SERVED_MILLI, lane.limiter.share(now).max(1)).min(SERVED_MOST)
+    };
+    most.min(s.backoff_max)
+}
+
 impl Engine {
     pub(crate) fn has_place(&self, lane: LaneId) -> bool {
         let running = self.lanes.get(&lane).map_or(0, |l| l.in_flight);
@@ -66,7 +85,7 @@ impl Engine {
         if let Some(l) = self.lanes.get_mut(&lane)
             && (l.limiter.look(t.now, &s)
                 || (l.queue.is_empty() && l.limiter.settle(t.now, &s))
-                || (l.open < FEW && l.limiter.off()))
+                || (l.open < FEW && l.limiter.off_for(l.open)))
         {
             t.note(None, EventKind::LaneChanged { lane, rate_milli: l.limiter.rate() });
         }
@@ -461,27 +480,21 @@ impl Engine {
                     call.backoffs = call.backoffs.max(DOWN_STEP);
                 }
                 let base = if unreached && call.backoffs > 0 { Base::Overload } else { base };
-                let most = if told { HINT_JITTER } else { self.backoff(call, base) };
+                let most = if told { HINT_JITTER } else { self.backoff(call, (base, unreached)) };
                 self.later(t, call, (floor, most), miss.cause);
             }
         }
     }
 
-    /// The longest wait of the next backoff.
-    fn backoff(&self, call: &mut Call, base: Base) -> Dur {
+    /// The longest wait of the next backoff; `unreached`: nobody was there.
+    fn backoff(&self, call: &mut Call, (base, unreached): (Base, bool)) -> Dur {
         let s = &self.config.settings;
         let first = match base {
             Base::Short => s.backoff_base,
             Base::Overload => s.backoff_overload,
         };
         let lane = self.lanes.get(&call.lane).filter(|_| base == Base::Overload);
-        let most = if lane.is_some_and(|l| l.limiter.is_chance(self.now())) {
-            CHANCE_MOST.min(s.backoff_max)
-        } else if lane.is_some_and(|l| l.open < CROWD && l.limiter.is_served(self.now(), s)) {
-            SERVED_MOST.min(s.backoff_max)
-        } else {
-            s.backoff_max
-        };
+        let most = lane.map_or(s.backoff_max, |l| served_most(l, (first, unreached), self.now(), s));
         let most = first.scale(1 << call.backoffs.min(32), 1).min(most);
         call.backoffs = call.backoffs.saturating_add(1);
         most

@@ -52,11 +52,9 @@ pub struct Engine {
 
 /// So many calls that are over are kept for their memory.
 const SPARE_MAX: usize = 64;
-/// With fewer open calls than this a lane's limiter is not switched on: each call's own backoff is pace enough.
-pub(crate) const CROWD: u32 = 8;
 /// Who goes on so much later than it wanted was held up by a machine that slept, and all others with it.
 const SLEPT: Dur = Dur::secs(3);
-/// With fewer it is switched off again.
+/// With fewer open calls a lane's limiter is switched off again, but in an outage.
 pub(crate) const FEW: u32 = 4;
 
 /// What runs on a lane, how fast it may start, and what waits there.
@@ -351,7 +349,8 @@ impl Engine {
             let held = self.held_until(lane, t.now).filter(|_| waits);
             let retry =
                 self.budgets.get(&lane.upstream).and_then(|b| b.next_at(t.now, &self.config.settings));
-            self.pace(lane, held.into_iter().chain(retry).min());
+            let told = self.lanes.get(&lane).filter(|_| waits).and_then(|l| l.limiter.look_at());
+            self.pace(lane, held.into_iter().chain(retry).chain(told).min());
             if !waits && let Some(l) = self.lanes.get_mut(&lane) {
                 l.lacks = None;
             }
@@ -401,7 +400,7 @@ impl Engine {
             Load::Accepted => l.limiter.accepted(started, t.now, &s),
             Load::Refused(cause) => {
                 l.cause = Some(cause);
-                if l.open < CROWD && l.limiter.rate().is_none() {
+                if l.limiter.rate().is_none() && !l.limiter.is_trouble(l.open, t.now, &s) {
                     l.limiter.refused_few(started);
                     false
                 } else {

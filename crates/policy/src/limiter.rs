@@ -7,6 +7,7 @@
 //! more with each second until the first refusal, so that many of these together do not bring the outage back.
 
 mod climb;
+mod crowd;
 mod learned;
 mod pace;
 mod seconds;
@@ -21,6 +22,7 @@ use self::trial::{Base, Chance, Finding, Trial};
 use crate::config::Settings;
 use crate::dice::Dice;
 
+pub(crate) use self::crowd::CROWD;
 pub(crate) use self::learned::Learned;
 
 /// Over how many seconds refusals are compared with everything else (resilience 5.5).
@@ -54,11 +56,18 @@ const GROWTH_MAX: Dur = Dur::secs(2);
 const OUTAGE_ROW: u32 = 6;
 /// So long after its start, and twice the time that refusals take, an attempt was let in if nothing was heard.
 const LET_IN: Dur = Dur::secs(1);
+/// The same of the one that may tell the end of an outage, besides three times the time that refusals take: what waits, waits
+/// for it.
+const HEARD: Dur = Dur::millis(200);
 /// A probe at the latest after this part of an outage: its end is found in a time that is short against it. And so many
 /// a second at first, of what was let in before, but never more than one, thousandths.
 const PROBE_PART: u64 = 40;
 const PROBE_MILLI: u64 = 333;
 const PROBE_MOST: u64 = 1_000;
+/// However few are let in otherwise: so many a second, thousandths, as long as that is no more often than after this part of the
+/// outage. Where few call a probe is cheap, and all of them wait for it.
+const PROBE_LEAST: u64 = 500;
+const PROBE_LEAST_PART: u64 = 10;
 /// The least part of the own pace that a trial has, thousandths.
 const TRIAL_MILLI: u64 = 125;
 /// What is released once it is known that no slower pace helps, of the pace before: what waited comes on top of it, thousandths.
@@ -79,6 +88,8 @@ struct On {
     /// When the latest of those that were refused, and of those that were let in, had started.
     denied: Mono,
     let_in: Mono,
+    /// When the first of those had started that nothing was heard of since the latest refusal.
+    silent: Option<Mono>,
     /// The longest time that a refusal took.
     slowest: Dur,
     /// Refusals since anything was let in.
@@ -154,6 +165,11 @@ impl Limiter {
         self.chance.is_some_and(|c| now < c.until)
     }
 
+    /// The share of what lately started that it let in, thousandths, as far as that is known.
+    pub(crate) fn share(&self, now: Mono) -> u64 {
+        self.seconds.likely_share(now, WINDOW)
+    }
+
     /// Whether the other side refuses, whatever that made of the pace.
     pub(crate) fn is_refusing(&self, now: Mono) -> bool {
         let refused = self.seconds.sum(now, WINDOW, |s| s.refused);
@@ -168,6 +184,7 @@ impl Limiter {
                 on.held = now;
             }
             on.since.started += 1;
+            on.silent.get_or_insert(now);
             on.pace.start(now, dice);
             on.trial.started(now);
         }
@@ -176,11 +193,19 @@ impl Limiter {
     /// The other side failed, but not because it has too much to do.
     pub(crate) fn failed(&mut self, started: Mono) {
         self.seconds.fail(started);
+        if let Some(on) = &mut self.on {
+            on.silent = on.silent.filter(|at| *at != started);
+        }
     }
 
     /// Refused, where so few call that each one's own backoff is pace enough.
     pub(crate) fn refused_few(&mut self, started: Mono) {
         self.seconds.refuse(started);
+    }
+
+    /// Whether one more refusal may switch it on where so many calls are open.
+    pub(crate) fn is_trouble(&self, open: u32, now: Mono, s: &Settings) -> bool {
+        crowd::is_trouble(&self.seconds, open, now, s)
     }
 
     /// The other side took an attempt that started then. Says whether something noteworthy changed.
@@ -191,6 +216,12 @@ impl Limiter {
             return false;
         }
         on.is_let_in(started, now, s)
+    }
+
+    /// When time alone tells something that those that wait are waiting for.
+    pub(crate) fn look_at(&self) -> Option<Mono> {
+        let on = self.on.as_ref().filter(|on| matches!(on.state, State::Outage | State::Ramp))?;
+        on.told_at()
     }
 
     /// Looks at what time alone tells. Says whether something noteworthy changed.
@@ -207,6 +238,10 @@ impl Limiter {
                 (on.state, on.grown) = (State::Steady, now);
             }
             return false;
+        }
+        if on.told_at().is_some_and(|at| at <= now) && matches!(on.state, State::Outage | State::Ramp) {
+            let at = on.silent.take().unwrap_or(now);
+            return on.is_let_in(at, now, s);
         }
         // An answer may take long: what has not been refused for long was let in.
         let latest = self.seconds.latest(now, on.patience());
@@ -272,6 +307,7 @@ impl Limiter {
             held: now,
             denied: started,
             let_in: seen,
+            silent: None,
             slowest: now.since(started),
             row: 1,
             broke: if is_alone(s) { own } else { goodput }.max(floor),
@@ -283,9 +319,15 @@ impl Limiter {
         true
     }
 
-    /// Switches it off whatever happens.
-    pub(crate) fn off(&mut self) -> bool {
+    /// Switches it off.
+    fn off(&mut self) -> bool {
         self.on.take().is_some()
+    }
+
+    /// Switches it off where so few calls are open that each one's own backoff is pace enough, but for an outage.
+    pub(crate) fn off_for(&mut self, open: u32) -> bool {
+        let out = self.on.as_ref().is_some_and(|on| matches!(on.state, State::Outage | State::Ramp));
+        (open == 0 || !out) && self.off()
     }
 
     /// Switches itself off when nothing was refused for long and nobody waits. Says whether it did.
@@ -312,7 +354,13 @@ impl On {
         self.slowest.scale(2, 1) + LET_IN
     }
 
+    /// When the first of those is let in that nothing was heard of.
+    fn told_at(&self) -> Option<Mono> {
+        self.silent.map(|at| at + self.slowest.scale(3, 1) + HEARD)
+    }
+
     fn is_denied(&mut self, started: Mono, now: Mono) {
+        self.silent = self.silent.filter(|at| *at > started);
         (self.refused, self.row) = (now, self.row.saturating_add(1));
         if started >= self.cut {
             self.since.refused += 1;
@@ -327,6 +375,10 @@ impl On {
             (self.state, self.grown) = (State::Ramp, now);
             let back = if s.limiter_fleet > 1 { part(self.before, FLEET_BACK) } else { self.before };
             self.pace.set(self.pace.rate.max(back), now);
+            if is_alone(s) {
+                // The probe was let in: the next one need not wait for the pace of probes.
+                self.pace.next = now;
+            }
             return true;
         }
         self.grow(now, s);
@@ -342,6 +394,7 @@ impl On {
             return;
         }
         let grown = match self.state {
+            State::Trial if self.trial.is_calm(now) => rate + growth(rate, FAST_MILLI, time),
             State::Trial | State::Outage => return,
             State::Steady if now < self.cut + HOLD => return,
             State::Loose => rate + growth(rate, FAST_MILLI, time),
@@ -388,7 +441,8 @@ impl On {
     fn probe(&self, now: Mono) -> u64 {
         let age = now.since(self.let_in).0.max(1);
         let often = PROBE_PART * 1_000_000_000 / age;
-        often.min(part(self.before, PROBE_MILLI)).min(PROBE_MOST)
+        let least = (PROBE_LEAST_PART * 1_000_000_000 / age).min(PROBE_LEAST);
+        often.min(part(self.before, PROBE_MILLI).max(least)).min(PROBE_MOST)
     }
 }
 
@@ -565,6 +619,21 @@ mod tests {
         b.run(3, |_, _| true);
         let (started, _) = b.last(2);
         assert!((30..=55).contains(&started), "what was usual, and quickly more: {started}");
+    }
+
+    #[test]
+    fn the_end_of_an_outage_is_known_as_soon_as_a_refusal_would_be() {
+        let mut b = Bench::new(10);
+        b.answers = false;
+        b.run(30, |_, _| true);
+        b.run(20, |_, _| false);
+        let ready = b.limiter.ready_at().unwrap();
+        b.limiter.started(ready, &mut b.dice);
+        let told = b.limiter.look_at().unwrap();
+        assert!((Dur(1)..=Dur::millis(300)).contains(&told.since(ready)), "{told:?} {ready:?}");
+        assert!(b.limiter.look(told, &b.s));
+        assert_eq!(b.state(), Some(State::Ramp));
+        assert!(b.limiter.ready_at().unwrap() <= told, "and the next one follows at once");
     }
 
     #[test]

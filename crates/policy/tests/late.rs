@@ -142,12 +142,18 @@ mod late {
 
     #[test]
     fn who_is_refused_where_others_are_served_comes_back_sooner() {
-        for (served, least, most) in [(true, 2 * SECOND, 4 * SECOND), (false, 4 * SECOND, 8 * SECOND)] {
+        // For each refusal so many are served, or for so many refusals one: the fewer, the later.
+        let (half, fifth, none) = ((1, 1), (4, 1), (1, 0));
+        for ((every, served), least, most) in [
+            (half, SECOND / 2, SECOND * 11 / 10),
+            (fifth, SECOND * 11 / 10, 4 * SECOND),
+            (none, 4 * SECOND, 8 * SECOND),
+        ] {
             let mut p = play(Settings::default());
             p.call(1, ask(true), 120);
             let mut longest = 0;
             for n in 1..20 {
-                if served {
+                if served > 0 && n % every == 0 {
                     p.teach(1 + n..2 + n, ask(true));
                 }
                 let id = AttemptId { call: CallId(1), n: u16::try_from(n).unwrap() };
@@ -162,7 +168,7 @@ mod late {
                 }
                 longest = longest.max(next(&p).unwrap() - refused);
             }
-            assert!((least..=most).contains(&longest), "{served}: {longest}");
+            assert!((least..=most).contains(&longest), "{served} of {every}: {longest}");
         }
     }
 }

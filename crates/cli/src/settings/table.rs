@@ -185,7 +185,7 @@ pub(crate) const ROWS: &[Setting] = &[
         "limiter.signals",
         Kind::Count { min: 0, max: 1_000_000 },
         "4",
-        "So many refusals for overload within 10 s (and 40 % of all), with 8 calls open, pace a model family's attempts; 0: never",
+        "So many refusals for overload within 10 s (and 40 % of all), with 12 calls open, or in an outage, pace a model family's attempts; 0: never",
     ),
     row(
         "limiter.fleet",

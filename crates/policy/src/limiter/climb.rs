@@ -7,9 +7,9 @@ use crate::config::Settings;
 
 /// Growth in a second where there is room for certain, thousandths (resilience 5.5).
 pub(super) const FAST_MILLI: u64 = 600;
-/// Growth in a second on the way up after an outage, beyond what was let in before it, until the first refusal: what waited
-/// comes on top of what was usual.
-const RAMP_MILLI: u64 = 400;
+/// Growth in a second on the way up after an outage, beyond what was let in before it, until the first refusal: twice the pace
+/// each time that it is known that the latest was let in, which takes some 0.4 s. Who waited through an outage waits for this.
+const RAMP_MILLI: u64 = 2_500;
 /// One that is alone, or nearly, sees the refusals that it causes, and knows where it was refused last. Quickly up to such a
 /// part of that, thousandths; from there on carefully beyond it, by so many thousandths a second and on top of it thousandths
 /// of a start, by which those with little catch up with those that have much.
@@ -52,7 +52,7 @@ pub(super) fn beyond(broke: u64, rate: u64, (time, quiet): (Dur, Dur)) -> u64 {
         let careful = growth(rate, CAREFUL_MILLI, time) + growth(CAREFUL_MORE, 1_000, time);
         return (rate + careful).min(far);
     }
-    let times = 1 + quiet.0 / SLOW_EVERY.0;
+    let times = 1 + quiet.0 / (SLOW_EVERY.0);
     rate + growth(rate, SLOW_MILLI.saturating_mul(times).min(FAST_MILLI), time)
 }
 
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn after_an_outage_one_of_many_is_slower_by_far() {
         let grown = |fleet| ramp(1_000, SECOND, &Settings { limiter_fleet: fleet, ..Settings::default() });
-        assert_eq!((grown(1), grown(1_000)), (400, 45));
+        assert_eq!((grown(1), grown(1_000)), (2_500, 45));
         assert_eq!(up_to(2_000, 1_000, Dur::secs(5)), Some(2_000));
         assert_eq!(up_to(2_000, 2_000, SECOND), None);
     }

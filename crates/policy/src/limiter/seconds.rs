@@ -104,6 +104,14 @@ impl Seconds {
         at.map(|at| Mono(at * 1_000_000))
     }
 
+    /// So many were refused of the last so many seconds since the second in which anything was let in last, of those that
+    /// are over for so long; and when that began.
+    pub(super) fn row(&self, now: Mono, seconds: u64, over: Dur) -> (u64, Option<Mono>) {
+        let let_in = self.latest(now, over);
+        let refused = self.last(now, seconds).filter(|s| let_in.is_none_or(|at| s.at > number(at)));
+        (refused.map(|s| u64::from(s.refused)).sum(), let_in)
+    }
+
     /// What became of attempts since the first refusal of the last so many seconds: let in, refused.
     fn trouble(&self, now: Mono, seconds: u64) -> (u64, u64) {
         let trouble = self.last(now, seconds).skip_while(|s| s.refused == 0);
@@ -148,6 +156,21 @@ mod tests {
         assert_eq!(s.share(at(4_999), 10), 666, "two of three since it began");
         assert_eq!(s.share(at(4_999), 1), 1_000);
         assert_eq!(s.likely_share(at(4_999), 10), 571, "four of seven");
+    }
+
+    #[test]
+    fn a_row_is_what_was_refused_since_anything_was_let_in() {
+        let mut s = Seconds::default();
+        assert_eq!(s.row(at(9_000), 10, Dur::secs(1)), (0, None));
+        (0..8).for_each(|n| s.start(at(n * 1_000)));
+        [1_000, 5_000, 6_000, 7_000].into_iter().for_each(|ms| s.refuse(at(ms)));
+        assert_eq!(s.row(at(7_500), 10, Dur::secs(1)), (3, Some(at(4_000))));
+        s.fail(at(4_000));
+        assert_eq!(
+            s.row(at(7_500), 10, Dur::secs(1)),
+            (3, Some(at(3_000))),
+            "what failed otherwise is neither"
+        );
     }
 
     #[test]

@@ -24,6 +24,8 @@ const HELPED_MILLI: u64 = 900;
 const SURE: u64 = 50;
 /// So few that were let in say nothing for sure: the share of before is known as badly.
 const LET_IN_LEAST: usize = 3;
+/// So many let in after the latest refusal are not what a few of chance look like.
+const CALM: usize = 3;
 /// A row of refusals that chance brings more rarely than so many times of a million is not taken for it.
 const ROW_ODDS: u64 = 1_000;
 const MILLION: u64 = 1_000_000;
@@ -60,18 +62,20 @@ pub(super) struct Trial {
     since: Mono,
     open: Vec<Mono>,
     refused: usize,
+    /// When the latest of them had started.
+    denied: Mono,
     /// The longest time that a refusal took.
     slowest: Dur,
 }
 
 impl Trial {
     pub(super) const fn new(base: Base, now: Mono) -> Self {
-        Self { base, since: now, open: Vec::new(), refused: 0, slowest: Dur::ZERO }
+        Self { base, since: now, open: Vec::new(), refused: 0, denied: now, slowest: Dur::ZERO }
     }
 
     /// Again, with new attempts.
     pub(super) fn again(&mut self, now: Mono) {
-        (self.since, self.refused) = (now, 0);
+        (self.since, self.refused, self.denied) = (now, 0, now);
         self.open.clear();
     }
 
@@ -87,6 +91,7 @@ impl Trial {
             self.open.swap_remove(place);
         }
         self.refused += 1;
+        self.denied = self.denied.max(started);
         self.slowest = self.slowest.max(now.since(started));
     }
 
@@ -94,6 +99,12 @@ impl Trial {
     fn let_in(&self, now: Mono) -> usize {
         let wait = self.slowest.scale(2, 1) + PATIENCE;
         self.open.iter().filter(|at| now.since(**at) >= wait).count()
+    }
+
+    /// Whether so many in a row were let in that the pace may grow meanwhile: what refused may be over.
+    pub(super) fn is_calm(&self, now: Mono) -> bool {
+        let wait = self.slowest.scale(2, 1) + PATIENCE;
+        self.open.iter().filter(|at| **at > self.denied && now.since(**at) >= wait).count() >= CALM
     }
 
     /// Whether so many are let in that chance cannot be it, long before all outcomes are there: waiting for those at a slow
@@ -222,6 +233,19 @@ mod tests {
         assert!(sure(250, 4, 0) && !sure(250, 2, 0) && !sure(250, 4, 2));
         assert!(sure(500, 8, 0) && !sure(500, 4, 0) && !sure(500, 16, 16));
         assert!(!sure(950, 40, 0), "nearly all were let in before");
+    }
+
+    #[test]
+    fn a_few_let_in_after_the_latest_refusal_let_the_pace_grow_meanwhile() {
+        let mut trial = Trial::new(Base { rate: 4_000, share: 300, likely: 300 }, Mono(0));
+        let at = |n: u64| Mono(n * 500_000);
+        (1..=5).for_each(|n| trial.started(at(n)));
+        assert!(trial.is_calm(at(7)));
+        trial.refused(at(3), at(3) + Dur::millis(50));
+        assert!(!trial.is_calm(at(7)), "two came after it");
+        trial.started(at(6));
+        assert!(!trial.is_calm(at(6)), "the third may still be refused");
+        assert!(trial.is_calm(at(7)));
     }
 
     #[test]
