@@ -52,7 +52,7 @@ pub(super) fn beyond(broke: u64, rate: u64, (time, quiet): (Dur, Dur)) -> u64 {
         let careful = growth(rate, CAREFUL_MILLI, time) + growth(CAREFUL_MORE, 1_000, time);
         return (rate + careful).min(far);
     }
-    let times = 1 + quiet.0 / (SLOW_EVERY.0);
+    let times = 1 + quiet.0 / SLOW_EVERY.0;
     rate + growth(rate, SLOW_MILLI.saturating_mul(times).min(FAST_MILLI), time)
 }
 
