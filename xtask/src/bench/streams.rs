@@ -52,14 +52,17 @@ fn bounded(asked: u32, files: u64, ports: u32) -> (u32, Option<String>) {
 /// An upstream in this process whose streams begin, and end when it is dropped.
 pub(crate) struct Upstream {
     pub(crate) addr: SocketAddr,
-    open: Arc<Mutex<Vec<TcpStream>>>,
+    open: Arc<Mutex<Open>>,
 }
+
+/// The streams that are open; nothing once no more of them may be.
+type Open = Option<Vec<TcpStream>>;
 
 impl Upstream {
     pub(crate) fn start() -> Result<Self, String> {
         let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| format!("no free port: {e}"))?;
         let addr = listener.local_addr().map_err(|e| e.to_string())?;
-        let open = Arc::default();
+        let open = Arc::new(Mutex::new(Some(Vec::new())));
         for _ in 0..THREADS {
             let listener = listener.try_clone().map_err(|e| e.to_string())?;
             let open = Arc::clone(&open);
@@ -67,23 +70,25 @@ impl Upstream {
         }
         Ok(Self { addr, open })
     }
+}
 
-    fn open(&self) -> MutexGuard<'_, Vec<TcpStream>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        self.open().clear();
+        *lock(&self.open) = None;
     }
 }
 
 /// Begins a stream on every connection.
-fn hold(listener: &TcpListener, open: &Mutex<Vec<TcpStream>>) {
+fn hold(listener: &TcpListener, open: &Mutex<Open>) {
     for stream in listener.incoming().flatten() {
-        if let Ok(stream) = begin(stream) {
-            open.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+        if let Ok(stream) = begin(stream)
+            && let Some(open) = &mut *lock(open)
+        {
+            open.push(stream);
         }
     }
 }
