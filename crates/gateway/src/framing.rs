@@ -338,6 +338,7 @@ fn digits(text: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::requests as follow;
 
     fn head(lines: &str) -> Result<Body, Trick> {
         let text = format!("POST / HTTP/1.1\r\n{lines}\r\n");
@@ -398,22 +399,6 @@ mod tests {
         {
             assert_eq!(empty_lines(text.as_bytes()), n, "{text:?}");
         }
-    }
-
-    /// All requests at once, and in pieces.
-    fn follow(bytes: &[u8], size: usize) -> (usize, Option<Trick>, Option<usize>, bool) {
-        let mut framing = Framing::new(200);
-        let (mut heads, mut trick, mut at) = (0, None, 0);
-        for piece in bytes.chunks(size) {
-            let followed = framing.follow(piece);
-            heads += followed.heads;
-            trick = trick.or(followed.trick);
-            if let Some(n) = followed.broken {
-                return (heads, trick, Some(at + n), framing.is_between());
-            }
-            at += piece.len();
-        }
-        (heads, trick, None, framing.is_between())
     }
 
     #[test]

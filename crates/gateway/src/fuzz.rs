@@ -20,7 +20,7 @@ pub fn http1(data: &[u8]) {
 }
 
 /// How many heads are all right, what is wrong behind them, where a body is broken, and whether a request is whole at the end.
-fn requests(bytes: &[u8], step: usize) -> (usize, Option<Trick>, Option<usize>, bool) {
+pub(crate) fn requests(bytes: &[u8], step: usize) -> (usize, Option<Trick>, Option<usize>, bool) {
     let mut framing = Framing::new(HEAD_MAX);
     let (mut heads, mut trick, mut at) = (0, None, 0);
     for piece in bytes.chunks(step) {
@@ -52,7 +52,7 @@ pub fn http2(data: &[u8]) {
 }
 
 /// What passes, and what is wrong behind it.
-fn frames(bytes: &[u8], step: usize) -> (Vec<u8>, Option<Why>) {
+pub(crate) fn frames(bytes: &[u8], step: usize) -> (Vec<u8>, Option<Why>) {
     let (mut frames, mut all) = (Frames::new(), Vec::new());
     for piece in bytes.chunks(step) {
         let (passed, why) = frames.follow(piece);

@@ -1,6 +1,7 @@
 //! What h2 gets to read, in any pieces.
 
 use super::*;
+use crate::fuzz::frames as read;
 
 fn frame(kind: u8, flags: u8, content: &[u8]) -> Vec<u8> {
     let length = u8::try_from(content.len()).unwrap();
@@ -15,22 +16,6 @@ fn follow(frames: &[Vec<u8>]) -> Result<(), (usize, Why)> {
         assert_eq!(read(&bytes, size), (passed.clone(), whole), "{size}");
     }
     whole.map_or(Ok(()), |why| Err((passed.len(), why)))
-}
-
-/// What h2 reads of bytes that come in pieces of this size.
-fn read(bytes: &[u8], size: usize) -> (Vec<u8>, Option<Why>) {
-    let (mut frames, mut all) = (Frames::new(), Vec::new());
-    for piece in bytes.chunks(size) {
-        let (passed, why) = frames.follow(piece);
-        match passed {
-            Passed::First(n) => all.extend_from_slice(&piece[..n]),
-            Passed::Instead(other) => all.extend(other),
-        }
-        if why.is_some() {
-            return (all, why);
-        }
-    }
-    (all, None)
 }
 
 #[test]
