@@ -346,8 +346,10 @@ async fn exchange<S: Io>(
         loop {
             tokio::select! {
                 biased;
-                // An error here is the caller's: it stopped, or sent what is not HTTP and has got its answer.
-                ended = poll_fn(|cx| hush.poll(connection.as_mut(), cx)) => break !ended.is_err_and(|why| why.is_timeout()),
+                ended = poll_fn(|cx| hush.poll(connection.as_mut(), cx)) => {
+                    // An error here is the caller's: it stopped, or sent what is not HTTP and has got its answer.
+                    break !ended.is_err_and(|why| why.is_timeout());
+                }
                 heard = news.next() => match heard {
                     Some(News::Stop) => {
                         connection.as_mut().graceful_shutdown();

@@ -180,7 +180,7 @@ impl Service {
                 None => {
                     let now = tokio::time::Instant::now();
                     let by = (now + rules.body_timeout).min(*end.get_or_insert(now + rules.body_time));
-                    tokio::time::timeout_at(by, poll_fn(|cx| clearline_net::next(&mut body, cx)))
+                    tokio::time::timeout_at(by, poll_fn(|cx| clearline_net::next_frame(&mut body, cx)))
                         .await
                         .map_err(|_| SLOW_BODY)?
                 }
@@ -269,7 +269,7 @@ async fn kept(calling: Calling, every: Duration, (head, hold): (bool, Hold)) -> 
 
 /// The next frame of a body, where it is there already, or the body's end.
 async fn at_hand(body: &mut Incoming) -> Option<Option<Result<Frame<Bytes>, hyper::Error>>> {
-    poll_fn(|cx| match clearline_net::next(body, cx) {
+    poll_fn(|cx| match clearline_net::next_frame(body, cx) {
         Poll::Ready(frame) => Poll::Ready(Some(frame)),
         Poll::Pending => Poll::Ready(None),
     })

@@ -98,7 +98,7 @@ impl Own {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        match ready!(hush::next(&mut self.incoming, cx)) {
+        match ready!(hush::next_frame(&mut self.incoming, cx)) {
             Some(Ok(frame)) => {
                 if self.incoming.is_end_stream() {
                     self.finish();

@@ -41,7 +41,7 @@ impl Wake for Hearing {
     }
 }
 
-/// Polls a connection of hyper so that [`next`] can hold its wakes back.
+/// Polls a connection of hyper so that [`next_frame`] can hold its wakes back.
 #[derive(Default)]
 pub struct Hush(Option<(Waker, Waker)>);
 
@@ -64,7 +64,10 @@ impl fmt::Debug for Hush {
 }
 
 /// The next piece of a body. Its connection is woken for more, unless all of it was taken.
-pub fn next(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+pub fn next_frame(
+    body: &mut Incoming,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
     let holding = Holding::begin();
     let polled = Pin::new(&mut *body).poll_frame(cx);
     if body.is_end_stream() {

@@ -30,7 +30,7 @@ pub use connect::{HEAD_START, KEEPALIVE, connect, dial};
 pub use fault::Fault;
 pub use fence::{Egress, Fence, FenceError, Pass};
 pub use hello::{Hello, Reply, hello};
-pub use hush::{Hush, next};
+pub use hush::{Hush, next_frame};
 pub use hyper::body::Incoming;
 pub use line::{Line, open_line};
 pub use listen::{Acceptor, BadIdentity, fingerprint};

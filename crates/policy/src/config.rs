@@ -87,8 +87,8 @@ pub struct Settings {
     /// The most attempts at once per lane; further calls queue in the order of arrival. No limit.
     pub in_flight_max: Option<u32>,
     /// So many refusals for overload within 10 s, and 40 % of all attempts, switch a lane's limiter on where twelve calls
-    /// or more are open, or fewer and nothing is let in any more; 0 never does. 4 (resilience 5.5 has 2, which one call with its own backoff reaches without any
-    /// crowd).
+    /// or more are open, or fewer and nothing is let in any more; 0 never does. 4 (resilience 5.5 has 2, which one call with
+    /// its own backoff reaches without any crowd).
     pub limiter_signals: u32,
     /// The least pace of a limited lane, thousandths of a start a second: the probe. 200 (resilience 5.5).
     pub limiter_floor_milli: u64,
