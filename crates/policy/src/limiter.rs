@@ -10,6 +10,7 @@ mod climb;
 mod crowd;
 mod learned;
 mod pace;
+mod room;
 mod seconds;
 mod trial;
 
@@ -17,6 +18,7 @@ use clearline_model::{Dur, Mono};
 
 use self::climb::{FAST_MILLI, NEAR_MILLI, beyond, fleetly, ramp, up_to};
 use self::pace::{Pace, growth, part};
+use self::room::Room;
 use self::seconds::Seconds;
 use self::trial::{Base, Chance, Finding, Trial};
 use crate::config::Settings;
@@ -54,6 +56,10 @@ const FLEET_LEAST: u64 = 900;
 const GROWTH_MAX: Dur = Dur::secs(2);
 /// So many refusals in a row, besides the time, make an outage: chance does not.
 const OUTAGE_ROW: u32 = 6;
+/// So many in a row where others were let in before, and nothing since for so long, is an outage however many those were: the window
+/// of refusals would find that out seconds later.
+const GONE_ROW: u64 = 12;
+const GONE: Dur = Dur::millis(2_500);
 /// So long after its start, and twice the time that refusals take, an attempt was let in if nothing was heard.
 const LET_IN: Dur = Dur::secs(1);
 /// The same of the one that may tell the end of an outage, besides three times the time that refusals take: what waits, waits
@@ -68,12 +74,20 @@ const PROBE_MOST: u64 = 1_000;
 /// outage. Where few call a probe is cheap, and all of them wait for it.
 const PROBE_LEAST: u64 = 500;
 const PROBE_LEAST_PART: u64 = 10;
+/// What a trial leaves of what is let in, thousandths: at just that pace some are refused by a capacity as well, which looks like
+/// chance.
+const HELPED_MILLI: u64 = 900;
 /// The least part of the own pace that a trial has, thousandths.
 const TRIAL_MILLI: u64 = 125;
 /// What is released once it is known that no slower pace helps, of the pace before: what waited comes on top of it, thousandths.
 const LOOSE_MILLI: u64 = 1_500;
 /// What one of many releases at once after an outage, of what was let in before, thousandths.
 const FLEET_BACK: u64 = 750;
+
+/// No pace is less than such a part of what was let in before, thousandths, up to so many a second, thousandths: below that
+/// it takes too long to find out what is true.
+const FEW_MILLI: u64 = 333;
+const FEW_MOST: u64 = 500;
 
 #[derive(Debug, Clone)]
 struct On {
@@ -103,6 +117,7 @@ struct On {
     trial: Trial,
     /// The least pace before that is known again.
     least: u64,
+    room: Room,
 }
 
 /// Attempts since a cut, and those of them that were refused.
@@ -187,6 +202,7 @@ impl Limiter {
             on.silent.get_or_insert(now);
             on.pace.start(now, dice);
             on.trial.started(now);
+            on.room.started();
         }
     }
 
@@ -256,18 +272,18 @@ impl Limiter {
             return self.switch_on(started, now, s);
         }
         let goodput = self.seconds.goodput(now, PACE);
-        let share = self.seconds.likely_share(now, WINDOW);
+        let seen = self.seconds.trouble(now, 2 * WINDOW);
         let Some(on) = &mut self.on else { return false };
         on.is_denied(started, now);
         on.trial.refused(started, now);
         let patience = on.patience();
-        let seen = self.seconds.latest(now, patience).unwrap_or(Mono(0)).max(on.let_in);
-        if on.row >= on.trial.chance_row().max(OUTAGE_ROW) && now >= seen + s.limiter_outage {
-            (on.state, on.let_in) = (State::Outage, seen);
+        let heard = self.seconds.latest(now, patience).unwrap_or(Mono(0)).max(on.let_in);
+        if on.row >= on.trial.chance_row().max(OUTAGE_ROW) && now >= heard + s.limiter_outage {
+            (on.state, on.let_in) = (State::Outage, heard);
         }
         match on.state {
             State::Trial => return false,
-            State::Loose if self.chance.is_some_and(|c| c.explains(share)) => return false,
+            State::Loose if self.chance.is_some_and(|c| c.explains(seen)) => return false,
             // A pace that was let loose tells nothing.
             State::Loose => return self.switch_on(started, now, s),
             State::Steady | State::Outage | State::Ramp => {}
@@ -286,17 +302,21 @@ impl Limiter {
         let share = self.seconds.share(now, WINDOW);
         let enough = s.limiter_signals > 0 && refused >= u64::from(s.limiter_signals);
         let likely = self.seconds.likely_share(now, WINDOW);
-        let known = self.chance.is_some_and(|c| now < c.until && c.explains(likely));
-        if !enough || refused * 1_000 < all * ON_MILLI || known {
+        let known =
+            self.chance.is_some_and(|c| now < c.until && c.explains(self.seconds.trouble(now, WINDOW)));
+        let (row, let_in) = self.seconds.row(now, WINDOW, LET_IN);
+        let out = row >= GONE_ROW && let_in.is_some_and(|at| now >= at + GONE);
+        if !enough || known || (!out && refused * 1_000 < all * ON_MILLI) {
             return false;
         }
-        let floor = s.limiter_floor_milli.max(1);
         let own = self.seconds.sum(now, PACE, |s| s.started) * 1_000 / PACE;
+        let before = self.seconds.usual(now);
+        let floor = floor(before, s);
         let goodput = self.seconds.goodput(now, PACE);
         // What was let in before the trouble began says nothing about it.
         let helped = if is_alone(s) { goodput.min(part(own, share)) } else { goodput };
-        let rate = helped.max(part(own, TRIAL_MILLI)).max(floor);
-        let state = if goodput == 0 { State::Outage } else { State::Trial };
+        let rate = part(helped, HELPED_MILLI).max(part(own, TRIAL_MILLI)).max(floor);
+        let state = if goodput == 0 || out { State::Outage } else { State::Trial };
         let seen = self.seconds.latest(now, LET_IN).unwrap_or(Mono(0));
         self.on = Some(On {
             pace: Pace::new(rate, now),
@@ -311,10 +331,11 @@ impl Limiter {
             slowest: now.since(started),
             row: 1,
             broke: if is_alone(s) { own } else { goodput }.max(floor),
-            before: self.seconds.usual(now).max(2 * floor),
+            before: before.max(2 * floor),
             state,
             trial: Trial::new(Base { rate: own, share, likely }, now),
             least: rate,
+            room: Room::default(),
         });
         true
     }
@@ -366,6 +387,7 @@ impl On {
             self.since.refused += 1;
         }
         self.denied = self.denied.max(started);
+        self.room.refused(now);
         self.slowest = self.slowest.max(now.since(started));
     }
 
@@ -404,7 +426,7 @@ impl On {
             }
             State::Steady => beyond(self.broke, rate, (time, now.since(self.refused))),
         };
-        self.pace.set(grown.max(s.limiter_floor_milli), now);
+        self.pace.set(grown.max(self.floor(s)), now);
     }
 
     /// A slower pace, or a trial of one. Says whether it became another one.
@@ -415,7 +437,7 @@ impl On {
         let least = match self.state {
             State::Outage => self.probe(now),
             // Its cut is no deeper than what was refused.
-            State::Steady if is_alone(s) => self.least,
+            State::Steady if is_alone(s) => self.least.max(self.room.known().unwrap_or(0)),
             State::Ramp | State::Trial | State::Loose | State::Steady => enough(goodput, s).max(self.least),
         };
         let left = match self.state {
@@ -424,7 +446,7 @@ impl On {
             State::Steady if is_alone(s) => share.clamp(CUT_MILLI, SHALLOW_MILLI),
             State::Ramp | State::Trial | State::Loose | State::Steady => CUT_MILLI,
         };
-        let rate = part(old, left).max(least).max(s.limiter_floor_milli).min(old);
+        let rate = part(old, left).max(least).max(self.floor(s)).min(old);
         if self.state != State::Outage {
             self.broke = old;
         }
@@ -437,6 +459,10 @@ impl On {
         rate != old
     }
 
+    fn floor(&self, s: &Settings) -> u64 {
+        if self.state == State::Outage { s.limiter_floor_milli } else { floor(self.before, s) }
+    }
+
     /// The pace that finds the end of an outage.
     fn probe(&self, now: Mono) -> u64 {
         let age = now.since(self.let_in).0.max(1);
@@ -444,6 +470,12 @@ impl On {
         let least = (PROBE_LEAST_PART * 1_000_000_000 / age).min(PROBE_LEAST);
         often.min(part(self.before, PROBE_MILLI).max(least)).min(PROBE_MOST)
     }
+}
+
+/// The least pace where this was let in before.
+fn floor(before: u64, s: &Settings) -> u64 {
+    let few = if is_alone(s) { part(before, FEW_MILLI).min(FEW_MOST) } else { 0 };
+    s.limiter_floor_milli.max(few).max(1)
 }
 
 /// Whether it sees the refusals that it causes.
@@ -457,226 +489,4 @@ fn enough(goodput: u64, s: &Settings) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: u64 = 1_000_000;
-    const TICK: u64 = SECOND / 50;
-
-    fn on() -> Settings {
-        Settings { limiter_signals: 4, ..Settings::default() }
-    }
-
-    /// Callers that want so many starts a second of a server, and what became of it.
-    struct Bench {
-        limiter: Limiter,
-        s: Settings,
-        dice: Dice,
-        now: u64,
-        wanted: u64,
-        /// Starts, and those that were let in, in each second.
-        seconds: Vec<(u64, u64)>,
-        answers: bool,
-    }
-
-    impl Bench {
-        fn new(wanted: u64) -> Self {
-            let (limiter, dice) = (Limiter::default(), Dice::new(wanted));
-            Self { limiter, s: on(), dice, now: 0, wanted, seconds: Vec::new(), answers: true }
-        }
-
-        /// For so long; the server says of each attempt whether it takes it.
-        fn run(&mut self, seconds: u64, mut takes: impl FnMut(u64, &mut Dice) -> bool) {
-            let until = self.now + seconds * SECOND;
-            let mut due = self.now;
-            while self.now < until {
-                self.now += TICK;
-                let now = Mono(self.now);
-                self.limiter.look(now, &self.s);
-                let ready = self.limiter.ready_at().map_or(0, |at| at.0);
-                if due > self.now && ready <= self.now {
-                    self.limiter.settle(now, &self.s);
-                }
-                if due.max(ready) > self.now {
-                    continue;
-                }
-                due = self.now.max(due) + SECOND / self.wanted;
-                self.limiter.started(now, &mut self.dice);
-                let taken = takes(self.now, &mut self.dice);
-                let second = usize::try_from(self.now / SECOND).unwrap();
-                self.seconds.resize(self.seconds.len().max(second + 1), (0, 0));
-                self.seconds[second].0 += 1;
-                self.seconds[second].1 += u64::from(taken);
-                if !taken {
-                    self.limiter.refused(now, now, &self.s);
-                } else if self.answers {
-                    self.limiter.accepted(now, now, &self.s);
-                }
-            }
-        }
-
-        /// Starts, and those that were let in, of the last so many seconds.
-        fn last(&self, seconds: usize) -> (u64, u64) {
-            self.seconds.iter().rev().take(seconds).fold((0, 0), |sum, s| (sum.0 + s.0, sum.1 + s.1))
-        }
-
-        fn state(&self) -> Option<State> {
-            self.limiter.on.as_ref().map(|on| on.state)
-        }
-    }
-
-    /// A server that takes so many a second, thousandths, and saves up a few.
-    fn capacity(milli: u64) -> impl FnMut(u64, &mut Dice) -> bool {
-        let (mut room, mut at) = (1_000, 0);
-        move |now, _| {
-            room = (room + (now - at) * milli / SECOND).min(2_000);
-            at = now;
-            let taken = room >= 1_000;
-            room -= if taken { 1_000 } else { 0 };
-            taken
-        }
-    }
-
-    fn chance(milli: u64) -> impl FnMut(u64, &mut Dice) -> bool {
-        move |_, dice| dice.upto(Dur(999)).0 < milli
-    }
-
-    #[test]
-    fn few_refusals_switch_nothing_on() {
-        let mut b = Bench::new(10);
-        b.run(60, chance(850));
-        assert_eq!(b.limiter.rate(), None);
-        assert!(b.limiter.is_refusing(Mono(b.now)));
-    }
-
-    #[test]
-    fn a_capacity_is_used_and_not_run_against() {
-        for milli in [1_500, 3_000, 6_000] {
-            let mut b = Bench::new(15);
-            b.run(20, |_, _| true);
-            b.run(80, capacity(milli));
-            let (started, let_in) = b.last(60);
-            let room = milli * 60 / 1_000;
-            assert!(let_in * 100 >= room * 80, "{milli}: {let_in} of {room}");
-            assert!(started * 100 <= let_in * 130, "{milli}: {started} for {let_in}");
-        }
-    }
-
-    #[test]
-    fn a_cut_is_as_deep_as_what_was_refused() {
-        let share = |started, refused| Since { started, refused }.share();
-        assert_eq!((share(0, 0), share(1, 1)), (1_000, 800), "one of one is not all");
-        assert!(share(30, 1) > 950 && share(12, 6) < 650, "{} {}", share(30, 1), share(12, 6));
-    }
-
-    #[test]
-    fn a_pace_that_holds_nobody_back_does_not_grow() {
-        let mut b = Bench::new(15);
-        b.run(20, |_, _| true);
-        b.run(40, capacity(3_000));
-        b.wanted = 2;
-        b.run(8, capacity(3_000));
-        let rate = b.limiter.rate().unwrap();
-        assert!((2_000..4_000).contains(&rate), "it is still what was let in: {rate}");
-    }
-
-    #[test]
-    fn refusals_by_chance_are_found_out_and_what_waits_is_released() {
-        for milli in [400, 500, 600] {
-            let mut b = Bench::new(8);
-            b.run(20, |_, _| true);
-            b.run(40, chance(milli));
-            let (started, _) = b.last(20);
-            assert!(started >= 20 * 8 * 8 / 10, "{milli}: {started} of 160, {:?}", b.state());
-        }
-    }
-
-    #[test]
-    fn it_is_not_left_loose_when_chance_becomes_an_overload() {
-        let mut b = Bench::new(8);
-        b.run(20, |_, _| true);
-        b.run(40, chance(500));
-        b.run(60, capacity(500));
-        let (started, let_in) = b.last(20);
-        assert!(started <= let_in * 3, "{started} for {let_in}");
-    }
-
-    #[test]
-    fn an_outage_is_probed_and_its_end_releases_what_was_let_in() {
-        let mut b = Bench::new(10);
-        b.run(30, |_, _| true);
-        b.run(60, |_, _| false);
-        assert_eq!(b.state(), Some(State::Outage));
-        let early: u64 = b.seconds[40..50].iter().map(|s| s.0).sum();
-        let (late, _) = b.last(10);
-        assert!((8..=14).contains(&early) && (5..=9).contains(&late), "fewer and fewer: {early}, {late}");
-        b.run(120, |_, _| false);
-        let (late, _) = b.last(30);
-        assert!((5..=10).contains(&late), "but never too few: {late}");
-        b.run(6, |_, _| true);
-        assert_eq!(b.state(), Some(State::Ramp));
-        b.wanted = 40;
-        b.run(3, |_, _| true);
-        let (started, _) = b.last(2);
-        assert!((30..=55).contains(&started), "what was usual, and quickly more: {started}");
-    }
-
-    #[test]
-    fn the_end_of_an_outage_is_known_as_soon_as_a_refusal_would_be() {
-        let mut b = Bench::new(10);
-        b.answers = false;
-        b.run(30, |_, _| true);
-        b.run(20, |_, _| false);
-        let ready = b.limiter.ready_at().unwrap();
-        b.limiter.started(ready, &mut b.dice);
-        let told = b.limiter.look_at().unwrap();
-        assert!((Dur(1)..=Dur::millis(300)).contains(&told.since(ready)), "{told:?} {ready:?}");
-        assert!(b.limiter.look(told, &b.s));
-        assert_eq!(b.state(), Some(State::Ramp));
-        assert!(b.limiter.ready_at().unwrap() <= told, "and the next one follows at once");
-    }
-
-    #[test]
-    fn among_many_the_release_is_slower() {
-        let rate = |fleet| {
-            let mut b = Bench::new(10);
-            b.s.limiter_fleet = fleet;
-            b.run(30, |_, _| true);
-            b.run(30, |_, _| false);
-            b.wanted = 1_000;
-            b.run(12, |_, _| true);
-            b.limiter.rate().unwrap()
-        };
-        let (alone, many) = (rate(1), rate(1_000));
-        assert!(alone > 18_000 && (10_000..12_000).contains(&many), "{alone} and {many}");
-    }
-
-    #[test]
-    fn answers_that_take_long_do_not_hide_the_end_of_an_outage_nor_the_outage() {
-        let mut b = Bench::new(10);
-        b.answers = false;
-        b.run(30, |_, _| true);
-        b.run(30, |_, _| false);
-        // An answer to what was let in before the outage.
-        b.limiter.accepted(Mono(29 * SECOND), Mono(b.now), &b.s);
-        assert_eq!(b.state(), Some(State::Outage));
-        b.run(6, |_, _| true);
-        assert_eq!(b.state(), Some(State::Ramp));
-    }
-
-    #[test]
-    fn a_cut_comes_once_a_second_and_calm_switches_it_off() {
-        let mut b = Bench::new(10);
-        b.run(30, |_, _| true);
-        b.run(20, capacity(3_000));
-        let now = b.now;
-        let at = |n: u64| Mono(now + n * SECOND / 10);
-        let on = b.limiter.on.as_mut().unwrap();
-        on.state = State::Steady;
-        let cuts = (0..30).filter(|n| b.limiter.refused(at(*n), at(*n), &b.s)).count();
-        assert!(cuts <= 3, "{cuts} in three seconds");
-        assert!(!b.limiter.settle(at(30) + Dur(9 * SECOND), &b.s));
-        assert!(b.limiter.settle(at(30) + Dur(11 * SECOND), &b.s));
-        assert_eq!((b.limiter.rate(), b.limiter.ready_at()), (None, None));
-    }
-}
+mod tests;

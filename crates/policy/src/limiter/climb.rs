@@ -16,7 +16,7 @@ const RAMP_MILLI: u64 = 2_500;
 pub(super) const NEAR_MILLI: u64 = 900;
 const BEYOND_MILLI: u64 = 1_050;
 const CAREFUL_MILLI: u64 = 10;
-const CAREFUL_MORE: u64 = 18;
+const CAREFUL_MORE: u64 = 30;
 /// Where it was never refused before there is more room than there was: growth in a second, thousandths, and as much more
 /// with each such time without a refusal, up to the fast one.
 const SLOW_MILLI: u64 = 130;

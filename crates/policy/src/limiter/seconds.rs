@@ -113,7 +113,7 @@ impl Seconds {
     }
 
     /// What became of attempts since the first refusal of the last so many seconds: let in, refused.
-    fn trouble(&self, now: Mono, seconds: u64) -> (u64, u64) {
+    pub(super) fn trouble(&self, now: Mono, seconds: u64) -> (u64, u64) {
         let trouble = self.last(now, seconds).skip_while(|s| s.refused == 0);
         trouble.fold((0, 0), |(let_in, refused), s| {
             (let_in + u64::from(s.let_in()), refused + u64::from(s.refused))

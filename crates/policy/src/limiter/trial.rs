@@ -33,6 +33,10 @@ const ODDS_MOST: u64 = 1_000_000_000;
 /// So long refusals by chance do not switch the limiter on again; each time twice as long, up to a bound.
 const CHANCE: Dur = Dur::secs(60);
 const CHANCE_MAX: Dur = Dur::secs(600);
+/// So many count as let in, and as many as refused, besides those that were.
+const PRIOR: u64 = 2;
+/// Of what chance would let in, thousandths: with surely less it is not what refuses.
+const FEWER_MILLI: u64 = 667;
 /// What was not refused within twice the time that refusals take, and this, was let in.
 const PATIENCE: Dur = Dur::millis(200);
 
@@ -183,9 +187,13 @@ impl Chance {
         Self { until: now + lasts, lasts, share }
     }
 
-    /// Whether it explains that such a share is let in, thousandths.
-    pub(super) const fn explains(&self, share: u64) -> bool {
-        share * 3 >= self.share
+    /// Whether it explains that so many were let in, and so many refused: many times fewer than it would let in, or fewer by more
+    /// than what is let in by chance differs, are a capacity that more attempts only wear out.
+    pub(super) fn explains(&self, (let_in, refused): (u64, u64)) -> bool {
+        let would = |all: u64| all * self.share;
+        let at_most = let_in + 2 * let_in.isqrt() + 1;
+        (let_in + PRIOR) * 3_000 >= would(let_in + refused + 2 * PRIOR)
+            && at_most * 1_000 >= Dur(would(let_in + refused)).scale(FEWER_MILLI, 1_000).0
     }
 }
 
@@ -308,6 +316,14 @@ mod tests {
         let once = Chance::new(None, 500, Mono(0));
         let twice = Chance::new(Some(once), 400, Mono(0));
         assert_eq!((once.until, twice.until), (Mono(60_000_000), Mono(120_000_000)));
-        assert!(once.explains(167) && !once.explains(166));
+    }
+
+    #[test]
+    fn chance_explains_what_differs_by_chance_and_no_capacity_that_more_attempts_wear_out() {
+        let half = Chance::new(None, 500, Mono(0));
+        let explains = |let_in, refused| half.explains((let_in, refused));
+        assert!(explains(5, 5) && explains(2, 6) && explains(0, 1), "of few nobody knows it");
+        assert!(!explains(0, 12), "none at all");
+        assert!(explains(30, 45) && !explains(10, 65), "of many it is known");
     }
 }
