@@ -7,7 +7,7 @@ use clearline_model::{
 use crate::budget::Budget;
 use crate::call::{Call, Debt, Running, Wait};
 use crate::config::Settings;
-use crate::decide::{Base, Case, Decision, Within, costs, decide, is_overload, is_unreached};
+use crate::decide::{Base, Case, Decision, Within, costs, decide, is_lost, is_overload, is_unreached};
 use crate::engine::{Engine, FEW, Lane, Load, Turn};
 use crate::input::Miss;
 use crate::keys::Pick;
@@ -435,6 +435,9 @@ impl Engine {
     /// After a failure: again, later, elsewhere, or not at all.
     pub(crate) fn again(&mut self, t: &mut Turn<'_>, call: &mut Call, running: &Running, miss: &Miss) {
         let natural = decide(miss, &self.case(call, running, miss));
+        // What is continued pays for the rest alone.
+        let lost = call.committed.is_none() && is_lost(miss, call.ask);
+        call.used.lost = call.used.lost.saturating_add(u8::from(lost));
         call.debt = Debt::of(costs(miss.cause));
         if call.committed.is_none() && self.hops(t, call, (miss, natural == Decision::End)) {
             self.proceed(t, call);

@@ -14,7 +14,13 @@ pub(crate) struct Used {
     pub(crate) limits: Within,
     /// Another address at once.
     pub(crate) address: bool,
+    /// So many answers that may be paid for.
+    pub(crate) lost: u8,
 }
+
+/// After so many broken answers that may be paid for, one more ends the call (a guess): what broke as often breaks always, and each
+/// costs its output.
+const LOST_MAX: u8 = 4;
 
 /// Which limits the stages of an attempt have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -87,6 +93,12 @@ pub(crate) const fn repeatable(miss: &Miss, ask: Ask, maybe_billed: bool) -> boo
     }
 }
 
+/// Whether an answer broke that may have to be paid for. That somebody has too much to do is said before there is one.
+pub(crate) fn is_lost(miss: &Miss, ask: Ask) -> bool {
+    let began = miss.stage >= Stage::Body && !miss.answered && !miss.not_executed;
+    began && ask.repeat == Repeat::Billed && !is_overload(miss)
+}
+
 /// Whether a retry after this cause is paid from the budget: overload and limits are not, they have their own delay.
 pub(crate) fn costs(cause: Cause) -> bool {
     let row = cause.row();
@@ -141,7 +153,8 @@ pub(crate) fn is_unreached(miss: &Miss) -> bool {
 
 /// Decides. The effects on keys and addresses are not its business: they happen in any case.
 pub(crate) fn decide(miss: &Miss, case: &Case) -> Decision {
-    if !repeatable(miss, case.ask, case.maybe_billed) {
+    let is_enough = case.used.lost >= LOST_MAX && is_lost(miss, case.ask);
+    if is_enough || !repeatable(miss, case.ask, case.maybe_billed) {
         return Decision::End;
     }
     let natural = if about_key(miss.cause) { by_key(miss.cause, case) } else { by_way(miss.cause, case) };
@@ -244,6 +257,25 @@ mod tests {
     }
 
     #[test]
+    fn answers_that_are_paid_for_and_break_each_time_end_the_call() {
+        let ask = Ask { repeat: Repeat::Billed, ..Ask::default() };
+        let decided = |stage, cause, lost| {
+            let used = Used { lost, ..Used::default() };
+            decide(&Miss::silent(cause, stage, Sent::Yes), &Case { used, ..case(ask.repeat, false) })
+                == Decision::End
+        };
+        for (stage, cause, ends) in [
+            (Stage::Stream, Cause::StreamCut, true),
+            (Stage::Body, Cause::HttpTruncated, true),
+            (Stage::Head, Cause::HttpResetBeforeResponse, false),
+            (Stage::Stream, Cause::ServerOverloaded, false),
+        ] {
+            assert!(!decided(stage, cause, LOST_MAX - 1), "{cause}");
+            assert_eq!(decided(stage, cause, LOST_MAX), ends, "{cause}");
+        }
+    }
+
+    #[test]
     fn the_row_decides() {
         every(|miss, case| {
             let row = miss.cause.row();
@@ -269,7 +301,7 @@ mod tests {
 
     #[test]
     fn at_once_happens_once_and_overload_is_free() {
-        let used = Used { conn: true, limits: Within::Doubled, address: true };
+        let used = Used { conn: true, limits: Within::Doubled, address: true, lost: 0 };
         every(|miss, case| {
             let again = decide(miss, &Case { used, other_address: false, ..*case });
             assert!(!matches!(again, Decision::AtOnce(_) | Decision::Longer), "{miss:?}");
