@@ -367,11 +367,12 @@ impl Attempt {
             Meaning::Complete => self.ended(),
             Meaning::Failed(failure) => {
                 let unknown = matches!(&reading.reader, Reader::Gathered(gather) if gather.is_unknown());
+                let said = reading.reader.said();
                 self.error_event = reading.reader.saw_error_event();
                 if unknown {
                     self.ask_plainly();
                 }
-                self.fail(Stage::Stream, failure, None);
+                self.fail(Stage::Stream, failure, said);
             }
         }
     }
@@ -392,6 +393,7 @@ impl Attempt {
         match ended {
             Ok(usage) => self.finish(usage),
             Err(failure) => {
+                self.detail = reading.reader.said();
                 self.fail_as(self.body_stage(), failure, reading.reader.got());
             }
         }
