@@ -227,6 +227,9 @@ impl Reader {
             Self::Gathered(gather) => gather.end().map(|(_, usage)| usage),
             Self::Whole { messages: true, status, said } => judge(*status, headers, held)
                 .map_err(|framing| error_inside(framing, (*status, headers, held), said)),
+            Self::Whole { messages: false, .. } if clearline_wire::is_cut(headers, held) => {
+                Err(Failure::Framing(Framing::Short))
+            }
             Self::Whole { messages: false, .. } => Ok(Usage::default()),
             Self::Passing { .. } | Self::Error => Ok(Usage::default()),
         }

@@ -30,7 +30,7 @@ pub use error::{
 };
 pub use fields::streamed;
 pub use headers::{body_hint, hint, is_hop_by_hop, limits, request_id, strip_hop_by_hop};
-pub use message::judge;
+pub use message::{is_cut, judge};
 pub use own::{Delivered, Own, own_error_body, own_error_event};
 pub use repeat::{proves_not_executed, repeat, without_query};
 pub use request::{Outer, Peek, Unstreamed, ask, model_family, outer, peek};

@@ -157,6 +157,16 @@ pub fn judge(path: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> Resul
     Ok(Some(message.usage.unwrap_or_default().usage()))
 }
 
+/// Whether a body of JSON that ended cleanly, without an announced length, breaks off inside. What is compressed is not looked
+/// into, and nothing at all is the answer to a HEAD.
+#[must_use]
+pub fn is_cut(headers: &HeaderMap, body: &[u8]) -> bool {
+    if body.is_empty() || headers.contains_key(CONTENT_LENGTH) || headers.contains_key(CONTENT_ENCODING) {
+        return false;
+    }
+    serde_json::from_slice::<IgnoredAny>(body).is_err_and(|error| error.is_eof())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,6 +209,24 @@ mod tests {
         let announced = HeaderMap::from_iter([(CONTENT_LENGTH, "5".parse().unwrap())]);
         assert_eq!(judge("/v1/messages", 200, &announced, b""), Err(Framing::Empty));
         assert_eq!(judge("/v1/messages", 200, &announced, b"{\"id\""), Err(Framing::NotMessage));
+    }
+
+    #[test]
+    fn other_answers_are_cut_where_their_json_does_not_end() {
+        let announced = HeaderMap::from_iter([(CONTENT_LENGTH, "5".parse().unwrap())]);
+        let packed = HeaderMap::from_iter([(CONTENT_ENCODING, "gzip".parse().unwrap())]);
+        for (headers, body, expected) in [
+            (&HeaderMap::new(), r#"{"input_tokens":1"#, true),
+            (&HeaderMap::new(), r#"{"data":[{"id":"a"},"#, true),
+            (&HeaderMap::new(), r#"{"input_tokens":1}"#, false),
+            (&HeaderMap::new(), "{\"a\":1}\n{\"b\"", false),
+            (&HeaderMap::new(), "no JSON", false),
+            (&HeaderMap::new(), "", false),
+            (&announced, r#"{"inp"#, false),
+            (&packed, "{", false),
+        ] {
+            assert_eq!(is_cut(headers, body.as_bytes()), expected, "{body}");
+        }
     }
 
     #[test]

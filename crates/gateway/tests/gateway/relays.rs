@@ -127,4 +127,14 @@ async fn an_answer_without_a_length_that_is_cut_is_asked_for_again() {
         let (seen, attempts) = told(vec![cut, Say::message("")], &keyed(BODY)).await;
         assert_eq!((seen.status, seen.text().as_str(), attempts), (200, MESSAGE, 2), "{end}");
     }
+    // Other answers as well; nobody waits for the body of a HEAD.
+    let count = |text: &str, then| Say::new(format!("{head}{text}"), then);
+    let answers = vec![count("{\"input_tok", Then::Close), count("{\"input_tokens\":1}", Then::Close)];
+    let request =
+        String::from_utf8(keyed(BODY)).unwrap().replace("/v1/messages", "/v1/messages/count_tokens");
+    let (seen, attempts) = told(answers, request.as_bytes()).await;
+    assert_eq!((seen.status, seen.text().as_str(), attempts), (200, "{\"input_tokens\":1}", 2));
+    let asked = "HEAD /api/hello HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n";
+    let (seen, attempts) = told(vec![count("", Then::Close)], asked.as_bytes()).await;
+    assert_eq!((seen.status, attempts), (200, 1));
 }
