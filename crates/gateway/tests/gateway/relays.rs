@@ -118,6 +118,33 @@ async fn a_length_beside_chunks_cuts_nothing() {
     }
 }
 
+/// The length of a stream says nothing about its end: what is broken is not made whole by it, and what is whole not broken.
+#[tokio::test]
+async fn a_length_of_a_stream_is_not_passed_on() {
+    // So long that its end comes after its content was shown.
+    let text = format!(
+        "event: content_block_delta\ndata: {{\"delta\":{{\"text\":\"{}\"}}}}\n\n",
+        "x".repeat(300_000)
+    );
+    let whole = EVENTS.replace("event: content_block_stop", &format!("{text}event: content_block_stop"));
+    let (begin, _) = whole.split_once("event: message_stop").unwrap();
+    let torn = whole.get(..whole.len() - 10).unwrap();
+    for (events, more, last) in [
+        (whole.as_str(), 0, "message_stop"),
+        (whole.as_str(), 30, "message_stop"),
+        (begin, 0, "error"),
+        (begin, 30, "error"),
+        (torn, 0, "error"),
+    ] {
+        let length = events.len() + more;
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
+        let say = Say::new(format!("{head}content-length: {length}\r\n\r\n{events}"), Then::Close);
+        let (seen, attempts) = told(vec![say], &streamed()).await;
+        assert_eq!((seen.status, seen.whole, attempts), (200, last == "message_stop", 1), "{last} {more}");
+        assert_eq!(seen.events().last().map(String::as_str), Some(last), "{more}");
+    }
+}
+
 /// Without a length a clean end proves nothing: what is no whole object was cut, at whichever byte.
 #[tokio::test]
 async fn an_answer_without_a_length_that_is_cut_is_asked_for_again() {
