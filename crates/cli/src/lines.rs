@@ -51,7 +51,10 @@ fn of_stream(mut stream: impl BufRead, mut each: impl FnMut(u64, &str)) -> Resul
             // The rest of the line is read and not kept.
             stream.skip_until(b'\n').map_err(|e| format!("read only to line {n}: {e}"))?;
         }
-        each(n, String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
+        let text = String::from_utf8_lossy(&line);
+        // A file may begin with a byte order mark; it belongs to no line.
+        let text = if n == 1 { text.trim_start_matches('\u{feff}') } else { &text };
+        each(n, text.trim_end_matches(['\n', '\r']));
     }
     Ok(())
 }
@@ -94,6 +97,9 @@ mod tests {
         let mut seen = Vec::new();
         of_stream(&b"one\0two\n\xff\xfethree\nfour"[..], |_, line| seen.push(line.to_owned())).unwrap();
         assert_eq!(seen, ["one\0two", "\u{fffd}\u{fffd}three", "four"]);
+        seen.clear();
+        of_stream("\u{feff}one\r\n\u{feff}two".as_bytes(), |_, line| seen.push(line.to_owned())).unwrap();
+        assert_eq!(seen, ["one", "\u{feff}two"]);
         assert!(of_stream(&b""[..], |_, _| panic!("an empty file has no line")).is_ok());
         for (begins, word) in
             [(&b"\x1f\x8b\x08"[..], "gzip -dc"), (&b"\xff\xfeE\0r\0"[..], "iconv"), (&[0; 64][..], "binary")]

@@ -228,7 +228,7 @@ fn secrets(named: &[(String, String)], origin: &SettingOrigin) -> Result<Vec<(St
     if mistakes.is_empty() { Ok(found) } else { Err(Failure::usage(settings::describe(&mistakes))) }
 }
 
-/// What a reference leads to. Blanks and line ends around it are an editor's.
+/// What a reference leads to. Blanks, line ends and a byte order mark around it are an editor's.
 pub(crate) fn secret(reference: &str) -> Result<Secret, String> {
     let text = if let Some(name) = reference.strip_prefix("env:") {
         variable(name.trim()).ok_or_else(|| format!("the variable {} is not set", name.trim()))?
@@ -237,6 +237,6 @@ pub(crate) fn secret(reference: &str) -> Result<Secret, String> {
     } else {
         return Err("is neither env:VARIABLE nor file:PATH".to_owned());
     };
-    let trimmed = text.trim();
+    let trimmed = text.trim_start_matches('\u{feff}').trim();
     if trimmed.is_empty() { Err("is empty".to_owned()) } else { Ok(Secret::new(trimmed.as_bytes().to_vec())) }
 }

@@ -194,13 +194,6 @@ impl Attempt {
         matches!(self.form, Form::Events | Form::Packed)
     }
 
-    /// A stream of events whose length nobody announced, so that it may grow.
-    pub(crate) fn is_open_ended(&self) -> bool {
-        let announced =
-            |(_, headers): &(StatusCode, HeaderMap)| headers.contains_key(http::header::CONTENT_LENGTH);
-        self.is_stream() && !self.head.as_ref().is_some_and(announced)
-    }
-
     /// The caller has seen a part of an event.
     pub(crate) const fn is_torn(&self) -> bool {
         self.held.is_torn()
@@ -296,6 +289,10 @@ impl Attempt {
             (true, false) => Form::Packed,
             (false, _) => Form::Other,
         };
+        if self.is_long() {
+            // Its end is in its events: with a length, one that breaks could not be told from a whole one, nor get an error behind it.
+            clearline_wire::headers::retain(&mut parts.headers, |name| name != http::header::CONTENT_LENGTH);
+        }
         self.steps.push(Step::Head(status.as_u16(), (limits != Limits::default()).then(|| Box::new(limits))));
         self.head = Some((status, parts.headers));
         let silent_at = after(self.inner.brain.instant(self.last), self.idle);
@@ -367,11 +364,12 @@ impl Attempt {
             Meaning::Complete => self.ended(),
             Meaning::Failed(failure) => {
                 let unknown = matches!(&reading.reader, Reader::Gathered(gather) if gather.is_unknown());
+                let said = reading.reader.said();
                 self.error_event = reading.reader.saw_error_event();
                 if unknown {
                     self.ask_plainly();
                 }
-                self.fail(Stage::Stream, failure, None);
+                self.fail(Stage::Stream, failure, said);
             }
         }
     }
@@ -392,6 +390,7 @@ impl Attempt {
         match ended {
             Ok(usage) => self.finish(usage),
             Err(failure) => {
+                self.detail = reading.reader.said();
                 self.fail_as(self.body_stage(), failure, reading.reader.got());
             }
         }

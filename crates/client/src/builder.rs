@@ -38,13 +38,31 @@ pub struct PoolKey {
 }
 
 impl PoolKey {
-    /// A key that stands in a file of its own; blanks and line ends around it are an editor's.
+    /// A key that stands in a file of its own; blanks, line ends and a byte order mark around it are an editor's.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn from_file(alias: &str, path: &std::path::Path) -> std::io::Result<Self> {
         let text = std::fs::read_to_string(path)?;
-        Ok(Self { alias: alias.to_owned(), secret: Secret::new(text.trim().as_bytes().to_vec()) })
+        let text = text.trim_start_matches('\u{feff}').trim();
+        Ok(Self { alias: alias.to_owned(), secret: Secret::new(text.as_bytes().to_vec()) })
+    }
+
+    /// Whether it can be sent at all. A key with a newline or a quote would become a "connection error" in most clients; here
+    /// it is named.
+    ///
+    /// # Errors
+    /// It is empty, or holds what belongs into no key. No client is built with it.
+    pub fn check(&self) -> Result<(), CallError> {
+        let bytes = self.secret.expose();
+        let is_fit = |b: &u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'$');
+        if !bytes.is_empty() && bytes.iter().all(is_fit) {
+            return Ok(());
+        }
+        let alias = &self.alias;
+        let detail =
+            format!("the key \"{alias}\" is empty or holds a blank, a quote, a newline or a placeholder");
+        Err(CallError::before(Cause::AuthMalformedKey, Foreign::new(&detail)))
     }
 }
 
@@ -289,19 +307,6 @@ pub(crate) fn refused(fault: Fault) -> CallError {
 
 pub(crate) fn foreign(error: &dyn fmt::Display) -> Foreign {
     Foreign::new(&error.to_string())
-}
-
-/// A key with a newline or a quote would become a "connection error" in most clients; here it is named.
-pub(crate) fn check_key(key: &PoolKey) -> Result<(), CallError> {
-    let bytes = key.secret.expose();
-    let clean =
-        !bytes.is_empty() && bytes.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'$'));
-    if clean {
-        return Ok(());
-    }
-    let detail =
-        format!("the key \"{}\" is empty or holds a blank, a quote, a newline or a placeholder", key.alias);
-    Err(CallError::before(Cause::AuthMalformedKey, Foreign::new(&detail)))
 }
 
 /// What all calls of a client share.

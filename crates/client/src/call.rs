@@ -388,7 +388,7 @@ impl Driver {
                 if let Some(a) = self.attempts.first_mut() {
                     a.commit();
                     // A compressed stream, and one of an announced length, take no others into them.
-                    self.resume = self.resume.take().filter(|_| a.is_open_ended());
+                    self.resume = self.resume.take().filter(|_| a.is_stream());
                     self.streamed = None;
                     if a.is_long() {
                         // Only a continuation asks for it once more; a stream may last, and be one of thousands.

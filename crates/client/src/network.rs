@@ -9,7 +9,7 @@ use clearline_net::{Fault, Http2, Proxy, ProxyEnv, Route as Way, Target, TrustSe
 use clearline_policy::{Config, Group, Settings};
 use http::{HeaderMap, HeaderValue};
 
-use crate::builder::{PoolKey, check_key, foreign, refused};
+use crate::builder::{PoolKey, foreign, refused};
 use crate::error::CallError;
 
 /// An API server, and the credentials that it and no other gets.
@@ -309,7 +309,7 @@ fn check(parts: &Parts<'_>) -> (Vec<Target>, Vec<CallError>) {
             Ok(target) => targets.push(target),
             Err(mistake) => mistakes.push(mistake),
         }
-        mistakes.extend(upstream.keys.iter().filter_map(|key| check_key(key).err()));
+        mistakes.extend(upstream.keys.iter().filter_map(|key| key.check().err()));
     }
     for route in &parts.routes {
         let unknown = route.upstreams.iter().find(|name| !parts.upstreams.iter().any(|u| u.name == **name));

@@ -1,7 +1,7 @@
 //! Reading a body: what of it is held, and what its bytes mean.
 
 use bytes::Bytes;
-use clearline_model::{Ask, Failure, Framing, StreamEnd, Usage};
+use clearline_model::{Ask, ErrorKind, Failure, Foreign, Framing, StreamEnd, Usage};
 use clearline_wire::stream::{Mark, Watch};
 use clearline_wire::{Decode, decoded};
 use http::{HeaderMap, StatusCode, header};
@@ -11,11 +11,11 @@ use crate::gather::Gather;
 /// How the body of an answer is read.
 pub(crate) enum Reader {
     /// A stream of events: judged by `message_stop`.
-    Events { watch: Box<Watch>, decode: Option<Box<Decode>>, content: bool, error: bool },
+    Events { watch: Box<Watch>, decode: Option<Box<Decode>>, content: bool, error: bool, said: Foreign },
     /// A stream of events of which a whole answer is made.
     Gathered(Box<Gather>),
     /// A success that is complete before it is passed on, unless it is larger than [`WHOLE_MAX`].
-    Whole { messages: bool, status: StatusCode },
+    Whole { messages: bool, status: StatusCode, said: Foreign },
     /// A success that is passed on as it comes: what clearline does not know, and what grew too large to be held.
     Passing { seen: bool },
     /// An error answer, kept in case it is the one that the caller gets.
@@ -86,14 +86,20 @@ impl Reader {
             // An encoding that is not read here passes as it is.
             let Some(decode) = Decode::of(headers) else { return Ok(Self::Passing { seen: false }) };
             let decode = (!decode.is_plain()).then(|| Box::new(decode));
-            return Ok(Self::Events { watch: Box::default(), decode, content: false, error: false });
+            return Ok(Self::Events {
+                watch: Box::default(),
+                decode,
+                content: false,
+                error: false,
+                said: Foreign::default(),
+            });
         }
         if ask.stream && messages {
             return Err(Failure::Framing(Framing::WrongContentType));
         }
         let json = is_type(headers, b"application/json");
         if messages || json {
-            Ok(Self::Whole { messages, status })
+            Ok(Self::Whole { messages, status, said: Foreign::default() })
         } else {
             Ok(Self::Passing { seen: false })
         }
@@ -139,10 +145,20 @@ impl Reader {
         matches!(self, Self::Events { error: true, .. })
     }
 
+    /// The words of an error that came inside a success; nothing where there was none.
+    pub(crate) fn said(&mut self) -> Option<Foreign> {
+        match self {
+            Self::Events { said, .. } | Self::Whole { said, .. } => {
+                Some(std::mem::take(said)).filter(|s| !s.raw().is_empty())
+            }
+            Self::Gathered(_) | Self::Passing { .. } | Self::Error => None,
+        }
+    }
+
     /// Takes one frame; `total` is the length of the body so far, bytes.
     pub(crate) fn take(&mut self, bytes: &Bytes, total: u64) -> Meaning {
         match self {
-            Self::Events { watch, decode, content, error } => {
+            Self::Events { watch, decode, content, error, said } => {
                 let mut marks = Vec::new();
                 let read = match decode {
                     None => {
@@ -160,6 +176,12 @@ impl Reader {
                         }
                         Mark::Error(api) => {
                             *error = true;
+                            *said = api.message;
+                            return Meaning::Failed(Failure::Ended(StreamEnd::Error(api.kind)));
+                        }
+                        // The caller is told in the way that it reads.
+                        Mark::Nameless(api) => {
+                            *said = api.message;
                             return Meaning::Failed(Failure::Ended(StreamEnd::Error(api.kind)));
                         }
                         Mark::Corrupt => return Meaning::Failed(Failure::Framing(Framing::Event)),
@@ -203,7 +225,11 @@ impl Reader {
                 }
             }
             Self::Gathered(gather) => gather.end().map(|(_, usage)| usage),
-            Self::Whole { messages: true, status } => judge(*status, headers, held).map_err(Failure::Framing),
+            Self::Whole { messages: true, status, said } => judge(*status, headers, held)
+                .map_err(|framing| error_inside(framing, (*status, headers, held), said)),
+            Self::Whole { messages: false, .. } if clearline_wire::is_cut(headers, held) => {
+                Err(Failure::Framing(Framing::Short))
+            }
             Self::Whole { messages: false, .. } => Ok(Usage::default()),
             Self::Passing { .. } | Self::Error => Ok(Usage::default()),
         }
@@ -220,6 +246,22 @@ impl Reader {
             Self::Gathered(_) | Self::Whole { .. } | Self::Passing { .. } | Self::Error => Got::default(),
         }
     }
+}
+
+/// What is no message may be an error that a relay sends with the status of a success: then its own words say what it is.
+fn error_inside(framing: Framing, answer: (StatusCode, &HeaderMap, &[u8]), said: &mut Foreign) -> Failure {
+    let (status, headers, held) = answer;
+    let plain = decoded(headers, held, UNPACKED_MAX).ok().flatten();
+    let body = plain.as_deref().unwrap_or(held);
+    if framing != Framing::NotMessage || !clearline_wire::tells_error(body) {
+        return Failure::Framing(framing);
+    }
+    let api = clearline_wire::parse_error(status.as_u16(), headers, body);
+    if matches!(api.kind, ErrorKind::None | ErrorKind::InvalidRequest) {
+        return Failure::Framing(framing);
+    }
+    *said = api.message;
+    Failure::Status(status.as_u16(), api.kind, api.origin)
 }
 
 /// Judges a whole success, looking into what is compressed; it costs what it says.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use clearline::{Broken, CallError, ReplyBody};
-use clearline_model::{Cause, Dur, Layer};
+use clearline_model::{Cause, Dur, Layer, Stage};
 use clearline_wire::{Own, own_error_body, type_for_status};
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
@@ -170,7 +170,8 @@ pub(crate) fn own(error: &CallError) -> Answer {
         1 => "after 1 attempt".to_owned(),
         n => format!("after {n} attempts"),
     };
-    let message = format!("{} (clearline: {}, at stage {}, {attempts})", row.title, row.id, error.stage);
+    let message =
+        format!("{}{} (clearline: {}, at stage {}, {attempts})", row.title, said(error), row.id, error.stage);
     let known = Own {
         stage: Some(error.stage),
         attempts: Some(error.attempts),
@@ -189,6 +190,17 @@ pub(crate) fn own(error: &CallError) -> Answer {
     answer
 }
 
+/// The most that is quoted of an upstream's words, characters.
+const QUOTED: usize = 2_000;
+
+/// The upstream's words, where it told of an error inside a success: its own answer cannot be passed on.
+fn said(error: &CallError) -> String {
+    let told = matches!(error.stage, Stage::Body | Stage::Stream)
+        && matches!(error.cause.row().layer, Layer::Auth | Layer::Request | Layer::Quota | Layer::Server);
+    let words: String = error.detail.raw().chars().take(QUOTED).collect();
+    if told && !words.is_empty() { format!(": {words}") } else { String::new() }
+}
+
 const TIMEOUTS: [Cause; 13] = [
     Cause::DnsSlow,
     Cause::TcpTimeout,
@@ -205,10 +217,22 @@ const TIMEOUTS: [Cause; 13] = [
     Cause::ClientTimeoutTooShort,
 ];
 
+/// Causes with a status of their own in the API, which clients know by it.
+const FINER: [(Cause, u16); 5] = [
+    (Cause::QuotaBilling, 402),
+    (Cause::AuthForbidden, 403),
+    (Cause::RequestModelNotFound, 404),
+    (Cause::RequestTooLarge, 413),
+    (Cause::ServerOverloaded, 529),
+];
+
 /// The status of an own answer.
 fn status_for(cause: Cause) -> StatusCode {
     if TIMEOUTS.contains(&cause) {
         return StatusCode::GATEWAY_TIMEOUT;
+    }
+    if let Some((_, status)) = FINER.iter().find(|(finer, _)| *finer == cause) {
+        return StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
     }
     match cause.row().layer {
         Layer::Config | Layer::Clock => StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,7 +1,7 @@
 //! The log's writer: one text that calls append to and one thread writes out. A full disk costs lines and never a call.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -78,7 +78,8 @@ impl Log {
             LogTarget::Stderr => Some(Sink::Stderr),
             LogTarget::File(path) => {
                 let file = append(path).map_err(|e| refused = Some((path.clone(), e.to_string())));
-                Some(Sink::File { path: path.clone(), file: file.ok(), torn: false })
+                let torn = ends_torn(path).unwrap_or(false);
+                Some(Sink::File { path: path.clone(), file: file.ok(), torn })
             }
         };
         let waiting = sink.and_then(|sink| start(sink, Arc::clone(&losses)));
@@ -194,6 +195,19 @@ impl Sink {
     }
 }
 
+/// A process that was killed may have left half a line at the end: the next one begins on its own.
+fn ends_torn(path: &Path) -> std::io::Result<bool> {
+    let mut file = File::open(path)?;
+    // A pipe or a device has no end to look at.
+    if !file.metadata()?.is_file() || file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
 fn append(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
@@ -230,6 +244,19 @@ mod tests {
             std::thread::yield_now();
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "0\n1\n2\n3\n");
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn half_a_line_of_a_process_that_was_killed_spoils_no_other() {
+        let path = std::env::temp_dir().join(format!("clearline-torn-{}.log", std::process::id()));
+        for (before, after) in [("", "b\n"), ("a\n", "a\nb\n"), ("{\"a", "{\"a\nb\n")] {
+            std::fs::write(&path, before).unwrap();
+            let log = Log::open(&LogTarget::File(path.clone()));
+            log.put(|line| line.push('b'));
+            log.flush().await;
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
+        }
         std::fs::remove_file(&path).unwrap();
     }
 

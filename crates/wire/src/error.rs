@@ -5,8 +5,11 @@ use http::HeaderMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use self::fits::fits;
 use crate::headers::{request_id, text};
 use crate::text::{of_message, of_page};
+
+mod fits;
 
 /// The largest body that is read as JSON, bytes. Errors are small.
 const JSON_MAX: usize = 1 << 20;
@@ -86,6 +89,27 @@ pub fn parse_error_event(data: &[u8]) -> ApiError {
         error.origin = Origin::Gateway;
     }
     error
+}
+
+/// Whether a body that nothing calls an error tells of one all the same, as relays do it: a JSON object with the type
+/// `error`, or with an `error` inside.
+#[must_use]
+pub fn tells_error(body: &[u8]) -> bool {
+    let body = body.trim_ascii();
+    // Nearly everything that is asked about is something else.
+    if body.len() > JSON_MAX
+        || body.first() != Some(&b'{')
+        || memchr::memmem::find(body, b"\"error\"").is_none()
+    {
+        return false;
+    }
+    let Ok(Value::Object(object)) = serde_json::from_slice(body) else { return false };
+    let said = match object.get("error") {
+        Some(Value::Object(error)) => !error.is_empty(),
+        Some(Value::String(error)) => !error.is_empty(),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) | None => false,
+    };
+    said || object.get("type").and_then(Value::as_str) == Some("error")
 }
 
 /// Whether a body is the API's error envelope: `{"type":"error","error":{"type":…}}`.
@@ -215,7 +239,7 @@ fn kind(status: u16, headers: &HeaderMap, parts: &Parts, (origin, body): (Origin
         return kind;
     }
     let known = if parts.shape == Shape::Page { of_page(body) } else { of_message(&parts.message) };
-    if let Some(kind) = known.filter(|kind| fits(status, first, *kind)) {
+    if let Some(kind) = known.filter(|kind| fits(status, parts.shape, first, *kind)) {
         return kind;
     }
     match (status, parts.shape) {
@@ -243,26 +267,6 @@ const fn is_weak(kind: ErrorKind) -> bool {
             | ErrorKind::RateLimit
             | ErrorKind::Api
     )
-}
-
-/// A text may not contradict what the type said: a 400 that quotes "requests per minute" is no rate limit.
-const fn fits(status: u16, first: ErrorKind, known: ErrorKind) -> bool {
-    let rate = matches!(
-        known,
-        ErrorKind::RateRequests
-            | ErrorKind::RateInputTokens
-            | ErrorKind::RateOutputTokens
-            | ErrorKind::RateConcurrency
-            | ErrorKind::RateAcceleration
-    );
-    match (first, known) {
-        (
-            ErrorKind::InvalidRequest | ErrorKind::Authentication | ErrorKind::Permission,
-            ErrorKind::Overloaded,
-        ) => false,
-        _ if rate => matches!(first, ErrorKind::RateLimit) || matches!(status, 0 | 429),
-        _ => true,
-    }
 }
 
 /// What `error.type` says; AWS's exceptions and Google's words stand in the same place.
@@ -641,6 +645,25 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_api_shape(body.as_bytes()), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn errors_that_nothing_calls_so() {
+        for (body, expected) in [
+            (r#"{"type":"error","error":{"type":"x"}}"#, true),
+            (r#" {"error":{"message":"boom"}}"#, true),
+            (r#"{"error":"boom"}"#, true),
+            (r#"{"type":"error"}"#, true),
+            (r#"{"error":null,"type":"message"}"#, false),
+            (r#"{"error":{},"choices":[]}"#, false),
+            (r#"{"type":"message","content":["error"]}"#, false),
+            (r#"{"type":"error""#, false),
+            (r#"["error"]"#, false),
+            ("[DONE]", false),
+            ("", false),
+        ] {
+            assert_eq!(tells_error(body.as_bytes()), expected, "{body}");
         }
     }
 

@@ -152,7 +152,12 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
 }
 
 /// Removes what is only for the next hop, with what `Connection` names. Everything else stays as it is.
+///
+/// A length beside `transfer-encoding` is none: it goes as well (RFC 9112 section 6.3), or it would cut what is passed on.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING) {
+        retain(headers, |name| name != header::CONTENT_LENGTH);
+    }
     let Some(first) = headers.keys().position(is_hop_by_hop) else { return };
     let named = headers.get_all(header::CONNECTION).iter().filter(|v| !is_usual(v.as_bytes()));
     let options = named.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim);
@@ -339,12 +344,30 @@ mod tests {
             ("authorization", "Bearer x"),
             ("anthropic-beta", "a"),
             ("anthropic-beta", "b"),
-            ("content-length", "1"),
         ]);
         strip_hop_by_hop(&mut headers);
         let mut left: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
         left.sort_unstable();
-        assert_eq!(left, ["anthropic-beta", "anthropic-beta", "authorization", "content-length"]);
+        assert_eq!(left, ["anthropic-beta", "anthropic-beta", "authorization"]);
+    }
+
+    #[test]
+    fn a_length_beside_another_framing_is_none() {
+        for (before, after) in [
+            ("a content-length b", "a content-length b"),
+            ("a content-length transfer-encoding b", "a b"),
+            ("transfer-encoding a content-length", "a"),
+            ("content-length content-length a transfer-encoding", "a"),
+            ("content-length connection a", "content-length a"),
+        ] {
+            let mut headers = HeaderMap::new();
+            before.split(' ').for_each(|name| {
+                headers.append(HeaderName::from_static(name), "5".parse().unwrap());
+            });
+            strip_hop_by_hop(&mut headers);
+            let left: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(left.join(" "), after, "of {before}");
+        }
     }
 
     proptest! {

@@ -25,11 +25,12 @@ pub use continuation::{Continuation, Turns, continuation, turns};
 pub use date::rfc3339;
 pub use encoding::{Decode, decoded};
 pub use error::{
-    ApiError, error_body, error_event, is_api_shape, parse_error, parse_error_event, type_for_status,
+    ApiError, error_body, error_event, is_api_shape, parse_error, parse_error_event, tells_error,
+    type_for_status,
 };
 pub use fields::streamed;
 pub use headers::{body_hint, hint, is_hop_by_hop, limits, request_id, strip_hop_by_hop};
-pub use message::judge;
+pub use message::{is_cut, judge};
 pub use own::{Delivered, Own, own_error_body, own_error_event};
 pub use repeat::{proves_not_executed, repeat, without_query};
 pub use request::{Outer, Peek, Unstreamed, ask, model_family, outer, peek};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use clearline_model::{Framing, Usage};
 use http::HeaderMap;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
@@ -126,7 +126,9 @@ impl Visitor<'_> for Comparing {
 /// path is another, the status is no 2xx, or the body is compressed.
 ///
 /// # Errors
-/// [`Framing::Empty`] for no body, [`Framing::NotMessage`] for anything but a JSON object with the type `message`.
+/// [`Framing::Short`] for nothing, or an object that does not end, where no length was announced: it broke off, however cleanly.
+/// [`Framing::Empty`] for an announced nothing, [`Framing::NotMessage`] for anything else but a JSON object with the type
+/// `message`; of what is cut to its announced length another try would be cut as well.
 pub fn judge(path: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> Result<Option<Usage>, Framing> {
     let plain = text(headers, CONTENT_ENCODING).is_none_or(|e| e.trim().eq_ignore_ascii_case("identity"));
     let ours = without_query(path).ends_with("/v1/messages");
@@ -137,8 +139,9 @@ pub fn judge(path: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> Resul
     {
         return Ok(None);
     }
+    let announced = status == 204 || headers.contains_key(CONTENT_LENGTH);
     match body.trim_ascii().first() {
-        None => return Err(Framing::Empty),
+        None => return Err(if announced { Framing::Empty } else { Framing::Short }),
         Some(b'{') => {}
         Some(_) => return Err(Framing::NotMessage),
     }
@@ -147,11 +150,21 @@ pub fn judge(path: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> Resul
         Ok(body) => serde_json::from_str(body),
         Err(_) => serde_json::from_slice(body),
     }
-    .map_err(|_| Framing::NotMessage)?;
+    .map_err(|error| if error.is_eof() && !announced { Framing::Short } else { Framing::NotMessage })?;
     if !message.r#type.0 {
         return Err(Framing::NotMessage);
     }
     Ok(Some(message.usage.unwrap_or_default().usage()))
+}
+
+/// Whether a body of JSON that ended cleanly, without an announced length, breaks off inside. What is compressed is not looked
+/// into, and nothing at all is the answer to a HEAD.
+#[must_use]
+pub fn is_cut(headers: &HeaderMap, body: &[u8]) -> bool {
+    if body.is_empty() || headers.contains_key(CONTENT_LENGTH) || headers.contains_key(CONTENT_ENCODING) {
+        return false;
+    }
+    serde_json::from_slice::<IgnoredAny>(body).is_err_and(|error| error.is_eof())
 }
 
 #[cfg(test)]
@@ -166,13 +179,13 @@ mod tests {
         for (path, status, encoding, body, expected) in [
             ("/v1/messages", 200, None, good, Ok(Some(reply))),
             ("/x/v1/messages?beta=true", 200, Some("identity"), good, Ok(Some(reply))),
-            ("/v1/messages", 200, None, "", Err(Framing::Empty)),
+            ("/v1/messages", 200, None, "", Err(Framing::Short)),
             ("/v1/messages", 204, None, " \r\n", Err(Framing::Empty)),
             ("/v1/messages", 200, None, "<html>", Err(Framing::NotMessage)),
             ("/v1/messages", 200, None, "{}", Err(Framing::NotMessage)),
             ("/v1/messages", 200, None, r#"{"type":"error"}"#, Err(Framing::NotMessage)),
             ("/v1/messages", 200, None, r#"["message",null,null,null]"#, Err(Framing::NotMessage)),
-            ("/v1/messages", 200, None, r#"{"type":"message""#, Err(Framing::NotMessage)),
+            ("/v1/messages", 200, None, r#"{"type":"message""#, Err(Framing::Short)),
             ("/v1/messages", 200, Some("gzip"), "\u{1f}", Ok(None)),
             ("/v1/messages", 400, None, "", Ok(None)),
             ("/v1/messages/count_tokens", 200, None, r#"{"input_tokens":1}"#, Ok(None)),
@@ -183,6 +196,36 @@ mod tests {
                 headers.insert("content-encoding", encoding.parse().unwrap());
             }
             assert_eq!(judge(path, status, &headers, body.as_bytes()), expected, "{path} {status} {body}");
+        }
+    }
+
+    #[test]
+    fn what_ends_too_early_is_cut_wherever_that_is() {
+        let whole = r#"{"id":"m","type":"message","content":[{"type":"text","text":"é\n\u00e9"}],"usage":{"input_tokens":1.5e3}}"#;
+        for end in 0..whole.len() {
+            let cut = &whole.as_bytes()[..end];
+            assert_eq!(judge("/v1/messages", 200, &HeaderMap::new(), cut), Err(Framing::Short), "{end}");
+        }
+        let announced = HeaderMap::from_iter([(CONTENT_LENGTH, "5".parse().unwrap())]);
+        assert_eq!(judge("/v1/messages", 200, &announced, b""), Err(Framing::Empty));
+        assert_eq!(judge("/v1/messages", 200, &announced, b"{\"id\""), Err(Framing::NotMessage));
+    }
+
+    #[test]
+    fn other_answers_are_cut_where_their_json_does_not_end() {
+        let announced = HeaderMap::from_iter([(CONTENT_LENGTH, "5".parse().unwrap())]);
+        let packed = HeaderMap::from_iter([(CONTENT_ENCODING, "gzip".parse().unwrap())]);
+        for (headers, body, expected) in [
+            (&HeaderMap::new(), r#"{"input_tokens":1"#, true),
+            (&HeaderMap::new(), r#"{"data":[{"id":"a"},"#, true),
+            (&HeaderMap::new(), r#"{"input_tokens":1}"#, false),
+            (&HeaderMap::new(), "{\"a\":1}\n{\"b\"", false),
+            (&HeaderMap::new(), "no JSON", false),
+            (&HeaderMap::new(), "", false),
+            (&announced, r#"{"inp"#, false),
+            (&packed, "{", false),
+        ] {
+            assert_eq!(is_cut(headers, body.as_bytes()), expected, "{body}");
         }
     }
 

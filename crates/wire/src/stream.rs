@@ -4,7 +4,7 @@ use clearline_model::{ErrorKind, Foreign, StreamEnd, Usage};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::{ApiError, parse_error_event};
+use crate::error::{ApiError, parse_error_event, tells_error};
 use crate::message::Tokens;
 use crate::sse::{Event, MAX_EVENT, Parser};
 
@@ -19,6 +19,8 @@ pub enum Mark {
     Ping,
     /// `error`, wherever it came.
     Error(ApiError),
+    /// An error without an event's name, as some relays send it. Clients pass over it.
+    Nameless(ApiError),
     /// `message_delta`: the stop reason and the usage so far.
     Delta,
     /// `message_stop`: the stream is complete.
@@ -190,11 +192,9 @@ impl State {
         self.any = true;
         match event.name {
             b"ping" => Some(Mark::Ping),
-            b"error" => {
-                let error = parse_error_event(event.data);
-                self.error.get_or_insert(error.kind);
-                Some(Mark::Error(error))
-            }
+            b"error" => Some(Mark::Error(self.failed(event.data))),
+            // What a stream says without a name.
+            b"message" if tells_error(event.data) => Some(Mark::Nameless(self.failed(event.data))),
             b"message_start" => Some(self.start(event.data)),
             b"content_block_start"
             | b"content_block_delta"
@@ -213,6 +213,12 @@ impl State {
             // New names may appear at any time.
             _ => None,
         }
+    }
+
+    fn failed(&mut self, data: &[u8]) -> ApiError {
+        let error = parse_error_event(data);
+        self.error.get_or_insert(error.kind);
+        error
     }
 
     fn block(&mut self, event: &Event<'_>) -> Mark {
@@ -317,6 +323,7 @@ mod tests {
             Mark::Content => 'c',
             Mark::Ping => 'p',
             Mark::Error(_) => 'e',
+            Mark::Nameless(_) => 'n',
             Mark::Delta => 'd',
             Mark::Stop => '.',
             Mark::Corrupt => '!',
@@ -347,6 +354,8 @@ mod tests {
         let torn = "event: message_delta\ndata: {\"usage\"\n\n";
         let half = "event: content_block_delta\ndata: {\"index\":0,\"delta\":{\"text\":\"a\n\n";
         let overloaded = Some(StreamEnd::Error(ErrorKind::Overloaded));
+        let nameless = ERROR.trim_start_matches("event: error\n");
+        let other = "data: {\"id\":\"x\",\"error\":null}\n\n";
         for (parts, marks, end) in [
             (vec![], "", Some(StreamEnd::Early)),
             (vec![START, BLOCK], "sc", Some(StreamEnd::Early)),
@@ -354,6 +363,7 @@ mod tests {
             (vec![STOP], "!", Some(StreamEnd::Early)),
             (vec![PING, ERROR], "pe", overloaded),
             (vec![START, BLOCK, ERROR], "sce", overloaded),
+            (vec![START, other, nameless], "sn", overloaded),
             (vec![START, START], "s!", Some(StreamEnd::Early)),
             (vec![unknown, START, unknown, STOP], "s.", None),
             (vec![START, inside], "sc", Some(StreamEnd::Early)),

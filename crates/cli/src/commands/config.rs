@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use clap::{Args, Subcommand};
+use clearline::PoolKey;
 use clearline_model::{Foreign, Setting, SettingOrigin};
 use clearline_report::{Lang, Prose, layout};
 
 use crate::exit::{self, Failure};
 use crate::notify::Ways;
 use crate::settings::{ROWS, Settings};
-use crate::{look, out, setup};
+use crate::{look, out, serve, setup};
 
 /// Shows the settings that hold and where each comes from, or checks them
 #[derive(Debug, Args)]
@@ -45,11 +46,13 @@ impl Config {
 fn check(prose: &Prose, file: Option<&Path>) -> Result<u8, Failure> {
     let settings = setup::load(file, &[])?;
     let (upstreams, _) = setup::upstreams(&settings, true)?;
-    let keys: usize = if settings.names_upstreams() {
-        upstreams.iter().map(|u| u.keys.len()).sum()
+    let keys: Vec<PoolKey> = if settings.names_upstreams() {
+        upstreams.into_iter().flat_map(|u| u.keys).collect()
     } else {
-        setup::keys(&settings, true)?.len()
+        setup::keys(&settings, true)?
     };
+    keys.iter().try_for_each(PoolKey::check).map_err(|e| serve::refused(&e))?;
+    let keys = keys.len();
     let tokens = setup::tokens(&settings)?.len();
     let _checked = setup::tls(&settings)?;
     let _checked = Ways::of(&settings, Lang::En)?;

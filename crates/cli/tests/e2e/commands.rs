@@ -52,6 +52,14 @@ fn config_shows_origins_and_reports_every_mistake_at_once() {
     ] {
         assert!(err.contains(part), "{part}: {err}");
     }
+    // What the gateway would not start with is no good set-up either.
+    let key = home.write("key", "\u{feff}\r\nsk-ant-fake\r\n");
+    let file = home.write("file.toml", &format!("[keys]\na = \"file:{}\"\n", key.display()));
+    let check = || run(clearline(&home.0).args(["config", "check", "--config"]).arg(&file));
+    assert_eq!(check().0, 0);
+    home.write("key", "sk-ant-fake-1\nsk-ant-fake-2\n");
+    let (code, _, err) = check();
+    assert!(code == 2 && err.contains("auth.malformed-key") && err.contains("\"a\""), "{code} {err}");
     let missing = run(clearline(&home.0).args(["config", "check", "--config", "/no/such/file.toml"]));
     assert_eq!(missing.0, 2);
     assert!(missing.2.contains("/no/such/file.toml"), "{}", missing.2);

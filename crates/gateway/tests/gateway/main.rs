@@ -19,6 +19,8 @@ mod matrix;
 #[cfg(test)]
 mod promises;
 #[cfg(test)]
+mod relays;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod script;

@@ -128,7 +128,9 @@ async fn all_four_pairs_pass_the_same() {
                         ask(served.addr, &post(&body, &format!("{extra}x-api-key: sk-ant-fake-own\r\n")))
                             .await;
                     assert!(seen.whole);
-                    let head = seen.head.lines().skip(1).filter(|l| !l.starts_with("connection:"));
+                    let of_this_hop =
+                        |l: &&str| l.starts_with("connection:") || l.starts_with("transfer-encoding:");
+                    let head = seen.head.lines().skip(1).filter(|l| !of_this_hop(l));
                     (seen.status, head.map(str::to_owned).collect(), seen.body.into())
                 };
                 let what = format!("upstream {upstream}, caller {caller}, stream {is_stream}");
