@@ -4,8 +4,8 @@
 //! h2 calls a block that cannot be decoded PROTOCOL_ERROR, where RFC 9113 (section 4.3) demands COMPRESSION_ERROR. What is refused for
 //! that here could not be read by anybody: a place is beyond its table only where it is beyond all that was ever put into it.
 //!
-//! And h2 ends the connection for a name or a value that no field can have, where the request alone is malformed (sections 8.1.1
-//! and 8.2.1). Such a block is mended: it gets names and values of the same length, so that h2's table stays the caller's, and a field
+//! And h2 ends the connection for a name or a value that no field or pseudo-field can have, where the request alone is malformed
+//! (sections 8.1.1, 8.2.1 and 8.3). Such a block is mended: it gets names and values of the same length, so that h2's table stays the caller's, and a field
 //! for which h2 resets the stream. So it does for trailers with pseudo-fields, which h2 would take (section 8.1).
 
 use std::collections::VecDeque;
@@ -42,7 +42,7 @@ pub(crate) struct Table {
 /// A field of the table that is a pseudo-field or was mended.
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    /// It was put as the so-manieth.
+    /// How many had been put with it.
     nth: usize,
     name: Name,
     mended: Mended,
@@ -271,6 +271,20 @@ const fn is_any(_byte: u8) -> bool {
     true
 }
 
+/// Whether the string at the beginning is UTF-8.
+fn is_utf8(mut rest: Rest<'_>) -> bool {
+    let is_huffman = rest.0.first().is_some_and(|b| b & 0x80 != 0);
+    let Ok(length) = rest.number(7) else { return false };
+    let written = rest.0.get(..length).unwrap_or_default();
+    if !is_huffman {
+        return std::str::from_utf8(written).is_ok();
+    }
+    let mut is_ascii = true;
+    huffman::read(written, |byte| is_ascii &= byte.is_ascii());
+    let mut text = Vec::new();
+    is_ascii || (huffman::read(written, |byte| text.push(byte)) && std::str::from_utf8(&text).is_ok())
+}
+
 impl Rest<'_> {
     fn byte(&mut self) -> Result<u8, Why> {
         let (byte, rest) = self.0.split_first().ok_or(Why::Compression)?;
@@ -309,7 +323,7 @@ impl Rest<'_> {
             Name::Field => self.text(is_of_values).map(|(text, _)| text),
             Name::Text => {
                 let (text, _) = self.text(is_any)?;
-                let is_allowed = Rest(from).is_utf8();
+                let is_allowed = is_utf8(Rest(from));
                 Ok(Text { is_allowed, ..text })
             }
             Name::Method => {
@@ -322,20 +336,6 @@ impl Rest<'_> {
                 Ok(Text { is_allowed: text.is_allowed && text.length == 3 && first != b'0', ..text })
             }
         }
-    }
-
-    /// Whether the string at the beginning is UTF-8.
-    fn is_utf8(mut self) -> bool {
-        let is_huffman = self.0.first().is_some_and(|b| b & 0x80 != 0);
-        let Ok(length) = self.number(7) else { return false };
-        let written = self.0.get(..length).unwrap_or_default();
-        if !is_huffman {
-            return std::str::from_utf8(written).is_ok();
-        }
-        let mut is_ascii = true;
-        huffman::read(written, |byte| is_ascii &= byte.is_ascii());
-        let mut text = Vec::new();
-        is_ascii || (huffman::read(written, |byte| text.push(byte)) && std::str::from_utf8(&text).is_ok())
     }
 
     /// A string (RFC 7541, section 5.2) of bytes that may be there, and how it begins.

@@ -157,16 +157,14 @@ impl Caller {
         while !left.is_empty() {
             let frame = wire.next().await.unwrap_or_else(|| panic!("seed {seed}: over before {left:?}"));
             assert_ne!(frame.kind, GOAWAY, "seed {seed}: {} before {left:?}", frame.code());
-            let came = match frame.kind {
-                HEADERS => {
-                    assert_eq!(frame.content[0], 0x88, "seed {seed}: the status of {} is 200", frame.stream);
-                    None
-                }
-                RST_STREAM => Some(End::Reset(frame.code())),
-                _ => None,
-            };
+            if frame.kind == HEADERS {
+                assert_eq!(frame.content[0], 0x88, "seed {seed}: the status of {} is 200", frame.stream);
+            }
             let ends = matches!(frame.kind, HEADERS | DATA) && frame.flags & END_STREAM > 0;
-            let came = came.or(ends.then_some(End::Answer));
+            let came = match frame.kind {
+                RST_STREAM => Some(End::Reset(frame.code())),
+                _ => ends.then_some(End::Answer),
+            };
             if let (Some(came), Some(expected)) = (came, left.remove(&frame.stream)) {
                 assert_eq!(came, expected, "seed {seed}: stream {}", frame.stream);
                 if came == End::Answer {
