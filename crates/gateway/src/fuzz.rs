@@ -40,29 +40,31 @@ pub(crate) fn requests(bytes: &[u8], step: usize) -> (usize, Option<Trick>, Opti
 /// # Panics
 /// An invariant is broken.
 pub fn http2(data: &[u8]) {
-    /// The head of a frame, and what a mended one may be longer, bytes.
+    /// The head of a frame, and what may pass beside a mended one: a field, and the frame of a reset.
     const FRAME: usize = 9;
-    const MENDED: usize = 6;
+    const MENDED: usize = 6 + 13;
     let Some((first, bytes)) = data.split_first() else { return };
     let step = usize::from(*first).max(1);
-    let whole = frames(bytes, bytes.len().max(1));
-    assert!(whole == frames(bytes, step), "the pieces of {step} bytes are other frames");
-    let most = bytes.len() + bytes.len() / FRAME * MENDED;
+    let whole = followed(bytes, bytes.len().max(1));
+    assert!(whole == followed(bytes, step), "the pieces of {step} bytes are other frames");
+    // Huffman's code is undone where a string is mended, and writes a byte with five bits at least.
+    let most = bytes.len() * 8 / 5 + bytes.len() / FRAME * MENDED;
     assert!(whole.0.len() <= most, "{} bytes became {}", bytes.len(), whole.0.len());
 }
 
-/// What passes, and what is wrong behind it.
-pub(crate) fn frames(bytes: &[u8], step: usize) -> (Vec<u8>, Option<Why>) {
-    let (mut frames, mut all) = (Frames::new(), Vec::new());
+/// What passes, what the caller is told, and what is wrong behind it.
+pub(crate) fn followed(bytes: &[u8], step: usize) -> (Vec<u8>, Vec<u8>, Option<Why>) {
+    let (mut frames, mut all, mut said) = (Frames::new(), Vec::new(), Vec::new());
     for piece in bytes.chunks(step) {
         let (passed, why) = frames.follow(piece);
+        said.append(&mut frames.say());
         match passed {
             Passed::First(n) => all.extend_from_slice(piece.get(..n).unwrap_or_default()),
             Passed::Instead(other) => all.extend(other),
         }
         if why.is_some() {
-            return (all, why);
+            return (all, said, why);
         }
     }
-    (all, None)
+    (all, said, None)
 }

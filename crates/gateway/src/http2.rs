@@ -4,6 +4,7 @@
 //! idle one is closed, and a head that goes on as one of HTTP/1.1 without meaning two things.
 
 mod block;
+mod ended;
 pub(crate) mod frames;
 mod huffman;
 mod resets;

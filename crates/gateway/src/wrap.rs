@@ -137,6 +137,8 @@ pub(crate) struct Watched<S> {
     why: Option<Why>,
     /// An answer in place of hyper's own.
     instead: Bytes,
+    /// Frames of HTTP/2 that are written beside hyper's.
+    own: Vec<u8>,
     /// All that was written is on its way, so that a frame of HTTP/2 may follow.
     is_flushed: bool,
     /// How long the other side may take nothing.
@@ -166,6 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
             is_broken: false,
             why: None,
             instead: Bytes::new(),
+            own: Vec::new(),
             is_flushed: true,
             write_timeout: limits.write_timeout,
             stuck: None,
@@ -202,6 +205,7 @@ impl<S> Watched<S> {
             }
             Spoken::Http2(frames) => {
                 let (passed, why) = frames.follow(bytes);
+                self.own.append(&mut frames.say());
                 self.is_broken = why.is_some();
                 self.why = why;
                 match passed {
@@ -221,13 +225,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
     fn end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // In the middle of another frame they would be a part of it.
         if let Some(why) = self.why.take().filter(|_| self.is_flushed) {
-            self.instead = Bytes::copy_from_slice(&why.goaway());
+            let own = std::mem::take(&mut self.own);
+            self.instead = [&self.instead[..], &own, &why.goaway()].concat().into();
         }
         let drained = self.drain(cx);
         ready!(self.bounded(cx, drained))?;
         let flushed = Pin::new(&mut self.inner).poll_flush(cx);
         ready!(self.bounded(cx, flushed))?;
         Poll::Ready(Err(io::ErrorKind::InvalidData.into()))
+    }
+
+    /// Between two frames of hyper's, own ones are written.
+    fn interject(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_flushed && !self.own.is_empty() {
+            self.instead = std::mem::take(&mut self.own).into();
+            return self.drain(cx);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Writes out what stands in place of hyper's answer.
@@ -312,6 +326,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
                 Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(buf.len())),
             };
         }
+        ready!(self.interject(cx))?;
         self.is_flushed = false;
         let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
         self.bounded(cx, polled)
@@ -328,6 +343,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             return self.poll_write(cx, only);
         }
         ready!(self.drain(cx))?;
+        ready!(self.interject(cx))?;
         self.is_flushed = false;
         let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
         self.bounded(cx, polled)
@@ -339,8 +355,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.drain(cx))?;
-        let polled = Pin::new(&mut self.inner).poll_flush(cx);
+        ready!(self.interject(cx))?;
+        let mut polled = Pin::new(&mut self.inner).poll_flush(cx);
         self.is_flushed = polled.is_ready();
+        if self.is_flushed && !self.own.is_empty() {
+            ready!(self.interject(cx))?;
+            polled = Pin::new(&mut self.inner).poll_flush(cx);
+        }
         self.bounded(cx, polled)
     }
 

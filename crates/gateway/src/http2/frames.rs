@@ -2,15 +2,16 @@
 //!
 //! h2 ends a connection as it must, and yet calls everything that it cannot parse PROTOCOL_ERROR. RFC 9113 demands a more exact
 //! word where a frame has a size that it cannot have (section 4.2), where a window is beyond its bound (section 6.5.2),
-//! where fields cannot be decoded (section 4.3, `block.rs`), and where a stream goes on behind its end (section 5.1): who reads it
-//! then knows what is wrong with its own side.
+//! where fields cannot be decoded (section 4.3, `block.rs`): who reads it then knows what is wrong with its own side.
 //!
 //! And it ends a connection where RFC 9113 wants a stream to end: then h2 is given something for which it resets that stream alone. So
-//! it gets the fields of a request only when all of them are there.
+//! it gets the fields of a request only when all of them are there, and in one frame where they fit into one: of a block in several
+//! it forgets what was malformed in the first. What goes on behind its end (section 5.1) is told so in its place (`ended.rs`).
 
 use std::collections::VecDeque;
 
 use super::block::{self, Table};
+use super::ended::{self, Ended};
 
 /// The bytes before the first frame (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
@@ -39,8 +40,6 @@ const PARTS_MAX: usize = 64;
 const WINDOW: usize = HEAD + 4;
 const INITIAL_WINDOW: u16 = 4;
 const WINDOW_MAX: u32 = 0x7fff_ffff;
-/// So many streams that ended last are remembered; of those before them h2 has its own word.
-const ENDED_MAX: usize = 32;
 /// So many that it has not ended.
 const OPEN_MAX: usize = 256;
 /// The bits of a stream's number; the one before them is reserved.
@@ -89,19 +88,6 @@ pub(crate) enum Passed {
     Instead(Vec<u8>),
 }
 
-/// The streams that the caller has ended, the last ones of them.
-#[derive(Debug, Default)]
-struct Ended(VecDeque<(u32, By)>);
-
-/// What a caller ended a stream with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
-    /// `END_STREAM`: what it had to say was said.
-    End,
-    /// `RST_STREAM`.
-    Reset,
-}
-
 /// The fields of requests.
 #[derive(Debug, Default)]
 struct Fields {
@@ -120,6 +106,8 @@ struct Fields {
 enum At {
     /// So many bytes are of no interest.
     Skip(usize),
+    /// So many bytes do not pass.
+    Drop(usize),
     Head,
     /// So many bytes of settings.
     Settings(usize),
@@ -206,6 +194,11 @@ impl Frames {
         (passed, wrong)
     }
 
+    /// The frames that the caller is to get beside those of h2, since this was asked last.
+    pub(crate) fn say(&mut self) -> Vec<u8> {
+        self.ended.say()
+    }
+
     /// Reads as far as there is something that can be judged.
     fn read(&mut self, out: &mut Out<'_>) -> Result<(), Why> {
         while !out.rest().is_empty() {
@@ -214,6 +207,11 @@ impl Frames {
                     let n = left.min(out.rest().len());
                     out.pass(n);
                     self.at = if n == left { At::Head } else { At::Skip(left - n) };
+                }
+                At::Drop(left) => {
+                    let n = left.min(out.rest().len());
+                    out.replace(n, &[]);
+                    self.at = if n == left { At::Head } else { At::Drop(left - n) };
                 }
                 At::Settings(left) => {
                     let Some(setting) = out.rest().first_chunk::<SETTING>() else { break };
@@ -240,21 +238,32 @@ impl Frames {
                 Whole::Not => return Ok(false),
                 Whole::Never => self.fields.lose()?,
                 Whole::Is(n) => {
-                    let is_open = self.fields.open.contains(&head.stream);
-                    self.saw(head)?;
                     let frames = out.rest().get(..n).unwrap_or_default();
-                    match self.fields.take((head, is_open), frames)? {
+                    let passed = self.headers(head, frames)?;
+                    match passed {
                         None => out.pass(n),
                         Some(instead) => out.replace(n, &instead),
                     }
                     return Ok(true);
                 }
             },
+            HEADERS if self.is_over(head) => return Err(Why::Closed),
+            DATA if self.is_over(head) => {
+                let length = length_of(*bytes);
+                if length > FRAME_MAX {
+                    return Err(Why::Size);
+                }
+                let reset = self.ended.goes_on(head.stream, length)?;
+                out.replace(HEAD, &reset);
+                self.at = if length == 0 { At::Head } else { At::Drop(length) };
+                return Ok(true);
+            }
             // Behind no head: that is h2's to judge, and it ends the connection.
             CONTINUATION => self.fields.lose()?,
             WINDOW_UPDATE => {
                 let Some(window) = out.rest().get(..WINDOW) else { return Ok(false) };
-                let is_known = self.fields.open.contains(&head.stream) || self.ended.has(head.stream);
+                let is_known = self.fields.open.contains(&head.stream)
+                    || self.ended.by(head.stream) == Some(ended::By::End);
                 if is_known && window.get(HEAD..).is_some_and(|n| n == [0; 4] || n == [0x80, 0, 0, 0]) {
                     out.replace(WINDOW, &of_itself(head.stream));
                 } else {
@@ -264,19 +273,36 @@ impl Frames {
             }
             _ => {}
         }
-        self.saw(head)?;
+        self.saw(head);
         out.pass(HEAD);
         self.at = next;
         Ok(true)
     }
 
-    fn saw(&mut self, head: Head) -> Result<(), Why> {
-        self.ended.saw(head)?;
+    /// Takes a whole block. What h2 is to read in its place, if anything.
+    fn headers(&mut self, head: Head, frames: &[u8]) -> Result<Option<Vec<u8>>, Why> {
+        if self.is_over(head) {
+            let mut instead = self.ended.goes_on(head.stream, 0)?;
+            instead.extend(self.fields.take_over(head, frames)?);
+            return Ok(Some(instead));
+        }
+        let is_open = self.fields.open.contains(&head.stream);
+        self.saw(head);
+        self.fields.take((head, is_open), frames)
+    }
+
+    /// Whether the caller has ended this stream already.
+    fn is_over(&self, head: Head) -> bool {
+        let is_new = head.stream > self.fields.stream && !self.fields.is_lost;
+        !is_new && !self.fields.open.contains(&head.stream) && self.ended.by(head.stream).is_some()
+    }
+
+    fn saw(&mut self, head: Head) {
         let ends = matches!(head.kind, DATA | HEADERS) && head.flags & END_STREAM != 0;
         if ends || head.kind == RST_STREAM {
             self.fields.open.retain(|open| *open != head.stream);
+            self.ended.push(head.stream, if ends { ended::By::End } else { ended::By::Reset });
         }
-        Ok(())
     }
 }
 
@@ -348,40 +374,6 @@ fn begun(head: [u8; HEAD]) -> Result<At, Why> {
     })
 }
 
-impl Ended {
-    /// Takes the head of a frame.
-    ///
-    /// # Errors
-    ///
-    /// One with a request, or a part of it, on a stream that has ended. That is an error of the stream, which may end with its
-    /// connection (RFC 9113, sections 5.1 and 5.4.2). Data behind a reset h2 refuses by itself, with the right word.
-    fn saw(&mut self, Head { kind, flags, stream }: Head) -> Result<(), Why> {
-        if !matches!(kind, DATA | HEADERS | RST_STREAM) {
-            return Ok(());
-        }
-        let ended = self.0.iter().rfind(|(ended, _)| *ended == stream).map(|(_, by)| *by);
-        match (kind, ended) {
-            (HEADERS, Some(_)) | (DATA, Some(By::End)) => return Err(Why::Closed),
-            (RST_STREAM, None) => self.push(stream, By::Reset),
-            (DATA | HEADERS, None) if flags & END_STREAM != 0 => self.push(stream, By::End),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Whether this stream has said all.
-    fn has(&self, stream: u32) -> bool {
-        self.0.contains(&(stream, By::End))
-    }
-
-    fn push(&mut self, stream: u32, by: By) {
-        if self.0.len() == ENDED_MAX {
-            self.0.pop_front();
-        }
-        self.0.push_back((stream, by));
-    }
-}
-
 impl Fields {
     /// From now on h2 judges alone. It could not where something of its table was mended.
     fn lose(&mut self) -> Result<(), Why> {
@@ -400,8 +392,8 @@ impl Fields {
         let mended = self.table.take(fields, is_trailers)?;
         // h2 would reset that stream and leave the fields unread, which are in the caller's table.
         let mended = mended.or_else(|| is_of_itself.then(|| block::malformed(fields.to_vec())));
-        // A new stream behind a larger number ends the connection (RFC 9113, section 5.1.1).
-        if mended.is_some() && is_trailers && !is_open {
+        // A new stream behind a larger number, or of an even one, ends the connection (RFC 9113, section 5.1.1).
+        if mended.is_some() && (is_trailers && !is_open || head.stream % 2 == 0) {
             return Err(Why::Protocol);
         }
         if !is_trailers {
@@ -413,8 +405,19 @@ impl Fields {
                 self.open.push_back(head.stream);
             }
         }
+        let is_split = head.flags & END_HEADERS == 0 && fields.len() <= FRAME_MAX;
+        let instead =
+            mended.or_else(|| is_split.then(|| fields.to_vec())).map(|block| frames_of(head, &block));
         self.block.clear();
-        mended.map(|block| frame_of(head, &block)).transpose()
+        Ok(instead)
+    }
+
+    /// Takes the frames of a block behind the end of its stream: what h2 is to read in their place, for its table.
+    fn take_over(&mut self, head: Head, frames: &[u8]) -> Result<Vec<u8>, Why> {
+        let Some((fields, _)) = fields_of(frames, &mut self.block) else { return Err(Why::Protocol) };
+        let mended = self.table.take(fields, true)?.unwrap_or_else(|| block::malformed(fields.to_vec()));
+        self.block.clear();
+        Ok(frames_of(head, &mended))
     }
 }
 
@@ -454,14 +457,21 @@ fn unpadded(head: Head, content: &[u8]) -> Option<(&[u8], bool)> {
     Some((rest.get(..rest.len().checked_sub(padding)?)?, on == Some(head.stream)))
 }
 
-/// A block as one frame, where it fits into one.
-fn frame_of(head: Head, block: &[u8]) -> Result<Vec<u8>, Why> {
-    let length = u32::try_from(block.len()).ok().filter(|_| block.len() <= FRAME_MAX).ok_or(Why::Protocol)?;
-    let [_, a, b, c] = length.to_be_bytes();
-    let mut frame = vec![a, b, c, HEADERS, head.flags & END_STREAM | END_HEADERS];
-    frame.extend_from_slice(&head.stream.to_be_bytes());
-    frame.extend_from_slice(block);
-    Ok(frame)
+/// A block in as many frames as it needs.
+fn frames_of(head: Head, block: &[u8]) -> Vec<u8> {
+    let mut frames = Vec::with_capacity(block.len() + HEAD);
+    let count = block.len().div_ceil(FRAME_MAX).max(1);
+    for nth in 0..count {
+        let part = block.get(nth * FRAME_MAX..).unwrap_or_default();
+        let part = part.get(..FRAME_MAX).unwrap_or(part);
+        let [_, a, b, c] = u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes();
+        let (kind, flags) = if nth == 0 { (HEADERS, head.flags & END_STREAM) } else { (CONTINUATION, 0) };
+        let last = if nth + 1 == count { END_HEADERS } else { 0 };
+        frames.extend_from_slice(&[a, b, c, kind, flags | last]);
+        frames.extend_from_slice(&head.stream.to_be_bytes());
+        frames.extend_from_slice(part);
+    }
+    frames
 }
 
 fn check(setting: [u8; SETTING]) -> Result<(), Why> {

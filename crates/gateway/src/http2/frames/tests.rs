@@ -1,7 +1,13 @@
 //! What h2 gets to read, in any pieces.
 
 use super::*;
-use crate::fuzz::frames as read;
+use crate::fuzz::followed;
+
+/// What passes, and what is wrong behind it.
+fn read(bytes: &[u8], step: usize) -> (Vec<u8>, Option<Why>) {
+    let (passed, _said, why) = followed(bytes, step);
+    (passed, why)
+}
 
 fn frame(kind: u8, flags: u8, content: &[u8]) -> Vec<u8> {
     let length = u8::try_from(content.len()).unwrap();
@@ -149,30 +155,48 @@ fn what_is_held_back_has_a_bound() {
 
 #[test]
 fn a_stream_that_has_ended_does_not_go_on() {
-    let on = |stream: u8, kind, flags, content: &[u8]| {
-        let mut made = frame(kind, flags, content);
-        made[8] = stream;
-        made
-    };
+    let on = |stream: u8, kind, flags, content: &[u8]| headers_of(kind, flags, stream, content);
     let (head, data, reset) =
         (|s, f| on(s, HEADERS, END_HEADERS | f, &[]), |s, f| on(s, DATA, f, b"x"), |s| on(s, 3, 0, &[0; 4]));
-    for (fine, wrong) in [
-        (vec![head(1, END_STREAM), reset(1), on(1, 8, 0, &[0, 0, 0, 1])], data(1, END_STREAM)),
-        (vec![head(1, 0), data(1, 0), data(1, END_STREAM)], data(1, 0)),
-        (vec![head(1, 0), data(1, 0), head(1, END_STREAM)], head(1, END_STREAM)),
-        (vec![head(1, 0), reset(1), data(1, 0), data(1, END_STREAM)], head(1, END_STREAM)),
-        ((0..40).map(|n| head(2 * n + 1, END_STREAM)).collect(), head(79, 0)),
+    let cancel = on(1, RST_STREAM, 0, &[0, 0, 0, 8]);
+    let malformed = |s, f| on(s, HEADERS, END_HEADERS | f, b"\x10\x02te\x01x");
+    let told = |s| on(s, RST_STREAM, 0, &[0, 0, 0, 5]);
+    let window = on(0, WINDOW_UPDATE, 0, &[0, 0, 0, 1]);
+    for (fine, wrong, passes, said) in [
+        (vec![head(1, END_STREAM)], data(1, END_STREAM), cancel.clone(), [told(1), window.clone()].concat()),
+        (vec![head(1, END_STREAM), reset(1)], data(1, 0), Vec::new(), [told(1), window.clone()].concat()),
+        (
+            vec![head(1, 0), data(1, END_STREAM)],
+            data(1, 0),
+            cancel.clone(),
+            [told(1), window.clone()].concat(),
+        ),
+        (vec![head(1, 0), reset(1)], data(1, 0), Vec::new(), [told(1), window].concat()),
+        (vec![head(1, 0), reset(1)], head(1, END_STREAM), malformed(1, END_STREAM), told(1)),
+        (vec![head(1, 0), head(1, END_STREAM)], head(1, 0), [cancel, malformed(1, 0)].concat(), told(1)),
     ] {
-        assert_eq!(follow(&fine), Ok(()));
-        let before = PREFACE + fine.concat().len();
-        assert_eq!(follow(&[fine.concat(), wrong]).map_err(|(_, why)| why), Err(Why::Closed), "{before}");
+        // It goes on behind it.
+        let (before, behind) = (fine.concat(), head(5, END_STREAM));
+        let bytes = [&[0; PREFACE][..], &before, &wrong, &behind].concat();
+        let passed = [&[0; PREFACE][..], &before, &passes, &behind].concat();
+        for size in [bytes.len(), 1, 2, 9, 10, 30] {
+            assert_eq!(followed(&bytes, size), (passed.clone(), said.clone(), None), "{size}");
+        }
     }
-    let mut many = Ended::default();
-    for stream in 0..10_000_u32 {
-        let [a, b, c, d] = (2 * stream + 1).to_be_bytes();
-        assert_eq!(many.saw(Head::of([0, 0, 0, HEADERS, END_STREAM, a, b, c, d])), Ok(()));
+    let large = [&[0; PREFACE][..], &head(1, END_STREAM), &[0, 0x40, 1, DATA, 0, 0, 0, 0, 1]].concat();
+    assert_eq!(read(&large, large.len()).1, Some(Why::Size));
+}
+
+#[test]
+fn a_block_is_given_in_as_many_frames_as_it_needs() {
+    let head = Head { kind: HEADERS, flags: END_STREAM, stream: 7 };
+    for length in [0, 1, FRAME_MAX, FRAME_MAX + 1, 3 * FRAME_MAX] {
+        let block: Vec<u8> = (0..=250).cycle().take(length).collect();
+        let frames = frames_of(head, &block);
+        assert!(matches!(parts(&frames), Whole::Is(n) if n == frames.len()), "{length}");
+        assert_eq!(fields_of(&frames, &mut Vec::new()), Some((&block[..], false)));
+        assert_eq!(frames.len(), length + HEAD * length.div_ceil(FRAME_MAX).max(1));
     }
-    assert_eq!(many.0.len(), ENDED_MAX);
 }
 
 #[test]

@@ -27,21 +27,21 @@ use crate::script::MESSAGE;
 type Trailed = BoxBody<Bytes, Infallible>;
 
 /// A request as the upstream got it.
-struct Got {
+pub(super) struct Got {
     line: String,
     host: String,
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
     body: Bytes,
 }
 
 /// An upstream that speaks one of both, and answers a stream to whoever asks for one. Trailers come where they can.
-struct Api {
-    url: String,
-    got: mpsc::UnboundedReceiver<Got>,
+pub(super) struct Api {
+    pub(super) url: String,
+    pub(super) got: mpsc::UnboundedReceiver<Got>,
     connections: Arc<AtomicUsize>,
 }
 
-async fn api(is_http2: bool) -> Api {
+pub(super) async fn api(is_http2: bool) -> Api {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (tell, got) = mpsc::unbounded_channel();

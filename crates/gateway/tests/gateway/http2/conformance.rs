@@ -2,8 +2,7 @@
 //! preface and the settings, and what may come of it.
 //!
 //! Where a request is malformed (section 8.1.1), its stream alone is reset: what h2 would end the connection for it does not get to
-//! see (`crates/gateway/src/http2/frames.rs`). What comes behind a stream's end (5.1) ends the connection, which section 5.4.2
-//! allows; HAProxy resets the stream alone.
+//! see (`crates/gateway/src/http2/frames.rs`). So it is for what comes behind a stream's end (5.1).
 
 use clearline_model::Dur;
 
@@ -121,8 +120,8 @@ const BROKEN_SIZE: &[Outcome] = &[End(SIZE)];
 const BROKEN_TABLE: &[Outcome] = &[End(COMPRESSION)];
 /// A request that breaks a rule ends alone.
 const BAD: &[Outcome] = &[Reset(PROTOCOL)];
-/// A stream that goes on behind its end may end alone or with its connection (RFC 9113, section 5.4.2).
-const OVER: &[Outcome] = &[Reset(CLOSED), End(CLOSED)];
+/// A stream that goes on behind its end is reset.
+const OVER: &[Outcome] = &[Reset(CLOSED)];
 
 #[tokio::test]
 async fn a_connection_begins_with_its_preface() {
@@ -315,6 +314,13 @@ async fn streams_keep_their_states() {
             ]),
             OVER,
         ),
+        (
+            "5.1",
+            "a head behind trailers",
+            all(&[open(1), frame(HEADERS, WHOLE, 1, &block(&[("x-test", "ok")])), asked(1)]),
+            OVER,
+        ),
+        ("5.1.1", "a malformed head of an even number", frame(HEADERS, WHOLE, 2, &get(&[("X", "y")])), END),
         ("5.1", "a head behind a reset", all(&[open(1), reset.clone(), asked(1)]), OVER),
         ("5.1.1", "an even number", asked(2), END),
         // That stream was never there: HAProxy calls it closed, and this section says PROTOCOL_ERROR.
@@ -368,11 +374,36 @@ async fn a_head_means_one_thing() {
     let [method, scheme, path, authority] = GET;
     let bytes =
         |name: &[u8], value: &[u8]| frame(HEADERS, WHOLE, 1, &[get(&[]), field(name, value)].concat());
+    // A block of more than one frame holds.
+    let large = |name: &[u8]| {
+        let fields = [get(&[]), field(name, b"ok"), field(b"x-filler", &[b'x'; 17_000])].concat();
+        let (first, rest) = fields.split_at(16_384);
+        [frame(HEADERS, END_STREAM, 1, first), frame(CONTINUATION, END_HEADERS, 1, rest)].concat()
+    };
+    let cut = |name: &[u8]| {
+        let fields = [get(&[]), field(name, b"ok"), field(b"x-filler", b"xxxx")].concat();
+        let (first, rest) = fields.split_at(fields.len() - 5);
+        [frame(HEADERS, END_STREAM, 1, first), frame(CONTINUATION, END_HEADERS, 1, rest)].concat()
+    };
     hold(vec![
         ("8.2.1", "upper case", with(&[("X-Test", "ok")]), BAD),
         ("8.2.1", "a space in a name", with(&[("x test", "ok")]), BAD),
         ("8.2.1", "a colon in a name", with(&[("x:test", "ok")]), BAD),
         ("8.2.1", "no name", with(&[("", "ok")]), BAD),
+        ("8.2.1", "neither name nor value", with(&[("", "")]), BAD),
+        (
+            "8.2.1",
+            "neither, for the table",
+            frame(HEADERS, WHOLE, 1, &[&get(&[])[..], &[0x40, 0, 0]].concat()),
+            BAD,
+        ),
+        ("8.2.1", "upper case in a block beyond a frame", large(b"X-Test"), BAD),
+        ("8.2.1", "a large block that is well", large(b"x-test"), &[Answer]),
+        ("8.2.2", "connection in a block of two frames", cut(b"connection"), BAD),
+        ("8.3.1", "no method at all", only(&[(":method", ""), scheme, path, authority]), BAD),
+        ("8.3.1", "a method of two words", only(&[(":method", "G T"), scheme, path, authority]), BAD),
+        ("8.3", "one of answers that is no status", with(&[(":status", "2")]), BAD),
+        ("8.3.1", "a path that is no text", bytes(b":path", b"/\xff"), BAD),
         ("8.2.1", "a line end in a value", bytes(b"x-test", b"a\r\nx-smuggled: 1"), BAD),
         ("8.2.1", "a line feed in a value", bytes(b"x-test", b"a\nb"), BAD),
         ("8.2.1", "a zero in a value", bytes(b"x-test", b"a\0b"), BAD),

@@ -5,4 +5,6 @@ mod calls;
 mod conformance;
 mod floods;
 mod frames;
+mod hpack;
+mod table;
 mod upstream;
