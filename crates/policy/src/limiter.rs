@@ -79,6 +79,9 @@ const PROBE_LEAST_PART: u64 = 10;
 const HELPED_MILLI: u64 = 900;
 /// The least part of the own pace that a trial has, thousandths.
 const TRIAL_MILLI: u64 = 125;
+/// The same up to so many a second, thousandths.
+const SOON_MILLI: u64 = 350;
+const SOON_MOST: u64 = 1_500;
 /// What is released once it is known that no slower pace helps, of the pace before: what waited comes on top of it, thousandths.
 const LOOSE_MILLI: u64 = 1_500;
 /// What one of many releases at once after an outage, of what was let in before, thousandths.
@@ -315,7 +318,9 @@ impl Limiter {
         let goodput = self.seconds.goodput(now, PACE);
         // What was let in before the trouble began says nothing about it.
         let helped = if is_alone(s) { goodput.min(part(own, share)) } else { goodput };
-        let rate = part(helped, HELPED_MILLI).max(part(own, TRIAL_MILLI)).max(floor);
+        // Where few call it takes too long to find anything out at a pace that is much slower.
+        let soon = if is_alone(s) { part(own, SOON_MILLI).min(SOON_MOST) } else { 0 };
+        let rate = part(helped, HELPED_MILLI).max(part(own, TRIAL_MILLI)).max(soon).max(floor);
         let state = if goodput == 0 || out { State::Outage } else { State::Trial };
         let seen = self.seconds.latest(now, LET_IN).unwrap_or(Mono(0));
         self.on = Some(On {
