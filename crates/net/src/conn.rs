@@ -295,7 +295,7 @@ async fn tunnel_host(fence: &Fence, route: &Route<'_>, limit: Dur) -> Result<Str
 /// HTTP/1.1 over the finished stream.
 async fn speak(stream: Stream, tcp: Arc<TcpStream>, named: (String, SocketAddr)) -> Result<Conn, Fault> {
     let wire = Arc::new(Wire::default());
-    let io = TokioIo::new(Watched { inner: stream, wire: Arc::clone(&wire) });
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&wire)));
     let (tx, connection) = http1::Builder::new()
         .max_buf_size(MAX_HEAD_BYTES)
         .handshake(io)

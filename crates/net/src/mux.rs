@@ -113,7 +113,7 @@ impl Mux {
         let authority = target.authority().parse().map_err(|e: http::uri::InvalidUri| {
             Fault::new(Stage::Send, Failure::Framing(Framing::H2)).detailed(&e.to_string())
         })?;
-        let io = Watched { inner: laid.stream, wire: Arc::clone(&wire) };
+        let io = Watched::new(laid.stream, Arc::clone(&wire));
         let shaken = Builder::new()
             .enable_push(false)
             .initial_max_send_streams(STREAMS_MAX)

@@ -90,9 +90,42 @@ impl Wire {
 }
 
 /// A stream that counts into a [`Wire`].
+///
+/// A peer that answers before it has all of a request and closes resets the connection: the next write fails, while the answer
+/// waits to be read. So a write that fails as that only stops; the reader finds the answer, or, behind it, the failure.
 pub(crate) struct Watched {
-    pub(crate) inner: Stream,
-    pub(crate) wire: Arc<Wire>,
+    inner: Stream,
+    wire: Arc<Wire>,
+    /// Why nothing can be written any more, until the reader has it.
+    lost: Lost,
+}
+
+#[derive(Debug, Default)]
+enum Lost {
+    #[default]
+    Not,
+    Because(io::Error),
+    Told,
+}
+
+impl Lost {
+    const fn is_it(&self) -> bool {
+        !matches!(self, Self::Not)
+    }
+
+    fn tell(&mut self) -> io::Result<()> {
+        let after = if self.is_it() { Self::Told } else { Self::Not };
+        match std::mem::replace(self, after) {
+            Self::Because(why) => Err(why),
+            Self::Not | Self::Told => Ok(()),
+        }
+    }
+}
+
+impl Watched {
+    pub(crate) fn new(inner: Stream, wire: Arc<Wire>) -> Self {
+        Self { inner, wire, lost: Lost::Not }
+    }
 }
 
 impl AsyncRead for Watched {
@@ -102,8 +135,11 @@ impl AsyncRead for Watched {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let result = ready!(Pin::new(&mut self.inner).poll_read(cx, buf));
+        let mut result = ready!(Pin::new(&mut self.inner).poll_read(cx, buf));
         let got = buf.filled().len() - before;
+        if result.is_ok() && got == 0 {
+            result = self.lost.tell();
+        }
         if result.is_ok() && got == 0 {
             self.wire.eof.store(true, Ordering::Release);
         }
@@ -112,28 +148,53 @@ impl AsyncRead for Watched {
     }
 }
 
+/// Whether the peer takes nothing any more, which says nothing of what it has sent.
+fn is_reset(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionReset)
+}
+
 impl Watched {
-    fn wrote(&self, result: io::Result<usize>) -> io::Result<usize> {
+    fn wrote(&mut self, cx: &Context<'_>, result: io::Result<usize>) -> Poll<io::Result<usize>> {
         if let Ok(n) = &result {
             self.wire.written.fetch_add(*n as u64, Ordering::AcqRel);
         }
-        self.wire.note(result)
+        self.stops(cx, result)
+    }
+
+    /// Notes how a write ended; one that the peer's end stopped ends where it is read.
+    fn stops<T>(&mut self, cx: &Context<'_>, result: io::Result<T>) -> Poll<io::Result<T>> {
+        match self.wire.note(result) {
+            Err(why) if is_reset(&why) => {
+                self.lost = Lost::Because(why);
+                // What the reader waits for was perhaps there already.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            done => Poll::Ready(done),
+        }
     }
 }
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.lost.is_it() {
+            return Poll::Pending;
+        }
         let result = ready!(Pin::new(&mut self.inner).poll_write(cx, buf));
-        Poll::Ready(self.wrote(result))
+        self.wrote(cx, result)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.lost.is_it() {
+            return Poll::Pending;
+        }
         let result = ready!(Pin::new(&mut self.inner).poll_flush(cx));
         let wire = &self.wire;
         if result.is_ok() && wire.written() > 0 && wire.body_taken.load(Ordering::Acquire) {
             wire.flushed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
         }
-        Poll::Ready(wire.note(result))
+        self.stops(cx, result)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -145,8 +206,11 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.lost.is_it() {
+            return Poll::Pending;
+        }
         let result = ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, bufs));
-        Poll::Ready(self.wrote(result))
+        self.wrote(cx, result)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -265,4 +329,48 @@ pub(crate) fn is_quiet(tcp: &TcpStream) -> bool {
     let mut byte = [std::mem::MaybeUninit::uninit()];
     let seen = socket2::SockRef::from(tcp).peek(&mut byte);
     matches!(seen, Err(e) if e.kind() == io::ErrorKind::WouldBlock)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A connection whose peer has answered so much and reset it.
+    async fn answered(answer: &[u8]) -> (Watched, Arc<Wire>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut far, _) = listener.accept().await.unwrap();
+        far.write_all(answer).await.unwrap();
+        socket2::SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(far);
+        let wire = Arc::new(Wire::default());
+        wire.begin(false);
+        (Watched::new(Box::new(Tcp(Arc::new(near))), Arc::clone(&wire)), wire)
+    }
+
+    #[tokio::test]
+    async fn an_answer_before_the_reset_is_read_and_the_reset_behind_it() {
+        for answer in [&b"HTTP/1.1 413 no\r\n\r\n"[..], b""] {
+            let (mut watched, wire) = answered(answer).await;
+            let (mut read, mut write) = tokio::io::split(&mut watched);
+            let mut seen = Vec::new();
+            let both = async {
+                let reader = read.read_to_end(&mut seen);
+                let writer = async {
+                    write.write_all(&[b'x'; 1 << 16]).await.unwrap();
+                    panic!("nobody takes it");
+                };
+                tokio::select! { biased; () = writer => Ok(0), end = reader => end }
+            };
+            let end = both.await;
+            assert_eq!(seen, answer);
+            assert!(end.is_err_and(|e| is_reset(&e)), "an end that is none is told");
+            assert!(wire.broke().is_some() && wire.written() == 0 && !wire.is_flushed());
+        }
+    }
 }
