@@ -77,20 +77,19 @@ const PROBE_LEAST_PART: u64 = 10;
 /// What a trial leaves of what is let in, thousandths: at just that pace some are refused by a capacity as well, which looks like
 /// chance.
 const HELPED_MILLI: u64 = 900;
-/// The least part of the own pace that a trial has, thousandths.
+/// The least part of the own pace that a trial has, thousandths; and the larger one that it has up to so many starts a second,
+/// thousandths: where few call it takes too long to find anything out at a pace that is much slower (both of many drawn worlds).
 const TRIAL_MILLI: u64 = 125;
-/// The same up to so many a second, thousandths.
 const SOON_MILLI: u64 = 350;
 const SOON_MOST: u64 = 1_500;
+/// No pace is less than such a part of what was let in before, thousandths, up to so many starts a second, thousandths, for the
+/// same reason.
+const FEW_MILLI: u64 = 333;
+const FEW_MOST: u64 = 500;
 /// What is released once it is known that no slower pace helps, of the pace before: what waited comes on top of it, thousandths.
 const LOOSE_MILLI: u64 = 1_500;
 /// What one of many releases at once after an outage, of what was let in before, thousandths.
 const FLEET_BACK: u64 = 750;
-
-/// No pace is less than such a part of what was let in before, thousandths, up to so many a second, thousandths: below that
-/// it takes too long to find out what is true.
-const FEW_MILLI: u64 = 333;
-const FEW_MOST: u64 = 500;
 
 #[derive(Debug, Clone)]
 struct On {
@@ -120,6 +119,7 @@ struct On {
     trial: Trial,
     /// The least pace before that is known again.
     least: u64,
+    /// What is let in between refusals.
     room: Room,
 }
 
@@ -275,7 +275,6 @@ impl Limiter {
             return self.switch_on(started, now, s);
         }
         let goodput = self.seconds.goodput(now, PACE);
-        let seen = self.seconds.trouble(now, 2 * WINDOW);
         let Some(on) = &mut self.on else { return false };
         on.is_denied(started, now);
         on.trial.refused(started, now);
@@ -286,7 +285,11 @@ impl Limiter {
         }
         match on.state {
             State::Trial => return false,
-            State::Loose if self.chance.is_some_and(|c| c.explains(seen)) => return false,
+            State::Loose
+                if self.chance.is_some_and(|c| c.explains(self.seconds.trouble(now, 2 * WINDOW))) =>
+            {
+                return false;
+            }
             // A pace that was let loose tells nothing.
             State::Loose => return self.switch_on(started, now, s),
             State::Steady | State::Outage | State::Ramp => {}
@@ -318,7 +321,6 @@ impl Limiter {
         let goodput = self.seconds.goodput(now, PACE);
         // What was let in before the trouble began says nothing about it.
         let helped = if is_alone(s) { goodput.min(part(own, share)) } else { goodput };
-        // Where few call it takes too long to find anything out at a pace that is much slower.
         let soon = if is_alone(s) { part(own, SOON_MILLI).min(SOON_MOST) } else { 0 };
         let rate = part(helped, HELPED_MILLI).max(part(own, TRIAL_MILLI)).max(soon).max(floor);
         let state = if goodput == 0 || out { State::Outage } else { State::Trial };
@@ -464,6 +466,7 @@ impl On {
         rate != old
     }
 
+    /// The least pace, but for probes.
     fn floor(&self, s: &Settings) -> u64 {
         if self.state == State::Outage { s.limiter_floor_milli } else { floor(self.before, s) }
     }

@@ -6,7 +6,7 @@ use clearline_model::{Dur, Mono};
 const SECONDS: u64 = 64;
 
 /// So many count as let in, and as many as refused, besides those that were.
-const PRIOR: u64 = 2;
+pub(super) const PRIOR: u64 = 2;
 
 /// What became of the attempts that started within one second.
 #[derive(Debug, Clone, Copy, Default)]

@@ -3,6 +3,8 @@
 
 use clearline_model::{Dur, Mono};
 
+use super::seconds::PRIOR;
+
 /// After so many outcomes it is known, or after the larger number where few are let in.
 const SEEN: usize = 16;
 const LET_IN: usize = 6;
@@ -33,8 +35,6 @@ const ODDS_MOST: u64 = 1_000_000_000;
 /// So long refusals by chance do not switch the limiter on again; each time twice as long, up to a bound.
 const CHANCE: Dur = Dur::secs(60);
 const CHANCE_MAX: Dur = Dur::secs(600);
-/// So many count as let in, and as many as refused, besides those that were.
-const PRIOR: u64 = 2;
 /// Of what chance would let in, thousandths: with surely less it is not what refuses.
 const FEWER_MILLI: u64 = 667;
 /// What was not refused within twice the time that refusals take, and this, was let in.
