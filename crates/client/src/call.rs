@@ -387,7 +387,7 @@ impl Driver {
                 self.attempts.retain(|a| a.id() == attempt);
                 if let Some(a) = self.attempts.first_mut() {
                     a.commit();
-                    // A compressed stream, and one of an announced length, take no others into them.
+                    // A compressed stream takes no other into it.
                     self.resume = self.resume.take().filter(|_| a.is_stream());
                     self.streamed = None;
                     if a.is_long() {
