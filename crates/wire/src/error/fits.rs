@@ -2,7 +2,7 @@
 
 use clearline_model::ErrorKind;
 
-use super::Shape;
+use super::parts::Shape;
 
 /// A text may not contradict what the status and the type said: a 400 that quotes "requests per minute" is no rate limit, and
 /// a server that failed has not found out that a key is wrong. Relays wrap the answers of others in statuses of their own.
