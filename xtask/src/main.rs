@@ -5,6 +5,7 @@ mod clients;
 mod dist;
 mod docs;
 mod lab;
+mod licences;
 mod load;
 mod picture;
 mod purity;
@@ -23,6 +24,7 @@ cargo xtask COMMAND
   setup           installs what the tests need: packages (as root) and Python libraries (into target/python)
                     gateways  installs LiteLLM and Portkey instead, for bench gateway (into target/gateways)
   purity          checks that the pure crates depend on nothing that does I/O
+  licences        checks the dependencies' licences, names and sources against deny.toml
   docs --check    checks that what the documents name exists, and that they show what is printed
   transcripts     writes the transcripts of the documents anew, and everything that shows them
   dist            makes packages in target/packages: a tarball, a .deb and a Python wheel
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         ["setup"] => setup::run(),
         ["setup", "gateways"] => setup::gateways(),
         ["purity"] => purity::run(),
+        ["licences"] => licences::run(),
         ["docs"] | ["docs", "--check"] => docs::run(),
         ["transcripts"] => transcripts::write(),
         ["dist", flags @ ..] => dist::run(flags),

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::setup::{self, is_ci};
-use crate::sh::{self, cargo, command, say};
+use crate::sh::{cargo, command, say};
 
 /// Runs all steps; the first that fails ends the run.
 ///
@@ -20,7 +20,7 @@ pub(crate) fn run() -> Result<(), String> {
         ("purity", crate::purity::run),
         ("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])),
         ("build", build),
-        ("licences", licences),
+        ("licences", crate::licences::run),
         ("packages", crate::dist::light),
         ("features", features),
         ("tests", tests),
@@ -54,15 +54,6 @@ fn features() -> Result<(), String> {
     let mut tests = fenced()?;
     tests.args([env!("CARGO"), "test", "--offline", "--test", "features"]).args(LIBRARY);
     watched(tests.env("CLEARLINE_FENCE", "loopback")).map(drop)
-}
-
-/// Where the tool is there; it is no part of a Rust toolchain.
-fn licences() -> Result<(), String> {
-    if sh::has("cargo-deny") {
-        return cargo(&["deny", "check", "bans", "licenses", "sources"]);
-    }
-    say("cargo-deny is not installed: deny.toml was not checked");
-    Ok(())
 }
 
 fn tests() -> Result<(), String> {
