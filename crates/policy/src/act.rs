@@ -433,7 +433,13 @@ impl Engine {
     }
 
     /// After a failure: again, later, elsewhere, or not at all.
-    pub(crate) fn again(&mut self, t: &mut Turn<'_>, call: &mut Call, running: &Running, miss: &Miss) {
+    pub(crate) fn again(
+        &mut self,
+        t: &mut Turn<'_>,
+        call: &mut Call,
+        running: &Running,
+        (miss, load): (&Miss, Load),
+    ) {
         let natural = decide(miss, &self.case(call, running, miss));
         // What is continued pays for the rest alone.
         let lost = call.committed.is_none() && is_lost(miss, call.ask);
@@ -452,8 +458,9 @@ impl Engine {
         };
         let floor = miss.hint.not_before(t.now);
         call.hint = floor;
-        // Where the limiter waits, neither the budget nor a backoff has to.
-        let limited = self.is_limited(call.lane) && (is_overload(miss) || is_unreached(miss));
+        // Where the limiter waits, neither the budget nor a backoff has to: what it does not count it does not slow down.
+        let counted = matches!(load, Load::Refused(_)) || is_overload(miss);
+        let limited = self.is_limited(call.lane) && counted;
         // What never reached the server makes nothing worse there: the backoff bounds it, and nobody has to wait for a budget that
         // an outage has emptied when it is over.
         call.debt = Debt::of(costs(miss.cause) && !limited && !is_unreached(miss));

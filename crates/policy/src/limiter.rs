@@ -8,6 +8,7 @@
 
 mod climb;
 mod crowd;
+mod former;
 mod learned;
 mod pace;
 mod room;
@@ -90,6 +91,14 @@ const FEW_MOST: u64 = 500;
 const LOOSE_MILLI: u64 = 1_500;
 /// What one of many releases at once after an outage, of what was let in before, thousandths.
 const FLEET_BACK: u64 = 750;
+
+/// What is made use of is what was started in the fullest of so many seconds. A pace that nobody comes near does not grow beyond so
+/// many times that and this, thousandths of a start a second, and is no more than the smaller part of it once something is refused,
+/// thousandths: what nobody made use of says nothing of what is let in.
+const USED: u64 = 3;
+const USED_TIMES: u64 = 6;
+const USED_MORE: u64 = 1_000;
+const USED_MILLI: u64 = 1_500;
 
 #[derive(Debug, Clone)]
 struct On {
@@ -204,7 +213,9 @@ impl Limiter {
             on.since.started += 1;
             on.silent.get_or_insert(now);
             on.pace.start(now, dice);
-            on.trial.started(now);
+            if matches!(on.state, State::Trial | State::Steady) {
+                on.trial.started(now);
+            }
             on.room.started();
         }
     }
@@ -234,7 +245,7 @@ impl Limiter {
         if started <= on.denied {
             return false;
         }
-        on.is_let_in(started, now, s)
+        on.is_let_in(started, (now, self.seconds.most(now, USED)), s)
     }
 
     /// When time alone tells something that those that wait are waiting for.
@@ -247,7 +258,12 @@ impl Limiter {
     pub(crate) fn look(&mut self, now: Mono, s: &Settings) -> bool {
         let Some(on) = &mut self.on else { return false };
         if let Some(finding) = on.finding(now, s) {
-            on.trial.again(now);
+            if is_alone(s) {
+                on.trial.again(now);
+            } else {
+                // Of many each is refused for what the others do.
+                on.trial.afresh(now);
+            }
             on.least = part(on.pace.rate, CUT_MILLI);
             if let Finding::Chance(share) = finding {
                 (on.state, on.grown) = (State::Loose, now);
@@ -260,11 +276,13 @@ impl Limiter {
         }
         if on.told_at().is_some_and(|at| at <= now) && matches!(on.state, State::Outage | State::Ramp) {
             let at = on.silent.take().unwrap_or(now);
-            return on.is_let_in(at, now, s);
+            return on.is_let_in(at, (now, self.seconds.most(now, USED)), s);
         }
         // An answer may take long: what has not been refused for long was let in.
         let latest = self.seconds.latest(now, on.patience());
-        latest.filter(|at| *at > on.let_in && *at > on.denied).is_some_and(|at| on.is_let_in(at, now, s))
+        latest
+            .filter(|at| *at > on.let_in && *at > on.denied)
+            .is_some_and(|at| on.is_let_in(at, (now, self.seconds.most(now, USED)), s))
     }
 
     /// The other side has too much to do, or is not there, says an attempt that started then. Says whether something
@@ -275,8 +293,11 @@ impl Limiter {
             return self.switch_on(started, now, s);
         }
         let goodput = self.seconds.goodput(now, PACE);
+        let used = self.seconds.most(now, USED);
         let Some(on) = &mut self.on else { return false };
         on.is_denied(started, now);
+        // A pace that nobody came near is not what was refused.
+        on.pace.set(on.pace.rate.min(part(used, USED_MILLI).max(on.before)), now);
         on.trial.refused(started, now);
         let patience = on.patience();
         let heard = self.seconds.latest(now, patience).unwrap_or(Mono(0)).max(on.let_in);
@@ -340,7 +361,7 @@ impl Limiter {
             broke: if is_alone(s) { own } else { goodput }.max(floor),
             before: before.max(2 * floor),
             state,
-            trial: Trial::new(Base { rate: own, share, likely }, now),
+            trial: Trial::new(Base { rate: self.seconds.troubled(now, WINDOW), share, likely }, now),
             least: rate,
             room: Room::default(),
         });
@@ -398,7 +419,7 @@ impl On {
         self.slowest = self.slowest.max(now.since(started));
     }
 
-    fn is_let_in(&mut self, started: Mono, now: Mono, s: &Settings) -> bool {
+    fn is_let_in(&mut self, started: Mono, (now, used): (Mono, u64), s: &Settings) -> bool {
         (self.let_in, self.row) = (self.let_in.max(started), 0);
         if self.state == State::Outage {
             (self.state, self.grown) = (State::Ramp, now);
@@ -410,11 +431,11 @@ impl On {
             }
             return true;
         }
-        self.grow(now, s);
+        self.grow((now, used), s);
         false
     }
 
-    fn grow(&mut self, now: Mono, s: &Settings) {
+    fn grow(&mut self, (now, used): (Mono, u64), s: &Settings) {
         let time = now.since(self.grown).min(GROWTH_MAX);
         self.grown = now;
         let rate = self.pace.rate;
@@ -433,7 +454,8 @@ impl On {
             }
             State::Steady => beyond(self.broke, rate, (time, now.since(self.refused))),
         };
-        self.pace.set(grown.max(self.floor(s)), now);
+        let most = (used * USED_TIMES + USED_MORE).max(known).max(rate);
+        self.pace.set(grown.min(most).max(self.floor(s)), now);
     }
 
     /// A slower pace, or a trial of one. Says whether it became another one.
@@ -459,7 +481,7 @@ impl On {
         }
         if self.state == State::Ramp {
             self.state = State::Steady;
-            self.trial.again(now);
+            self.trial.afresh(now);
             self.least = 0;
         }
         self.pace.set(rate, now);

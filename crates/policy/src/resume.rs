@@ -4,7 +4,7 @@ use clearline_model::{Mono, Outcome};
 
 use crate::call::{Call, Debt, Running};
 use crate::decide::{Decision, costs, decide, is_overload};
-use crate::engine::{Engine, Turn};
+use crate::engine::{Engine, Load, Turn};
 use crate::input::Miss;
 use crate::output::{Answer, Conn, Output};
 
@@ -22,7 +22,13 @@ pub(crate) struct Shown {
 impl Engine {
     /// The answer broke after the caller had seen of it. The first attempt after a break that brought text starts at once;
     /// what then fails waits as any other repeat does, within the patience that counts from that break.
-    pub(crate) fn broken(&mut self, t: &mut Turn<'_>, call: &mut Call, running: &Running, miss: &Miss) {
+    pub(crate) fn broken(
+        &mut self,
+        t: &mut Turn<'_>,
+        call: &mut Call,
+        running: &Running,
+        (miss, load): (&Miss, Load),
+    ) {
         let s = self.config.settings;
         let further = call.shown.until.is_none() || miss.got.text_chars > call.shown.chars;
         if call.shown.until.is_none() {
@@ -48,7 +54,7 @@ impl Engine {
             call.debt = Debt::Owed;
             self.proceed(t, call);
         } else {
-            self.again(t, call, running, miss);
+            self.again(t, call, running, (miss, load));
         }
     }
 

@@ -131,6 +131,21 @@ pub(crate) const SCENES: &[Scene] = &[
         let mut leap = |by: i64| (r.between((20, 200)) * SECOND, by);
         s.leaps = vec![leap(5_000_000), leap(-4_000_000), leap(15_000_000), leap(-20_000_000)];
     }),
+    scene("outages, on and off", |r, s| flapping(r, s, How::Refused)),
+    scene("storms, on and off", |r, s| flapping(r, s, How::Overloaded(1_000))),
+    scene("two storms", two_storms),
+    scene("capacity by steps", steps),
+    scene("a third 529, always", |r, s| {
+        let how = How::Overloaded(r.between((250, 330)));
+        s.api.troubles = vec![Trouble { from: 0, until: u64::MAX, how }];
+    }),
+    unbarred("some told to wait", |r, s| s.api.busy = r.between((100, 200))),
+    unbarred("all at once", |r, s| {
+        trouble(r, s, (20, 40), How::Overloaded(600));
+        (s.api.errors, s.api.resets, s.api.unopened) = (50, 30, 30);
+        (s.api.slow, s.api.events) = (30, 30);
+        s.ends = None;
+    }),
     scene("brief storm, slow", |r, s| brief(r, s, (SLOW, (10, 16)), How::Overloaded(1_000))),
     scene("brief storm", |r, s| brief(r, s, (SOME, (10, 16)), How::Overloaded(1_000))),
     scene("brief storm, fast", |r, s| brief(r, s, (FAST, (10, 16)), How::Overloaded(1_000))),
@@ -175,6 +190,40 @@ fn quick(rng: &mut Rng, stage: &mut Stage, load: (u64, u64)) {
     stage.per_minute = rng.between(load);
     (stage.api.first, stage.api.tokens) = ((210, 390), (90, 170));
     (stage.until, stage.deadline) = (BRIEF, Dur(BRIEF));
+}
+
+/// Some seconds without an answer and some with one, ten times.
+fn flapping(rng: &mut Rng, stage: &mut Stage, how: How) {
+    let mut at = rng.between((60, 80));
+    for _ in 0..10 {
+        let (down, up) = (rng.between((3, 8)), rng.between((4, 10)));
+        stage.api.troubles.push(Trouble { from: at * SECOND, until: (at + down) * SECOND, how });
+        at += down + up;
+    }
+    stage.ends = stage.api.troubles.last().map(|t| t.until);
+}
+
+/// A storm, some seconds of peace, and another storm.
+fn two_storms(rng: &mut Rng, stage: &mut Stage) {
+    let mut at = rng.between((40, 60));
+    for _ in 0..2 {
+        let until = at + rng.between((15, 25));
+        let how = How::Overloaded(1_000);
+        stage.api.troubles.push(Trouble { from: at * SECOND, until: until * SECOND, how });
+        at = until + rng.between((6, 12));
+    }
+    stage.ends = stage.api.troubles.last().map(|t| t.until);
+}
+
+/// A capacity that falls below the load and comes back, by steps of twenty seconds.
+fn steps(rng: &mut Rng, stage: &mut Stage) {
+    let mut at = rng.between((40, 60));
+    for capacity in [2_800, 2_200, 1_600, 2_200, 2_800, 3_600] {
+        let how = How::Capacity(capacity);
+        stage.api.troubles.push(Trouble { from: at * SECOND, until: (at + 20) * SECOND, how });
+        at += 20;
+    }
+    stage.ends = stage.api.troubles.last().map(|t| t.until);
 }
 
 fn trouble(rng: &mut Rng, stage: &mut Stage, lasts: (u64, u64), how: How) {

@@ -82,7 +82,7 @@ impl Engine {
             }
         }
         if call.committed.is_some() {
-            self.broken(t, call, &running, miss);
+            self.broken(t, call, &running, (miss, load));
             return;
         }
         if miss.answered {
@@ -91,7 +91,7 @@ impl Engine {
         call.refused.get_or_insert(t.now);
         // Beside a hedge that still runs nothing has to be decided.
         if call.running.is_empty() {
-            self.again(t, call, &running, miss);
+            self.again(t, call, &running, (miss, load));
         }
     }
 

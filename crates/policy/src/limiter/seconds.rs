@@ -82,6 +82,11 @@ impl Seconds {
         self.last(now, seconds).map(|s| u64::from(what(s))).sum()
     }
 
+    /// What was started in the fullest of the last so many seconds, thousandths a second.
+    pub(super) fn most(&self, now: Mono, seconds: u64) -> u64 {
+        self.last(now, seconds).map(|s| u64::from(s.started)).max().unwrap_or(0) * 1_000
+    }
+
     /// What was let in a second over the last full ones, thousandths.
     pub(super) fn goodput(&self, now: Mono, seconds: u64) -> u64 {
         let before = Mono(now.0.saturating_sub(1_000_000));
@@ -120,6 +125,15 @@ impl Seconds {
         })
     }
 
+    /// What was started a second since the first refusal of the last so many seconds, thousandths.
+    pub(super) fn troubled(&self, now: Mono, seconds: u64) -> u64 {
+        let trouble = || self.last(now, seconds).skip_while(|s| s.refused == 0);
+        let all: u64 = trouble().map(|s| u64::from(s.started)).sum();
+        // The second that runs is not over.
+        let begun = trouble().next().map_or(now, |s| Mono(s.at * 1_000_000));
+        all * 1_000_000_000 / now.since(begun).0.max(1_000_000)
+    }
+
     /// The share that was let in since the first refusal of the last so many seconds, thousandths; 1 000 without any.
     pub(super) fn share(&self, now: Mono, seconds: u64) -> u64 {
         let (let_in, refused) = self.trouble(now, seconds);
@@ -153,6 +167,9 @@ mod tests {
         assert_eq!((s.sum(at(4_999), 2, |s| s.refused), s.goodput(at(4_999), 2)), (1, 1_000));
         assert_eq!(s.latest(at(4_999), Dur::secs(1)), Some(at(2_000)));
         assert_eq!(s.usual(at(4_999)), 8_000 / 5);
+        assert_eq!((s.most(at(4_999), 3), s.most(at(9_000), 3)), (2_000, 0));
+        assert_eq!(s.troubled(at(4_500), 10), 4_000 * 1_000 / 1_500, "four in a second and a half");
+        assert_eq!(s.troubled(at(4_500), 1), 0, "no trouble");
         assert_eq!(s.share(at(4_999), 10), 666, "two of three since it began");
         assert_eq!(s.share(at(4_999), 1), 1_000);
         assert_eq!(s.likely_share(at(4_999), 10), 571, "four of seven");

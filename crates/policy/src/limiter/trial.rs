@@ -1,8 +1,11 @@
 //! Whether a slower pace helps. A server that has too much to do takes the same number of fewer attempts: a larger share.
 //! One that refuses by chance takes the same share at any pace; then waiting only makes everybody late.
 
+use std::mem;
+
 use clearline_model::{Dur, Mono};
 
+use super::former::{Former, Found};
 use super::seconds::PRIOR;
 
 /// After so many outcomes it is known, or after the larger number where few are let in.
@@ -24,6 +27,8 @@ const CHANCE_MILLI: u64 = 250;
 /// to be sure.
 const HELPED_MILLI: u64 = 900;
 const SURE: u64 = 50;
+/// Where a finding helped although less than this was let in at first, thousandths, it was not chance what refused.
+const REFUTED_MILLI: u64 = 700;
 /// So few that were let in say nothing for sure: the share of before is known as badly.
 const LET_IN_LEAST: usize = 3;
 /// So many let in after the latest refusal are not what a few of chance look like.
@@ -36,7 +41,7 @@ const ODDS_MOST: u64 = 1_000_000_000;
 const CHANCE: Dur = Dur::secs(60);
 const CHANCE_MAX: Dur = Dur::secs(600);
 /// Of what chance would let in, thousandths: with surely less it is not what refuses.
-const FEWER_MILLI: u64 = 667;
+const FEWER_MILLI: u64 = 800;
 /// What was not refused within twice the time that refusals take, and this, was let in.
 const PATIENCE: Dur = Dur::millis(200);
 
@@ -70,17 +75,45 @@ pub(super) struct Trial {
     denied: Mono,
     /// The longest time that a refusal took.
     slowest: Dur,
+    /// What was found before, pace by pace.
+    former: Former,
+    /// So many were let in at a slower pace that it was not chance what refused at first.
+    is_refuted: bool,
 }
 
 impl Trial {
-    pub(super) const fn new(base: Base, now: Mono) -> Self {
-        Self { base, since: now, open: Vec::new(), refused: 0, denied: now, slowest: Dur::ZERO }
+    pub(super) fn new(base: Base, now: Mono) -> Self {
+        Self {
+            base,
+            since: now,
+            open: Vec::new(),
+            refused: 0,
+            denied: now,
+            slowest: Dur::ZERO,
+            former: Former::default(),
+            is_refuted: false,
+        }
     }
 
-    /// Again, with new attempts.
-    pub(super) fn again(&mut self, now: Mono) {
+    /// From the beginning.
+    pub(super) fn afresh(&mut self, now: Mono) {
         (self.since, self.refused, self.denied) = (now, 0, now);
         self.open.clear();
+        (self.former, self.is_refuted) = (Former::default(), false);
+    }
+
+    /// Again, with new attempts; what was found is remembered.
+    pub(super) fn again(&mut self, now: Mono) {
+        let found = self.found(now);
+        let refutes = found.let_in >= LET_IN && found.share() >= HELPED_MILLI;
+        let is_refuted = self.is_refuted || (refutes && self.base.likely < REFUTED_MILLI);
+        let former = mem::take(&mut self.former).and(found);
+        self.afresh(now);
+        (self.former, self.is_refuted) = (former, is_refuted);
+    }
+
+    fn found(&self, now: Mono) -> Found {
+        Found { since: self.since, let_in: self.let_in(now), refused: self.refused }
     }
 
     pub(super) fn started(&mut self, now: Mono) {
@@ -160,14 +193,18 @@ impl Trial {
         if !enough && now < self.since + lasts {
             return None;
         }
+        let long = self.former.clone().and(self.found(now)).share(now);
+        if let Some(share) = long.filter(|share| *share >= CHANCE_MILLI) {
+            return Some(Finding::Chance(share));
+        }
         let (all, base) = (all as u64, self.base.likely);
         let share = let_in as u64 * 1_000 / all.max(1);
         // What it would be if the same number were let in.
         let rate = Dur(all).scale(1_000_000_000, now.since(self.since).0.max(1)).0.max(1);
         let helped = Dur(base).scale(self.base.rate, rate).0.min(1_000);
         let same = share * 1_000 >= base * WORSE_MILLI && share * 2 <= base + helped;
-        let told = share.min(base) >= CHANCE_MILLI && helped > base + TOLD_MILLI;
-        Some(if told && same { Finding::Chance((share + base) / 2) } else { Finding::Helps })
+        let told = !self.is_refuted && share.min(base) >= CHANCE_MILLI && helped > base + TOLD_MILLI;
+        Some(if told && same { Finding::Chance((4 * share + base) / 5) } else { Finding::Helps })
     }
 }
 
@@ -191,7 +228,7 @@ impl Chance {
     /// than what is let in by chance differs, are a capacity that more attempts only wear out.
     pub(super) fn explains(&self, (let_in, refused): (u64, u64)) -> bool {
         let would = |all: u64| all * self.share;
-        let at_most = let_in + 2 * let_in.isqrt() + 1;
+        let at_most = let_in + let_in.isqrt() + 1;
         (let_in + PRIOR) * 3_000 >= would(let_in + refused + 2 * PRIOR)
             && at_most * 1_000 >= Dur(would(let_in + refused)).scale(FEWER_MILLI, 1_000).0
     }
