@@ -133,6 +133,12 @@ impl Keys {
         self.pools.get(&upstream).is_some_and(|pool| pool.len() > 1)
     }
 
+    /// Whether the upstream's pool has a key that may be used now, besides these.
+    pub(crate) fn is_another_free(&self, upstream: UpstreamId, these: &[KeyId], now: Mono) -> bool {
+        let free = |id: &KeyId| self.keys.get(id).is_some_and(|key| key.free(now).is_ok());
+        self.pools.get(&upstream).is_some_and(|pool| pool.iter().any(|id| !these.contains(id) && free(id)))
+    }
+
     /// Why all keys of a pool are out, and until when the first of them is.
     pub(crate) fn all_out(&self, upstream: UpstreamId, now: Mono) -> Option<(Cause, Mono)> {
         let mut first: Option<(Mono, Cause)> = None;

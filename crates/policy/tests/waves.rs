@@ -121,4 +121,20 @@ mod waves {
             assert!(attempts <= 1_500, "seed {seed}: {attempts} attempts for a success");
         }
     }
+
+    #[test]
+    fn several_keys_that_are_throttled_by_chance_are_no_worse_than_one() {
+        for seed in 1..=10 {
+            let took = |keys| {
+                let how = How::Throttled(300);
+                let api = Api { troubles: vec![Trouble { from: 0, until: u64::MAX, how }], ..Api::default() };
+                let load = Load { keys, ..load(&mut Rng::of(seed, 5)) };
+                let w = World::new(seed, api, load).run();
+                assert_eq!(success_milli(&w.over), 1_000, "seed {seed}, {keys} keys");
+                w.over.iter().map(|o| o.ended - o.began).sum::<u64>() / w.over.len() as u64
+            };
+            let (one, three) = (took(1), took(3));
+            assert!(three * 10 <= one * 12, "seed {seed}: {three} with three keys, {one} with one");
+        }
+    }
 }

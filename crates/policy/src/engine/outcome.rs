@@ -142,13 +142,18 @@ impl Engine {
         if charge == Charge::Key && !out {
             self.learn(running, miss);
         }
+        let same = match running.key {
+            Some(key) if is_shared(miss.cause) => self.keys.siblings(key),
+            key => key.into_iter().collect(),
+        };
         match (charge, running.key, miss.addr) {
-            // The only key is never refused on a guess; the call itself waits longer each time.
+            // The last key that is free is never refused on a guess; the call itself waits longer each time.
             (Charge::Key, Some(_), _)
-                if !out && miss.hint.after.is_none() && !self.keys.has_choice(lane.upstream) => {}
-            (Charge::Key, Some(key), _) => {
-                let keys = if is_shared(miss.cause) { self.keys.siblings(key) } else { vec![key] };
-                for key in keys {
+                if !out
+                    && miss.hint.after.is_none()
+                    && !self.keys.is_another_free(lane.upstream, &same, t.now) => {}
+            (Charge::Key, Some(_), _) => {
+                for key in same {
                     let state = if out {
                         self.keys.quarantine(key, miss.cause, t.now, &s)
                     } else {
