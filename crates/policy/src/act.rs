@@ -31,6 +31,10 @@ const SERVED_MOST: Dur = Dur::secs(4);
 /// half are let in nobody waits much longer than for one, and where few are, capacity may be what lacks.
 const SERVED_MILLI: u64 = 500;
 
+/// So long a call that was refused where the limiter waits for it leaves the next place to others, and up to as long again by chance:
+/// it is mostly the one that came first, and would else be the one that is refused each time.
+const LIMITED_GAP: Dur = Dur::millis(100);
+
 /// Why nothing can start now.
 enum Obstacle {
     /// Not before this moment.
@@ -479,7 +483,12 @@ impl Engine {
             }
             Decision::Backoff(conn, _) if limited => {
                 call.conn = call.conn.max(conn);
-                self.later(t, call, (floor, Dur::ZERO), miss.cause);
+                if floor.is_some_and(|f| f > t.now) {
+                    self.later(t, call, (floor, Dur::ZERO), miss.cause);
+                } else {
+                    let at = t.now + LIMITED_GAP + self.dice.upto(LIMITED_GAP);
+                    self.park(t, call, (t.now, at), (miss.cause, false));
+                }
             }
             Decision::Backoff(conn, base) => {
                 call.conn = call.conn.max(conn);

@@ -307,11 +307,13 @@ impl Limiter {
         match on.state {
             State::Trial => return false,
             State::Loose
-                if self.chance.is_some_and(|c| c.explains(self.seconds.trouble(now, 2 * WINDOW))) =>
+                if self
+                    .chance
+                    .is_some_and(|c| now < c.until && c.explains(self.seconds.trouble(now, 2 * WINDOW))) =>
             {
                 return false;
             }
-            // A pace that was let loose tells nothing.
+            // A pace that was let loose tells nothing, and nothing is believed for ever.
             State::Loose => return self.switch_on(started, now, s),
             State::Steady | State::Outage | State::Ramp => {}
         }

@@ -46,7 +46,16 @@ mod waves {
     }
 
     fn play(seed: u64, api: Api) -> World {
-        World::new(seed, api, load(&mut Rng::of(seed, 5))).run()
+        let mut world = World::new(seed, api, load(&mut Rng::of(seed, 5)));
+        world.keep_starts = true;
+        world.run()
+    }
+
+    /// The most attempts of one call in a second.
+    fn busiest(w: &World) -> usize {
+        let mut starts: Vec<_> = w.starts.iter().map(|(at, call, _)| (*call, at / SECOND)).collect();
+        starts.sort_unstable();
+        starts.chunk_by(|a, b| a == b).map(<[_]>::len).max().unwrap()
     }
 
     /// Some seconds without an answer, some seconds with one, ten times.
@@ -71,6 +80,8 @@ mod waves {
                 println!("{how:?}, seed {seed}: {success}, {attempts} attempts, {most} in vain in a second");
                 assert!(success >= 995 && attempts <= 1_700, "{how:?}, seed {seed}: {success}, {attempts}");
                 assert!(*most <= 40, "{how:?}, seed {seed}: {most} in vain in a second");
+                let busiest = busiest(&w);
+                assert!(busiest <= 10, "{how:?}, seed {seed}: {busiest} attempts of one call in a second");
             }
         }
     }
