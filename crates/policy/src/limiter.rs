@@ -11,6 +11,7 @@ mod crowd;
 mod former;
 mod learned;
 mod pace;
+mod probe;
 mod room;
 mod seconds;
 mod trial;
@@ -66,23 +67,6 @@ const LET_IN: Dur = Dur::secs(1);
 /// The same of the one that may tell the end of an outage, besides three times the time that refusals take: what waits, waits
 /// for it.
 const HEARD: Dur = Dur::millis(200);
-/// A probe at the latest after this part of an outage: its end is found in a time that is short against it. And so many
-/// a second at first, of what was let in before, but never more than one, thousandths.
-const PROBE_PART: u64 = 40;
-const PROBE_MILLI: u64 = 333;
-const PROBE_MOST: u64 = 1_000;
-/// However few are let in otherwise: so many a second, thousandths, as long as that is no more often than after this part of the
-/// outage. Where few call a probe is cheap, and all of them wait for it.
-const PROBE_LEAST: u64 = 500;
-const PROBE_LEAST_PART: u64 = 10;
-/// What a trial leaves of what is let in, thousandths: at just that pace some are refused by a capacity as well, which looks like
-/// chance.
-const HELPED_MILLI: u64 = 900;
-/// The least part of the own pace that a trial has, thousandths; and the larger one that it has up to so many starts a second,
-/// thousandths: where few call it takes too long to find anything out at a pace that is much slower (both of many drawn worlds).
-const TRIAL_MILLI: u64 = 125;
-const SOON_MILLI: u64 = 350;
-const SOON_MOST: u64 = 1_500;
 /// No pace is less than such a part of what was let in before, thousandths, up to so many starts a second, thousandths, for the
 /// same reason.
 const FEW_MILLI: u64 = 333;
@@ -344,8 +328,7 @@ impl Limiter {
         let goodput = self.seconds.goodput(now, PACE);
         // What was let in before the trouble began says nothing about it.
         let helped = if is_alone(s) { goodput.min(part(own, share)) } else { goodput };
-        let soon = if is_alone(s) { part(own, SOON_MILLI).min(SOON_MOST) } else { 0 };
-        let rate = part(helped, HELPED_MILLI).max(part(own, TRIAL_MILLI)).max(soon).max(floor);
+        let rate = trial::pace(own, helped, is_alone(s)).max(floor);
         let state = if goodput == 0 || out { State::Outage } else { State::Trial };
         let seen = self.seconds.latest(now, LET_IN).unwrap_or(Mono(0));
         self.on = Some(On {
@@ -466,7 +449,7 @@ impl On {
         let share = std::mem::take(&mut self.since).share();
         self.cut = now;
         let least = match self.state {
-            State::Outage => self.probe(now),
+            State::Outage => probe::pace(now.since(self.let_in), self.before),
             // Its cut is no deeper than what was refused.
             State::Steady if is_alone(s) => self.least.max(self.room.known().unwrap_or(0)),
             State::Ramp | State::Trial | State::Loose | State::Steady => enough(goodput, s).max(self.least),
@@ -493,14 +476,6 @@ impl On {
     /// The least pace, but for probes.
     fn floor(&self, s: &Settings) -> u64 {
         if self.state == State::Outage { s.limiter_floor_milli } else { floor(self.before, s) }
-    }
-
-    /// The pace that finds the end of an outage.
-    fn probe(&self, now: Mono) -> u64 {
-        let age = now.since(self.let_in).0.max(1);
-        let often = PROBE_PART * 1_000_000_000 / age;
-        let least = (PROBE_LEAST_PART * 1_000_000_000 / age).min(PROBE_LEAST);
-        often.min(part(self.before, PROBE_MILLI).max(least)).min(PROBE_MOST)
     }
 }
 

@@ -6,6 +6,7 @@ use std::mem;
 use clearline_model::{Dur, Mono};
 
 use super::former::{Former, Found};
+use super::pace::part;
 use super::seconds::PRIOR;
 
 /// After so many outcomes it is known, or after the larger number where few are let in.
@@ -45,6 +46,15 @@ const FEWER_MILLI: u64 = 800;
 /// What was not refused within twice the time that refusals take, and this, was let in.
 const PATIENCE: Dur = Dur::millis(200);
 
+/// What a trial leaves of what is let in, thousandths: at just that pace some are refused by a capacity as well, which looks like
+/// chance.
+const LEAVES_MILLI: u64 = 900;
+/// The least part of the own pace that a trial has, thousandths; and the larger one that it has up to so many starts a second,
+/// thousandths: where few call it takes too long to find anything out at a pace that is much slower (both of many drawn worlds).
+const TRIAL_MILLI: u64 = 125;
+const SOON_MILLI: u64 = 350;
+const SOON_MOST: u64 = 1_500;
+
 /// What a trial found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finding {
@@ -62,6 +72,13 @@ pub(super) struct Base {
     /// Thousandths: as it was counted, and as if a few more had been let in and as many refused.
     pub(super) share: u64,
     pub(super) likely: u64,
+}
+
+/// The pace of a trial, where so much was started a second and so much of it let in; one that is alone is sooner sure. All in
+/// thousandths of a start a second.
+pub(super) fn pace(own: u64, let_in: u64, is_alone: bool) -> u64 {
+    let soon = if is_alone { part(own, SOON_MILLI).min(SOON_MOST) } else { 0 };
+    part(let_in, LEAVES_MILLI).max(part(own, TRIAL_MILLI)).max(soon)
 }
 
 /// Attempts at a slower pace, against what was let in at a faster one.
