@@ -439,7 +439,10 @@ impl Client {
     }
 
     fn send(&self, request: Arc<Request>) -> Calling {
-        Calling::straight(Driver::start(Arc::clone(&self.inner), request))
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => Calling::straight(Driver::start(Arc::clone(&self.inner), request, &runtime)),
+            Err(_) => Calling::refused(CallError::no_runtime()),
+        }
     }
 
     /// Sends a call with the credential that somebody else keeps, and once more where that was renewed.

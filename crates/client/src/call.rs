@@ -10,6 +10,7 @@ use clearline_model::{
 use clearline_policy::{Answer, Body as Sends, Input, Miss, Output, Partial, Plan};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use tokio::runtime::Handle;
 
 use crate::attempt::{Attempt, Notes, Progress, Step};
 use crate::body::ReplyBody;
@@ -166,7 +167,7 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// Announces the call to the engine.
-    pub(crate) fn start(inner: Arc<Inner>, request: Arc<Request>) -> Self {
+    pub(crate) fn start(inner: Arc<Inner>, request: Arc<Request>, runtime: &Handle) -> Self {
         let (peek, tuned) = (request.body.peek(), inner.tuned());
         let outer = clearline_wire::outer(&request.headers);
         let mut ask = clearline_wire::ask(&request.method, request.path.as_str(), outer, &peek);
@@ -179,7 +180,7 @@ impl Driver {
             family: peek.model.as_ref().map_or(0, |model| inner.family(model)),
         };
         drop(peek);
-        let (call, place, buffers) = inner.brain.enter();
+        let (call, place, buffers) = inner.brain.enter(runtime);
         let now = inner.brain.now();
         let deadline = outer.timeout.map(|d| now + d);
         let caller = request.caller;

@@ -41,6 +41,13 @@ impl CallError {
         Self::before(Cause::AuthMalformedKey, Foreign::new(why))
     }
 
+    /// Nothing here can wait for anything.
+    pub(crate) fn no_runtime() -> Self {
+        let why =
+            "there is no tokio runtime here: a call has to be polled within one, with its timers and its I/O";
+        Self::before(Cause::ClientDependencyMismatch, Foreign::new(why))
+    }
+
     /// An error before any attempt was made.
     #[must_use]
     pub(crate) fn before(cause: Cause, detail: Foreign) -> Self {

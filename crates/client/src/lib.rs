@@ -32,6 +32,7 @@ mod read;
 mod resume;
 mod shared;
 mod streaming;
+mod timer;
 #[cfg(feature = "tower")]
 mod tower;
 #[cfg(feature = "tracing")]
