@@ -171,8 +171,9 @@ impl Driver {
         let (peek, tuned) = (request.body.peek(), inner.tuned());
         let outer = clearline_wire::outer(&request.headers);
         let mut ask = clearline_wire::ask(&request.method, request.path.as_str(), outer, &peek);
-        ask.resumable &= tuned.continues.is_some() && ask.stream;
-        ask.resumable &= request.body.bytes().is_some() || peek.messages_end.is_some();
+        let resume = tuned.continues.filter(|_| ask.resumable && ask.stream);
+        let resume = resume.and_then(|max| Resume::new(max, &request.body, &peek)).map(Box::new);
+        ask.resumable = resume.is_some();
         ask.credential = inner.credential(&request.headers);
         let model = peek.model.as_ref().map(Foreign::raw);
         let lane = LaneId {
@@ -186,7 +187,7 @@ impl Driver {
         let caller = request.caller;
         let mut driver = Self {
             streamed: tuned.streamed_from.and_then(|from| crate::gather::request(&request, &ask, from)),
-            resume: tuned.continues.filter(|_| ask.resumable).map(|max| Box::new(Resume::new(max))),
+            resume,
             inner,
             now,
             slot: place.slot,
@@ -404,7 +405,18 @@ impl Driver {
             }
             Output::Finish(_) => {
                 self.end_of_text();
-                self.finished = true;
+                if self.resume.as_ref().is_some_and(|r| r.is_wrong()) {
+                    let cause = Cause::StreamCorrupt;
+                    self.fail(&Answer {
+                        from: None,
+                        cause,
+                        retry_after: None,
+                        no_retry: false,
+                        broken: true,
+                    });
+                } else {
+                    self.finished = true;
+                }
             }
             // What a parked call waits for is in its notes; it waits by not being woken.
             Output::Park(..) => {}

@@ -31,6 +31,8 @@ pub struct Peek {
     /// Where a further message would stand: before the bracket that closes `messages`, bytes from the beginning. `None`
     /// where there are no messages, or twice.
     pub messages_end: Option<u64>,
+    /// It says something that matters where two answers are joined: see [`crate::seams`].
+    pub seams: bool,
     /// Where the body would have to say that a stream is wanted. `None` where it says so, or something else, or twice.
     pub unstreamed: Option<Unstreamed>,
 }
@@ -166,6 +168,7 @@ mod tests {
             est_input: 19,
             resumable: true,
             messages_end: Some(77),
+            seams: false,
             unstreamed: None,
         };
         assert_eq!(peek(body), expected);
