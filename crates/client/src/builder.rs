@@ -295,7 +295,9 @@ fn first(mistakes: Vec<CallError>) -> CallError {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("base_url", &self.base_url).finish_non_exhaustive()
+        // What stands before an @ in it, by mistake, is a credential.
+        let place = self.base_url.rsplit('@').next().unwrap_or_default();
+        f.debug_struct("Builder").field("base_url", &place).finish_non_exhaustive()
     }
 }
 

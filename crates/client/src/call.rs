@@ -1,5 +1,6 @@
 //! The one call loop: the engine says what, attempts say how it went, and the caller sees one answer.
 
+use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -21,7 +22,7 @@ use crate::shared::{Buffers, Place, Slot};
 use crate::upload::Body;
 
 /// What the caller asks for.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Request {
     /// The method.
     pub method: Method,
@@ -33,6 +34,20 @@ pub struct Request {
     pub body: Body,
     /// Who asks, for fairness and records.
     pub caller: CallerId,
+}
+
+/// Without the values of its headers, among which is the caller's credential, and without its body.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.keys().map(http::HeaderName::as_str).collect();
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("headers", &headers)
+            .field("body", &self.body)
+            .field("caller", &self.caller)
+            .finish()
+    }
 }
 
 impl Request {

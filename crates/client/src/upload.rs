@@ -2,6 +2,7 @@
 //! the memory for bodies is full.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,7 +69,6 @@ impl Drop for Share {
 }
 
 /// A body that arrives.
-#[derive(Debug)]
 pub struct Collect {
     share: Share,
     scan: Scan,
@@ -77,6 +77,13 @@ pub struct Collect {
     rest: BytesMut,
     spill: Option<Spill>,
     length: u64,
+}
+
+/// Without what is in it.
+impl fmt::Debug for Collect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collect").field("length", &self.length).finish_non_exhaustive()
+    }
 }
 
 impl Collect {
@@ -177,14 +184,14 @@ impl Collect {
 }
 
 /// The body of a request, whole. Its clones share it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Body {
     kind: Kind,
     peek: Option<Peek>,
     length: u64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Kind {
     Bytes(Bytes),
     /// With its share of the memory for bodies.
@@ -203,6 +210,14 @@ impl From<Bytes> for Body {
 impl Default for Body {
     fn default() -> Self {
         Self::from(Bytes::new())
+    }
+}
+
+/// Without what is in it.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (length, spilled) = (&self.length, &self.is_spilled());
+        f.debug_struct("Body").field("length", length).field("spilled", spilled).finish_non_exhaustive()
     }
 }
 
