@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -189,6 +190,8 @@ impl Driver {
         let resume = tuned.continues.filter(|_| ask.resumable && ask.stream);
         let resume = resume.and_then(|max| Resume::new(max, &request.body, &peek)).map(Box::new);
         ask.resumable = resume.is_some();
+        let streamed = tuned.streamed_from.and_then(|from| crate::gather::request(&request, &ask, from));
+        ask.fetched = streamed.is_some() && !inner.plain.load(Ordering::Relaxed);
         ask.credential = inner.credential(&request.headers);
         let model = peek.model.as_ref().map(Foreign::raw);
         let lane = LaneId {
@@ -201,7 +204,7 @@ impl Driver {
         let deadline = outer.timeout.map(|d| now + d);
         let caller = request.caller;
         let mut driver = Self {
-            streamed: tuned.streamed_from.and_then(|from| crate::gather::request(&request, &ask, from)),
+            streamed,
             resume,
             inner,
             now,
@@ -443,7 +446,7 @@ impl Driver {
         self.started = self.started.max(id.n);
         let continues = plan.body == Sends::Continue;
         let rest = self.resume.as_mut().filter(|_| continues).and_then(|r| r.begin());
-        let plain = self.inner.plain.load(std::sync::atomic::Ordering::Relaxed);
+        let plain = self.inner.plain.load(Ordering::Relaxed);
         let streamed = self.streamed.clone().filter(|_| !plain);
         let gathers = streamed.is_some();
         let mut other = rest.or(streamed);

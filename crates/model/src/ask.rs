@@ -19,6 +19,8 @@ pub enum Repeat {
 pub struct Ask {
     /// The answer is wanted as a stream of events.
     pub stream: bool,
+    /// The answer is fetched as a stream of events, although it is wanted as a whole.
+    pub fetched: bool,
     /// Whether it may be sent again.
     pub repeat: Repeat,
     /// The whole body is at hand for another attempt.
@@ -35,10 +37,19 @@ pub struct Ask {
     pub credential: u32,
 }
 
+impl Ask {
+    /// After the head of the answer it is seen whether more comes.
+    #[must_use]
+    pub const fn is_seen(&self) -> bool {
+        self.stream || self.fetched
+    }
+}
+
 impl Default for Ask {
     fn default() -> Self {
         Self {
             stream: false,
+            fetched: false,
             repeat: Repeat::Free,
             replayable: true,
             est_input: 0,

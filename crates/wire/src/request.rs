@@ -109,8 +109,9 @@ pub fn ask(method: &Method, path: &str, outer: Outer, peek: &Peek) -> Ask {
         max_output: peek.max_tokens,
         outer_retry: outer.retries,
         resumable: peek.resumable,
-        // The shell numbers them.
+        // The shell numbers them, and decides about this.
         credential: 0,
+        fetched: false,
     }
 }
 
