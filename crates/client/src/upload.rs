@@ -76,6 +76,8 @@ pub struct Collect {
     first: Bytes,
     rest: BytesMut,
     spill: Option<Spill>,
+    /// A piece was on its way to the file when that failed, or was given up: nobody knows what of it is there.
+    torn: bool,
     length: u64,
 }
 
@@ -96,6 +98,7 @@ impl Collect {
             first: Bytes::new(),
             rest: BytesMut::new(),
             spill: None,
+            torn: false,
             length: 0,
         }
     }
@@ -129,20 +132,31 @@ impl Collect {
         if self.spill.is_some() { waits < self.share.store.over.min(PIECE) } else { fits }
     }
 
-    /// Writes what is in memory to the file.
+    /// Writes what is in memory to the file. Whoever drops the future before its end gives the body up.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// It cannot be written, or a piece before it could not.
     pub async fn write(&mut self) -> io::Result<()> {
         if self.spill.is_none() {
             self.spill = Some(Spill::create(&self.share.store.folder).await?);
         }
+        self.sound()?;
         let piece = self.take();
         if let Some(spill) = &mut self.spill {
+            self.torn = true;
             spill.append(piece).await?;
+            self.torn = false;
         }
         self.share.give_back();
         Ok(())
+    }
+
+    fn sound(&self) -> io::Result<()> {
+        if self.torn {
+            Err(io::Error::other("a piece of the body was lost on its way to the file"))
+        } else {
+            Ok(())
+        }
     }
 
     fn take(&mut self) -> Bytes {
@@ -166,6 +180,7 @@ impl Collect {
         if self.spill.is_some() {
             self.write().await?;
         }
+        self.sound()?;
         Ok(self.end())
     }
 
@@ -350,5 +365,45 @@ mod tests {
         assert!(collected(&store, &small).await.is_spilled());
         drop(held);
         assert_eq!(store.in_memory(), 0);
+    }
+
+    /// Polls a write once while nothing can be written, and gives it up.
+    async fn given_up(collect: &mut Collect) {
+        use std::future::Future as _;
+        use std::task::{Context, Waker};
+
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || wait.recv());
+        assert!(std::pin::pin!(collect.write()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(go);
+        assert!(busy.await.unwrap().is_err());
+    }
+
+    async fn loses_a_piece() {
+        let store = Store::new(10, 1_000, std::env::temp_dir());
+        let (mut collect, piece) = (Collect::new(&store), Bytes::from(vec![b'x'; 100]));
+        assert!(!collect.push(piece.clone()));
+        // Given up before there is a file, nothing is lost.
+        given_up(&mut collect).await;
+        collect.write().await.unwrap();
+        assert!(!collect.push(piece));
+        given_up(&mut collect).await;
+        assert!(collect.write().await.is_err());
+        let spilled = collect.whole().unwrap_err();
+        assert!(spilled.finish().await.is_err(), "half a body");
+        assert_eq!(store.in_memory(), 0);
+        let nowhere = Store::new(10, 1_000, PathBuf::from("/nowhere/at/all"));
+        let mut collect = Collect::new(&nowhere);
+        assert!(!collect.push(Bytes::from(vec![b'x'; 100])));
+        assert!(collect.write().await.is_err());
+        // It still is whole, in memory.
+        assert_eq!(collect.whole().unwrap().len(), 100);
+        assert_eq!(nowhere.in_memory(), 0);
+    }
+
+    #[test]
+    fn a_body_that_lost_a_piece_is_none() {
+        let one = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        one.block_on(loses_a_piece());
     }
 }
