@@ -15,7 +15,7 @@ use http::header::AUTHORIZATION;
 use crate::address::AddressBook;
 use crate::call::{Driver, Reply, Request};
 use crate::calling::Calling;
-use crate::credentials::{Credentials, KEY};
+use crate::credentials::{Credential, Credentials, KEY};
 use crate::error::CallError;
 use crate::families::Families;
 use crate::network::{Names, Network, Parts, Route, Server, Upstream, proxy_for};
@@ -137,6 +137,15 @@ impl Builder {
         self.credentials = Some(credentials);
         self.keys.clear();
         self
+    }
+
+    /// A token that lets every call in as `Authorization: Bearer`, in the place of a pool of keys: what the SDKs make of
+    /// `ANTHROPIC_AUTH_TOKEN`.
+    ///
+    /// # Errors
+    /// It has characters that no header takes.
+    pub fn auth_token(self, token: &str) -> Result<Self, CallError> {
+        Ok(self.credentials(Arc::new(Credential::bearer(token)?)))
     }
 
     /// The policy's settings.
@@ -407,15 +416,19 @@ impl Client {
         Builder::new(base_url)
     }
 
-    /// A client as the official SDKs would be set up by the environment: `ANTHROPIC_BASE_URL`, `ANTHROPIC_API_KEY` or
-    /// `CLEARLINE_KEYS` (a pool, separated by commas), and what [`Builder::environment`] reads.
+    /// A client as the official SDKs would be set up by the environment: `ANTHROPIC_BASE_URL`, `CLEARLINE_KEYS` (a pool, separated
+    /// by commas) or `ANTHROPIC_API_KEY` or `ANTHROPIC_AUTH_TOKEN`, and what [`Builder::environment`] reads.
     ///
     /// # Errors
     /// As [`Builder::build`] and [`Builder::environment`].
     pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, CallError> {
         let set = |name: &str| lookup(name).filter(|v| !v.is_empty());
         let base = set("ANTHROPIC_BASE_URL").unwrap_or_else(|| DEFAULT_BASE_URL.to_owned());
-        Builder::new(&base).keys(keys_from(&set)).environment(&lookup)?.build()
+        let (builder, keys) = (Builder::new(&base).environment(&lookup)?, keys_from(&set));
+        match set("ANTHROPIC_AUTH_TOKEN").filter(|_| keys.is_empty()) {
+            Some(token) => builder.auth_token(&token)?.build(),
+            None => builder.keys(keys).build(),
+        }
     }
 
     /// Sends one call and returns as soon as its answer may be shown: a stream with its first content, anything else
@@ -540,8 +553,7 @@ fn keys_from(set: &dyn Fn(&str) -> Option<String>) -> Vec<PoolKey> {
             })
             .collect();
     }
-    let single = set("ANTHROPIC_API_KEY").or_else(|| set("ANTHROPIC_AUTH_TOKEN"));
-    single
+    set("ANTHROPIC_API_KEY")
         .map(|key| PoolKey { alias: "key-1".to_owned(), secret: Secret::new(key.into_bytes()) })
         .into_iter()
         .collect()

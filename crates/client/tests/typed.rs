@@ -278,6 +278,40 @@ mod typed {
         }
     }
 
+    #[tokio::test]
+    async fn the_environment_s_credential_goes_as_the_sdks_send_it() {
+        let key = ("ANTHROPIC_API_KEY", "sk-ant-fake-key");
+        let token = ("ANTHROPIC_AUTH_TOKEN", "sk-ant-fake-token");
+        for (set, expected) in [
+            (vec![key], "x-api-key: sk-ant-fake-key"),
+            (vec![token], "authorization: Bearer sk-ant-fake-token"),
+            (vec![key, token], "x-api-key: sk-ant-fake-key"),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let server = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let (mut all, mut piece) = (Vec::new(), [0; 4096]);
+                while !all.windows(4).any(|w| w == b"\r\n\r\n") {
+                    let n = stream.read(&mut piece).await.unwrap();
+                    all.extend_from_slice(&piece[..n]);
+                }
+                String::from_utf8(all).unwrap()
+            });
+            let variable = |name: &str| match name {
+                "ANTHROPIC_BASE_URL" => Some(url.clone()),
+                "CLEARLINE_FENCE" => Some("loopback".to_owned()),
+                name => set.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()),
+            };
+            let client = Client::from_env(variable).unwrap();
+            let call = tokio::spawn(async move { client.create(&ask()).await });
+            let head = server.await.unwrap();
+            call.abort();
+            assert!(head.contains(expected), "{head}");
+            assert_eq!(head.matches("sk-ant-fake").count(), 1, "{head}");
+        }
+    }
+
     #[test]
     fn nothing_prints_a_key_or_a_prompt() {
         let mut headers = HeaderMap::new();

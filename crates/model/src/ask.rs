@@ -15,6 +15,7 @@ pub enum Repeat {
 }
 
 /// What the policy has to know of a request.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ask {
     /// The answer is wanted as a stream of events.
