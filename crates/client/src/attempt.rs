@@ -22,10 +22,11 @@ use crate::attempt::held::Held;
 pub(crate) use crate::attempt::open::Progress;
 use crate::attempt::open::{Opened, Opening};
 use crate::builder::Inner;
-use crate::call::{Request, Saved};
+use crate::call::Saved;
 use crate::gather::Gather;
 use crate::queue::Queue;
 use crate::read::{self, Got, Meaning, Reader};
+use crate::request::Request;
 
 /// How much of a stream is held before the commit, bytes. More than that is shown.
 const HOLD_MAX: u64 = 1 << 20;

@@ -6,20 +6,22 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use clearline_model::{Cause, Foreign, Mono, Secret};
+use clearline_model::{Cause, Foreign, Mono};
 use clearline_net::{Fault, Fence, Http2, Pings, Pool, Proxy, ProxyEnv, TrustSettings};
 use clearline_policy::{Engine, Input, Settings, Standing, State};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use crate::address::AddressBook;
-use crate::call::{Driver, Reply, Request};
+use crate::call::{Driver, Reply};
 use crate::calling::Calling;
 use crate::credentials::{Credential, Credentials, KEY};
 use crate::error::CallError;
 use crate::families::Families;
+use crate::keys::{PoolKey, keys_from};
 use crate::network::{Names, Network, Parts, Route, Server, Upstream, proxy_for};
 use crate::observer::{NoObserver, Observer};
+use crate::request::Request;
 use crate::shared::Brain;
 
 /// Where the API is, where nobody says otherwise.
@@ -27,44 +29,6 @@ pub const DEFAULT_BASE_URL: &str = "https://api.anthropic.com";
 
 /// How much of an answer's text is kept so that the answer can be continued, where nobody says otherwise, bytes.
 pub const CONTINUED_TEXT_MAX: usize = 1 << 20;
-
-/// A credential of the pool, under a name that may be shown.
-#[derive(Debug)]
-pub struct PoolKey {
-    /// The name that logs and metrics use.
-    pub alias: String,
-    /// The credential.
-    pub secret: Secret,
-}
-
-impl PoolKey {
-    /// A key that stands in a file of its own; blanks, line ends and a byte order mark around it are an editor's.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn from_file(alias: &str, path: &std::path::Path) -> std::io::Result<Self> {
-        let text = std::fs::read_to_string(path)?;
-        let text = text.trim_start_matches('\u{feff}').trim();
-        Ok(Self { alias: alias.to_owned(), secret: Secret::new(text.as_bytes().to_vec()) })
-    }
-
-    /// Whether it can be sent at all. A key with a newline or a quote would become a "connection error" in most clients; here
-    /// it is named.
-    ///
-    /// # Errors
-    /// It is empty, or holds what belongs into no key. No client is built with it.
-    pub fn check(&self) -> Result<(), CallError> {
-        let bytes = self.secret.expose();
-        let is_fit = |b: &u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'$');
-        if !bytes.is_empty() && bytes.iter().all(is_fit) {
-            return Ok(());
-        }
-        let alias = &self.alias;
-        let detail =
-            format!("the key \"{alias}\" is empty or holds a blank, a quote, a newline or a placeholder");
-        Err(CallError::before(Cause::AuthMalformedKey, Foreign::new(&detail)))
-    }
-}
 
 /// What a client is made of. Every part has a default but the base URL.
 pub struct Builder {
@@ -541,22 +505,6 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("names", &self.names()).finish_non_exhaustive()
     }
-}
-
-fn keys_from(set: &dyn Fn(&str) -> Option<String>) -> Vec<PoolKey> {
-    if let Some(list) = set("CLEARLINE_KEYS") {
-        let parts = list.split(',').map(str::trim).filter(|k| !k.is_empty()).enumerate();
-        return parts
-            .map(|(i, key)| PoolKey {
-                alias: format!("key-{}", i + 1),
-                secret: Secret::new(key.as_bytes().to_vec()),
-            })
-            .collect();
-    }
-    set("ANTHROPIC_API_KEY")
-        .map(|key| PoolKey { alias: "key-1".to_owned(), secret: Secret::new(key.into_bytes()) })
-        .into_iter()
-        .collect()
 }
 
 fn trust_from(set: &dyn Fn(&str) -> Option<String>) -> TrustSettings {

@@ -9,7 +9,7 @@ use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE,
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
-use crate::call::Request;
+use crate::request::Request;
 
 /// Says that the answer was fetched in another way than it was asked for.
 const FETCHED: HeaderName = HeaderName::from_static("clearline-fetched");

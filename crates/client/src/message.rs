@@ -6,8 +6,8 @@ use clearline_net::Fault;
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::builder::{Client, refused};
-use crate::call::Request;
 use crate::error::CallError;
+use crate::request::Request;
 use crate::streaming::Told;
 
 /// The API version that is asked for.

@@ -9,8 +9,9 @@ use clearline_net::{Fault, Http2, Proxy, ProxyEnv, Route as Way, Target, TrustSe
 use clearline_policy::{Config, Group, Settings};
 use http::{HeaderMap, HeaderValue};
 
-use crate::builder::{PoolKey, foreign, refused};
+use crate::builder::{foreign, refused};
 use crate::error::CallError;
+use crate::keys::PoolKey;
 
 /// An API server, and the credentials that it and no other gets.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use clearline_wire::{Peek, Seams, Stitch, Turns, continuation, turns};
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue};
 
 use crate::attempt::Attempt;
-use crate::call::Request;
+use crate::request::Request;
 use crate::upload::Body;
 
 /// What a call keeps while its answer may have to be continued.

@@ -12,8 +12,9 @@ use tower_service::Service;
 
 use crate::body::ReplyBody;
 use crate::builder::Client;
-use crate::call::{Reply, Request};
+use crate::call::Reply;
 use crate::error::CallError;
+use crate::request::Request;
 
 impl Service<Request> for Client {
     type Response = Reply;

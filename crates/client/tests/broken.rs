@@ -401,7 +401,7 @@ mod broken {
             shown.push_str(data["delta"]["text"].as_str().unwrap_or_default());
         };
         Parser::new().push(&first.as_bytes()[..cut], read).unwrap();
-        let across = last(&shown, 3) + &whole[shown.len()..].chars().take(3).collect::<String>();
+        let across = last(&shown, 3) + &whole.split_at(shown.len()).1.chars().take(3).collect::<String>();
         body["stop_sequences"] = json!([across]);
         let script: Script = Arc::new(move |n, request| match n {
             0 => Says::stream(&first.as_bytes()[..cut], false),

@@ -60,7 +60,7 @@ mod hedged {
                 tokio::spawn(async move {
                     one(stream, &sent).await;
                     // The test may be over.
-                    let _ = tell.send(n);
+                    let _over = tell.send(n);
                 });
             }
         });

@@ -36,7 +36,7 @@ mod typed {
                 tokio::spawn(async move {
                     answer(stream, &says).await;
                     // The test may be over.
-                    let _ = tell.send(());
+                    let _over = tell.send(());
                 });
             }
         });
@@ -138,7 +138,7 @@ mod typed {
         let all = stream(&[json!({"type": "text_delta", "text": "Hello"})]);
         let cut = all.find("event: content_block_stop").unwrap();
         let whole = String::from_utf8(says(200, EVENTS, &all)).unwrap();
-        let sent = whole.replace("content-length", "x-length").replace(&all[cut..], "");
+        let sent = whole.replace("content-length", "x-length").replace(all.split_at(cut).1, "");
         // It ends as if it were over.
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -322,7 +322,7 @@ mod tests {
         let mut all = Assembly::new();
         push(&mut all, &start()).unwrap();
         push(&mut all, &open(0, &json!({"type": "tool_use", "id": "t", "name": "n", "input": {}}))).unwrap();
-        for piece in [&written[..9], &written[9..]] {
+        for piece in <[&str; 2]>::from(written.split_at(9)) {
             push(&mut all, &delta(0, &json!({"type": "input_json_delta", "partial_json": piece}))).unwrap();
         }
         assert_eq!(all.to_json(), None);
@@ -440,7 +440,7 @@ mod tests {
                 json!({"type": "message_start", "message": {"content": [{"type": "text", "text": "x"}]}}),
             ),
             (vec![start()], json!({"type": "message_stop"})),
-            (vec![start(), text.clone(), end()], json!({"type": "message_stop"})),
+            (vec![start(), text, end()], json!({"type": "message_stop"})),
         ] {
             let mut all = Assembly::new();
             before.iter().for_each(|e| push(&mut all, e).unwrap());

@@ -51,10 +51,7 @@ pub struct Stitch {
     seam: Option<String>,
     /// Where the continuation stands in the text that was there, as long as it repeats that.
     repeats: Option<usize>,
-    /// White space that the continuation may begin with once more.
-    unshown: String,
-    /// The continuation goes on from the very end of the text, and repeats nothing unless it is plain that it does.
-    exact: bool,
+    way: Way,
     /// Who answers.
     model: Option<String>,
     /// What would have ended the answer.
@@ -64,6 +61,15 @@ pub struct Stitch {
     /// What the streams before this one have said that they cost.
     before: Usage,
     tokens: Tokens,
+}
+
+/// How a continuation was asked for.
+#[derive(Debug, Default)]
+struct Way {
+    /// White space that it may begin with once more.
+    unshown: String,
+    /// It goes on from the very end of the text, and repeats nothing unless it is plain that it does.
+    exact: bool,
 }
 
 impl Stitch {
@@ -87,8 +93,7 @@ impl Stitch {
             count: 0,
             seam: None,
             repeats: None,
-            unshown: String::new(),
-            exact: false,
+            way: Way::default(),
             model: None,
             stops,
             shift: None,
@@ -282,8 +287,8 @@ impl Stitch {
         let Some(seam) = self.seam.take() else { return };
         let said = match join(&self.text, &seam, self.repeats.take()) {
             Joint::Repeats(said) => said,
-            Joint::Unclear if !self.exact => return self.wrong = true,
-            Joint::New | Joint::Unclear => repeated_blank(&self.unshown, &seam),
+            Joint::Unclear if !self.way.exact => return self.wrong = true,
+            Joint::New | Joint::Unclear => repeated_blank(&self.way.unshown, &seam),
         };
         let new = seam.get(said..).unwrap_or_default();
         if ends_across(&self.text, new, &self.stops) {
@@ -409,8 +414,7 @@ impl Stitch {
         self.count = self.count.saturating_add(1);
         self.seam = (!self.text.is_empty()).then(String::new);
         self.repeats = None;
-        self.unshown.clone_from(&turns.unshown);
-        self.exact = turns.exact;
+        self.way = Way { unshown: turns.unshown.clone(), exact: turns.exact };
         self.shift = None;
         self.before = self.before.plus(std::mem::take(&mut self.tokens).usage());
     }

@@ -364,7 +364,7 @@ fn an_answer_that_begins_anew_is_shown_once() {
     // It began anew, and then said something else, or nothing.
     let other = long.replace("Line 70", "Lane 70");
     assert_eq!(joined(&long, &other, &turn(), &[]), None);
-    assert_eq!(joined(&long, &long[..1_000], &turn(), &[]), None);
+    assert_eq!(joined(&long, long.split_at(1_000).0, &turn(), &[]), None);
 }
 
 #[test]
@@ -427,17 +427,17 @@ fn what_cannot_be_read_or_put_in_its_place_is_not_continued() {
 #[test]
 fn signs_of_life_are_not_held_back_with_the_end_of_a_block() {
     let first = stream(WHOLE, 9, 1);
-    let closed = first.find("event: message_delta").unwrap();
+    let (begin, end) = first.split_at(first.find("event: message_delta").unwrap());
     for ends in ["\n", "\r\n"] {
         let lines = |text: &str| text.replace('\n', ends);
         let (mut stitch, mut out) = (Stitch::new(1 << 20, Vec::new()), Vec::new());
-        stitch.push(lines(&first[..closed]).as_bytes(), &mut out);
+        stitch.push(lines(begin).as_bytes(), &mut out);
         let shown = out.len();
         stitch.push(lines(": alive\n").as_bytes(), &mut out);
         stitch.push(lines(&event(&json!({"type": "ping"}))).as_bytes(), &mut out);
         let alive = String::from_utf8(out[shown..].to_vec()).unwrap();
         assert!(alive.contains(": alive") && alive.contains("event: ping"), "{alive:?}");
-        stitch.push(lines(&first[closed..]).as_bytes(), &mut out);
+        stitch.push(lines(end).as_bytes(), &mut out);
         let (names, text, _) = read(&out);
         assert_eq!((names.as_slice(), text.as_str()), (&ORDER.map(str::to_owned)[..], WHOLE));
     }
