@@ -1,11 +1,10 @@
 //! A typed Messages call, as small as it can be: one text in, one text out.
 
 use bytes::Bytes;
-use clearline_model::{CallerId, Failure, Foreign, LocalFault, Stage, Usage};
-use clearline_net::Fault;
+use clearline_model::{CallerId, Cause, Foreign, Usage};
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::builder::{Client, refused};
+use crate::builder::Client;
 use crate::error::CallError;
 use crate::request::Request;
 use crate::streaming::Told;
@@ -36,8 +35,8 @@ impl Client {
     /// As [`Client::call`].
     pub async fn post_json(&self, path: &str, body: &serde_json::Value) -> Result<crate::Reply, CallError> {
         let wrong = |e: http::uri::InvalidUri| {
-            let fault = Fault::new(Stage::Config, Failure::Local(LocalFault::Forbidden));
-            refused(Fault { detail: Foreign::new(&e.to_string()), ..fault })
+            let why = format!("the path \"{path}\" cannot be part of a URL: {e}");
+            CallError::before(Cause::ConfigBaseUrlInvalid, Foreign::new(&why))
         };
         let mut headers = HeaderMap::new();
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

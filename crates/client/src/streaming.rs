@@ -67,7 +67,12 @@ impl Client {
     /// # Errors
     /// As [`Client::call`], and every error answer of the API, by its cause.
     pub async fn create(&self, ask: &Ask) -> Result<Message, CallError> {
-        let reply = self.post_json("/v1/messages", &ask.to_json()).await?;
+        let mut body = ask.to_json();
+        if let Some(fields) = body.as_object_mut() {
+            // The whole answer is what is waited for.
+            drop(fields.remove("stream"));
+        }
+        let reply = self.post_json("/v1/messages", &body).await?;
         Told::of(&reply).message(reply).await
     }
 

@@ -6,7 +6,7 @@ mod runtimes {
     use std::task::{Context, Poll, Waker};
     use std::time::Duration;
 
-    use clearline::{Ask, Client, PoolKey};
+    use clearline::{Ask, Client, PoolKey, Update};
     use clearline_model::{Cause, Dur, Secret};
     use clearline_net::Fence;
     use clearline_policy::Settings;
@@ -17,7 +17,10 @@ mod runtimes {
     const PATIENT: Duration = Duration::from_secs(20);
 
     fn client(url: &str) -> Client {
-        let settings = Settings { backoff_base: Dur::millis(2), ..Settings::default() };
+        client_with(url, Settings { backoff_base: Dur::millis(2), ..Settings::default() })
+    }
+
+    fn client_with(url: &str, settings: Settings) -> Client {
         let secret = Secret::new(b"sk-ant-fake-one".to_vec());
         Client::builder(url)
             .keys(vec![PoolKey { alias: "one".to_owned(), secret }])
@@ -109,5 +112,32 @@ mod runtimes {
         assert_eq!(answers.len(), 20, "a thread panicked");
         assert!(answers.iter().all(|a| a.as_deref() == Ok(&expected_text(&ask().to_json()))), "{answers:?}");
         assert_eq!((client.view().calls, client.view().in_flight), (0, 0));
+    }
+
+    /// Whoever works on what came so far, in the only thread that there is, cannot see what comes meanwhile.
+    #[test]
+    fn a_stream_is_not_silent_while_nobody_looks() {
+        let (_server, sim) = serve("");
+        let idle = Dur::millis(150);
+        let mut settings = Settings::default();
+        settings.timeouts.idle = idle;
+        let client = client_with(&sim.base_url(), settings);
+        let runtime = current_thread();
+        let ask = Ask::new("claude-sonnet-5-5", 400).user("Hello there");
+        let mut stream = runtime.block_on(client.stream(&ask)).unwrap();
+        let mut text = String::new();
+        loop {
+            match runtime.block_on(stream.next()).unwrap_or_else(|e| panic!("{e}: after {text:?}")) {
+                Some(Update::Text(more)) => {
+                    if text.is_empty() {
+                        std::thread::sleep(Duration::from(idle) * 3);
+                    }
+                    text.push_str(&more);
+                }
+                Some(_) => {}
+                None => break,
+            }
+        }
+        assert_eq!(text, expected_text(&ask.to_json()));
     }
 }

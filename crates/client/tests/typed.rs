@@ -228,6 +228,8 @@ mod typed {
         // Nobody was asked.
         let error = client("http://127.0.0.1:1").post_json("no path", &json!({})).await.unwrap_err();
         assert!(!error.can_retry() && !error.to_string().contains("req_"), "{error}");
+        assert_eq!(error.cause, Cause::ConfigBaseUrlInvalid, "no sandbox forbids it");
+        assert!(error.detail.raw().contains("no path"), "{error:?}");
     }
 
     #[tokio::test]
@@ -235,6 +237,9 @@ mod typed {
         let body = json!({"id": "m", "type": "message", "content": [{"type": "text", "text": "Hi"}], "stop_reason": "end_turn",
             "usage": {"input_tokens": 5, "output_tokens": 7, "cache_read_input_tokens": 3, "cache_creation_input_tokens": 2}});
         let (url, _gone) = serve(says(200, JSON, &body.to_string())).await;
+        // A whole answer is waited for, whatever the fields say.
+        let whole = client(&url).create(&ask().field("stream", json!(true))).await.unwrap();
+        assert_eq!(whole.text(), "Hi");
         let answer = client(&url).messages("claude-sonnet-5-5", 64, "Hello").await.unwrap();
         let usage = answer.usage;
         assert_eq!((usage.input, usage.output, usage.cache_read, usage.cache_write), (5, 7, 3, 2));
