@@ -19,7 +19,7 @@ use crate::credentials::{Credential, Credentials, KEY};
 use crate::error::CallError;
 use crate::families::Families;
 use crate::keys::{PoolKey, keys_from};
-use crate::network::{Names, Network, Parts, Route, Server, Upstream, proxy_for};
+use crate::network::{Names, Network, Parts, Route, Server, Upstream, proxy_for, without_user};
 use crate::observer::{NoObserver, Observer};
 use crate::request::Request;
 use crate::shared::Brain;
@@ -268,9 +268,7 @@ fn first(mistakes: Vec<CallError>) -> CallError {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What stands before an @ in it, by mistake, is a credential.
-        let place = self.base_url.rsplit('@').next().unwrap_or_default();
-        f.debug_struct("Builder").field("base_url", &place).finish_non_exhaustive()
+        f.debug_struct("Builder").field("base_url", &without_user(&self.base_url)).finish_non_exhaustive()
     }
 }
 

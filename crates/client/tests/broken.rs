@@ -412,4 +412,57 @@ mod broken {
         assert_eq!(asked.lock().unwrap().get(1).and_then(seen), Some(shown));
         assert!(got.broken && got.message.is_none(), "{across:?}: {}", got.raw);
     }
+
+    /// The caller sees a stream that holds nothing yet, since it was held long enough; then it breaks.
+    #[tokio::test]
+    async fn a_stream_that_was_shown_before_it_said_anything_begins_anew() {
+        let whole = stream(&[ONE, TWO], "claude-sonnet-5-5");
+        let started = whole.find("event: content_block_start").unwrap();
+        let opened = whole.find("event: content_block_delta").unwrap();
+        let ping = ": alive\n\nevent: ping\ndata: {\"type\":\"ping\"}\n\n";
+        for begin in [
+            ping.to_owned(),
+            format!("{ping}{}", &whole.split_at(started).0),
+            whole.split_at(opened).0.to_owned(),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let (cut, told) = tokio::sync::oneshot::channel::<()>();
+            let rest = whole.clone();
+            let sent = begin.clone();
+            tokio::spawn(async move {
+                let head = "HTTP/1.1 200 x\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+                let mut piece = [0; 8192];
+                let (mut first, _) = listener.accept().await.unwrap();
+                assert!(first.read(&mut piece).await.unwrap() > 0);
+                first.write_all(format!("{head}{:x}\r\n{sent}\r\n", sent.len()).as_bytes()).await.unwrap();
+                told.await.unwrap();
+                drop(first);
+                let (mut second, _) = listener.accept().await.unwrap();
+                assert!(second.read(&mut piece).await.unwrap() > 0);
+                second
+                    .write_all(format!("{head}{:x}\r\n{rest}\r\n0\r\n\r\n", rest.len()).as_bytes())
+                    .await
+                    .unwrap();
+            });
+            let mut settings = Settings { resume: true, backoff_base: Dur::millis(1), ..Settings::default() };
+            settings.commit_hold = Dur::millis(20);
+            let fence = Fence::parse(Some("loopback")).unwrap();
+            let client = Client::builder(&url).policy(settings).fence(fence).build().unwrap();
+            // It is there as soon as the head may be seen.
+            let reply = client.call(message::request(&ask())).await.unwrap();
+            cut.send(()).unwrap();
+            let all = reply.body.collect().await.unwrap_or_else(|e| panic!("{begin}: {e}")).to_bytes();
+            let (mut assembly, mut starts) = (Assembly::new(), 0);
+            let read = |e: clearline_wire::sse::Event<'_>| {
+                starts += usize::from(e.name == b"message_start");
+                assembly.push(e.name, &serde_json::from_slice(e.data).unwrap()).unwrap();
+            };
+            Parser::new().push(&all, read).unwrap();
+            let message = assembly.whole().unwrap();
+            let text: String =
+                message["content"].as_array().unwrap().iter().map(|b| b["text"].as_str().unwrap()).collect();
+            assert_eq!((text, starts), (format!("{ONE}{TWO}"), 1), "{begin}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ mod typed {
     use std::sync::Arc;
 
     use bytes::Bytes;
-    use clearline::{Ask, CallError, Client, PoolKey, Request, Update};
+    use clearline::{Ask, CallError, Client, PoolKey, Request, Update, Upstream};
     use clearline_model::{CallerId, Cause, Dur, Secret};
     use clearline_net::Fence;
     use clearline_policy::Settings;
@@ -332,7 +332,12 @@ mod typed {
         let printed = format!("{request:?} {:?}", request.body);
         assert!(!printed.contains("sk-ant") && !printed.contains("the prompt"), "{printed}");
         assert!(printed.contains("/v1/messages") && printed.contains("x-api-key"), "{printed}");
-        let builder = Client::builder("http://user:sk-ant-fake-url@127.0.0.1:1");
+        let base_url = "http://user:sk-ant-fake-url@127.0.0.1:1";
+        let keys =
+            vec![PoolKey { alias: "one".to_owned(), secret: Secret::new(b"sk-ant-fake-one".to_vec()) }];
+        let upstream = Upstream { name: "u".to_owned(), base_url: base_url.to_owned(), weight: 1, keys };
+        assert!(!format!("{upstream:?}").contains("sk-ant"), "{upstream:?}");
+        let builder = Client::builder(base_url);
         assert!(!format!("{builder:?}").contains("sk-ant"), "{builder:?}");
         let error = builder.build().unwrap_err();
         assert!(!format!("{error} {error:?}").contains("sk-ant"), "{error:?}");
