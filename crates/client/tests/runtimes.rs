@@ -118,7 +118,7 @@ mod runtimes {
     #[test]
     fn a_stream_is_not_silent_while_nobody_looks() {
         let (_server, sim) = serve("");
-        let idle = Dur::millis(150);
+        let idle = Dur::millis(100);
         let mut settings = Settings::default();
         settings.timeouts.idle = idle;
         let client = client_with(&sim.base_url(), settings);
@@ -130,7 +130,10 @@ mod runtimes {
             match runtime.block_on(stream.next()).unwrap_or_else(|e| panic!("{e}: after {text:?}")) {
                 Some(Update::Text(more)) => {
                     if text.is_empty() {
-                        std::thread::sleep(Duration::from(idle) * 3);
+                        let begun = std::time::Instant::now();
+                        while begun.elapsed() < Duration::from(idle) * 3 {
+                            std::hint::spin_loop();
+                        }
                     }
                     text.push_str(&more);
                 }

@@ -1,7 +1,7 @@
 //! The request that continues a broken answer of text, by the documented method: a turn of the user that quotes the end of
 //! what arrived, or, where a model still takes that, the text as the beginning of the answer.
 
-use serde::Deserialize as _;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::fields;
@@ -13,7 +13,14 @@ const QUOTE: usize = 200;
 /// The last generation that takes the beginning of its answer from the request; later ones refuse it.
 const LAST_WITH_PREFILL: (u32, u32) = (4, 5);
 
-/// A body in memory with these turns behind its messages. `None` where these cannot be found.
+/// Who says a message.
+#[derive(Deserialize)]
+struct Said {
+    role: Option<String>,
+}
+
+/// A body in memory with these turns behind its messages. `None` where these cannot be found, or end with the beginning of the
+/// answer themselves: how that and the text are put together is the server's own affair.
 #[must_use]
 pub fn continuation(body: &[u8], turns: &Turns) -> Option<Vec<u8>> {
     if turns.text.is_empty() {
@@ -21,7 +28,8 @@ pub fn continuation(body: &[u8], turns: &Turns) -> Option<Vec<u8>> {
     }
     let messages = fields::value(body, "messages")?;
     let inside = body.get(messages.start..messages.end)?.strip_prefix(b"[")?.strip_suffix(b"]")?;
-    if inside.trim_ascii().is_empty() {
+    let all: Vec<Said> = serde_json::from_slice(body.get(messages.clone())?).ok()?;
+    if inside.trim_ascii().is_empty() || all.last()?.role.as_deref() == Some("assistant") {
         return None;
     }
     let end = messages.end.checked_sub(1)?;
@@ -130,9 +138,13 @@ mod tests {
         let anew = turns(None, " \n").unwrap();
         assert_eq!(continuation(body, &anew).unwrap(), body);
         assert_eq!((anew.unshown.as_str(), anew.exact), (" \n", true));
-        for none in
-            [r#"{"messages":[]}"#, r#"{"messages":"x"}"#, r#"{"x":1}"#, r#"{"messages":[1],"messages":[2]}"#]
-        {
+        for none in [
+            r#"{"messages":[]}"#,
+            r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}"#,
+            r#"{"messages":"x"}"#,
+            r#"{"x":1}"#,
+            r#"{"messages":[1],"messages":[2]}"#,
+        ] {
             assert_eq!(continuation(none.as_bytes(), &turns(None, "text").unwrap()), None, "{none}");
         }
     }
