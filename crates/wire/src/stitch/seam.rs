@@ -19,14 +19,11 @@ pub(super) enum Joint {
     Unclear,
 }
 
-/// How often a piece stands in a row before nobody can tell one more of it from a repetition.
-const IN_A_ROW: usize = 3;
-
 /// How `new` joins `text`; `from` is the place in the text from which on it repeated that, where it was followed so far. White
 /// space before a repetition belongs to it.
 pub(super) fn join(text: &str, new: &str, from: Option<usize>) -> Joint {
     let repeats = |blank: usize, again: &str| {
-        if is_pattern(again) { Joint::Unclear } else { Joint::Repeats(blank + again.len()) }
+        if is_repetitive(text, again) { Joint::Unclear } else { Joint::Repeats(blank + again.len()) }
     };
     if let Some(from) = from {
         let there = text.get(from..).unwrap_or_default();
@@ -50,11 +47,31 @@ fn overlap(text: &str, new: &str) -> usize {
     candidates.into_iter().rev().find(repeats).unwrap_or(0)
 }
 
-/// Whether a text is some piece several times in a row.
-fn is_pattern(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    (1..=bytes.len() / IN_A_ROW)
-        .any(|period| bytes.iter().zip(bytes.iter().skip(period)).all(|(one, next)| one == next))
+/// Whether a text ends with a piece at least twice in a row, of which `again`, its end, is made: then it may go on with the same.
+fn is_repetitive(text: &str, again: &str) -> bool {
+    let (text, again) = (text.as_bytes(), again.as_bytes());
+    periods(again).any(|period| {
+        let tail = text.get(text.len().saturating_sub(2 * period)..).unwrap_or_default();
+        tail.len() == 2 * period && tail.iter().zip(tail.iter().skip(period)).all(|(one, next)| one == next)
+    })
+}
+
+/// After how many bytes a text begins anew within itself, the shortest first.
+fn periods(text: &[u8]) -> impl Iterator<Item = usize> {
+    // How much of its beginning stands before each place (the prefix function of Knuth, Morris and Pratt).
+    let mut borders: Vec<usize> = Vec::with_capacity(text.len());
+    for (at, byte) in text.iter().enumerate() {
+        let mut border = at.checked_sub(1).and_then(|before| borders.get(before)).copied().unwrap_or(0);
+        while border > 0 && text.get(border) != Some(byte) {
+            border = borders.get(border - 1).copied().unwrap_or(0);
+        }
+        borders.push(if at > 0 && text.get(border) == Some(byte) { border + 1 } else { 0 });
+    }
+    let (length, mut border) = (text.len(), text.len());
+    std::iter::from_fn(move || {
+        border = borders.get(border.checked_sub(1)?).copied()?;
+        (border > 0).then(|| length - border)
+    })
 }
 
 /// Whether one of these lies across the seam: it begins in the text and ends in what follows.
@@ -95,6 +112,8 @@ mod tests {
             ("| --- | --- | --- |", "| --- | --- | --- |", Joint::Unclear),
             ("if x:\n            ", "            return", Joint::Unclear),
             ("he said and and ", "he said and and then", Joint::Repeats(16)),
+            ("then hello you hello you", "hello you hello you then", Joint::Unclear),
+            ("first hello you, then hello you", "you, then hello you and more", Joint::Repeats(19)),
         ] {
             assert_eq!(join(text, new, None), expected, "{text} | {new}");
         }
@@ -105,6 +124,21 @@ mod tests {
             ("la la la la la la ", "la la la la la!", 3, Joint::Unclear),
         ] {
             assert_eq!(join(text, new, Some(from)), expected, "{text} | {new}");
+        }
+    }
+
+    #[test]
+    fn where_a_text_begins_anew_within_itself() {
+        for (text, expected) in [
+            ("", &[][..]),
+            ("a", &[]),
+            ("aaaa", &[1, 2, 3]),
+            ("abab", &[2]),
+            ("abcab", &[3]),
+            ("aabaa", &[3, 4]),
+            ("abc", &[]),
+        ] {
+            assert_eq!(periods(text.as_bytes()).collect::<Vec<_>>(), expected, "{text}");
         }
     }
 

@@ -277,6 +277,24 @@ proptest! {
     }
 
     #[test]
+    fn a_text_of_few_words_is_right_or_refused(
+        words in proptest::collection::vec(prop_oneof![Just("la "), Just("and on "), Just("we go, "), Just("\n        ")], 2..40),
+        cut in 0_usize..1_000,
+        repeat in prop_oneof![Just(0_usize), 8_usize..60],
+        exact in any::<bool>(),
+    ) {
+        let whole = words.concat();
+        let seen = whole.split_at(whole.len() * cut / 1_000).0;
+        // Whoever goes on from the very end repeats nothing.
+        let repeat = if exact || seen.len() < repeat { 0 } else { repeat };
+        let new = format!("{}{}", tail(seen, repeat), whole.strip_prefix(seen).unwrap());
+        if let Some(text) = joined(seen, &new, &Turns { exact, ..turn() }, &[]) {
+            // What begins with more of the same than it can be told from is taken for a repetition, where nothing is repeated.
+            prop_assert!(text == whole || repeat == 0, "{seen:?} {new:?} {text:?}");
+        }
+    }
+
+    #[test]
     fn total(parts in proptest::collection::vec(
         prop_oneof![
             Just(b"event: content_block_delta\ndata: {\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"abc\"}}\n\n".to_vec()),
