@@ -48,14 +48,17 @@ pub struct Seams {
 /// Looks for it in a body in memory. `None` where it says what is not understood.
 #[must_use]
 pub fn seams(body: &[u8]) -> Option<Seams> {
-    let read = |name: &str| match fields::values(body, name)?.as_slice() {
-        [] => Some(Value::Null),
-        [one] => serde_json::from_slice(body.get(one.clone())?).ok(),
-        [_, ..] => None,
-    };
-    let stops = Option::<Vec<String>>::deserialize(read("stop_sequences")?).ok()?.unwrap_or_default();
-    let is_formed = !read("output_format")?.is_null()
-        || read("output_config")?.get("format").is_some_and(|format| !format.is_null());
+    /// One look at the body; a field that stands there twice is none that is understood.
+    #[derive(Deserialize)]
+    struct Fields {
+        stop_sequences: Option<Vec<String>>,
+        output_config: Option<Value>,
+        output_format: Option<Value>,
+    }
+    let fields: Fields = serde_json::from_slice(body).ok()?;
+    let stops = fields.stop_sequences.unwrap_or_default();
+    let format = |config: Value| config.get("format").is_some_and(|format| !format.is_null());
+    let is_formed = fields.output_format.is_some() || fields.output_config.is_some_and(format);
     Some(Seams { stops, is_formed })
 }
 
