@@ -314,6 +314,10 @@ impl Driver {
             Step::Failed(failed) => {
                 let crate::attempt::Failed { mut miss, saved, detail } = *failed;
                 miss.got = self.got(attempt, miss.got);
+                if miss.cause == Cause::StreamCorrupt {
+                    // What cannot be put together is asked for as the caller does.
+                    self.streamed = None;
+                }
                 if let Some(saved) = saved {
                     self.saved = Some((attempt, saved));
                 }

@@ -50,17 +50,19 @@ impl Gather {
             let data = serde_json::from_slice::<Value>(event.data);
             let known = data.is_ok_and(|data| assembly.push(event.name, &data).is_ok());
             if !known {
-                (*failure, *unknown) = (Some(Failure::Framing(Framing::Event)), true);
+                *failure = Some(Failure::Framing(Framing::Event));
+                // One that was cut says nothing of others.
+                *unknown = !assembly.is_cut();
             }
             *complete = event.name == b"message_stop" && known;
         });
         if read.is_err() || total > STREAM_MAX {
-            (self.failure, self.unknown) = (Some(Failure::Framing(Framing::Event)), true);
+            self.failure = Some(Failure::Framing(Framing::Event));
         }
         self.failure.map_or(Ok(self.complete), Err)
     }
 
-    /// It holds what is not known here: another attempt has to ask for the answer as the caller did.
+    /// It holds what is not known here: others will, too.
     pub(crate) const fn is_unknown(&self) -> bool {
         self.unknown
     }

@@ -137,19 +137,17 @@ mod gathered {
     }
 
     /// Answers every request: streams have an event that nobody knows, or are compressed.
-    async fn odd(encoding: &'static str) -> (String, Arc<Mutex<Vec<bool>>>) {
+    async fn odd(encoding: &'static str, steps: Vec<Value>) -> (String, Arc<Mutex<Vec<bool>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&asked);
         tokio::spawn(async move {
             let message = json!({"id": "m", "type": "message", "content": [], "usage": {"input_tokens": 1}});
-            let events = format!(
-                "event: message_start\ndata: {}\n\nevent: brand_new\ndata: {{\"type\":\"brand_new\"}}\n\n",
-                json!({"type": "message_start", "message": message})
-            );
-            for _ in 0..3 {
-                let (mut stream, _) = listener.accept().await.unwrap();
+            let start = json!({"type": "message_start", "message": message});
+            let event = |e: &Value| format!("event: {}\ndata: {e}\n\n", e["type"].as_str().unwrap());
+            let events: String = std::iter::once(&start).chain(&steps).map(event).collect();
+            while let Ok((mut stream, _)) = listener.accept().await {
                 let mut all = Vec::new();
                 let request: Value = loop {
                     let mut piece = [0; 4096];
@@ -181,7 +179,7 @@ mod gathered {
     #[tokio::test]
     async fn what_is_not_known_is_asked_for_as_the_caller_did_from_then_on() {
         for encoding in ["", "content-encoding: gzip\r\n", "content-encoding: odd\r\n"] {
-            let (url, asked) = odd(encoding).await;
+            let (url, asked) = odd(encoding, vec![json!({"type": "brand_new"})]).await;
             let (client, records) = client(&url, Some(1));
             for _ in 0..2 {
                 let (headers, got) = ask(&client, &body(2_000)).await;
@@ -252,5 +250,28 @@ mod gathered {
         assert!(text.contains(written), "{text}");
         let message: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(message["usage"], json!({"input_tokens": 4, "output_tokens": 8}));
+    }
+
+    /// What the API makes of it where no stream is asked for is not guessed; and it says nothing of other answers.
+    #[tokio::test]
+    async fn a_tool_s_input_that_was_cut_is_asked_for_as_the_caller_did_this_once() {
+        let call = json!({"type": "tool_use", "id": "t", "name": "n", "input": {}});
+        let cut = json!({"type": "input_json_delta", "partial_json": "{\"a\": \"cut of"});
+        let steps = vec![
+            json!({"type": "content_block_start", "index": 0, "content_block": call}),
+            json!({"type": "content_block_delta", "index": 0, "delta": cut}),
+            json!({"type": "content_block_stop", "index": 0}),
+            json!({"type": "message_delta", "delta": {"stop_reason": "max_tokens"}, "usage": {"output_tokens": 8}}),
+            json!({"type": "message_stop"}),
+        ];
+        let (url, asked) = odd("", steps).await;
+        let (client, records) = client(&url, Some(1));
+        let (headers, got) = ask(&client, &body(2_000)).await;
+        assert_eq!((&got["type"], headers.get("clearline-fetched")), (&json!("message"), None));
+        assert_eq!(records.0.lock().unwrap()[0].wasted(), 1);
+        // The next one begins as a stream.
+        let (_, got) = ask(&client, &body(2_000)).await;
+        assert_eq!(got["type"], "message");
+        assert_eq!(*asked.lock().unwrap(), [true, false, true, false]);
     }
 }

@@ -28,6 +28,8 @@ pub struct Assembly {
     complete: bool,
     /// Fields that are not known are passed over.
     tolerant: bool,
+    /// The input of a tool ended within itself.
+    cut: bool,
 }
 
 /// A block of the content.
@@ -134,19 +136,24 @@ impl Assembly {
         if !self.knows(data, &["type", "index"]) {
             return Err(Unknown);
         }
-        let tolerant = self.tolerant;
+        let (tolerant, mut cut) = (self.tolerant, false);
         let block = self.block(data)?;
         if !block.input.is_empty() {
             let input = match serde_json::from_str(&block.input) {
                 Ok(input) => input,
-                // The answer ended within it. As a string it is there, and no tool takes it for its input.
-                Err(_) if tolerant => Value::String(block.input.clone()),
-                Err(_) => return Err(Unknown),
+                // As a string it is there, and no tool takes it for its input.
+                Err(_) => {
+                    cut = true;
+                    Value::String(block.input.clone())
+                }
             };
-            block.fields.insert("input".to_owned(), input);
+            if tolerant || !cut {
+                block.fields.insert("input".to_owned(), input);
+            }
         }
-        block.open = false;
-        Ok(())
+        block.open = cut && !tolerant;
+        self.cut |= cut;
+        if cut && !tolerant { Err(Unknown) } else { Ok(()) }
     }
 
     /// Its `delta` holds fields of the message, its `usage` totals.
@@ -180,6 +187,12 @@ impl Assembly {
         }
         self.complete = true;
         Ok(())
+    }
+
+    /// The input of a tool ended within itself, as `max_tokens` lets it: each of its steps is known, and it is no JSON.
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// The message as far as it came.
