@@ -50,10 +50,14 @@ struct Share {
 }
 
 impl Share {
-    fn grow(&mut self, by: u64) -> bool {
-        let before = self.store.in_memory.fetch_add(by, Ordering::Relaxed);
+    fn grow(&mut self, by: u64) {
+        self.store.in_memory.fetch_add(by, Ordering::Relaxed);
         self.bytes += by;
-        before + by <= self.store.memory_max && self.bytes <= self.store.over
+    }
+
+    /// Whether the bodies in memory have room there, all together.
+    fn has_room(&self) -> bool {
+        self.store.in_memory() <= self.store.memory_max
     }
 
     fn give_back(&mut self) {
@@ -76,6 +80,8 @@ pub struct Collect {
     first: Bytes,
     rest: BytesMut,
     spill: Option<Spill>,
+    /// There can be no file: it stays in memory as long as that has room.
+    no_file: bool,
     /// A piece was on its way to the file when that failed, or was given up: nobody knows what of it is there.
     torn: bool,
     length: u64,
@@ -98,6 +104,7 @@ impl Collect {
             first: Bytes::new(),
             rest: BytesMut::new(),
             spill: None,
+            no_file: false,
             torn: false,
             length: 0,
         }
@@ -121,7 +128,8 @@ impl Collect {
         let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         self.length = self.length.saturating_add(length);
         self.scan.push(&piece);
-        let fits = self.share.grow(length);
+        self.share.grow(length);
+        let fits = self.share.has_room() && (self.no_file || self.share.bytes <= self.share.store.over);
         if self.first.is_empty() && self.rest.is_empty() {
             self.first = piece;
         } else {
@@ -132,13 +140,21 @@ impl Collect {
         if self.spill.is_some() { waits < self.share.store.over.min(PIECE) } else { fits }
     }
 
-    /// Writes what is in memory to the file. Whoever drops the future before its end gives the body up.
+    /// Writes what is in memory to the file; where there can be none, it stays there while there is room. Whoever drops the future before its end gives the body up.
     ///
     /// # Errors
     /// It cannot be written, or a piece before it could not.
     pub async fn write(&mut self) -> io::Result<()> {
         if self.spill.is_none() {
-            self.spill = Some(Spill::create(&self.share.store.folder).await?);
+            match Spill::create(&self.share.store.folder).await {
+                Ok(spill) => self.spill = Some(spill),
+                // A folder that cannot be written to is no reason to refuse what memory has room for.
+                Err(_) if self.share.has_room() => {
+                    self.no_file = true;
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
         }
         self.sound()?;
         let piece = self.take();
@@ -392,12 +408,24 @@ mod tests {
         let spilled = collect.whole().unwrap_err();
         assert!(spilled.finish().await.is_err(), "half a body");
         assert_eq!(store.in_memory(), 0);
+    }
+
+    #[tokio::test]
+    async fn where_no_file_can_be_a_body_stays_in_memory_as_long_as_that_has_room() {
         let nowhere = Store::new(10, 1_000, PathBuf::from("/nowhere/at/all"));
+        let piece = Bytes::from(vec![b'x'; 300]);
         let mut collect = Collect::new(&nowhere);
-        assert!(!collect.push(Bytes::from(vec![b'x'; 100])));
-        assert!(collect.write().await.is_err());
-        // It still is whole, in memory.
-        assert_eq!(collect.whole().unwrap().len(), 100);
+        assert!(!collect.push(piece.clone()));
+        collect.write().await.unwrap();
+        assert!(collect.push(piece.clone()) && collect.push(piece.clone()));
+        let mut other = Collect::new(&nowhere);
+        assert!(!other.push(piece.clone()));
+        assert!(other.write().await.is_err(), "there is no room for another");
+        drop(other);
+        let body = collect.whole().unwrap();
+        assert_eq!((body.len(), body.is_spilled(), nowhere.in_memory()), (900, false, 900));
+        assert_eq!(body.to_send().collect().await.unwrap().to_bytes(), piece.repeat(3));
+        drop(body);
         assert_eq!(nowhere.in_memory(), 0);
     }
 
