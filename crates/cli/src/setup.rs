@@ -69,15 +69,21 @@ pub(crate) fn trust(is_plain: bool) -> TrustSettings {
 pub(crate) fn single_attempt(observer: Arc<dyn Observer>) -> Result<Client, Failure> {
     let set = |name: &str| variable(name).filter(|v| !v.trim().is_empty());
     let base_url = set("ANTHROPIC_BASE_URL").unwrap_or_else(|| clearline::DEFAULT_BASE_URL.to_owned());
-    let key = set("ANTHROPIC_API_KEY").or_else(|| set("ANTHROPIC_AUTH_TOKEN"));
-    let Some(key) = key else {
-        let text = "no credential is set\n  Set ANTHROPIC_API_KEY, or run: clearline causes auth.missing";
-        return Err(Failure::usage(text));
-    };
-    let key = PoolKey { alias: "key-1".to_owned(), secret: Secret::new(key.trim().as_bytes().to_vec()) };
     let policy = clearline_policy::Settings { attempts_max: 1, ..clearline_policy::Settings::default() };
     let builder = Client::builder(&base_url).environment(&variable).map_err(|e| serve::refused(&e))?;
-    builder.keys(vec![key]).policy(policy).observer(observer).build().map_err(|e| serve::refused(&e))
+    let let_in = match (set("ANTHROPIC_API_KEY"), set("ANTHROPIC_AUTH_TOKEN")) {
+        (Some(key), _) => {
+            let secret = Secret::new(key.trim().as_bytes().to_vec());
+            Ok(builder.keys(vec![PoolKey { alias: "key-1".to_owned(), secret }]))
+        }
+        (None, Some(token)) => builder.auth_token(token.trim()),
+        (None, None) => {
+            let text = "no credential is set\n  Set ANTHROPIC_API_KEY, or run: clearline causes auth.missing";
+            return Err(Failure::usage(text));
+        }
+    };
+    let client = let_in.and_then(|builder| builder.policy(policy).observer(observer).build());
+    client.map_err(|e| serve::refused(&e))
 }
 
 /// Reads everything that says something about settings.

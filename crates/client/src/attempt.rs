@@ -5,7 +5,7 @@ mod open;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use clearline_model::{
@@ -22,10 +22,11 @@ use crate::attempt::held::Held;
 pub(crate) use crate::attempt::open::Progress;
 use crate::attempt::open::{Opened, Opening};
 use crate::builder::Inner;
-use crate::call::{Request, Saved};
+use crate::call::Saved;
 use crate::gather::Gather;
 use crate::queue::Queue;
 use crate::read::{self, Got, Meaning, Reader};
+use crate::request::Request;
 
 /// How much of a stream is held before the commit, bytes. More than that is shown.
 const HOLD_MAX: u64 = 1 << 20;
@@ -35,6 +36,9 @@ const ERROR_PLAIN_MAX: usize = 1 << 20;
 
 /// How long an upstream may take to end the body after `message_stop`, before its connection is given up.
 const AFTER_STOP: Dur = Dur::secs(1);
+
+/// Who looks so much later whether a stream is silent did not look at all (a guess, above what a busy machine needs to wake a task).
+const UNSEEN: Dur = Dur::secs(1);
 
 /// What an attempt has to say.
 pub(crate) enum Step {
@@ -71,6 +75,17 @@ struct Reading {
     /// When it has been silent for too long.
     silent_at: Instant,
     complete: bool,
+}
+
+impl Reading {
+    /// When the silence has lasted too long. Where nobody looked at that moment, nor a little later, what has come meanwhile gets the
+    /// time to be seen: the thread was busy, or the caller with what it had.
+    fn look(&mut self, now: Instant, late: Dur) -> Instant {
+        if now > after(self.silent_at, late) {
+            self.silent_at = after(now, late);
+        }
+        self.silent_at
+    }
 }
 
 /// What the answer is.
@@ -301,6 +316,7 @@ impl Attempt {
 
     /// Reads until something can be said. Ready means: look at `steps` and `held` again.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (now, late) = (self.inner.brain.instant(self.now), self.idle.min(UNSEEN));
         let State::Reading(reading) = &mut self.state else { return Poll::Ready(()) };
         if !self.committed && self.bytes > HOLD_MAX && reading.reader.is_events() {
             // Held back until the engine commits; that wakes this task.
@@ -321,13 +337,12 @@ impl Attempt {
                 self.ended();
                 Poll::Ready(())
             }
-            Poll::Pending => match reading.body.poll_silent(reading.silent_at, cx) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(()) => {
-                    self.silent();
-                    Poll::Ready(())
-                }
-            },
+            Poll::Pending => {
+                let silent_at = reading.look(now, late);
+                ready!(reading.body.poll_silent(silent_at, cx));
+                self.silent();
+                Poll::Ready(())
+            }
         }
     }
 

@@ -16,6 +16,14 @@ use crate::call::{Break, Driver, End, Turn};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Broken(pub Cause);
 
+impl Broken {
+    /// Whether the whole call can help when it is made again, as far as that is known.
+    #[must_use]
+    pub fn can_retry(self) -> bool {
+        crate::error::can_retry(self.0)
+    }
+}
+
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the answer broke: {} ({})", self.0.row().title, self.0)

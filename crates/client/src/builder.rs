@@ -6,20 +6,22 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use clearline_model::{Cause, Foreign, Mono, Secret};
+use clearline_model::{Cause, Foreign, Mono};
 use clearline_net::{Fault, Fence, Http2, Pings, Pool, Proxy, ProxyEnv, TrustSettings};
 use clearline_policy::{Engine, Input, Settings, Standing, State};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use crate::address::AddressBook;
-use crate::call::{Driver, Reply, Request};
+use crate::call::{Driver, Reply};
 use crate::calling::Calling;
-use crate::credentials::{Credentials, KEY};
+use crate::credentials::{Credential, Credentials, KEY};
 use crate::error::CallError;
 use crate::families::Families;
-use crate::network::{Names, Network, Parts, Route, Server, Upstream, proxy_for};
+use crate::keys::{PoolKey, keys_from};
+use crate::network::{Names, Network, Parts, Route, Server, Upstream, proxy_for, without_user};
 use crate::observer::{NoObserver, Observer};
+use crate::request::Request;
 use crate::shared::Brain;
 
 /// Where the API is, where nobody says otherwise.
@@ -27,44 +29,6 @@ pub const DEFAULT_BASE_URL: &str = "https://api.anthropic.com";
 
 /// How much of an answer's text is kept so that the answer can be continued, where nobody says otherwise, bytes.
 pub const CONTINUED_TEXT_MAX: usize = 1 << 20;
-
-/// A credential of the pool, under a name that may be shown.
-#[derive(Debug)]
-pub struct PoolKey {
-    /// The name that logs and metrics use.
-    pub alias: String,
-    /// The credential.
-    pub secret: Secret,
-}
-
-impl PoolKey {
-    /// A key that stands in a file of its own; blanks, line ends and a byte order mark around it are an editor's.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn from_file(alias: &str, path: &std::path::Path) -> std::io::Result<Self> {
-        let text = std::fs::read_to_string(path)?;
-        let text = text.trim_start_matches('\u{feff}').trim();
-        Ok(Self { alias: alias.to_owned(), secret: Secret::new(text.as_bytes().to_vec()) })
-    }
-
-    /// Whether it can be sent at all. A key with a newline or a quote would become a "connection error" in most clients; here
-    /// it is named.
-    ///
-    /// # Errors
-    /// It is empty, or holds what belongs into no key. No client is built with it.
-    pub fn check(&self) -> Result<(), CallError> {
-        let bytes = self.secret.expose();
-        let is_fit = |b: &u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'$');
-        if !bytes.is_empty() && bytes.iter().all(is_fit) {
-            return Ok(());
-        }
-        let alias = &self.alias;
-        let detail =
-            format!("the key \"{alias}\" is empty or holds a blank, a quote, a newline or a placeholder");
-        Err(CallError::before(Cause::AuthMalformedKey, Foreign::new(&detail)))
-    }
-}
 
 /// What a client is made of. Every part has a default but the base URL.
 pub struct Builder {
@@ -137,6 +101,15 @@ impl Builder {
         self.credentials = Some(credentials);
         self.keys.clear();
         self
+    }
+
+    /// A token that lets every call in as `Authorization: Bearer`, in the place of a pool of keys: what the SDKs make of
+    /// `ANTHROPIC_AUTH_TOKEN`.
+    ///
+    /// # Errors
+    /// It has characters that no header takes.
+    pub fn auth_token(self, token: &str) -> Result<Self, CallError> {
+        Ok(self.credentials(Arc::new(Credential::bearer(token)?)))
     }
 
     /// The policy's settings.
@@ -295,7 +268,7 @@ fn first(mistakes: Vec<CallError>) -> CallError {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("base_url", &self.base_url).finish_non_exhaustive()
+        f.debug_struct("Builder").field("base_url", &without_user(&self.base_url)).finish_non_exhaustive()
     }
 }
 
@@ -405,15 +378,19 @@ impl Client {
         Builder::new(base_url)
     }
 
-    /// A client as the official SDKs would be set up by the environment: `ANTHROPIC_BASE_URL`, `ANTHROPIC_API_KEY` or
-    /// `CLEARLINE_KEYS` (a pool, separated by commas), and what [`Builder::environment`] reads.
+    /// A client as the official SDKs would be set up by the environment: `ANTHROPIC_BASE_URL`, `CLEARLINE_KEYS` (a pool, separated
+    /// by commas) or `ANTHROPIC_API_KEY` or `ANTHROPIC_AUTH_TOKEN`, and what [`Builder::environment`] reads.
     ///
     /// # Errors
     /// As [`Builder::build`] and [`Builder::environment`].
     pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, CallError> {
         let set = |name: &str| lookup(name).filter(|v| !v.is_empty());
         let base = set("ANTHROPIC_BASE_URL").unwrap_or_else(|| DEFAULT_BASE_URL.to_owned());
-        Builder::new(&base).keys(keys_from(&set)).environment(&lookup)?.build()
+        let (builder, keys) = (Builder::new(&base).environment(&lookup)?, keys_from(&set));
+        match set("ANTHROPIC_AUTH_TOKEN").filter(|_| keys.is_empty()) {
+            Some(token) => builder.auth_token(&token)?.build(),
+            None => builder.keys(keys).build(),
+        }
     }
 
     /// Sends one call and returns as soon as its answer may be shown: a stream with its first content, anything else
@@ -439,7 +416,10 @@ impl Client {
     }
 
     fn send(&self, request: Arc<Request>) -> Calling {
-        Calling::straight(Driver::start(Arc::clone(&self.inner), request))
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => Calling::straight(Driver::start(Arc::clone(&self.inner), request, &runtime)),
+            Err(_) => Calling::refused(CallError::no_runtime()),
+        }
     }
 
     /// Sends a call with the credential that somebody else keeps, and once more where that was renewed.
@@ -523,23 +503,6 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("names", &self.names()).finish_non_exhaustive()
     }
-}
-
-fn keys_from(set: &dyn Fn(&str) -> Option<String>) -> Vec<PoolKey> {
-    if let Some(list) = set("CLEARLINE_KEYS") {
-        let parts = list.split(',').map(str::trim).filter(|k| !k.is_empty()).enumerate();
-        return parts
-            .map(|(i, key)| PoolKey {
-                alias: format!("key-{}", i + 1),
-                secret: Secret::new(key.as_bytes().to_vec()),
-            })
-            .collect();
-    }
-    let single = set("ANTHROPIC_API_KEY").or_else(|| set("ANTHROPIC_AUTH_TOKEN"));
-    single
-        .map(|key| PoolKey { alias: "key-1".to_owned(), secret: Secret::new(key.into_bytes()) })
-        .into_iter()
-        .collect()
 }
 
 fn trust_from(set: &dyn Fn(&str) -> Option<String>) -> TrustSettings {

@@ -1,72 +1,24 @@
 //! The one call loop: the engine says what, attempts say how it went, and the caller sees one answer.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use clearline_model::{
-    Ask, AttemptId, CallId, CallRecord, CallerId, Cause, Event, EventKind, Foreign, LaneId, Mono, Sent, Stage,
+    Ask, AttemptId, CallId, CallRecord, Cause, Event, EventKind, Foreign, LaneId, Mono, Sent, Stage,
 };
 use clearline_policy::{Answer, Body as Sends, Input, Miss, Output, Partial, Plan};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
+use tokio::runtime::Handle;
 
 use crate::attempt::{Attempt, Notes, Progress, Step};
 use crate::body::ReplyBody;
 use crate::builder::Inner;
 use crate::error::CallError;
+use crate::request::Request;
 use crate::resume::Resume;
 use crate::shared::{Buffers, Place, Slot};
-use crate::upload::Body;
-
-/// What the caller asks for.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// The method.
-    pub method: Method,
-    /// Path and query; it is put behind the upstream's base path.
-    pub path: PathAndQuery,
-    /// End-to-end headers: hop-by-hop ones are already gone; `host` and `expect` do not go upstream.
-    pub headers: HeaderMap,
-    /// The whole body.
-    pub body: Body,
-    /// Who asks, for fairness and records.
-    pub caller: CallerId,
-}
-
-impl Request {
-    /// What is left of a request that nobody asks for any more.
-    fn none() -> Self {
-        Self {
-            method: Method::GET,
-            path: PathAndQuery::from_static("/"),
-            headers: HeaderMap::new(),
-            body: Body::from(Bytes::new()),
-            caller: CallerId(0),
-        }
-    }
-
-    /// The same in buffers of its own size: parts of what was read from a connection keep all of its buffer, as long as
-    /// the call lasts.
-    fn compact(&self) -> Self {
-        let mut headers = HeaderMap::with_capacity(self.headers.len());
-        for (name, value) in &self.headers {
-            // What was a value is one.
-            if let Ok(mut own) = HeaderValue::from_bytes(value.as_bytes()) {
-                own.set_sensitive(value.is_sensitive());
-                headers.append(name.clone(), own);
-            }
-        }
-        Self {
-            method: self.method.clone(),
-            // What was a path is one.
-            path: self.path.as_str().parse().unwrap_or_else(|_| self.path.clone()),
-            headers,
-            body: self.body.compact(),
-            caller: self.caller,
-        }
-    }
-}
 
 /// What the caller gets: the upstream's answer, unchanged.
 #[derive(Debug)]
@@ -166,12 +118,15 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// Announces the call to the engine.
-    pub(crate) fn start(inner: Arc<Inner>, request: Arc<Request>) -> Self {
+    pub(crate) fn start(inner: Arc<Inner>, request: Arc<Request>, runtime: &Handle) -> Self {
         let (peek, tuned) = (request.body.peek(), inner.tuned());
         let outer = clearline_wire::outer(&request.headers);
         let mut ask = clearline_wire::ask(&request.method, request.path.as_str(), outer, &peek);
-        ask.resumable &= tuned.continues.is_some() && ask.stream;
-        ask.resumable &= request.body.bytes().is_some() || peek.messages_end.is_some();
+        let resume = tuned.continues.filter(|_| ask.resumable && ask.stream);
+        let resume = resume.and_then(|max| Resume::new(max, &request.body, &peek)).map(Box::new);
+        ask.resumable = resume.is_some();
+        let streamed = tuned.streamed_from.and_then(|from| crate::gather::request(&request, &ask, from));
+        ask.fetched = streamed.is_some() && !inner.plain.load(Ordering::Relaxed);
         ask.credential = inner.credential(&request.headers);
         let model = peek.model.as_ref().map(Foreign::raw);
         let lane = LaneId {
@@ -179,13 +134,13 @@ impl Driver {
             family: peek.model.as_ref().map_or(0, |model| inner.family(model)),
         };
         drop(peek);
-        let (call, place, buffers) = inner.brain.enter();
+        let (call, place, buffers) = inner.brain.enter(runtime);
         let now = inner.brain.now();
         let deadline = outer.timeout.map(|d| now + d);
         let caller = request.caller;
         let mut driver = Self {
-            streamed: tuned.streamed_from.and_then(|from| crate::gather::request(&request, &ask, from)),
-            resume: tuned.continues.filter(|_| ask.resumable).map(|max| Box::new(Resume::new(max))),
+            streamed,
+            resume,
             inner,
             now,
             slot: place.slot,
@@ -359,6 +314,10 @@ impl Driver {
             Step::Failed(failed) => {
                 let crate::attempt::Failed { mut miss, saved, detail } = *failed;
                 miss.got = self.got(attempt, miss.got);
+                if miss.cause == Cause::StreamCorrupt {
+                    // What cannot be put together is asked for as the caller does.
+                    self.streamed = None;
+                }
                 if let Some(saved) = saved {
                     self.saved = Some((attempt, saved));
                 }
@@ -403,7 +362,18 @@ impl Driver {
             }
             Output::Finish(_) => {
                 self.end_of_text();
-                self.finished = true;
+                if self.resume.as_ref().is_some_and(|r| r.is_wrong()) {
+                    let cause = Cause::StreamCorrupt;
+                    self.fail(&Answer {
+                        from: None,
+                        cause,
+                        retry_after: None,
+                        no_retry: false,
+                        broken: true,
+                    });
+                } else {
+                    self.finished = true;
+                }
             }
             // What a parked call waits for is in its notes; it waits by not being woken.
             Output::Park(..) => {}
@@ -415,7 +385,7 @@ impl Driver {
         self.started = self.started.max(id.n);
         let continues = plan.body == Sends::Continue;
         let rest = self.resume.as_mut().filter(|_| continues).and_then(|r| r.begin());
-        let plain = self.inner.plain.load(std::sync::atomic::Ordering::Relaxed);
+        let plain = self.inner.plain.load(Ordering::Relaxed);
         let streamed = self.streamed.clone().filter(|_| !plain);
         let gathers = streamed.is_some();
         let mut other = rest.or(streamed);

@@ -17,6 +17,8 @@ pub struct Calling(Way);
 enum Way {
     /// Empty once the reply was given.
     Straight(Option<Box<Driver>>),
+    /// It cannot begin; empty once that was said.
+    Refused(Option<Box<CallError>>),
     /// By somebody who knows credentials.
     LetIn(BoxFuture<'static, Result<Reply, CallError>>),
 }
@@ -24,6 +26,10 @@ enum Way {
 impl Calling {
     pub(crate) fn straight(driver: Driver) -> Self {
         Self(Way::Straight(Some(Box::new(driver))))
+    }
+
+    pub(crate) fn refused(error: CallError) -> Self {
+        Self(Way::Refused(Some(Box::new(error))))
     }
 
     pub(crate) fn let_in(call: BoxFuture<'static, Result<Reply, CallError>>) -> Self {
@@ -37,6 +43,7 @@ impl Future for Calling {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             Way::LetIn(call) => call.as_mut().poll(cx),
+            Way::Refused(error) => error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(*error))),
             Way::Straight(place) => {
                 let Some(driver) = place else { return Poll::Pending };
                 let turn = ready!(driver.poll_turn(cx));

@@ -53,6 +53,17 @@ pub struct Credential {
     value: HeaderValue,
 }
 
+/// One that never changes.
+impl Credentials for Credential {
+    fn credential(&self) -> BoxFuture<'_, Result<Self, CallError>> {
+        Box::pin(std::future::ready(Ok(self.clone())))
+    }
+
+    fn refused(&self, _used: &Self) -> BoxFuture<'_, bool> {
+        Box::pin(std::future::ready(false))
+    }
+}
+
 impl std::fmt::Debug for Credential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Credential").field("name", &self.name).finish_non_exhaustive()

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use clearline_model::{CallId, Cause, Dur, Foreign, Sent, Stage};
+use clearline_model::{CallId, Cause, Dur, Foreign, Retry, Sent, Stage};
 
 /// A call that ended without an answer that could be passed on.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct CallError {
     pub attempts: u16,
     /// The upstream's id of the last answer, if there was one.
     pub request_id: Option<Foreign>,
-    /// When it is worth another try.
+    /// When it is worth another try; [`Dur::MAX`]: never.
     pub retry_after: Option<Dur>,
     /// The retry budget here is spent: a layer above should not retry either.
     pub no_retry: bool,
@@ -41,6 +41,13 @@ impl CallError {
         Self::before(Cause::AuthMalformedKey, Foreign::new(why))
     }
 
+    /// Nothing here can wait for anything.
+    pub(crate) fn no_runtime() -> Self {
+        let why =
+            "there is no tokio runtime here: a call has to be polled within one, with its timers and its I/O";
+        Self::before(Cause::ClientDependencyMismatch, Foreign::new(why))
+    }
+
     /// An error before any attempt was made.
     #[must_use]
     pub(crate) fn before(cause: Cause, detail: Foreign) -> Self {
@@ -58,14 +65,33 @@ impl CallError {
     }
 }
 
+impl CallError {
+    /// Whether the same call can succeed later, as far as that is known: not where the cause stays until somebody changes
+    /// something, nor where the API says that it does not. Whether who called should be the one to repeat it, says
+    /// [`CallError::no_retry`].
+    #[must_use]
+    pub fn can_retry(&self) -> bool {
+        self.retry_after != Some(Dur::MAX) && can_retry(self.cause)
+    }
+}
+
+/// Whether something that failed for this reason can succeed when it is tried again as it was.
+pub(crate) fn can_retry(cause: Cause) -> bool {
+    !matches!(cause.row().retry, Retry::Never | Retry::AfterRefresh)
+}
+
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let row = self.cause.row();
         write!(f, "{} ({}) at stage {} after {} attempts", row.title, row.id, self.stage, self.attempts)?;
-        if let Some(after) = self.retry_after {
-            write!(f, "; worth another try in {after}")?;
+        if let Some(id) = &self.request_id {
+            write!(f, ", request {}", id.escaped())?;
         }
-        Ok(())
+        match self.retry_after {
+            Some(Dur::MAX) => f.write_str("; another try is never worth it"),
+            Some(after) => write!(f, "; worth another try in {after}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use clearline_model::{Ask, Failure, Framing, StreamEnd, Usage};
+use clearline_model::{Ask, Failure, Foreign, Framing, StreamEnd, Usage};
 use clearline_wire::{Assembly, Parser};
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
-use crate::call::Request;
+use crate::request::Request;
 
 /// Says that the answer was fetched in another way than it was asked for.
 const FETCHED: HeaderName = HeaderName::from_static("clearline-fetched");
@@ -24,6 +24,8 @@ pub(crate) struct Gather {
     assembly: Assembly,
     /// What the answer is, once it is known to be no message.
     failure: Option<Failure>,
+    /// The words of an error in it.
+    said: Foreign,
     /// There was something in it that nothing here knows.
     unknown: bool,
     complete: bool,
@@ -34,37 +36,50 @@ impl Gather {
     pub(crate) fn take(&mut self, bytes: &[u8], total: u64) -> Result<bool, Failure> {
         let (assembly, failure, unknown, complete) =
             (&mut self.assembly, &mut self.failure, &mut self.unknown, &mut self.complete);
+        let said = &mut self.said;
         let read = self.parser.push(bytes, |event| {
             if failure.is_some() || *complete {
                 return;
             }
             if event.name == b"error" {
-                let kind = clearline_wire::parse_error_event(event.data).kind;
-                *failure = Some(Failure::Ended(StreamEnd::Error(kind)));
+                let api = clearline_wire::parse_error_event(event.data);
+                *failure = Some(Failure::Ended(StreamEnd::Error(api.kind)));
+                *said = api.message;
                 return;
             }
             let data = serde_json::from_slice::<Value>(event.data);
             let known = data.is_ok_and(|data| assembly.push(event.name, &data).is_ok());
             if !known {
-                (*failure, *unknown) = (Some(Failure::Framing(Framing::Event)), true);
+                *failure = Some(Failure::Framing(Framing::Event));
+                // One that was cut says nothing of others.
+                *unknown = !assembly.is_cut();
             }
             *complete = event.name == b"message_stop" && known;
         });
         if read.is_err() || total > STREAM_MAX {
-            (self.failure, self.unknown) = (Some(Failure::Framing(Framing::Event)), true);
+            self.failure = Some(Failure::Framing(Framing::Event));
         }
         self.failure.map_or(Ok(self.complete), Err)
     }
 
-    /// It holds what is not known here: another attempt has to ask for the answer as the caller did.
+    /// It holds what is not known here: others will, too.
     pub(crate) const fn is_unknown(&self) -> bool {
         self.unknown
     }
 
+    /// The words of an error in it; nothing where there was none.
+    pub(crate) const fn said(&mut self) -> &mut Foreign {
+        &mut self.said
+    }
+
+    /// What it has said so far that it costs.
+    pub(crate) fn usage(&self) -> Usage {
+        self.assembly.usage()
+    }
+
     /// The message, and what it cost, where it is whole.
     pub(crate) fn end(&self) -> Result<(Bytes, Usage), Failure> {
-        let whole = self.assembly.whole().ok_or(Failure::Ended(StreamEnd::Early))?;
-        let bytes = serde_json::to_vec(&whole).map_err(|_| Failure::Framing(Framing::Event))?;
+        let bytes = self.assembly.to_json().ok_or(Failure::Ended(StreamEnd::Early))?;
         let reply = clearline_wire::judge("/v1/messages", 200, &HeaderMap::new(), &bytes);
         let usage = reply.map_err(Failure::Framing)?.unwrap_or_default();
         Ok((bytes.into(), usage))

@@ -23,15 +23,18 @@ mod credentials;
 mod error;
 mod families;
 mod gather;
+mod keys;
 mod message;
 mod messages;
 mod network;
 mod observer;
 mod queue;
 mod read;
+mod request;
 mod resume;
 mod shared;
 mod streaming;
+mod timer;
 #[cfg(feature = "tower")]
 mod tower;
 #[cfg(feature = "tracing")]
@@ -39,16 +42,18 @@ mod traced;
 mod upload;
 
 pub use body::{Broken, ReplyBody};
-pub use builder::{Builder, CONTINUED_TEXT_MAX, Client, DEFAULT_BASE_URL, PoolKey, Tuning};
-pub use call::{Reply, Request};
+pub use builder::{Builder, CONTINUED_TEXT_MAX, Client, DEFAULT_BASE_URL, Tuning};
+pub use call::Reply;
 pub use calling::Calling;
 pub use clearline_net::{Http2, Pings};
 pub use credentials::{Credential, Credentials};
 pub use error::CallError;
+pub use keys::PoolKey;
 pub use message::MessageAnswer;
 pub use messages::{Ask, Block, Kind, Message, Tool, ToolUse};
 pub use network::{Names, Route, Upstream};
 pub use observer::{NoObserver, Observer};
+pub use request::Request;
 pub use streaming::{MessageStream, Update};
 #[cfg(feature = "tower")]
 pub use tower::{Before, BeforeError, ClientLayer};

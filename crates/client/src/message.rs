@@ -1,14 +1,13 @@
 //! A typed Messages call, as small as it can be: one text in, one text out.
 
 use bytes::Bytes;
-use clearline_model::{CallerId, Cause, Failure, Foreign, LocalFault, Sent, Stage, Usage};
-use clearline_net::Fault;
+use clearline_model::{CallerId, Cause, Foreign, Usage};
 use http::{HeaderMap, HeaderValue, Method};
-use http_body_util::BodyExt as _;
 
-use crate::builder::{Client, refused};
-use crate::call::Request;
+use crate::builder::Client;
 use crate::error::CallError;
+use crate::request::Request;
+use crate::streaming::Told;
 
 /// The API version that is asked for.
 const VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
@@ -29,27 +28,6 @@ pub struct MessageAnswer {
     pub attempts: u16,
 }
 
-#[derive(serde::Deserialize)]
-struct Wire {
-    content: Vec<Block>,
-    stop_reason: Option<String>,
-    usage: WireUsage,
-}
-
-#[derive(serde::Deserialize)]
-struct Block {
-    #[serde(default)]
-    text: String,
-}
-
-#[derive(serde::Deserialize)]
-struct WireUsage {
-    #[serde(default)]
-    input_tokens: u64,
-    #[serde(default)]
-    output_tokens: u64,
-}
-
 impl Client {
     /// Sends a JSON body to a path, with the headers that the API demands.
     ///
@@ -57,8 +35,8 @@ impl Client {
     /// As [`Client::call`].
     pub async fn post_json(&self, path: &str, body: &serde_json::Value) -> Result<crate::Reply, CallError> {
         let wrong = |e: http::uri::InvalidUri| {
-            let fault = Fault::new(Stage::Config, Failure::Local(LocalFault::Forbidden));
-            refused(Fault { detail: Foreign::new(&e.to_string()), ..fault })
+            let why = format!("the path \"{path}\" cannot be part of a URL: {e}");
+            CallError::before(Cause::ConfigBaseUrlInvalid, Foreign::new(&why))
         };
         let mut headers = HeaderMap::new();
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -87,35 +65,14 @@ impl Client {
             "model": model, "max_tokens": max_tokens, "messages": [{"role": "user", "content": prompt}],
         });
         let reply = self.post_json("/v1/messages", &body).await?;
-        let request_id = clearline_wire::headers::request_id(&reply.headers);
-        let (call, attempts, cause) = (reply.call, reply.attempts, reply.cause);
-        let failed = |cause: Cause, detail: Foreign| CallError {
-            call,
-            stage: Stage::Head,
-            sent: Sent::Yes,
-            attempts,
-            request_id: request_id.clone(),
-            ..CallError::before(cause, detail)
-        };
-        let bytes = match reply.body.collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(broken) => return Err(failed(broken.0, Foreign::default())),
-        };
-        if let Some(cause) = cause {
-            return Err(failed(cause, Foreign::from_bytes(&bytes)));
-        }
-        let wire: Wire = serde_json::from_slice(&bytes)
-            .map_err(|e| failed(Cause::GatewayMalformedResponse, Foreign::new(&e.to_string())))?;
+        let told = Told::of(&reply);
+        let message = told.message(reply).await?;
         Ok(MessageAnswer {
-            text: wire.content.iter().map(|b| b.text.as_str()).collect(),
-            stop_reason: wire.stop_reason,
-            usage: Usage {
-                input: wire.usage.input_tokens,
-                output: wire.usage.output_tokens,
-                ..Usage::default()
-            },
-            request_id,
-            attempts,
+            text: message.text(),
+            stop_reason: message.stop_reason().map(str::to_owned),
+            usage: message.usage(),
+            request_id: told.request_id,
+            attempts: told.attempts,
         })
     }
 }

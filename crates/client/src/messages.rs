@@ -103,10 +103,19 @@ impl Ask {
     pub fn to_json(&self) -> Value {
         let mut all = self.fields.clone();
         if !self.tools.is_empty() {
-            all.insert("tools".to_owned(), Value::Array(self.tools.clone()));
+            append(&mut all, "tools", &self.tools);
         }
-        all.insert("messages".to_owned(), Value::Array(self.turns.clone()));
+        append(&mut all, "messages", &self.turns);
         Value::Object(all)
+    }
+}
+
+/// Puts more behind a list that was given as a field. What was given as something else stays, where there is nothing more.
+fn append(fields: &mut Map<String, Value>, name: &str, more: &[Value]) {
+    match fields.get_mut(name) {
+        Some(Value::Array(list)) => list.extend_from_slice(more),
+        Some(_) if more.is_empty() => {}
+        Some(_) | None => drop(fields.insert(name.to_owned(), Value::Array(more.to_vec()))),
     }
 }
 
@@ -278,6 +287,20 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_given_as_a_field_is_not_forgotten() {
+        let turns = json!([{"role": "user", "content": "a"}]);
+        let ask = Ask::new("m", 9).field("messages", turns.clone()).field("tools", json!([{"name": "n"}]));
+        assert_eq!((&ask.to_json()["messages"], &ask.to_json()["tools"]), (&turns, &json!([{"name": "n"}])));
+        let more = ask.tool(Tool::new("o", "", json!({}))).user("b").to_json();
+        let names: Vec<_> = more["tools"].as_array().unwrap().iter().map(|t| t["name"].clone()).collect();
+        assert_eq!(
+            (more["messages"][1]["content"].clone(), names),
+            (json!("b"), vec![json!("n"), json!("o")])
+        );
+        assert_eq!(Ask::new("m", 9).to_json()["messages"], json!([]));
+    }
 
     #[test]
     fn what_is_not_known_is_sent_back_as_it_came() {

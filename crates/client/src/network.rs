@@ -2,6 +2,7 @@
 //! runs already keeps what it has.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use clearline_model::{Cause, Failure, Foreign, KeyId, LocalFault, Stage, UpstreamId};
@@ -9,11 +10,11 @@ use clearline_net::{Fault, Http2, Proxy, ProxyEnv, Route as Way, Target, TrustSe
 use clearline_policy::{Config, Group, Settings};
 use http::{HeaderMap, HeaderValue};
 
-use crate::builder::{PoolKey, foreign, refused};
+use crate::builder::{foreign, refused};
 use crate::error::CallError;
+use crate::keys::PoolKey;
 
 /// An API server, and the credentials that it and no other gets.
-#[derive(Debug)]
 pub struct Upstream {
     /// The name that logs and metrics use; empty where there is only one.
     pub name: String,
@@ -23,6 +24,23 @@ pub struct Upstream {
     pub weight: u32,
     /// Its keys. None: the caller's own credential passes.
     pub keys: Vec<PoolKey>,
+}
+
+/// Without what stands before an @ in its base URL, by mistake: that is a credential.
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("name", &self.name)
+            .field("base_url", &without_user(&self.base_url))
+            .field("weight", &self.weight)
+            .field("keys", &self.keys)
+            .finish()
+    }
+}
+
+/// What may be shown of a URL that was not checked.
+pub(crate) fn without_user(url: &str) -> &str {
+    url.rsplit('@').next().unwrap_or_default()
 }
 
 /// Which calls go to which upstreams. The first route that a call fits is its own.

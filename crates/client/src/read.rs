@@ -147,12 +147,12 @@ impl Reader {
 
     /// The words of an error that came inside a success; nothing where there was none.
     pub(crate) fn said(&mut self) -> Option<Foreign> {
-        match self {
-            Self::Events { said, .. } | Self::Whole { said, .. } => {
-                Some(std::mem::take(said)).filter(|s| !s.raw().is_empty())
-            }
-            Self::Gathered(_) | Self::Passing { .. } | Self::Error => None,
-        }
+        let said = match self {
+            Self::Events { said, .. } | Self::Whole { said, .. } => said,
+            Self::Gathered(gather) => gather.said(),
+            Self::Passing { .. } | Self::Error => return None,
+        };
+        Some(std::mem::take(said)).filter(|s| !s.raw().is_empty())
     }
 
     /// Takes one frame; `total` is the length of the body so far, bytes.
@@ -243,7 +243,8 @@ impl Reader {
                 text_chars: watch.text_chars(),
                 tool_or_thinking: watch.tool_or_thinking(),
             },
-            Self::Gathered(_) | Self::Whole { .. } | Self::Passing { .. } | Self::Error => Got::default(),
+            Self::Gathered(gather) => Got { usage: gather.usage(), ..Got::default() },
+            Self::Whole { .. } | Self::Passing { .. } | Self::Error => Got::default(),
         }
     }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use clearline_model::Foreign;
 use clearline_policy::Partial;
-use clearline_wire::{Stitch, continuation, turns};
+use clearline_wire::{Peek, Seams, Stitch, Turns, continuation, turns};
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue};
 
 use crate::attempt::Attempt;
-use crate::call::Request;
+use crate::request::Request;
 use crate::upload::Body;
 
 /// What a call keeps while its answer may have to be continued.
@@ -18,8 +18,8 @@ pub(crate) struct Resume {
     stitch: Stitch,
     /// What waits for the caller.
     ready: VecDeque<Bytes>,
-    /// The request that continues the answer as far as it came, and the white space that it leaves out.
-    next: Option<(Arc<Request>, String)>,
+    /// The request that continues the answer as far as it came, and what it says more than the first.
+    next: Option<(Arc<Request>, Turns)>,
     /// Bytes of the body that the caller has seen.
     bytes: u64,
     /// What came in the place of a continuation is no stream that can be read.
@@ -27,9 +27,16 @@ pub(crate) struct Resume {
 }
 
 impl Resume {
-    /// At most so many bytes of text are kept; an answer with more is not continued.
-    pub(crate) fn new(text_max: usize) -> Self {
-        Self { stitch: Stitch::new(text_max), ready: VecDeque::new(), next: None, bytes: 0, refused: false }
+    /// For an answer to this body, of which at most so many bytes of text are kept. `None` where it cannot be continued.
+    pub(crate) fn new(text_max: usize, body: &Body, peek: &Peek) -> Option<Self> {
+        let seams = match body.bytes() {
+            Some(bytes) if peek.seams => clearline_wire::seams(bytes).filter(|s| !s.is_formed)?,
+            // Of one that waits in a file there is only what was seen when it came.
+            None if peek.seams || peek.messages_end.is_none() => return None,
+            Some(_) | None => Seams::default(),
+        };
+        let stitch = Stitch::new(text_max, seams.stops);
+        Some(Self { stitch, ready: VecDeque::new(), next: None, bytes: 0, refused: false })
     }
 
     /// The next bytes for the caller, of what the attempt holds.
@@ -92,8 +99,8 @@ impl Resume {
 
     /// The request of the attempt that starts now.
     pub(crate) fn begin(&mut self) -> Option<Arc<Request>> {
-        let (request, unshown) = self.next.take()?;
-        self.stitch.resume(unshown);
+        let (request, turns) = self.next.take()?;
+        self.stitch.resume(&turns);
         Some(request)
     }
 
@@ -116,27 +123,25 @@ impl Resume {
 }
 
 /// The request that asks for the rest of an answer, uncompressed, since its text has to be joined.
-fn continued(request: &Request, text: &str) -> Option<(Arc<Request>, String)> {
+fn continued(request: &Request, text: &str) -> Option<(Arc<Request>, Turns)> {
     let mut headers = request.headers.clone();
     headers.remove(ACCEPT_ENCODING);
-    if text.is_empty() {
-        return Some((Arc::new(Request { headers, ..request.clone() }), String::new()));
+    let peek = request.body.peek();
+    let turns = turns(peek.model.as_ref().map(Foreign::raw), text)?;
+    if turns.text.is_empty() {
+        return Some((Arc::new(Request { headers, ..request.clone() }), turns));
     }
-    let (body, unshown) = extended(&request.body, text)?;
+    let body = extended(&request.body, &turns)?;
     if headers.contains_key(CONTENT_LENGTH) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
-    Some((Arc::new(Request { headers, body, ..request.clone() }), unshown))
+    Some((Arc::new(Request { headers, body, ..request.clone() }), turns))
 }
 
 /// The body that asks for the rest. One that waits in a file stays there: only what is added is in memory.
-fn extended(body: &Body, text: &str) -> Option<(Body, String)> {
-    let peek = body.peek();
-    let model = peek.model.as_ref().map(Foreign::raw);
-    if let Some(bytes) = body.bytes() {
-        let made = continuation(bytes, model, text)?;
-        return Some((Bytes::from(made.body).into(), made.unshown));
+fn extended(body: &Body, turns: &Turns) -> Option<Body> {
+    match body.bytes() {
+        Some(bytes) => Some(Bytes::from(continuation(bytes, turns)?).into()),
+        None => body.with_messages(turns.text.clone().into()),
     }
-    let turns = turns(model, text)?;
-    Some((body.with_messages(turns.text.into())?, turns.unshown))
 }

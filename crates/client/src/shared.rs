@@ -1,18 +1,19 @@
-//! What the calls of one client share: the engine behind its mutex, and the one timer that wakes it.
+//! What the calls of one client share: the engine behind its mutex.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 
 use clearline_model::{AttemptRecord, CallId, Mono};
 use clearline_policy::{Engine, Input, Output, State};
 use futures_util::task::AtomicWaker;
-use tokio::sync::Notify;
+use tokio::runtime::{Handle, Id};
 use tokio::time::Instant;
 
 use crate::attempt::{Attempt, Notes, Progress};
 use crate::observer::Observer;
+use crate::timer::Timers;
 
 /// Where the engine leaves what it decided for a call while that call was not looking.
 #[derive(Default)]
@@ -55,6 +56,7 @@ struct Core {
     spare: Vec<Buffers>,
     /// Places of calls that are over.
     places: Vec<Place>,
+    timers: Timers,
 }
 
 /// What a call keeps from its beginning to its end, without what is in it.
@@ -109,10 +111,7 @@ impl Core {
 pub(crate) struct Brain {
     core: Mutex<Core>,
     epoch: OnceLock<Instant>,
-    armed: AtomicU64,
-    rearm: Arc<Notify>,
     observer: Arc<dyn Observer>,
-    ticking: OnceLock<()>,
     calls: AtomicU64,
 }
 
@@ -125,12 +124,10 @@ impl Brain {
                 out: Vec::new(),
                 spare: Vec::new(),
                 places: Vec::new(),
+                timers: Timers::default(),
             }),
             epoch: OnceLock::new(),
-            armed: AtomicU64::new(u64::MAX),
-            rearm: Arc::new(Notify::new()),
             observer,
-            ticking: OnceLock::new(),
             calls: AtomicU64::new(1),
         })
     }
@@ -141,13 +138,13 @@ impl Brain {
         Mono(u64::try_from((now - *self.epoch.get_or_init(|| now)).as_micros()).unwrap_or(u64::MAX))
     }
 
-    /// A number, a place and buffers for a new call.
-    pub(crate) fn enter(self: &Arc<Self>) -> (CallId, Place, Buffers) {
-        self.ticking.get_or_init(|| {
-            tokio::spawn(tick(Arc::downgrade(self)));
-        });
+    /// A number, a place and buffers for a new call in this runtime.
+    pub(crate) fn enter(self: &Arc<Self>, runtime: &Handle) -> (CallId, Place, Buffers) {
         let call = CallId(self.calls.fetch_add(1, Ordering::Relaxed));
         let mut core = self.lock();
+        if !core.timers.has(runtime.id()) {
+            core.timers.begin(self, runtime);
+        }
         let place = core.places.pop().unwrap_or_default();
         core.slots.insert(call, Arc::clone(&place.slot));
         let buffers = core.spare.pop().unwrap_or_default();
@@ -195,11 +192,8 @@ impl Brain {
                 (_, output) => mine.push(output),
             }
         }
-        let wake = core.engine.wake_at().map_or(u64::MAX, |at| at.0);
+        core.timers.wake_by(core.engine.wake_at());
         drop(guard);
-        if wake < self.armed.load(Ordering::Acquire) {
-            self.rearm.notify_one();
-        }
         shared.iter().for_each(|event| self.observer.event(event));
     }
 
@@ -220,13 +214,22 @@ impl Brain {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says for which moment the timer waits. A call that asks for an earlier one after this notifies the timer.
-    fn arm(&self) -> (Arc<Notify>, Option<Instant>) {
-        let guard = self.lock();
-        let wake = guard.engine.wake_at();
-        self.armed.store(wake.map_or(u64::MAX, |at| at.0), Ordering::Release);
-        drop(guard);
-        (Arc::clone(&self.rearm), wake.map(|at| self.instant(at)))
+    pub(crate) fn timers(&self, change: impl FnOnce(&mut Timers)) {
+        change(&mut self.lock().timers);
+    }
+
+    /// The moment for which the timer of a runtime waits. A call that asks for an earlier one after this tells it.
+    pub(crate) fn arm(&self, runtime: Id) -> Option<Instant> {
+        let mut core = self.lock();
+        let wake = core.engine.wake_at();
+        core.timers.arm(runtime, wake);
+        drop(core);
+        wake.map(|at| self.instant(at))
+    }
+
+    /// It is time.
+    pub(crate) fn look(&self) {
+        self.feed(self.now(), None, Input::Tick, &mut Vec::new());
     }
 
     /// A moment as the runtime counts it.
@@ -244,27 +247,5 @@ const fn concerns(output: &Output) -> Option<CallId> {
         | Output::Finish(call) => Some(*call),
         Output::Abort(attempt) | Output::Commit(attempt) => Some(attempt.call),
         Output::Note(event) => event.call,
-    }
-}
-
-/// The longest sleep of the timer.
-const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// Wakes the engine when it asked for it. Ends with the client.
-async fn tick(brain: Weak<Brain>) {
-    loop {
-        let Some(strong) = brain.upgrade() else { return };
-        let (rearm, until) = strong.arm();
-        drop(strong);
-        // Also without a wish of the engine it looks now and then: whether the client still lives, and because the
-        // timers of attempts, which lie further ahead, then do not wake the runtime's driver when they are set.
-        let soon = Instant::now() + LOOK;
-        let at = until.map_or(soon, |until| until.min(soon));
-        tokio::select! {
-            () = tokio::time::sleep_until(at) => {}
-            () = rearm.notified() => continue,
-        }
-        let Some(strong) = brain.upgrade() else { return };
-        strong.feed(strong.now(), None, Input::Tick, &mut Vec::new());
     }
 }

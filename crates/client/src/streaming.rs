@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use clearline_model::{CallId, Cause, Foreign, Sent, Stage};
+use clearline_model::{CallId, Cause, Dur, Foreign, Sent, Stage};
 use clearline_wire::{Assembly, Parser};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -14,21 +14,37 @@ use crate::error::CallError;
 use crate::messages::{Ask, Block, Message};
 
 /// What is known of a call whose answer is being read.
-struct Told {
+pub(crate) struct Told {
     call: CallId,
-    attempts: u16,
-    request_id: Option<Foreign>,
+    pub(crate) attempts: u16,
+    pub(crate) request_id: Option<Foreign>,
+    retry_after: Option<Dur>,
     no_retry: bool,
 }
 
 impl Told {
-    fn of(reply: &Reply) -> Self {
+    pub(crate) fn of(reply: &Reply) -> Self {
+        let hint = clearline_wire::headers::hint(reply.status.as_u16(), &reply.headers);
         Self {
             call: reply.call,
             attempts: reply.attempts,
             request_id: clearline_wire::headers::request_id(&reply.headers),
+            // Where the API says that nobody should try again, no wait makes it worth it.
+            retry_after: if hint.should_retry == Some(false) { Some(Dur::MAX) } else { hint.after },
             no_retry: reply.no_retry,
         }
+    }
+
+    /// The message of an answer, or the error that it is.
+    pub(crate) async fn message(&self, reply: Reply) -> Result<Message, CallError> {
+        let bytes = whole(reply.body, self).await?;
+        if let Some(cause) = reply.cause {
+            return Err(self.failed(Stage::Head, cause, Foreign::from_bytes(&bytes)));
+        }
+        let message = serde_json::from_slice::<Value>(&bytes).ok().and_then(Message::from_json);
+        message.ok_or_else(|| {
+            self.failed(Stage::Body, Cause::GatewayMalformedResponse, Foreign::from_bytes(&bytes))
+        })
     }
 
     fn failed(&self, stage: Stage, cause: Cause, detail: Foreign) -> CallError {
@@ -38,6 +54,7 @@ impl Told {
             sent: Sent::Yes,
             attempts: self.attempts,
             request_id: self.request_id.clone(),
+            retry_after: self.retry_after,
             no_retry: self.no_retry,
             ..CallError::before(cause, detail)
         }
@@ -50,16 +67,13 @@ impl Client {
     /// # Errors
     /// As [`Client::call`], and every error answer of the API, by its cause.
     pub async fn create(&self, ask: &Ask) -> Result<Message, CallError> {
-        let reply = self.post_json("/v1/messages", &ask.to_json()).await?;
-        let (told, cause) = (Told::of(&reply), reply.cause);
-        let bytes = whole(reply.body, &told).await?;
-        if let Some(cause) = cause {
-            return Err(told.failed(Stage::Head, cause, Foreign::from_bytes(&bytes)));
+        let mut body = ask.to_json();
+        if let Some(fields) = body.as_object_mut() {
+            // The whole answer is what is waited for.
+            drop(fields.remove("stream"));
         }
-        let message = serde_json::from_slice::<Value>(&bytes).ok().and_then(Message::from_json);
-        message.ok_or_else(|| {
-            told.failed(Stage::Body, Cause::GatewayMalformedResponse, Foreign::from_bytes(&bytes))
-        })
+        let reply = self.post_json("/v1/messages", &body).await?;
+        Told::of(&reply).message(reply).await
     }
 
     /// Asks, and gives the answer as it comes.
@@ -94,10 +108,11 @@ impl Client {
             body: reply.body,
             told,
             parser: Parser::new(),
-            assembly: Assembly::new(),
+            assembly: Assembly::tolerant(),
             ready: VecDeque::new(),
             error: Foreign::default(),
-            over: false,
+            left_out: None,
+            over: None,
         })
     }
 }
@@ -144,12 +159,15 @@ pub struct MessageStream {
     ready: VecDeque<Update>,
     /// The words of an `error` event; the end of the body says what they meant.
     error: Foreign,
-    over: bool,
+    /// The first step that is no part of the message, since it is not known here.
+    left_out: Option<String>,
+    /// How it ended.
+    over: Option<Result<(), CallError>>,
 }
 
 impl std::fmt::Debug for MessageStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MessageStream").field("over", &self.over).finish_non_exhaustive()
+        f.debug_struct("MessageStream").field("over", &self.over.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -163,18 +181,18 @@ impl MessageStream {
             if let Some(update) = self.ready.pop_front() {
                 return Ok(Some(update));
             }
-            if self.over {
-                return Ok(None);
+            if let Some(end) = &self.over {
+                return end.clone().map(|()| None);
             }
             match self.body.frame().await {
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
-                        self.take(&bytes)?;
+                        self.take(&bytes);
                     }
                 }
-                Some(Err(broken)) => return Err(self.broke(broken.0)),
-                None if self.assembly.whole().is_some() => self.over = true,
-                None => return Err(self.broke(Cause::StreamEndedEarly)),
+                Some(Err(broken)) => drop(self.broke(broken.0)),
+                None if self.assembly.whole().is_some() => self.over = Some(Ok(())),
+                None => drop(self.broke(Cause::StreamEndedEarly)),
             }
         }
     }
@@ -182,9 +200,16 @@ impl MessageStream {
     /// Reads what is left, and gives the whole answer.
     ///
     /// # Errors
-    /// As [`MessageStream::next`].
+    /// As [`MessageStream::next`]. And where the answer has steps of a kind that is not known here: a message without them would
+    /// look whole. [`MessageStream::next`] shows them, and [`MessageStream::so_far`] has the rest.
     pub async fn into_message(mut self) -> Result<Message, CallError> {
         while self.next().await?.is_some() {}
+        if let Some(step) = &self.left_out {
+            let why = format!(
+                "the answer holds a step that is not known here and is no part of the message: {step}"
+            );
+            return Err(self.told.failed(Stage::Stream, Cause::ClientDependencyMismatch, Foreign::new(&why)));
+        }
         let whole = self.assembly.whole().and_then(Message::from_json);
         whole.ok_or_else(|| self.broke(Cause::StreamCorrupt))
     }
@@ -196,24 +221,37 @@ impl MessageStream {
     }
 
     fn broke(&mut self, cause: Cause) -> CallError {
-        self.over = true;
-        self.told.failed(Stage::Stream, cause, std::mem::take(&mut self.error))
+        let error = self.told.failed(Stage::Stream, cause, std::mem::take(&mut self.error));
+        self.over = Some(Err(error.clone()));
+        error
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Result<(), CallError> {
+    fn take(&mut self, bytes: &[u8]) {
         let (assembly, ready, error) = (&mut self.assembly, &mut self.ready, &mut self.error);
+        let left_out = &mut self.left_out;
         let read = self.parser.push(bytes, |event| {
             if event.name == b"error" {
                 *error = clearline_wire::parse_error_event(event.data).message;
                 return;
             }
             let data = serde_json::from_slice(event.data).unwrap_or_default();
-            // New events and steps may come at any time: they are shown, and change nothing of the message.
-            let _known = assembly.push(event.name, &data).is_ok();
+            // New events may come at any time: they are shown, and change nothing of the message. A new step of a block would.
+            let is_part = event.name.starts_with(b"content_block_") || event.name.starts_with(b"message_");
+            if assembly.push(event.name, &data).is_err() && is_part {
+                left_out.get_or_insert_with(|| step(event.name, &data));
+            }
             ready.push_back(update(event.name, data, assembly));
         });
-        read.map_err(|_| self.broke(Cause::StreamCorrupt))
+        if read.is_err() {
+            drop(self.broke(Cause::StreamCorrupt));
+        }
     }
+}
+
+/// What a step is called.
+fn step(name: &[u8], data: &Value) -> String {
+    let kind = data.get("delta").and_then(|d| d.get("type")).and_then(Value::as_str);
+    kind.map_or_else(|| String::from_utf8_lossy(name).into_owned(), str::to_owned)
 }
 
 fn update(name: &[u8], data: Value, assembly: &Assembly) -> Update {

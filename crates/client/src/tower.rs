@@ -12,8 +12,9 @@ use tower_service::Service;
 
 use crate::body::ReplyBody;
 use crate::builder::Client;
-use crate::call::{Reply, Request};
+use crate::call::Reply;
 use crate::error::CallError;
+use crate::request::Request;
 
 impl Service<Request> for Client {
     type Response = Reply;
@@ -124,7 +125,26 @@ impl<E: std::fmt::Display> std::fmt::Display for BeforeError<E> {
     }
 }
 
-impl<E: std::error::Error> std::error::Error for BeforeError<E> {}
+/// What is said is what they say: whoever looks for the reason goes on from them.
+impl<E: std::error::Error> std::error::Error for BeforeError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Call(error) => error.source(),
+            Self::Inner(error) => error.source(),
+        }
+    }
+}
+
+impl<E> BeforeError<E> {
+    /// The client's own error, with its cause, where it is one.
+    #[must_use]
+    pub const fn call(&self) -> Option<&CallError> {
+        match self {
+            Self::Call(error) => Some(error),
+            Self::Inner(_) => None,
+        }
+    }
+}
 
 impl<S, B> Service<http::Request<Bytes>> for Before<S>
 where

@@ -2,6 +2,7 @@
 //! the memory for bodies is full.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,10 +50,14 @@ struct Share {
 }
 
 impl Share {
-    fn grow(&mut self, by: u64) -> bool {
-        let before = self.store.in_memory.fetch_add(by, Ordering::Relaxed);
+    fn grow(&mut self, by: u64) {
+        self.store.in_memory.fetch_add(by, Ordering::Relaxed);
         self.bytes += by;
-        before + by <= self.store.memory_max && self.bytes <= self.store.over
+    }
+
+    /// Whether the bodies in memory have room there, all together.
+    fn has_room(&self) -> bool {
+        self.store.in_memory() <= self.store.memory_max
     }
 
     fn give_back(&mut self) {
@@ -68,7 +73,6 @@ impl Drop for Share {
 }
 
 /// A body that arrives.
-#[derive(Debug)]
 pub struct Collect {
     share: Share,
     scan: Scan,
@@ -76,7 +80,18 @@ pub struct Collect {
     first: Bytes,
     rest: BytesMut,
     spill: Option<Spill>,
+    /// There can be no file: it stays in memory as long as that has room.
+    no_file: bool,
+    /// A piece was on its way to the file when that failed, or was given up: nobody knows what of it is there.
+    torn: bool,
     length: u64,
+}
+
+/// Without what is in it.
+impl fmt::Debug for Collect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collect").field("length", &self.length).finish_non_exhaustive()
+    }
 }
 
 impl Collect {
@@ -89,6 +104,8 @@ impl Collect {
             first: Bytes::new(),
             rest: BytesMut::new(),
             spill: None,
+            no_file: false,
+            torn: false,
             length: 0,
         }
     }
@@ -111,7 +128,8 @@ impl Collect {
         let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         self.length = self.length.saturating_add(length);
         self.scan.push(&piece);
-        let fits = self.share.grow(length);
+        self.share.grow(length);
+        let fits = self.share.has_room() && (self.no_file || self.share.bytes <= self.share.store.over);
         if self.first.is_empty() && self.rest.is_empty() {
             self.first = piece;
         } else {
@@ -122,20 +140,39 @@ impl Collect {
         if self.spill.is_some() { waits < self.share.store.over.min(PIECE) } else { fits }
     }
 
-    /// Writes what is in memory to the file.
+    /// Writes what is in memory to the file; where there can be none, it stays there while there is room. Whoever drops the future before its end gives the body up.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// It cannot be written, or a piece before it could not.
     pub async fn write(&mut self) -> io::Result<()> {
         if self.spill.is_none() {
-            self.spill = Some(Spill::create(&self.share.store.folder).await?);
+            match Spill::create(&self.share.store.folder).await {
+                Ok(spill) => self.spill = Some(spill),
+                // A folder that cannot be written to is no reason to refuse what memory has room for.
+                Err(_) if self.share.has_room() => {
+                    self.no_file = true;
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
         }
+        self.sound()?;
         let piece = self.take();
         if let Some(spill) = &mut self.spill {
+            self.torn = true;
             spill.append(piece).await?;
+            self.torn = false;
         }
         self.share.give_back();
         Ok(())
+    }
+
+    fn sound(&self) -> io::Result<()> {
+        if self.torn {
+            Err(io::Error::other("a piece of the body was lost on its way to the file"))
+        } else {
+            Ok(())
+        }
     }
 
     fn take(&mut self) -> Bytes {
@@ -159,6 +196,7 @@ impl Collect {
         if self.spill.is_some() {
             self.write().await?;
         }
+        self.sound()?;
         Ok(self.end())
     }
 
@@ -177,14 +215,14 @@ impl Collect {
 }
 
 /// The body of a request, whole. Its clones share it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Body {
     kind: Kind,
     peek: Option<Peek>,
     length: u64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Kind {
     Bytes(Bytes),
     /// With its share of the memory for bodies.
@@ -203,6 +241,14 @@ impl From<Bytes> for Body {
 impl Default for Body {
     fn default() -> Self {
         Self::from(Bytes::new())
+    }
+}
+
+/// Without what is in it.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (length, spilled) = (&self.length, &self.is_spilled());
+        f.debug_struct("Body").field("length", length).field("spilled", spilled).finish_non_exhaustive()
     }
 }
 
@@ -335,5 +381,57 @@ mod tests {
         assert!(collected(&store, &small).await.is_spilled());
         drop(held);
         assert_eq!(store.in_memory(), 0);
+    }
+
+    /// Polls a write once while nothing can be written, and gives it up.
+    async fn given_up(collect: &mut Collect) {
+        use std::future::Future as _;
+        use std::task::{Context, Waker};
+
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || wait.recv());
+        assert!(std::pin::pin!(collect.write()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(go);
+        assert!(busy.await.unwrap().is_err());
+    }
+
+    async fn loses_a_piece() {
+        let store = Store::new(10, 1_000, std::env::temp_dir());
+        let (mut collect, piece) = (Collect::new(&store), Bytes::from(vec![b'x'; 100]));
+        assert!(!collect.push(piece.clone()));
+        // Given up before there is a file, nothing is lost.
+        given_up(&mut collect).await;
+        collect.write().await.unwrap();
+        assert!(!collect.push(piece));
+        given_up(&mut collect).await;
+        assert!(collect.write().await.is_err());
+        let spilled = collect.whole().unwrap_err();
+        assert!(spilled.finish().await.is_err(), "half a body");
+        assert_eq!(store.in_memory(), 0);
+    }
+
+    #[tokio::test]
+    async fn where_no_file_can_be_a_body_stays_in_memory_as_long_as_that_has_room() {
+        let nowhere = Store::new(10, 1_000, PathBuf::from("/nowhere/at/all"));
+        let piece = Bytes::from(vec![b'x'; 300]);
+        let mut collect = Collect::new(&nowhere);
+        assert!(!collect.push(piece.clone()));
+        collect.write().await.unwrap();
+        assert!(collect.push(piece.clone()) && collect.push(piece.clone()));
+        let mut other = Collect::new(&nowhere);
+        assert!(!other.push(piece.clone()));
+        assert!(other.write().await.is_err(), "there is no room for another");
+        drop(other);
+        let body = collect.whole().unwrap();
+        assert_eq!((body.len(), body.is_spilled(), nowhere.in_memory()), (900, false, 900));
+        assert_eq!(body.to_send().collect().await.unwrap().to_bytes(), piece.repeat(3));
+        drop(body);
+        assert_eq!(nowhere.in_memory(), 0);
+    }
+
+    #[test]
+    fn a_body_that_lost_a_piece_is_none() {
+        let one = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        one.block_on(loses_a_piece());
     }
 }

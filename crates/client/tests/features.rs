@@ -71,6 +71,33 @@ mod features {
         assert_eq!(body.collect().await.unwrap().to_bytes(), "inner /x");
     }
 
+    #[tokio::test]
+    async fn a_service_that_is_dropped_while_it_waits_leaves_nothing_behind() {
+        let sim = sim("[[fault]]\nname = \"x\"\nhang = true\n").await;
+        let settings = clearline_policy::Settings { in_flight_max: Some(1), ..Default::default() };
+        let client = builder(&sim).policy(settings).build().unwrap();
+        let mut services = [client.clone(), client.clone(), client.clone()];
+        let cx = &mut Context::from_waker(std::task::Waker::noop());
+        let mut calls = Vec::new();
+        for service in &mut services {
+            let ready = Service::<http::Request<Bytes>>::poll_ready(service, cx);
+            assert!(matches!(ready, Poll::Ready(Ok(()))), "calls wait inside");
+            calls.push(service.call(request("https://api.anthropic.com/v1/messages")));
+        }
+        assert_eq!(client.view().calls, 0, "nobody has asked for them yet");
+        for call in &mut calls {
+            assert!(call.as_mut().poll(cx).is_pending());
+        }
+        assert_eq!((client.view().in_flight, client.view().parked), (1, 2));
+        // The last one that waits, then the one that runs, whose place goes to the other.
+        drop(calls.pop());
+        assert_eq!((client.view().in_flight, client.view().parked), (1, 1));
+        drop(calls.remove(0));
+        assert_eq!((client.view().in_flight, client.view().parked), (1, 0));
+        drop(calls);
+        assert_eq!((client.view().calls, client.view().in_flight, client.view().parked), (0, 0, 0));
+    }
+
     /// Keeps the names of spans and the messages of events, with the span that each is in.
     #[derive(Default)]
     struct Seen {

@@ -130,23 +130,24 @@ mod gathered {
             let record = records.0.lock().unwrap().last().cloned().unwrap();
             let causes: Vec<_> = record.attempts.iter().map(|a| a.cause).collect();
             assert_eq!(causes, [Some(cause), None], "{fault}");
+            // What broke was paid for as far as it came, and is counted.
+            let inputs = record.attempts.iter().map(|a| a.usage.input > 0).collect::<Vec<_>>();
+            assert_eq!(inputs, [!fault.starts_with("status"), true], "{fault}");
         }
     }
 
     /// Answers every request: streams have an event that nobody knows, or are compressed.
-    async fn odd(encoding: &'static str) -> (String, Arc<Mutex<Vec<bool>>>) {
+    async fn odd(encoding: &'static str, steps: Vec<Value>) -> (String, Arc<Mutex<Vec<bool>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&asked);
         tokio::spawn(async move {
             let message = json!({"id": "m", "type": "message", "content": [], "usage": {"input_tokens": 1}});
-            let events = format!(
-                "event: message_start\ndata: {}\n\nevent: brand_new\ndata: {{\"type\":\"brand_new\"}}\n\n",
-                json!({"type": "message_start", "message": message})
-            );
-            for _ in 0..3 {
-                let (mut stream, _) = listener.accept().await.unwrap();
+            let start = json!({"type": "message_start", "message": message});
+            let event = |e: &Value| format!("event: {}\ndata: {e}\n\n", e["type"].as_str().unwrap());
+            let events: String = std::iter::once(&start).chain(&steps).map(event).collect();
+            while let Ok((mut stream, _)) = listener.accept().await {
                 let mut all = Vec::new();
                 let request: Value = loop {
                     let mut piece = [0; 4096];
@@ -178,7 +179,7 @@ mod gathered {
     #[tokio::test]
     async fn what_is_not_known_is_asked_for_as_the_caller_did_from_then_on() {
         for encoding in ["", "content-encoding: gzip\r\n", "content-encoding: odd\r\n"] {
-            let (url, asked) = odd(encoding).await;
+            let (url, asked) = odd(encoding, vec![json!({"type": "brand_new"})]).await;
             let (client, records) = client(&url, Some(1));
             for _ in 0..2 {
                 let (headers, got) = ask(&client, &body(2_000)).await;
@@ -189,5 +190,88 @@ mod gathered {
             assert_eq!((records[0].wasted(), records[1].wasted()), (1, 0));
             assert_eq!(records[0].attempts[0].cause, Some(Cause::StreamCorrupt), "{encoding}");
         }
+    }
+
+    /// Answers every request with these events, one response each.
+    async fn streams(events: Vec<Value>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let event = |e: &Value| format!("event: {}\ndata: {e}\n\n", e["type"].as_str().unwrap());
+        let body: String = events.iter().map(event).collect();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut all = Vec::new();
+                while !all.ends_with(b"}") {
+                    let mut piece = [0; 4096];
+                    let n = stream.read(&mut piece).await.unwrap();
+                    all.extend_from_slice(&piece[..n]);
+                }
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nrequest-id: req_9\r\nconnection: close\r\n\r\n";
+                // Who has heard enough may be gone.
+                drop(stream.write_all([head, body.as_str()].concat().as_bytes()).await);
+            }
+        });
+        url
+    }
+
+    fn start() -> Value {
+        json!({"type": "message_start", "message": {"id": "m", "type": "message", "content": [], "stop_reason": null,
+            "usage": {"input_tokens": 4, "output_tokens": 1}}})
+    }
+
+    #[tokio::test]
+    async fn the_words_of_an_error_within_it_reach_the_caller() {
+        let error =
+            json!({"type": "error", "error": {"type": "invalid_request_error", "message": "No more of it"}});
+        let url = streams(vec![start(), error]).await;
+        let failed = client(&url, Some(1)).0.call(message::request(&body(2_000))).await.unwrap_err();
+        assert_eq!((failed.cause, failed.detail.raw()), (Cause::RequestInvalid, "No more of it"));
+        assert_eq!(failed.request_id.as_ref().map(|id| id.raw()), Some("req_9"));
+    }
+
+    #[tokio::test]
+    async fn a_tool_s_input_is_passed_on_to_the_last_digit() {
+        let written = r#"{"b": 0.1234567890123456789, "a": 98765432109876543210}"#;
+        let call = json!({"type": "tool_use", "id": "t", "name": "n", "input": {}});
+        let url = streams(vec![
+            start(),
+            json!({"type": "content_block_start", "index": 0, "content_block": call}),
+            json!({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": written}}),
+            json!({"type": "content_block_stop", "index": 0}),
+            json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"input_tokens": null, "output_tokens": 8}}),
+            json!({"type": "message_stop"}),
+        ])
+        .await;
+        let reply = client(&url, Some(1)).0.call(message::request(&body(2_000))).await.unwrap();
+        let length = reply.headers["content-length"].clone();
+        let whole = reply.body.collect().await.unwrap().to_bytes();
+        assert_eq!(length, whole.len().to_string());
+        let text = String::from_utf8(whole.to_vec()).unwrap();
+        assert!(text.contains(written), "{text}");
+        let message: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(message["usage"], json!({"input_tokens": 4, "output_tokens": 8}));
+    }
+
+    /// What the API makes of it where no stream is asked for is not guessed; and it says nothing of other answers.
+    #[tokio::test]
+    async fn a_tool_s_input_that_was_cut_is_asked_for_as_the_caller_did_this_once() {
+        let call = json!({"type": "tool_use", "id": "t", "name": "n", "input": {}});
+        let cut = json!({"type": "input_json_delta", "partial_json": "{\"a\": \"cut of"});
+        let steps = vec![
+            json!({"type": "content_block_start", "index": 0, "content_block": call}),
+            json!({"type": "content_block_delta", "index": 0, "delta": cut}),
+            json!({"type": "content_block_stop", "index": 0}),
+            json!({"type": "message_delta", "delta": {"stop_reason": "max_tokens"}, "usage": {"output_tokens": 8}}),
+            json!({"type": "message_stop"}),
+        ];
+        let (url, asked) = odd("", steps).await;
+        let (client, records) = client(&url, Some(1));
+        let (headers, got) = ask(&client, &body(2_000)).await;
+        assert_eq!((&got["type"], headers.get("clearline-fetched")), (&json!("message"), None));
+        assert_eq!(records.0.lock().unwrap()[0].wasted(), 1);
+        // The next one begins as a stream.
+        let (_, got) = ask(&client, &body(2_000)).await;
+        assert_eq!(got["type"], "message");
+        assert_eq!(*asked.lock().unwrap(), [true, false, true, false]);
     }
 }

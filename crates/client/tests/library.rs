@@ -264,4 +264,38 @@ mod library {
         );
         assert_eq!(Credential::bearer("a\nb").unwrap_err().cause, Cause::AuthMalformedKey);
     }
+
+    /// Whoever keeps the credentials may never answer, or panic.
+    #[tokio::test]
+    async fn credentials_that_never_come_or_panic_leave_nothing_behind() {
+        struct Never(bool);
+        impl Credentials for Never {
+            fn credential(&self) -> BoxFuture<'_, Result<Credential, CallError>> {
+                let panics = self.0;
+                Box::pin(async move {
+                    assert!(!panics, "the keeper of the credentials failed");
+                    std::future::pending().await
+                })
+            }
+
+            fn refused(&self, _used: &Credential) -> BoxFuture<'_, bool> {
+                Box::pin(std::future::ready(false))
+            }
+        }
+        for panics in [false, true] {
+            let client = builder("http://127.0.0.1:1").credentials(Arc::new(Never(panics))).build().unwrap();
+            let call = {
+                let client = client.clone();
+                tokio::spawn(async move { client.create(&hello()).await.map(drop) })
+            };
+            if panics {
+                assert!(call.await.unwrap_err().is_panic());
+            } else {
+                tokio::task::yield_now().await;
+                call.abort();
+                assert!(call.await.unwrap_err().is_cancelled());
+            }
+            assert_eq!((client.view().calls, client.view().in_flight), (0, 0));
+        }
+    }
 }

@@ -15,10 +15,13 @@ pub enum Repeat {
 }
 
 /// What the policy has to know of a request.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ask {
     /// The answer is wanted as a stream of events.
     pub stream: bool,
+    /// The answer is fetched as a stream of events, although it is wanted as a whole.
+    pub fetched: bool,
     /// Whether it may be sent again.
     pub repeat: Repeat,
     /// The whole body is at hand for another attempt.
@@ -35,10 +38,19 @@ pub struct Ask {
     pub credential: u32,
 }
 
+impl Ask {
+    /// After the head of the answer it is seen whether more comes.
+    #[must_use]
+    pub const fn is_seen(&self) -> bool {
+        self.stream || self.fetched
+    }
+}
+
 impl Default for Ask {
     fn default() -> Self {
         Self {
             stream: false,
+            fetched: false,
             repeat: Repeat::Free,
             replayable: true,
             est_input: 0,

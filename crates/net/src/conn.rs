@@ -14,6 +14,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
+use tokio::runtime::{Handle, Id};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -106,6 +107,8 @@ struct Inner {
     wire: Arc<Wire>,
     tcp: Arc<TcpStream>,
     task: AbortHandle,
+    /// Where its task runs: while nobody drives that, nothing of it moves.
+    runtime: Id,
     key: String,
     addr: SocketAddr,
     absolute: Option<String>,
@@ -314,6 +317,7 @@ async fn speak(stream: Stream, tcp: Arc<TcpStream>, named: (String, SocketAddr))
         wire,
         tcp,
         task,
+        runtime: Handle::current().id(),
         key,
         addr,
         absolute: None,
@@ -331,6 +335,10 @@ async fn speak(stream: Stream, tcp: Arc<TcpStream>, named: (String, SocketAddr))
 }
 
 impl Conn {
+    pub(crate) fn runtime(&self) -> Id {
+        self.0.runtime
+    }
+
     /// Makes a request ready for this connection, and sees whether that still stands.
     fn begin(&mut self, req: Request<ReqBody>, now: Instant) -> Result<Request<Tracked>, Fault> {
         self.0.sent_after = None;

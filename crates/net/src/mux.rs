@@ -22,6 +22,7 @@ use std::task::{Context, Poll, Waker, ready};
 use clearline_model::{Failure, Framing, Stage};
 use h2::client::{Builder, Connection, SendRequest};
 use http::uri::{Authority, Scheme as UriScheme};
+use tokio::runtime::{Handle, Id};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -80,6 +81,8 @@ pub(crate) struct Mux {
     tx: SendRequest<Piece>,
     wire: Arc<Wire>,
     task: AbortHandle,
+    /// Where its task runs: while nobody drives that, nothing of it moves.
+    runtime: Id,
     key: String,
     addr: SocketAddr,
     scheme: UriScheme,
@@ -136,6 +139,7 @@ impl Mux {
             tx,
             wire,
             task,
+            runtime: Handle::current().id(),
             key,
             addr,
             scheme: match target.scheme {
@@ -193,6 +197,10 @@ impl Mux {
         if open == 0 && self.retired.load(Ordering::Acquire) {
             self.task.abort();
         }
+    }
+
+    pub(crate) const fn runtime(&self) -> Id {
+        self.runtime
     }
 
     pub(crate) fn key(&self) -> &str {

@@ -1,5 +1,8 @@
 //! Connections that can be used again, by upstream and proxy: idle ones, and those of HTTP/2 that many share.
 
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -7,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use clearline_model::Dur;
+use tokio::runtime::{Handle, Id};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -79,6 +83,11 @@ impl Listener {
     }
 }
 
+/// The runtime that is asked for a connection: one of another serves nobody here, where nobody drives that.
+fn here() -> Option<Id> {
+    Handle::try_current().ok().map(|handle| handle.id())
+}
+
 /// The connections. Its clones share them.
 #[derive(Clone)]
 pub struct Pool {
@@ -136,7 +145,10 @@ impl Pool {
         }
         let mut all = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = all.get_mut(key)?;
-        let fits = |conn: &Conn| !want.avoid.contains(&conn.addr());
+        let here = here();
+        let serves = |conn: &Conn| here == Some(conn.runtime()) && !want.avoid.contains(&conn.addr());
+        // What is dead is closed, wherever it was.
+        let fits = |conn: &Conn| serves(conn) || !conn.is_open();
         let mut dead = Vec::new();
         let taken = loop {
             let best = if want.prefer.is_empty() {
@@ -182,7 +194,9 @@ impl Pool {
         let mut all = self.lock_shared();
         let here = all.get_mut(key)?;
         let over = self.over(&mut here.lent);
-        let mut fits: Vec<_> = here.lent.iter().filter(|mux| !want.avoid.contains(&mux.addr())).collect();
+        let runtime = self::here();
+        let serves = |mux: &&Arc<Mux>| runtime == Some(mux.runtime()) && !want.avoid.contains(&mux.addr());
+        let mut fits: Vec<_> = here.lent.iter().filter(serves).collect();
         fits.sort_by_key(|mux| (!want.prefer.contains(&mux.addr()), Reverse(mux.idle().0)));
         let lent = fits.into_iter().find_map(Mux::lend);
         drop(all);

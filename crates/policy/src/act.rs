@@ -404,7 +404,8 @@ impl Engine {
         }
         self.turn_to(call, n);
         let mut has_won = false;
-        for r in call.running.iter().filter(|r| r.n < n && r.head.is_none()) {
+        let is_silent = |r: &&Running| r.head.is_none() || !call.ask.is_seen();
+        for r in call.running.iter().filter(|r| r.n < n).filter(is_silent) {
             has_won = true;
             if let Some(lane) = self.lanes.get_mut(&r.lane) {
                 lane.times.lose();

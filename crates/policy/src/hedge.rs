@@ -1,4 +1,5 @@
-//! Second attempts beside one that stays silent: never after the first byte, never where the other side has too much to do.
+//! Second attempts beside one that stays silent: never after the first byte of a stream, never where the other side has too much
+//! to do. An answer as a whole is held until its end, so that its head commits nothing.
 //!
 //! Who is first with content wins, the others are closed. An attempt that fails while another runs decides nothing.
 

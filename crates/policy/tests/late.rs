@@ -115,6 +115,35 @@ mod late {
     }
 
     #[test]
+    fn a_whole_answer_whose_head_came_is_late_like_one_that_is_silent() {
+        for (fetched, stream, is_late) in [(false, false, true), (true, false, false), (false, true, false)] {
+            let asked = Ask { fetched, ..ask(stream) };
+            let mut p = play(Settings::default());
+            p.teach(1..41, asked);
+            p.call(50, asked, 120);
+            let (first, began) = (AttemptId { call: CallId(50), n: 1 }, p.now);
+            p.feed(Input::Head(first, 200, Limits::default()));
+            p.until(began + 60 * SECOND);
+            assert_eq!(
+                p.hedge_of(50).is_some(),
+                is_late,
+                "{fetched} {stream}: what comes as a stream is seen to come"
+            );
+            if !is_late {
+                continue;
+            }
+            // Whichever is whole first is the answer, and the other one is closed.
+            let second = AttemptId { call: CallId(50), n: 2 };
+            p.feed(Input::Head(second, 200, Limits::default()));
+            let mut out = Vec::new();
+            p.engine.handle(Mono(p.now), Input::Done(second, Usage::default()), &mut out);
+            let did = |wanted: &Output| out.iter().any(|o| o == wanted);
+            assert!(did(&Output::Commit(second)) && did(&Output::Abort(first)), "{out:?}");
+            assert_eq!(p.engine.view().in_flight, 0);
+        }
+    }
+
+    #[test]
     fn where_it_is_known_nothing_is_looked_at_before_it_is_late() {
         let mut p = play(Settings::default());
         p.teach(1..41, ask(true));

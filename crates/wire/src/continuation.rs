@@ -1,6 +1,9 @@
 //! The request that continues a broken answer of text, by the documented method: a turn of the user that quotes the end of
 //! what arrived, or, where a model still takes that, the text as the beginning of the answer.
 
+use serde::Deserialize;
+use serde_json::Value;
+
 use crate::fields;
 use crate::request::model_family;
 
@@ -10,30 +13,53 @@ const QUOTE: usize = 200;
 /// The last generation that takes the beginning of its answer from the request; later ones refuse it.
 const LAST_WITH_PREFILL: (u32, u32) = (4, 5);
 
-/// A request that asks for the rest of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Continuation {
-    /// The original body and, in its messages, the text so far.
-    pub body: Vec<u8>,
-    /// White space at the end of the text that the request cannot show: the rest may begin with it again.
-    pub unshown: String,
+/// Who says a message.
+#[derive(Deserialize)]
+struct Said {
+    role: Option<String>,
 }
 
-/// Asks for the rest of an answer of which `text` has arrived. `None` where the body's messages cannot be found.
+/// A body in memory with these turns behind its messages. `None` where these cannot be found, or end with the beginning of the
+/// answer themselves: how that and the text are put together is the server's own affair.
 #[must_use]
-pub fn continuation(body: &[u8], model: Option<&str>, text: &str) -> Option<Continuation> {
-    let turns = turns(model, text)?;
+pub fn continuation(body: &[u8], turns: &Turns) -> Option<Vec<u8>> {
     if turns.text.is_empty() {
-        return Some(Continuation { body: body.to_vec(), unshown: turns.unshown });
+        return Some(body.to_vec());
     }
     let messages = fields::value(body, "messages")?;
     let inside = body.get(messages.start..messages.end)?.strip_prefix(b"[")?.strip_suffix(b"]")?;
-    if inside.trim_ascii().is_empty() {
+    let all: Vec<Said> = serde_json::from_slice(body.get(messages.clone())?).ok()?;
+    if inside.trim_ascii().is_empty() || all.last()?.role.as_deref() == Some("assistant") {
         return None;
     }
     let end = messages.end.checked_sub(1)?;
-    let body = fields::replaced(body, end..end, turns.text.as_bytes())?;
-    Some(Continuation { body, unshown: turns.unshown })
+    fields::replaced(body, end..end, turns.text.as_bytes())
+}
+
+/// What of a request matters where two answers are joined.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seams {
+    /// What ends the answer: a sequence that lies across the seam is seen by neither side of it.
+    pub stops: Vec<String>,
+    /// The answer has a form of its own as a whole, which a second one would begin anew.
+    pub is_formed: bool,
+}
+
+/// Looks for it in a body in memory. `None` where it says what is not understood.
+#[must_use]
+pub fn seams(body: &[u8]) -> Option<Seams> {
+    /// One look at the body; a field that stands there twice is none that is understood.
+    #[derive(Deserialize)]
+    struct Fields {
+        stop_sequences: Option<Vec<String>>,
+        output_config: Option<Value>,
+        output_format: Option<Value>,
+    }
+    let fields: Fields = serde_json::from_slice(body).ok()?;
+    let stops = fields.stop_sequences.unwrap_or_default();
+    let format = |config: Value| config.get("format").is_some_and(|format| !format.is_null());
+    let is_formed = fields.output_format.is_some() || fields.output_config.is_some_and(format);
+    Some(Seams { stops, is_formed })
 }
 
 /// What a request that asks for the rest of an answer says more than the original one.
@@ -41,28 +67,30 @@ pub fn continuation(body: &[u8], model: Option<&str>, text: &str) -> Option<Cont
 pub struct Turns {
     /// What stands behind the last message; empty where the answer begins anew.
     pub text: String,
-    /// As in [`Continuation`].
+    /// White space at the end of the text that the request cannot show: the rest may begin with it again.
     pub unshown: String,
+    /// The text is the beginning of the answer, so that the rest goes on from its very end.
+    pub exact: bool,
 }
 
-/// The messages that ask for the rest of an answer of which `text` has arrived, for bodies that are not in memory.
+/// The messages that ask for the rest of an answer of which `text` has arrived.
 #[must_use]
 pub fn turns(model: Option<&str>, text: &str) -> Option<Turns> {
     let shown = text.trim_end();
     let unshown = text.get(shown.len()..).unwrap_or_default().to_owned();
     if shown.is_empty() {
         // Nothing that a message could hold: the answer begins anew.
-        return Some(Turns { text: String::new(), unshown });
+        return Some(Turns { text: String::new(), unshown, exact: true });
     }
     if model.is_some_and(takes_prefill) {
-        return Some(Turns { text: format!(",{}", message("assistant", shown)?), unshown });
+        return Some(Turns { text: format!(",{}", message("assistant", shown)?), unshown, exact: true });
     }
     let asks = format!(
         "Your previous response was interrupted and ended with `{}`. Continue from where you left off.",
         tail(text, QUOTE)
     );
     let text = format!(",{},{}", message("assistant", text)?, message("user", &asks)?);
-    Some(Turns { text, unshown: String::new() })
+    Some(Turns { text, unshown: String::new(), exact: false })
 }
 
 fn message(role: &str, text: &str) -> Option<String> {
@@ -87,7 +115,7 @@ fn takes_prefill(model: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -102,18 +130,47 @@ mod tests {
             ("claude-haiku-4-5-20251001", &prefill, " "),
             ("other", &user, ""),
         ] {
-            let made = continuation(body, Some(model), "it \"is\" ").unwrap();
-            let value: Value = serde_json::from_slice(&made.body).unwrap();
-            assert_eq!((&value["messages"], made.unshown.as_str()), (expected, unshown), "{model}");
+            let turns = turns(Some(model), "it \"is\" ").unwrap();
+            let made = continuation(body, &turns).unwrap();
+            let value: Value = serde_json::from_slice(&made).unwrap();
+            assert_eq!((&value["messages"], turns.unshown.as_str()), (expected, unshown), "{model}");
+            assert_eq!(turns.exact, unshown == " ", "{model}");
             // The rest stays as it was, byte for byte.
-            assert!(made.body.starts_with(&body[..50]) && made.body.ends_with(br#"],"x":1.0}"#), "{made:?}");
+            assert!(made.starts_with(&body[..50]) && made.ends_with(br#"],"x":1.0}"#), "{made:?}");
         }
-        let anew = continuation(body, None, " \n").unwrap();
-        assert_eq!((anew.body.as_slice(), anew.unshown.as_str()), (body.as_slice(), " \n"));
-        for none in
-            [r#"{"messages":[]}"#, r#"{"messages":"x"}"#, r#"{"x":1}"#, r#"{"messages":[1],"messages":[2]}"#]
-        {
-            assert_eq!(continuation(none.as_bytes(), None, "text"), None, "{none}");
+        let anew = turns(None, " \n").unwrap();
+        assert_eq!(continuation(body, &anew).unwrap(), body);
+        assert_eq!((anew.unshown.as_str(), anew.exact), (" \n", true));
+        for none in [
+            r#"{"messages":[]}"#,
+            r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}"#,
+            r#"{"messages":"x"}"#,
+            r#"{"x":1}"#,
+            r#"{"messages":[1],"messages":[2]}"#,
+        ] {
+            assert_eq!(continuation(none.as_bytes(), &turns(None, "text").unwrap()), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn what_matters_at_a_seam() {
+        let stops = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect();
+        for (body, expected) in [
+            (r#"{"model":"m"}"#, Some(Seams::default())),
+            (r#"{"stop_sequences":null,"output_config":null}"#, Some(Seams::default())),
+            (
+                r#"{"stop_sequences":["a","\n"],"output_config":{"effort":"low"}}"#,
+                Some(Seams { stops: stops(&["a", "\n"]), is_formed: false }),
+            ),
+            (
+                r#"{"output_config":{"format":{"type":"json_schema"}}}"#,
+                Some(Seams { is_formed: true, ..Seams::default() }),
+            ),
+            (r#"{"output_format":{}}"#, Some(Seams { is_formed: true, ..Seams::default() })),
+            (r#"{"stop_sequences":"a"}"#, None),
+            (r#"{"stop_sequences":[],"stop_sequences":["a"]}"#, None),
+        ] {
+            assert_eq!(seams(body.as_bytes()), expected, "{body}");
         }
     }
 
@@ -138,11 +195,12 @@ mod tests {
     proptest! {
         #[test]
         fn total(text in ".{0,400}", body in proptest::collection::vec(any::<u8>(), 0..80)) {
-            let _any = continuation(&body, Some("claude-x"), &text);
+            let turns = turns(None, &text).unwrap();
+            let _any = continuation(&body, &turns);
             let end = tail(&text, QUOTE);
             prop_assert!(text.ends_with(end) && end.chars().count() <= QUOTE);
-            let real = continuation(br#"{"messages":[{}]}"#, None, &text).unwrap();
-            prop_assert!(serde_json::from_slice::<Value>(&real.body).is_ok());
+            let real = continuation(br#"{"messages":[{}]}"#, &turns).unwrap();
+            prop_assert!(serde_json::from_slice::<Value>(&real).is_ok());
         }
     }
 }

@@ -21,7 +21,7 @@ pub mod stream;
 mod text;
 
 pub use assemble::{Assembly, Unknown};
-pub use continuation::{Continuation, Turns, continuation, turns};
+pub use continuation::{Seams, Turns, continuation, seams, turns};
 pub use date::rfc3339;
 pub use encoding::{Decode, decoded};
 pub use error::{

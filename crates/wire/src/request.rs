@@ -31,6 +31,8 @@ pub struct Peek {
     /// Where a further message would stand: before the bracket that closes `messages`, bytes from the beginning. `None`
     /// where there are no messages, or twice.
     pub messages_end: Option<u64>,
+    /// It says something that matters where two answers are joined: see [`crate::seams`].
+    pub seams: bool,
     /// Where the body would have to say that a stream is wanted. `None` where it says so, or something else, or twice.
     pub unstreamed: Option<Unstreamed>,
 }
@@ -107,8 +109,9 @@ pub fn ask(method: &Method, path: &str, outer: Outer, peek: &Peek) -> Ask {
         max_output: peek.max_tokens,
         outer_retry: outer.retries,
         resumable: peek.resumable,
-        // The shell numbers them.
+        // The shell numbers them, and decides about this.
         credential: 0,
+        fetched: false,
     }
 }
 
@@ -166,6 +169,7 @@ mod tests {
             est_input: 19,
             resumable: true,
             messages_end: Some(77),
+            seams: false,
             unstreamed: None,
         };
         assert_eq!(peek(body), expected);

@@ -65,6 +65,8 @@ enum Name {
     Messages,
     /// Tools and thinking, whose blocks cannot be resumed.
     Fixes,
+    /// What matters where two answers are joined.
+    Seams,
     #[default]
     Other,
 }
@@ -78,6 +80,7 @@ impl Name {
             b"max_tokens" => Self::MaxTokens,
             b"messages" => Self::Messages,
             b"tools" | b"mcp_servers" | b"thinking" => Self::Fixes,
+            b"stop_sequences" | b"output_config" | b"output_format" => Self::Seams,
             _ if raw.contains(&b'\\') => {
                 unquoted(raw).map_or(Self::Other, |name| Self::of_plain(name.as_bytes()))
             }
@@ -346,6 +349,7 @@ impl Scan {
             self.found.model = unquoted(raw).map(|model| Foreign::new(&model));
         }
         self.fixed |= self.name == Name::Fixes;
+        self.found.seams |= self.name == Name::Seams;
         if self.name == Name::Stream {
             self.streaming = Streaming::Wrong;
         }
@@ -370,6 +374,7 @@ impl Scan {
                 self.found.max_tokens = u32::try_from(number.unwrap_or(0)).unwrap_or(u32::MAX);
             }
             Name::Fixes => self.fixed |= *self.token != *b"null",
+            Name::Seams => self.found.seams |= *self.token != *b"null",
             Name::Model | Name::Messages | Name::Other => {}
         }
         self.token.clear();
@@ -395,6 +400,7 @@ mod tests {
             est_input: u32::try_from(body.len() / 4).unwrap(),
             resumable: !["tools", "mcp_servers", "thinking"].into_iter().any(is_set),
             messages_end: end(body),
+            seams: ["stop_sequences", "output_config", "output_format"].into_iter().any(is_set),
             unstreamed: unstreamed(body),
         }
     }

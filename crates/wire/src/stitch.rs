@@ -12,10 +12,11 @@ use clearline_model::Usage;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::seam::{OVERLAP_MAX, SEAM, overlap};
+use self::seam::{Joint, OVERLAP_MAX, SEAM, ends_across, join};
 use self::seen::{Seen, understand};
-use crate::continuation::tail;
+use crate::continuation::{Turns, tail};
 use crate::message::Tokens;
+use crate::request::model_family;
 use crate::sse::Parser;
 
 /// The largest event that is understood, bytes. A stream with a larger one is not continued.
@@ -48,8 +49,13 @@ pub struct Stitch {
     count: u32,
     /// The beginning of a continuation, until it is decided what of it is new.
     seam: Option<String>,
-    /// White space that the continuation may begin with once more.
-    unshown: String,
+    /// Where the continuation stands in the text that was there, as long as it repeats that.
+    repeats: Option<usize>,
+    way: Way,
+    /// Who answers.
+    model: Option<String>,
+    /// What would have ended the answer.
+    stops: Vec<String>,
     /// What is added to the index of a block, once that is known.
     shift: Option<i64>,
     /// What the streams before this one have said that they cost.
@@ -57,10 +63,20 @@ pub struct Stitch {
     tokens: Tokens,
 }
 
+/// How a continuation was asked for.
+#[derive(Debug, Default)]
+struct Way {
+    /// White space that it may begin with once more.
+    unshown: String,
+    /// It goes on from the very end of the text, and repeats nothing unless it is plain that it does.
+    exact: bool,
+}
+
 impl Stitch {
-    /// At the beginning of an answer. More than `text_max` bytes of text are not kept, and not continued.
+    /// At the beginning of an answer. More than `text_max` bytes of text are not kept, and not continued; `stops` are the
+    /// sequences that end it, of which none may lie across a seam.
     #[must_use]
-    pub fn new(text_max: usize) -> Self {
+    pub fn new(text_max: usize, stops: Vec<String>) -> Self {
         Self {
             parser: Parser::with_limit(EVENT_MAX),
             raw: Vec::new(),
@@ -76,7 +92,10 @@ impl Stitch {
             blocks: 0,
             count: 0,
             seam: None,
-            unshown: String::new(),
+            repeats: None,
+            way: Way::default(),
+            model: None,
+            stops,
             shift: None,
             before: Usage::default(),
             tokens: Tokens::default(),
@@ -86,7 +105,7 @@ impl Stitch {
     /// Takes the next bytes of the stream, and appends what the caller may see of them to `out`.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let mut rest = bytes;
-        while !rest.is_empty() && !self.passes() {
+        while !rest.is_empty() && !self.passes() && !self.wrong {
             let end = memchr::memchr2(b'\n', b'\r', rest).map_or(rest.len(), |at| at + 1);
             let (line, after) = rest.split_at_checked(end).unwrap_or((rest, b""));
             rest = after;
@@ -119,7 +138,8 @@ impl Stitch {
         match seen {
             Some(seen) if self.count == 0 => self.first(seen, out),
             Some(seen) => self.further(seen, out),
-            // A comment, or what is left of the end of a line.
+            // A comment tells that somebody is alive, or it is what is left of the end of a line.
+            None if self.parser.open() == 0 && is_comment(&self.raw) => out.append(&mut self.raw),
             None if self.parser.open() == 0 => self.pass(out),
             None => {}
         }
@@ -128,8 +148,8 @@ impl Stitch {
     /// An event of the first stream.
     fn first(&mut self, seen: Seen, out: &mut Vec<u8>) {
         match seen {
-            Seen::Start(tokens) => {
-                (self.tokens, self.started) = (tokens, true);
+            Seen::Start(tokens, model) => {
+                (self.tokens, self.model, self.started) = (tokens, model, true);
                 self.pass(out);
             }
             Seen::Open(index, text) => {
@@ -137,17 +157,19 @@ impl Stitch {
                 self.opened(index, text.as_deref());
                 self.pass(out);
             }
-            Seen::Text(text) => {
+            Seen::Text(index, text) if self.open == Some(index) => {
                 self.keep(&text);
                 self.pass(out);
             }
             Seen::Close => self.withhold(),
-            Seen::Part | Seen::Delta(_) | Seen::Stop => {
+            Seen::Text(..) | Seen::Part | Seen::Delta(_) | Seen::Stop | Seen::Odd => {
                 self.fits = false;
                 self.release(out);
                 self.pass(out);
             }
-            Seen::Ping | Seen::Other => self.pass(out),
+            // It has no place of its own, and tells that somebody is alive.
+            Seen::Ping => out.append(&mut self.raw),
+            Seen::Other => self.pass(out),
             Seen::Error => self.error = std::mem::take(&mut self.raw),
         }
     }
@@ -155,9 +177,11 @@ impl Stitch {
     /// An event of a continuation.
     fn further(&mut self, seen: Seen, out: &mut Vec<u8>) {
         match seen {
-            Seen::Start(tokens) => self.begins(tokens, out),
+            Seen::Start(tokens, model) => self.begins((tokens, model), out),
             Seen::Open(index, text) => self.reopened(index, text, out),
-            Seen::Text(text) => self.text(&text, out),
+            Seen::Text(index, text) if self.open == Some(self.shown(index)) => self.text(&text, out),
+            // What cannot be put in its place is not shown.
+            Seen::Text(..) | Seen::Odd => self.wrong = true,
             Seen::Part => {
                 self.fits = false;
                 self.settle(out);
@@ -171,16 +195,26 @@ impl Stitch {
             }
             Seen::Delta(data) => self.delta(data, out),
             Seen::Stop => {
+                self.settle(out);
                 self.release(out);
                 self.pass(out);
             }
-            Seen::Ping | Seen::Other => self.pass(out),
+            Seen::Ping => out.append(&mut self.raw),
+            Seen::Other => self.pass(out),
             Seen::Error => self.error = std::mem::take(&mut self.raw),
         }
     }
 
-    fn begins(&mut self, tokens: Tokens, out: &mut Vec<u8>) {
+    fn begins(&mut self, (tokens, model): (Tokens, Option<String>), out: &mut Vec<u8>) {
         self.tokens = tokens;
+        if let (Some(first), Some(now)) = (&self.model, &model)
+            && model_family(first) != model_family(now)
+        {
+            // The beginning of the answer says who wrote it.
+            self.wrong = true;
+            return;
+        }
+        self.model = self.model.take().or(model);
         out.extend_from_slice(format!(": clearline-continued {}\n\n", self.count).as_bytes());
         if self.started {
             self.raw.clear();
@@ -227,21 +261,40 @@ impl Stitch {
             return self.shifted(out);
         };
         self.raw.clear();
+        let before = seam.len();
         seam.push_str(text);
-        if seam.chars().nth(SEAM - 1).is_some() {
+        if seam.chars().nth(SEAM - 1).is_some() && !self.repeats_on(before) {
             self.settle(out);
         }
+    }
+
+    /// Whether all that came of the continuation stands in the text already: then it began anew further up, and is waited for
+    /// until it comes to something new. `before` was looked at before.
+    fn repeats_on(&mut self, before: usize) -> bool {
+        let Some(seam) = &self.seam else { return false };
+        let (from, known) = match self.repeats {
+            Some(from) => (Some(from), before),
+            None => (self.text.rfind(seam.as_str()), seam.len()),
+        };
+        self.repeats = from;
+        let rest = |from: usize| self.text.as_bytes().get(from + known..);
+        let more = seam.as_bytes().get(known..).unwrap_or_default();
+        from.and_then(rest).is_some_and(|rest| rest.len() > more.len() && rest.starts_with(more))
     }
 
     /// Decides what of the beginning of a continuation is new, and shows that.
     fn settle(&mut self, out: &mut Vec<u8>) {
         let Some(seam) = self.seam.take() else { return };
-        let mut said = overlap(&self.text, &seam);
-        if said == 0 && seam.starts_with(self.unshown.as_str()) {
-            said = self.unshown.len();
-        }
+        let said = match join(&self.text, &seam, self.repeats.take()) {
+            Joint::Repeats(said) => said,
+            Joint::Unclear if !self.way.exact => return self.wrong = true,
+            Joint::New | Joint::Unclear => repeated_blank(&self.way.unshown, &seam),
+        };
         let new = seam.get(said..).unwrap_or_default();
-        if !new.is_empty() {
+        if ends_across(&self.text, new, &self.stops) {
+            // The answer was over there.
+            self.wrong = true;
+        } else if !new.is_empty() {
             self.say(new, out);
         }
     }
@@ -352,15 +405,16 @@ impl Stitch {
         put(out, &name, &data);
     }
 
-    /// The next bytes are those of a stream that continues the text. `unshown` is white space that it may repeat.
-    pub fn resume(&mut self, unshown: String) {
+    /// The next bytes are those of a stream that these turns asked for.
+    pub fn resume(&mut self, turns: &Turns) {
         self.parser = Parser::with_limit(EVENT_MAX);
         self.raw.clear();
         self.error.clear();
         self.withheld.clear();
         self.count = self.count.saturating_add(1);
         self.seam = (!self.text.is_empty()).then(String::new);
-        self.unshown = unshown;
+        self.repeats = None;
+        self.way = Way { unshown: turns.unshown.clone(), exact: turns.exact };
         self.shift = None;
         self.before = self.before.plus(std::mem::take(&mut self.tokens).usage());
     }
@@ -400,6 +454,16 @@ impl Stitch {
     pub const fn continued(&self) -> u32 {
         self.count
     }
+}
+
+/// Whether it is a whole line of a comment.
+fn is_comment(line: &[u8]) -> bool {
+    line.starts_with(b":") && matches!(line.last(), Some(b'\n' | b'\r'))
+}
+
+/// How much of the white space at the end of the text a continuation begins with once more, bytes.
+fn repeated_blank(unshown: &str, seam: &str) -> usize {
+    seam.chars().zip(unshown.chars()).take_while(|(a, b)| a == b).map(|(c, _)| c.len_utf8()).sum()
 }
 
 fn put(out: &mut Vec<u8>, name: &str, data: &Value) {

@@ -15,11 +15,12 @@ use http::header::{AUTHORIZATION, EXPECT, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Response};
 use tokio::time::Instant;
 
-use crate::builder::{Inner, PoolKey};
-use crate::call::Request;
+use crate::builder::Inner;
 use crate::credentials::KEY;
+use crate::keys::PoolKey;
 use crate::network::{Network, Server};
 use crate::queue::Queue;
+use crate::request::Request;
 
 /// What is known of an attempt before its head.
 pub(crate) enum Seen {

@@ -43,8 +43,10 @@ impl Engine {
         self.free_line(call);
         self.key_accepted(t, key, started);
         self.is_alive(t, call.lane);
-        // Something comes: nothing further starts beside it.
-        call.running.iter_mut().for_each(|r| r.hedge = None);
+        // A stream is seen to come: nothing further starts beside it. Of an answer as a whole nothing is seen before its end.
+        if call.ask.is_seen() {
+            call.running.iter_mut().for_each(|r| r.hedge = None);
+        }
     }
 
     pub(super) fn on_failed(&mut self, t: &mut Turn<'_>, call: &mut Call, n: u16, miss: &Miss) {

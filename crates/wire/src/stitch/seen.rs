@@ -8,10 +8,12 @@ use crate::sse::Event;
 
 /// What an event means here.
 pub(super) enum Seen {
-    Start(Tokens),
+    /// The message begins: what it says that it cost, and who answers.
+    Start(Tokens, Option<String>),
     /// A block begins; no text where it is of another kind.
     Open(u64, Option<String>),
-    Text(String),
+    /// More text of a block.
+    Text(u64, String),
     /// A step of a block that is no text.
     Part,
     Close,
@@ -19,6 +21,9 @@ pub(super) enum Seen {
     Stop,
     Ping,
     Error,
+    /// An event that is known, with data that cannot be read.
+    Odd,
+    /// A name that is not known. Such events may come at any time, and text is in none of them.
     Other,
 }
 
@@ -40,6 +45,7 @@ struct Block {
 #[derive(Deserialize)]
 struct Message {
     usage: Option<Tokens>,
+    model: Option<String>,
 }
 
 pub(super) fn understand(event: &Event<'_>) -> Seen {
@@ -49,24 +55,28 @@ pub(super) fn understand(event: &Event<'_>) -> Seen {
         b"message_stop" => return Seen::Stop,
         b"content_block_stop" => return Seen::Close,
         b"message_delta" => {
-            return serde_json::from_slice(event.data).map_or(Seen::Other, Seen::Delta);
+            return serde_json::from_slice(event.data).map_or(Seen::Odd, Seen::Delta);
         }
-        _ => {}
+        b"message_start" | b"content_block_start" | b"content_block_delta" => {}
+        _ => return Seen::Other,
     }
-    let Ok(data) = serde_json::from_slice::<Data>(event.data) else { return Seen::Other };
-    match event.name {
-        b"message_start" => Seen::Start(data.message.and_then(|m| m.usage).unwrap_or_default()),
-        b"content_block_start" => {
+    let Ok(data) = serde_json::from_slice::<Data>(event.data) else { return Seen::Odd };
+    match (event.name, data.index) {
+        (b"message_start", _) => {
+            let Some(message) = data.message else { return Seen::Odd };
+            Seen::Start(message.usage.unwrap_or_default(), message.model)
+        }
+        (b"content_block_start", Some(index)) => {
             let block = data.content_block.filter(|b| b.r#type.as_deref() == Some("text"));
             let plain = block.filter(|b| b.citations.as_ref().is_none_or(Vec::is_empty));
-            Seen::Open(data.index.unwrap_or(0), plain.map(|b| b.text.unwrap_or_default()))
+            Seen::Open(index, plain.map(|b| b.text.unwrap_or_default()))
         }
-        b"content_block_delta" => match data.delta {
+        (b"content_block_delta", Some(index)) => match data.delta {
             Some(Block { r#type: Some(kind), text: Some(text), .. }) if kind == "text_delta" => {
-                Seen::Text(text)
+                Seen::Text(index, text)
             }
             Some(_) | None => Seen::Part,
         },
-        _ => Seen::Other,
+        _ => Seen::Odd,
     }
 }

@@ -8,6 +8,11 @@ use super::*;
 const WHOLE: &str =
     "The naïve packet arrived — 数据 — despite a flaky line, and \"again\" it came, with patience.";
 
+/// A turn of the user that asks for the rest.
+fn turn() -> Turns {
+    Turns { text: String::new(), unshown: String::new(), exact: false }
+}
+
 fn event(data: &Value) -> String {
     format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap())
 }
@@ -78,7 +83,7 @@ fn a_cut_at_any_byte_gives_the_whole_text_once() {
     let announced = first.find("event: message_stop").unwrap();
     for cut in 0..first.len() {
         for repeat in [0, 8, 30] {
-            let (mut stitch, mut out) = (Stitch::new(1 << 20), Vec::new());
+            let (mut stitch, mut out) = (Stitch::new(1 << 20, Vec::new()), Vec::new());
             stitch.push(&first.as_bytes()[..cut], &mut out);
             assert_eq!(stitch.fits(), cut < announced, "{cut}");
             if !stitch.fits() {
@@ -86,7 +91,7 @@ fn a_cut_at_any_byte_gives_the_whole_text_once() {
                 continue;
             }
             let seen = stitch.seen().to_owned();
-            stitch.resume(String::new());
+            stitch.resume(&turn());
             // What is repeated is repeated whole, or not at all where it is too short to be told.
             let repeat = if seen.chars().count() < OVERLAP_MIN { 0 } else { repeat };
             stitch.push(stream(&from(&seen, repeat), 9, 30).as_bytes(), &mut out);
@@ -107,11 +112,11 @@ fn a_cut_at_any_byte_gives_the_whole_text_once() {
 #[test]
 fn a_continuation_that_breaks_is_continued_as_well() {
     let first = stream(WHOLE, 5, 40);
-    let (mut stitch, mut out) = (Stitch::new(1 << 20), Vec::new());
+    let (mut stitch, mut out) = (Stitch::new(1 << 20, Vec::new()), Vec::new());
     stitch.push(&first.as_bytes()[..first.match_indices("text_delta").nth(4).unwrap().0], &mut out);
     for _ in 0..3 {
         let seen = stitch.seen().to_owned();
-        stitch.resume(String::new());
+        stitch.resume(&turn());
         let next = stream(&from(&seen, 20), 5, 9);
         let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\"}}\n\n";
         let half = next.find("event: content_block_stop").unwrap();
@@ -120,7 +125,7 @@ fn a_continuation_that_breaks_is_continued_as_well() {
         assert!(stitch.fits());
     }
     assert!(!out.windows(12).any(|w| w == b"event: error"));
-    stitch.resume(String::new());
+    stitch.resume(&turn());
     let seen = stitch.seen().to_owned();
     stitch.push(stream(&from(&seen, 8), 5, 9).as_bytes(), &mut out);
     let (_, text, last) = read(&out);
@@ -135,7 +140,7 @@ fn what_was_held_back_comes_when_nothing_continues() {
     let first = stream(WHOLE, 9, 1);
     let closed = first.find("event: message_delta").unwrap();
     for (upto, tail) in [(closed, &b""[..]), (closed, error), (closed - 60, error)] {
-        let (mut stitch, mut out) = (Stitch::new(1 << 20), Vec::new());
+        let (mut stitch, mut out) = (Stitch::new(1 << 20, Vec::new()), Vec::new());
         let upto =
             first.match_indices("\n\n").map(|(at, _)| at + 2).take_while(|at| *at <= upto).last().unwrap();
         stitch.push(&first.as_bytes()[..upto], &mut out);
@@ -148,9 +153,9 @@ fn what_was_held_back_comes_when_nothing_continues() {
 #[test]
 fn the_seam_waits_until_it_is_known_and_no_longer() {
     let long = "word ".repeat(60);
-    let (mut stitch, mut out) = (Stitch::new(1 << 20), Vec::new());
+    let (mut stitch, mut out) = (Stitch::new(1 << 20, Vec::new()), Vec::new());
     stitch.push(stream(&long, 10, 1).as_bytes().get(..1_000).unwrap(), &mut out);
-    stitch.resume(String::new());
+    stitch.resume(&turn());
     out.clear();
     let next: String = ('a'..='z').cycle().take(400).collect();
     let all = stream(&next, 100, 1);
@@ -185,15 +190,15 @@ fn other_blocks_are_never_continued() {
         (format!("{plain}event: content_block_delta\ndata: {}\n\n", "x".repeat(EVENT_MAX)), false),
         (format!("{plain}{}", text_delta(0, &"x".repeat(101))), false),
     ] {
-        let (mut stitch, mut out) = (Stitch::new(100), Vec::new());
+        let (mut stitch, mut out) = (Stitch::new(100, Vec::new()), Vec::new());
         let all = [start.as_bytes(), what.as_bytes()].concat();
         stitch.push(&all, &mut out);
         assert_eq!((stitch.fits(), out == all), (fits, true), "{}", tail(&what, 80));
     }
     // A continuation that brings something else in the place of text is none.
-    let (mut stitch, mut out) = (Stitch::new(100), Vec::new());
+    let (mut stitch, mut out) = (Stitch::new(100, Vec::new()), Vec::new());
     stitch.push([start.as_str(), &plain, &text_delta(0, "Hello")].concat().as_bytes(), &mut out);
-    stitch.resume(String::new());
+    stitch.resume(&turn());
     stitch.push(start.as_bytes(), &mut out);
     stitch.push(open(json!({"type": "thinking", "thinking": ""})).as_bytes(), &mut out);
     assert!(stitch.is_wrong() && !stitch.fits());
@@ -207,10 +212,10 @@ fn several_blocks_of_text_keep_their_indices() {
         let stop = json!({"type": "content_block_stop", "index": index});
         [event(&open), text_delta(index, text), event(&stop)].concat()
     };
-    let (mut stitch, mut out) = (Stitch::new(1 << 10), Vec::new());
+    let (mut stitch, mut out) = (Stitch::new(1 << 10, Vec::new()), Vec::new());
     let first = [start.clone(), block(0, "One. "), block(1, "Two and ")].concat();
     stitch.push(first.as_bytes(), &mut out);
-    stitch.resume(String::new());
+    stitch.resume(&turn());
     let delta =
         json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}});
     let next = [start, block(0, "more."), block(1, "Three"), event(&delta)].concat();
@@ -250,7 +255,7 @@ proptest! {
         let ends = |text: String| if crlf { text.replace('\n', "\r\n") } else { text };
         let first = ends(stream(WHOLE, 4, 1));
         let most = first.find("event: message_delta").unwrap();
-        let (mut stitch, mut out) = (Stitch::new(1 << 20), Vec::new());
+        let (mut stitch, mut out) = (Stitch::new(1 << 20, Vec::new()), Vec::new());
         let feed = |stitch: &mut Stitch, bytes: &[u8], out: &mut Vec<u8>| {
             let mut rest = bytes;
             for size in cuts.iter().cycle() {
@@ -266,9 +271,27 @@ proptest! {
         feed(&mut stitch, &first.as_bytes()[..upto], &mut out);
         let seen = stitch.seen().to_owned();
         let repeat = if seen.chars().count() < OVERLAP_MIN { 0 } else { 12 };
-        stitch.resume(String::new());
+        stitch.resume(&turn());
         feed(&mut stitch, ends(stream(&from(&seen, repeat), 3, 1)).as_bytes(), &mut out);
         prop_assert_eq!(read(&out).1, WHOLE);
+    }
+
+    #[test]
+    fn a_text_of_few_words_is_right_or_refused(
+        words in proptest::collection::vec(prop_oneof![Just("la "), Just("and on "), Just("we go, "), Just("\n        ")], 2..40),
+        cut in 0_usize..1_000,
+        repeat in prop_oneof![Just(0_usize), 8_usize..60],
+        exact in any::<bool>(),
+    ) {
+        let whole = words.concat();
+        let seen = whole.split_at(whole.len() * cut / 1_000).0;
+        // Whoever goes on from the very end repeats nothing.
+        let repeat = if exact || seen.len() < repeat { 0 } else { repeat };
+        let new = format!("{}{}", tail(seen, repeat), whole.strip_prefix(seen).unwrap());
+        if let Some(text) = joined(seen, &new, &Turns { exact, ..turn() }, &[]) {
+            // What begins with more of the same than it can be told from is taken for a repetition, where nothing is repeated.
+            prop_assert!(text == whole || repeat == 0, "{seen:?} {new:?} {text:?}");
+        }
     }
 
     #[test]
@@ -281,13 +304,159 @@ proptest! {
             Just(b"event: content_block_stop\ndata: x\n\n".to_vec()),
             proptest::collection::vec(any::<u8>(), 0..30),
         ], 0..20)) {
-        let (mut stitch, mut out) = (Stitch::new(64), Vec::new());
+        let (mut stitch, mut out) = (Stitch::new(64, Vec::new()), Vec::new());
         for (n, part) in parts.iter().enumerate() {
             if n % 7 == 6 {
-                stitch.resume(" ".to_owned());
+                stitch.resume(&Turns { unshown: " ".to_owned(), ..turn() });
             }
             stitch.push(part, &mut out);
             prop_assert!(stitch.seen().len() <= 64 + 4 * OVERLAP_MAX);
         }
+    }
+}
+
+#[test]
+fn nothing_is_shown_of_what_is_no_continuation() {
+    let start = event(&json!({"type": "message_start", "message": {"usage": {}}}));
+    let open =
+        |kind: &Value| event(&json!({"type": "content_block_start", "index": 0, "content_block": kind}));
+    let plain = open(&json!({"type": "text", "text": ""}));
+    let (mut stitch, mut out) = (Stitch::new(100, Vec::new()), Vec::new());
+    stitch.push([start.as_str(), &plain, &text_delta(0, "Hello")].concat().as_bytes(), &mut out);
+    stitch.resume(&turn());
+    out.clear();
+    let delta = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "x"}});
+    let all = [
+        start,
+        open(&json!({"type": "thinking", "thinking": ""})),
+        event(&delta),
+        event(&json!({"type": "content_block_stop", "index": 0})),
+        event(&json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})),
+        event(&json!({"type": "message_stop"})),
+    ];
+    stitch.push(all.concat().as_bytes(), &mut out);
+    assert!(stitch.is_wrong());
+    let shown = String::from_utf8(out).unwrap();
+    assert!(!shown.contains("thinking") && !shown.contains("message_stop"), "{shown}");
+}
+
+/// What a caller sees of a text that breaks there and of what continues it; nothing where that cannot be joined.
+fn joined(seen: &str, new: &str, turns: &Turns, stops: &[&str]) -> Option<String> {
+    let stops = stops.iter().map(|s| (*s).to_owned()).collect();
+    let (mut stitch, mut out) = (Stitch::new(1 << 20, stops), Vec::new());
+    let first = stream(seen, 7, 1);
+    stitch.push(&first.as_bytes()[..first.find("event: content_block_stop").unwrap()], &mut out);
+    stitch.resume(turns);
+    stitch.push(stream(new, 9, 1).as_bytes(), &mut out);
+    let (names, text, _) = read(&out);
+    assert_eq!(stitch.is_wrong(), names != ORDER, "{names:?}");
+    (!stitch.is_wrong()).then_some(text)
+}
+
+#[test]
+fn a_text_that_repeats_itself_is_never_shortened() {
+    let exact = Turns { exact: true, ..turn() };
+    for (seen, new) in [
+        ("Sing: la la la la la ", "la la la la la!"),
+        ("-----------------", "-------------- end"),
+        ("if x:\n            ", "            return"),
+    ] {
+        // The model goes on from the very end, or nobody knows where it does.
+        assert_eq!(joined(seen, new, &exact, &[]), Some(format!("{seen}{new}")), "{seen}");
+        assert_eq!(joined(seen, new, &turn(), &[]), None, "{seen}");
+    }
+}
+
+#[test]
+fn an_answer_that_begins_anew_is_shown_once() {
+    let rest = " And more came.".repeat(2);
+    let long: String = (0..90).map(|n| format!("Line {n} of it. ")).collect();
+    for seen in [WHOLE, &long] {
+        let begin = seen.split_at(seen.floor_char_boundary(seen.len() / 3)).1;
+        for new in
+            [format!("{seen}{rest}"), format!("{begin}{rest}"), format!("\n\n{}{rest}", tail(seen, 40))]
+        {
+            assert_eq!(joined(seen, &new, &turn(), &[]), Some(format!("{seen}{rest}")), "{new}");
+        }
+    }
+    // It began anew, and then said something else, or nothing.
+    let other = long.replace("Line 70", "Lane 70");
+    assert_eq!(joined(&long, &other, &turn(), &[]), None);
+    assert_eq!(joined(&long, long.split_at(1_000).0, &turn(), &[]), None);
+}
+
+#[test]
+fn what_ends_an_answer_is_seen_across_the_seam() {
+    for (new, stops, expected) in [
+        ("OP here", &["STOP"][..], None),
+        ("OP here", &["HALT"], Some("Then ST")),
+        ("and STOP", &["STOPS"], Some("Then ST")),
+        ("OP here", &[], Some("Then ST")),
+    ] {
+        let expected = expected.map(|seen| format!("{seen}{new}"));
+        assert_eq!(joined("Then ST", new, &turn(), stops), expected, "{new} {stops:?}");
+    }
+}
+
+#[test]
+fn another_model_does_not_go_on() {
+    let of = |text: &str, model: &str| {
+        stream(text, 9, 1).replace("\"id\"", &format!("\"model\":\"{model}\",\"id\""))
+    };
+    for (second, is_wrong) in
+        [("claude-x-20260101", false), ("us.anthropic.claude-x-v1:0", false), ("claude-y", true)]
+    {
+        let (mut stitch, mut out) = (Stitch::new(1 << 20, Vec::new()), Vec::new());
+        let first = of(WHOLE, "claude-x");
+        stitch.push(&first.as_bytes()[..first.find("event: content_block_stop").unwrap()], &mut out);
+        stitch.resume(&turn());
+        stitch.push(of(" It is over.", second).as_bytes(), &mut out);
+        assert_eq!((stitch.is_wrong(), read(&out).0.len() == 6), (is_wrong, !is_wrong), "{second}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_or_put_in_its_place_is_not_continued() {
+    let start = event(&json!({"type": "message_start", "message": {"usage": {}}}));
+    let open = event(
+        &json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+    );
+    let odd = json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "citations": {}}});
+    let none = json!({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "x"}});
+    for (what, fits) in [
+        ([open.as_str(), &text_delta(0, "x")].concat(), true),
+        (text_delta(0, "x"), false),
+        ([open.as_str(), &text_delta(1, "x")].concat(), false),
+        (event(&odd), false),
+        ([open.as_str(), &event(&none)].concat(), false),
+    ] {
+        let all = [start.as_str(), &what].concat();
+        let (mut stitch, mut out) = (Stitch::new(100, Vec::new()), Vec::new());
+        stitch.push(all.as_bytes(), &mut out);
+        assert_eq!((stitch.fits(), out == all.as_bytes()), (fits, true), "{what}");
+        let (mut stitch, mut out) = (Stitch::new(100, Vec::new()), Vec::new());
+        stitch.push([start.as_str(), &open, &text_delta(0, "So ")].concat().as_bytes(), &mut out);
+        stitch.resume(&turn());
+        stitch.push(all.as_bytes(), &mut out);
+        assert_eq!(stitch.is_wrong(), !fits && !what.starts_with("event: content_block_delta"), "{what}");
+    }
+}
+
+#[test]
+fn signs_of_life_are_not_held_back_with_the_end_of_a_block() {
+    let first = stream(WHOLE, 9, 1);
+    let (begin, end) = first.split_at(first.find("event: message_delta").unwrap());
+    for ends in ["\n", "\r\n"] {
+        let lines = |text: &str| text.replace('\n', ends);
+        let (mut stitch, mut out) = (Stitch::new(1 << 20, Vec::new()), Vec::new());
+        stitch.push(lines(begin).as_bytes(), &mut out);
+        let shown = out.len();
+        stitch.push(lines(": alive\n").as_bytes(), &mut out);
+        stitch.push(lines(&event(&json!({"type": "ping"}))).as_bytes(), &mut out);
+        let alive = String::from_utf8(out[shown..].to_vec()).unwrap();
+        assert!(alive.contains(": alive") && alive.contains("event: ping"), "{alive:?}");
+        stitch.push(lines(end).as_bytes(), &mut out);
+        let (names, text, _) = read(&out);
+        assert_eq!((names.as_slice(), text.as_str()), (&ORDER.map(str::to_owned)[..], WHOLE));
     }
 }
