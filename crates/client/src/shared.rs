@@ -142,12 +142,15 @@ impl Brain {
     pub(crate) fn enter(self: &Arc<Self>, runtime: &Handle) -> (CallId, Place, Buffers) {
         let call = CallId(self.calls.fetch_add(1, Ordering::Relaxed));
         let mut core = self.lock();
-        if !core.timers.has(runtime.id()) {
-            core.timers.begin(self, runtime);
-        }
+        let timer = core.timers.begin(self, runtime.id());
         let place = core.places.pop().unwrap_or_default();
         core.slots.insert(call, Arc::clone(&place.slot));
         let buffers = core.spare.pop().unwrap_or_default();
+        drop(core);
+        // Outside of the lock: a runtime that is shutting down drops the task at once, and that takes the lock.
+        if let Some(timer) = timer {
+            runtime.spawn(timer);
+        }
         (call, place, buffers)
     }
 

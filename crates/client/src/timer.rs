@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use clearline_model::Mono;
-use tokio::runtime::{Handle, Id};
+use tokio::runtime::Id;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -25,17 +25,19 @@ struct Timer {
 }
 
 impl Timers {
-    /// Whether there is one in this runtime.
-    pub(crate) fn has(&self, runtime: Id) -> bool {
-        self.0.iter().any(|t| t.runtime == runtime)
-    }
-
-    /// Starts one.
-    pub(crate) fn begin(&mut self, brain: &Arc<Brain>, handle: &Handle) {
-        let (runtime, rearm) = (handle.id(), Arc::new(Notify::new()));
+    /// The task of one in this runtime, unless there is one.
+    pub(crate) fn begin(
+        &mut self,
+        brain: &Arc<Brain>,
+        runtime: Id,
+    ) -> Option<impl Future<Output = ()> + use<>> {
+        if self.0.iter().any(|t| t.runtime == runtime) {
+            return None;
+        }
+        let rearm = Arc::new(Notify::new());
         self.0.push(Timer { runtime, armed: None, rearm: Arc::clone(&rearm) });
         let task = Task { brain: Arc::downgrade(brain), runtime };
-        handle.spawn(tick(task, rearm));
+        Some(tick(task, rearm))
     }
 
     /// Says for which moment a timer waits.

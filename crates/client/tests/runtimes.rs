@@ -79,6 +79,27 @@ mod runtimes {
         }
     }
 
+    /// A runtime that was shut down drops what it is given at once.
+    #[test]
+    fn a_call_in_a_runtime_that_is_over_hangs_nobody() {
+        let (_server, sim) = serve("");
+        let client = client(&sim.base_url());
+        let over = current_thread();
+        let handle = over.handle().clone();
+        drop(over);
+        let (tell, told) = mpsc::channel();
+        let other = client.clone();
+        std::thread::spawn(move || {
+            let _inside = handle.enter();
+            let ask = ask();
+            let mut call = Box::pin(other.create(&ask));
+            let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            tell.send(matches!(polled, Poll::Pending | Poll::Ready(Err(_))))
+        });
+        assert_eq!(told.recv_timeout(PATIENT), Ok(true), "it neither hangs nor panics");
+        assert_eq!(call(&current_thread(), &client).as_deref(), Ok(expected_text(&ask().to_json()).as_str()));
+    }
+
     #[test]
     fn without_a_runtime_the_error_says_so() {
         let client = client("http://127.0.0.1:1");
