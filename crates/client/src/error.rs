@@ -1,5 +1,6 @@
 //! Why a call got no answer of the API.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use clearline_model::{CallId, Cause, Dur, Foreign, Sent, Stage};
@@ -24,6 +25,8 @@ pub struct CallError {
     pub retry_after: Option<Dur>,
     /// The retry budget here is spent: a layer above should not retry either.
     pub no_retry: bool,
+    /// It was let go because this client was stopped.
+    pub stopped: bool,
     /// The words of whoever failed: foreign text, for people alone.
     pub detail: Foreign,
 }
@@ -53,15 +56,31 @@ impl CallError {
             request_id: None,
             retry_after: None,
             no_retry: false,
+            stopped: false,
             detail,
+        }
+    }
+}
+
+impl CallError {
+    /// What happened, in a few words.
+    #[must_use]
+    pub fn title(&self) -> Cow<'static, str> {
+        let title = self.cause.row().title;
+        match (self.stopped, self.cause) {
+            (false, _) => Cow::Borrowed(title),
+            (true, Cause::GatewayBadGateway) => {
+                Cow::Borrowed("The gateway was stopped before there was an answer")
+            }
+            (true, _) => Cow::Owned(format!("{title}; then the gateway was stopped")),
         }
     }
 }
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let row = self.cause.row();
-        write!(f, "{} ({}) at stage {} after {} attempts", row.title, row.id, self.stage, self.attempts)?;
+        let (title, cause) = (self.title(), self.cause);
+        write!(f, "{title} ({cause}) at stage {} after {} attempts", self.stage, self.attempts)?;
         if let Some(after) = self.retry_after {
             write!(f, "; worth another try in {after}")?;
         }

@@ -164,14 +164,14 @@ pub(crate) fn refused(refusal: Refusal) -> Answer {
 
 /// The answer to a call that got none of the upstream.
 pub(crate) fn own(error: &CallError) -> Answer {
-    let row = error.cause.row();
+    let (title, cause) = (error.title(), error.cause);
     let attempts = match error.attempts {
         0 => "without an attempt".to_owned(),
         1 => "after 1 attempt".to_owned(),
         n => format!("after {n} attempts"),
     };
     let message =
-        format!("{}{} (clearline: {}, at stage {}, {attempts})", row.title, said(error), row.id, error.stage);
+        format!("{title}{} (clearline: {cause}, at stage {}, {attempts})", said(error), error.stage);
     let known = Own {
         stage: Some(error.stage),
         attempts: Some(error.attempts),

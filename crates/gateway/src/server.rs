@@ -36,6 +36,8 @@ use crate::wrap::{Shared, Watched};
 
 /// How long accepting rests after an error, for example where no file descriptor is left.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// How long the last words may take of calls that are open at the end of the drain time (a guess).
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How often the success rate is judged where no calls end.
 const JUDGE: Duration = Duration::from_secs(5);
 
@@ -154,8 +156,8 @@ impl Gateway {
         self.admin.as_ref().map(|(_, addr)| *addr)
     }
 
-    /// Serves until `stop` is there; then accepts nothing more, lets running calls finish within the drain time, and
-    /// writes the log out.
+    /// Serves until `stop` is there; then accepts nothing more, lets running calls finish within the drain time, ends what is then
+    /// still open with an honest word, and writes the log out.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Summary {
         let draining = Arc::new(AtomicBool::new(false));
         let (stopped, stopping) = watch::channel(false);
@@ -185,17 +187,24 @@ impl Gateway {
         drop(self.listener);
         draining.store(true, Ordering::Release);
         stopped.send_replace(true);
-        let all = async { while connections.join_next().await.is_some() {} };
-        let in_time = tokio::time::timeout(self.service.rules().limits.drain, all).await.is_ok();
-        if !in_time {
-            // Dropping the connections cancels their calls.
-            connections.shutdown().await;
+        if !over(&mut connections, self.service.rules().limits.drain).await {
+            self.service.client.stop();
+            if !over(&mut connections, LAST_WORDS).await {
+                // Who takes nothing, or still sends its request, is cut off.
+                connections.shutdown().await;
+            }
         }
         pages.shutdown().await;
         self.readers.tick(self.service.client.now());
         self.readers.flush().await;
         self.readers.summary()
     }
+}
+
+/// Whether all connections end within this time.
+async fn over(connections: &mut JoinSet<()>, limit: Duration) -> bool {
+    let all = async { while connections.join_next().await.is_some() {} };
+    tokio::time::timeout(limit, all).await.is_ok()
 }
 
 /// Judges the success rate for ever: an alert also ends where no calls come any more.

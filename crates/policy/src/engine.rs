@@ -48,6 +48,8 @@ pub struct Engine {
     spare: Vec<Box<Call>>,
     timers: Timers,
     now: Mono,
+    /// The process ends: nothing starts any more.
+    pub(crate) stopped: bool,
 }
 
 /// So many calls that are over are kept for their memory.
@@ -130,6 +132,7 @@ impl Engine {
             spare: Vec::new(),
             timers: Timers::default(),
             now: Mono(0),
+            stopped: false,
         }
     }
 
@@ -173,7 +176,7 @@ impl Engine {
         }
     }
 
-    fn open_calls(&self) -> impl Iterator<Item = &Call> {
+    pub(crate) fn open_calls(&self) -> impl Iterator<Item = &Call> {
         self.calls.values().flatten().map(Box::as_ref)
     }
 
@@ -211,7 +214,8 @@ impl Engine {
                     None => Box::new(new),
                 };
                 self.calls.insert(call, Some(kept));
-                self.with(t, call, Self::proceed);
+                let go_on = if self.stopped { Self::let_go } else { Self::proceed };
+                self.with(t, call, go_on);
             }
             Input::Resolved(upstream, addrs) => self.addresses.resolved(upstream, addrs),
             Input::Reached(id, stage) => self.with_attempt(t, id, |_, _, _, r| r.stage = Some(stage)),
@@ -249,6 +253,7 @@ impl Engine {
                 self.upstreams.regroup(groups);
                 self.look_again(t);
             }
+            Input::Stop => self.stop(t),
             Input::Tick => {}
         }
     }
@@ -520,6 +525,16 @@ impl Engine {
                 aborted: false,
             },
         );
+        if self.stopped {
+            // It ends with the process, and says nothing about the other side.
+            call.last = Some(miss.cause);
+            if call.committed.is_some() {
+                self.broken(t, call, &running, miss);
+            } else {
+                self.let_go(t, call);
+            }
+            return;
+        }
         self.limit_hit(call, miss.cause);
         self.judge_address(t, call, miss);
         self.charge(t, call.lane, &running, miss);

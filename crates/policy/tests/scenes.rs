@@ -350,6 +350,42 @@ mod scenes {
     }
 
     #[test]
+    fn at_the_end_of_the_process_nothing_starts_and_nobody_waits() {
+        let settings = Settings { in_flight_max: Some(4), resume: true, ..Settings::default() };
+        let text = Ask { resumable: true, ..ask() };
+        let got = Partial { bytes: 900, text_chars: 500, tool_or_thinking: false };
+        let cut = Miss { got, ..Miss::silent(Cause::StreamCut, Stage::Stream, Sent::Yes) };
+        play(
+            "stop",
+            config(0, settings),
+            &[
+                (0, call(1), &["start 1.1 Any Original"]),
+                (1, call_with(2, None, text), &["start 2.1 Any Original"]),
+                (2, head(2, 1), &[]),
+                (3, content(2, 1), &["commit 2.1"]),
+                (4, call(3), &["start 3.1 Any Original"]),
+                (
+                    5,
+                    fail(3, 1, Miss::answer(Cause::ServerOverloaded, true, None)),
+                    &["park 3 server.overloaded"],
+                ),
+                (6, call(4), &["start 4.1 Any Original"]),
+                (7, content(4, 1), &["commit 4.1"]),
+                (
+                    10,
+                    Input::Stop,
+                    &["abort 1.1", "fail 1 own gateway.bad-gateway", "fail 3 from 1 server.overloaded"],
+                ),
+                // It would be continued otherwise.
+                (11, fail(2, 1, cut), &["fail 2 own stream.cut broken"]),
+                (12, done(4, 1), &["finish 4"]),
+                (13, call(5), &["fail 5 own gateway.bad-gateway"]),
+                (100_000, Input::Tick, &[]),
+            ],
+        );
+    }
+
+    #[test]
     fn a_call_hops_to_the_other_key_and_waits_for_the_hint_when_both_rest() {
         let revoked = Miss::answer(Cause::AuthRevoked, true, None);
         play(

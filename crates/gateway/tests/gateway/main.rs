@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod ends;
+#[cfg(test)]
 mod fidelity;
 #[cfg(test)]
 mod http1;
