@@ -210,7 +210,12 @@ impl Metrics {
                 "Streams of HTTP/2 that callers reset before they were answered.",
                 load(&self.streams_reset),
             ),
-            ("clearline_log_errors_total", "counter", "Writes of the log that failed.", load(&losses.errors)),
+            (
+                "clearline_log_errors_total",
+                "counter",
+                "Log lines that could not be written.",
+                load(&losses.errors),
+            ),
         ] {
             head(&mut out, name, kind, help);
             put(&mut out, name, "", n);
