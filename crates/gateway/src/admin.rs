@@ -70,6 +70,9 @@ async fn ready(State(shown): State<Shown>) -> impl IntoResponse {
     if shown.draining.load(Ordering::Acquire) {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
     }
+    if shown.readers.metrics.callers_wait.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("callers wait: {}\n", Cause::ConfigFdLimit));
+    }
     let all = shown.client.down();
     let down: Vec<_> = all.iter().filter_map(|(name, why)| Some((name, (*why)?))).collect();
     if down.is_empty() || down.len() < all.len() {

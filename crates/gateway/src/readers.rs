@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use clearline::{Names, Observer};
@@ -295,6 +296,26 @@ impl Readers {
     pub(crate) fn refused(&self, context: &Context, status: u16, cause: Cause) {
         self.metrics.refused(cause);
         self.log.put(|text| line::refused(text, Some(context), status, cause));
+    }
+
+    /// Callers are taken, or wait for a reason of this process; each change has a line.
+    pub(crate) fn accepts(&self, why: Option<&std::io::Error>) {
+        let waits = why.is_some();
+        // Nearly always, and then nothing is written.
+        if self.metrics.callers_wait.load(Ordering::Relaxed) == waits {
+            return;
+        }
+        self.metrics.callers_wait.store(waits, Ordering::Relaxed);
+        let mut line = serde_json::Map::new();
+        if let Some(why) = why {
+            self.metrics.callers_waited.fetch_add(1, Ordering::Relaxed);
+            line.insert("event".to_owned(), "connections wait".into());
+            line.insert("cause".to_owned(), Cause::ConfigFdLimit.id().into());
+            line.insert("why".to_owned(), why.to_string().into());
+        } else {
+            line.insert("event".to_owned(), "connections are taken again".into());
+        }
+        self.note(line);
     }
 
     /// The same where no head could be read, so that nothing is known of the request.

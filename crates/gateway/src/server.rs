@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use clearline::{Client, Store};
 use clearline_diagnose::alerts::AlertRules;
-use clearline_model::Cause;
-use clearline_net::{Acceptor, Hush, Io, Tcp};
+use clearline_model::{Cause, Stage};
+use clearline_net::{Acceptor, Fault, Hush, Io, Tcp};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use hyper::server::conn::http1;
@@ -22,6 +22,7 @@ use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::admin;
 use crate::answer;
@@ -36,6 +37,8 @@ use crate::wrap::{Shared, Watched};
 
 /// How long accepting rests after an error, for example where no file descriptor is left.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// How long accepting has to do without an error before it is well again (a guess).
+const ACCEPT_CALM: Duration = Duration::from_secs(1);
 /// How long the last words may take of calls that are open at the end of the drain time (a guess).
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How often the success rate is judged where no calls end.
@@ -224,17 +227,39 @@ async fn accept(
     connections: &mut JoinSet<()>,
 ) {
     let room = Arc::new(Semaphore::new(connections_max));
+    let mut failed: Option<Instant> = None;
     loop {
         // The semaphore is never closed.
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         while connections.try_join_next().is_some() {}
-        match listener.accept().await {
+        let accepted = match failed {
+            None => listener.accept().await,
+            Some(at) => {
+                let calm = at + ACCEPT_CALM;
+                let accepted = tokio::time::timeout_at(calm, listener.accept()).await.ok();
+                if Instant::now() >= calm {
+                    service.readers.accepts(None);
+                    failed = None;
+                }
+                let Some(accepted) = accepted else { continue };
+                accepted
+            }
+        };
+        match accepted {
             Ok((stream, peer)) => {
                 let shared = Arc::new(Shared::new(peer.ip()));
                 let run = connection(stream, (Arc::clone(service), shared), stopping.clone(), permit);
                 connections.spawn(run);
             }
-            Err(_) => tokio::time::sleep(ACCEPT_REST).await,
+            Err(why) => {
+                // A caller that left before it was taken is no news.
+                let fault = Fault::of_io(Stage::Connect, &why);
+                if fault.cause() == Cause::ConfigFdLimit {
+                    service.readers.accepts(Some(&why));
+                    failed = Some(Instant::now());
+                }
+                tokio::time::sleep(ACCEPT_REST).await;
+            }
         }
     }
 }

@@ -61,6 +61,7 @@ impl Gateway {
             routes,
             prefix: None,
             log: serve::log_target(settings.text("gateway.log")),
+            connections: serve::room(settings.number("gateway.connections_max")),
             drain: None,
             lang: look::lang(lang, config),
         };

@@ -52,6 +52,8 @@ impl Run {
             routes: Vec::new(),
             prefix: Some(prefix.clone()),
             log,
+            // One program makes no crowd.
+            connections: u64::MAX,
             // The program has ended; whatever it left behind does not hold its exit up for long.
             drain: Some(Dur::secs(2)),
             lang: look::lang(lang, config),

@@ -25,6 +25,8 @@ mod schemas;
 #[cfg(test)]
 mod sdk;
 #[cfg(test)]
+mod starved;
+#[cfg(test)]
 mod transcripts;
 #[cfg(test)]
 mod watch;

@@ -12,11 +12,11 @@ use crate::schemas::check;
 const QUICK: &str = "[answer]\nfirst_byte = \"1ms\"\nchunk = \"1ms\"\n";
 
 /// The log on the standard error output, line by line as it is written.
-struct Log<'a>(&'a Folder, BufReader<ChildStderr>);
+pub(crate) struct Log<'a>(pub(crate) &'a Folder, pub(crate) BufReader<ChildStderr>);
 
 impl Log<'_> {
     /// The next line of this event; the lines before it are dropped.
-    fn next(&mut self, event: &str, schema: &str) -> Value {
+    pub(crate) fn next(&mut self, event: &str, schema: &str) -> Value {
         for _ in 0..1_000 {
             let mut line = String::new();
             assert!(self.1.read_line(&mut line).unwrap() > 0, "the log ended before \"{event}\"");
