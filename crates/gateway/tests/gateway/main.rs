@@ -29,4 +29,6 @@ mod script;
 #[cfg(test)]
 mod served;
 #[cfg(test)]
+mod truncated;
+#[cfg(test)]
 mod upstreams;
