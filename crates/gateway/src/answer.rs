@@ -37,7 +37,7 @@ pub(crate) struct Body {
     /// Counts the call in its caller's account until it is over.
     pub(crate) permit: Option<Permit>,
     readers: Arc<Readers>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// In HTTP/2, what of it is not on its way yet, and its end once that was reached.
     taken: Option<Arc<Taken>>,
     end: Option<Result<(), Broken>>,
@@ -52,11 +52,15 @@ impl Body {
     }
 
     fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match &mut self.content {
+        let polled = match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
             Content::Running(body) => http_body::Body::poll_frame(Pin::new(body), cx),
             Content::Kept(body) => body.poll_frame(cx),
+        };
+        if matches!(polled, Poll::Ready(Some(Err(_)))) {
+            self.shared.torn();
         }
+        polled
     }
 
     /// Counts its pieces; its end and its breaking wait until the last of them is on its way.

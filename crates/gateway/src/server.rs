@@ -398,7 +398,10 @@ async fn exchange<S: Io>(
     if let Some(status) = told.unparsable() {
         readers.refused_unread(status, Cause::RequestInvalid);
     }
-    if is_over && told.is_cut() {
+    if told.is_to_reset() {
+        // Where that is refused it ends as it can.
+        let _reset = stream.set_zero_linger().is_ok();
+    } else if is_over && told.is_cut() {
         Box::pin(linger(stream, limits.header_timeout)).await;
     }
 }

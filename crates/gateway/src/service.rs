@@ -116,6 +116,7 @@ impl Service {
         let trick = shared.begin();
         let (mut parts, incoming) = request.into_parts();
         let is_bare = parts.method == Method::HEAD && parts.version == Version::HTTP_2;
+        let is_old = parts.version == Version::HTTP_10;
         let ids = self.ids.of(&parts.headers);
         let mut context = Context::new(ids, parts.method.clone());
         let rules = self.rules();
@@ -148,6 +149,10 @@ impl Service {
             let ids = [(X_REQUEST_ID, &context.x_request_id), (TRACEPARENT, &context.traceparent)];
             for (name, id) in ids {
                 head.headers.insert(name, id.clone());
+            }
+            // It has no chunks. A stream tells of its break in an event, which a reset could overtake.
+            if is_old && !is_events(&head.headers) {
+                body.shared.ends_bare();
             }
             body.content = http2::bare(content, is_bare);
             Response::from_parts(head, body)

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use crate::common::{BODY, QUICK, Seen, Served, ask, keyed, serve_before, sim};
 use crate::fidelity::EVENTS;
 use crate::reload::{Identity, streamed};
-use crate::script::MESSAGE;
+use crate::script::{MESSAGE, Say, Then, Upstream};
 
 /// An upstream that says this to everybody, and closes TLS before the connection or does not.
 async fn upstream(identity: &Identity, answer: Vec<u8>, says_goodbye: bool) -> String {
@@ -83,6 +83,41 @@ async fn what_ends_with_the_connection_is_whole_only_where_tls_was_closed() {
             assert_eq!((summary.succeeded == 1, summary.calls), (whole, 1), "{what}, goodbye {says_goodbye}");
         }
     }
+}
+
+/// HTTP/1.0 has no chunks: a whole answer ends as a broken one would, where that is not reset.
+#[tokio::test]
+async fn a_broken_answer_is_none_for_a_caller_of_http_1_0() {
+    let part = "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    let whole = format!("{part}0\r\n\r\n");
+    for (says, is_whole) in [(part, false), (whole.as_str(), true)] {
+        let api = Upstream::new(vec![Say::new(says, Then::Close)]).await;
+        let served = crate::common::serve(&api.url(), &[], |_| ()).await;
+        let mut caller = tokio::net::TcpStream::connect(served.addr).await.unwrap();
+        let get =
+            "GET /v1/files/file_1/content HTTP/1.0\r\nhost: localhost\r\nx-api-key: sk-ant-fake-own\r\n\r\n";
+        caller.write_all(get.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        let end = caller.read_to_end(&mut bytes).await;
+        assert!(bytes.ends_with(b"hello"), "{}", String::from_utf8_lossy(&bytes));
+        assert_eq!(end.is_ok(), is_whole, "{end:?}");
+    }
+}
+
+/// What tells of its break itself is not reset: that could overtake it.
+#[tokio::test]
+async fn a_broken_stream_tells_a_caller_of_http_1_0_why() {
+    let part = EVENTS.split("event: message_stop").next().unwrap();
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    let api = Upstream::new(vec![Say::new([head, part].concat(), Then::Close)]).await;
+    let served = crate::common::serve(&api.url(), &[], |_| ()).await;
+    let request = String::from_utf8(streamed()).unwrap().replace("HTTP/1.1", "HTTP/1.0");
+    let mut caller = tokio::net::TcpStream::connect(served.addr).await.unwrap();
+    caller.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    caller.read_to_end(&mut bytes).await.unwrap();
+    let seen = Seen::of(&bytes);
+    assert_eq!(seen.events().last().map(String::as_str), Some("error"), "{}", seen.text());
 }
 
 /// A caller that closes its connection without closing TLS is served before, and leaves as any other.
