@@ -609,7 +609,13 @@ impl Engine {
                     }
                 }
             }
-            (Charge::Address, _, Some(addr)) => self.avoid(t, addr),
+            (Charge::Address, _, Some(addr)) => {
+                // Where no other one is reached, to try another one comes to this one again.
+                for other in self.addresses.unreached(lane.upstream, addr, (running.started, t.now)) {
+                    self.avoid(t, other);
+                }
+                self.avoid(t, addr);
+            }
             (
                 Charge::Key
                 | Charge::Address

@@ -564,4 +564,20 @@ mod failover {
         p.succeed(id, 2);
         assert_eq!(p.engine.view().in_flight, 0);
     }
+
+    #[test]
+    fn a_bad_certificate_behind_an_address_that_is_not_reached_sends_the_call_elsewhere() {
+        let mut p = play(&[(1, &[]), (2, &[])], &[(1, 9), (2, 1)]);
+        p.feed(Input::Resolved(UpstreamId(1), vec![AddrId(0), AddrId(1)]));
+        let expired =
+            Miss { addr: Some(AddrId(1)), ..Miss::silent(Cause::TlsExpired, Stage::Handshake, Sent::No) };
+        let (id, saw) = p.call();
+        assert_eq!(saw, [Saw::Start(1, 1, None)]);
+        assert_eq!(p.fail(id, 1, expired), [Saw::Start(1, 2, None)], "there is another address");
+        assert_eq!(p.fail(id, 2, expired), [Saw::Start(2, 3, None)], "which is not reached");
+        p.succeed(id, 3);
+        let (id, saw) = p.call();
+        assert_eq!(saw, [Saw::Start(1, 1, None)]);
+        assert_eq!(p.fail(id, 1, expired), [Saw::Start(2, 2, None)], "the next call knows it");
+    }
 }

@@ -497,6 +497,28 @@ mod scenes {
     }
 
     #[test]
+    fn an_address_that_is_taken_although_it_is_avoided_is_the_only_one() {
+        // The first address is never reached, so that each attempt ends at the second one.
+        let wrong = |addr| Miss {
+            addr: Some(AddrId(addr)),
+            ..Miss::silent(Cause::TlsWrongHost, Stage::Handshake, Sent::No)
+        };
+        play(
+            "only one",
+            config(0, Settings::default()),
+            &[
+                (0, Input::Resolved(UpstreamId(0), vec![AddrId(0), AddrId(1)]), &[]),
+                (1, call(1), &["start 1.1 a0 Any Original"]),
+                (2, fail(1, 1, wrong(1)), &["start 1.2 a0 Fresh Original"]),
+                (3, fail(1, 2, wrong(1)), &["fail 1 own tls.wrong-host"]),
+                // Each of the others finds out at most once more.
+                (4, call(2), &["start 2.1 a0 Any Original"]),
+                (5, fail(2, 1, wrong(1)), &["fail 2 own tls.wrong-host"]),
+            ],
+        );
+    }
+
+    #[test]
     fn an_address_that_only_fails_is_left_out_where_another_one_is_well() {
         let failed = |n| fail(n, 1, Miss::answer(Cause::ServerUnavailable, true, None));
         let at = |n, attempt, a| Input::Connected(id(n, attempt), AddrId(a));
