@@ -305,6 +305,8 @@ impl Engine {
                 miss.hint.should_retry != Some(false)
                     && (ends || out || asked_off || call.here >= s.failover_tries)
             }
+            // One may have what another has not: a model, a file. Asked twice it costs nothing, and nobody has it for certain.
+            None if miss.cause == Cause::RequestModelNotFound => call.seen.is_empty(),
             None => about_key(miss.cause) && !self.has_key(call, t.now),
         };
         enough && self.move_on(t, call, false)

@@ -580,4 +580,27 @@ mod failover {
         assert_eq!(saw, [Saw::Start(1, 1, None)]);
         assert_eq!(p.fail(id, 1, expired), [Saw::Start(2, 2, None)], "the next call knows it");
     }
+
+    #[test]
+    fn what_one_upstream_does_not_have_is_asked_for_once_at_another() {
+        let unknown = status(Cause::RequestModelNotFound);
+        let mut p = play(&[(1, &[]), (2, &[]), (3, &[])], &[(1, 9), (2, 2), (3, 1)]);
+        let (id, saw) = p.call();
+        assert_eq!(saw, [Saw::Start(1, 1, None)]);
+        assert_eq!(p.fail(id, 1, unknown), [Saw::Start(2, 2, None)]);
+        p.succeed(id, 2);
+        // What nobody has costs one more question, and says nothing against anybody.
+        for _ in 0..9 {
+            let (id, saw) = p.call();
+            let [Saw::Start(first, 1, None)] = saw[..] else { panic!("{saw:?}") };
+            let saw = p.fail(id, 1, unknown);
+            let [Saw::Start(second, 2, None)] = saw[..] else { panic!("{saw:?}") };
+            assert_ne!(first, second);
+            assert_eq!(p.fail(id, 2, unknown), [Saw::Fail(Cause::RequestModelNotFound)]);
+        }
+        // What may be done once alone is not asked for again.
+        let (id, _) = p.call_as(1, Ask { repeat: Repeat::Once, ..Ask::default() });
+        let answered = Miss { not_executed: false, ..unknown };
+        assert_eq!(p.fail(id, 1, answered), [Saw::Fail(Cause::RequestModelNotFound)]);
+    }
 }
