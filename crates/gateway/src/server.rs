@@ -75,14 +75,28 @@ impl std::fmt::Debug for Handle {
 }
 
 impl Handle {
+    /// Whether these options could be taken.
+    ///
+    /// # Errors
+    /// What [`Gateway::bind`] refuses as well: an exposed address without tokens.
+    pub fn check(&self, options: &Options) -> Result<(), BindError> {
+        // It listens where it did at the start.
+        options.guarded(self.addr)
+    }
+
     /// Takes these options for every request and connection from now on. What the listeners, the log and the folder of bodies
     /// are, and how many connections there may be, stays as it was.
-    pub fn reload(&self, options: Options) {
+    ///
+    /// # Errors
+    /// As [`Handle::check`]; then nothing has changed.
+    pub fn reload(&self, options: Options) -> Result<(), BindError> {
+        self.check(&options)?;
         self.service.readers.metrics.rename(self.service.client.names());
         let callers = options.tokens.iter().map(|t| t.alias.clone()).collect();
         self.service.readers.rename_callers(callers);
         let rules = Arc::new(Rules::new(options, self.addr));
         *self.service.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        Ok(())
     }
 
     /// Raises alerts by these rules from now on.
@@ -114,9 +128,7 @@ impl Gateway {
     /// # Errors
     /// An address in use or not usable, an exposed address without tokens, a log that cannot be written.
     pub async fn bind(o: Options, client: Client, readers: Arc<Readers>) -> Result<Self, BindError> {
-        if !o.listen.ip().is_loopback() && o.tokens.is_empty() {
-            return Err(BindError::Exposed(o.listen));
-        }
+        o.guarded(o.listen)?;
         if let Some((path, why)) = readers.log.refused.clone() {
             return Err(BindError::Log { path, why });
         }

@@ -46,7 +46,9 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
-        let settings = setup::load(config, &self.flags())?;
+        // The file of the start is that of every reload as well, also where it is gone by then.
+        let file = setup::file(config);
+        let settings = setup::load(file.as_deref(), &self.flags())?;
         let admin = if settings.text("gateway.admin").is_empty() {
             None
         } else {
@@ -79,7 +81,7 @@ impl Gateway {
             out::say(&begins(&prose, (&urls, pool), &log))?;
             let readers = Arc::clone(&gateway.readers);
             let way = (gateway.gateway.handle(), gateway.notifier.clone(), gateway.fixed.clone());
-            let reloader = Reloader::new(way, (config.map(Path::to_owned), self.flags()), settings);
+            let reloader = Reloader::new(way, (file, self.flags()), settings);
             let summary = tokio::select! {
                 summary = gateway.serve(stop) => summary,
                 never = reloads(hangups, reloader, &readers) => match never {},

@@ -91,7 +91,7 @@ async fn other_tokens_hold_for_the_next_request_of_a_connection_that_is_open() {
     assert!(part[..n].starts_with(b"HTTP/1.1 200"));
     let token =
         clearline_gateway::CallerToken { alias: "ci".to_owned(), secret: Secret::new(b"token-ci".to_vec()) };
-    served.handle.reload(Options { tokens: vec![token], has_pool: true, ..Options::default() });
+    served.handle.reload(Options { tokens: vec![token], has_pool: true, ..Options::default() }).unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let n = stream.read(&mut part).await.unwrap();
     assert!(part[..n].starts_with(b"HTTP/1.1 401"), "{}", String::from_utf8_lossy(&part[..n]));
@@ -172,7 +172,7 @@ async fn calls_come_in_over_tls_and_a_reload_changes_the_certificate() {
     let served = serve(&api.base_url(), &[], |o| o.tls = Some(first.acceptor.clone())).await;
     assert!(!first.call(&served).await.unwrap().is_empty());
     assert!(second.call(&served).await.is_err());
-    served.handle.reload(Options { tls: Some(second.acceptor.clone()), ..Options::default() });
+    served.handle.reload(Options { tls: Some(second.acceptor.clone()), ..Options::default() }).unwrap();
     assert!(!second.call(&served).await.unwrap().is_empty());
     let text =
         raw(served.admin, b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
