@@ -174,10 +174,12 @@ pub(crate) fn own(error: &CallError) -> Answer {
         1 => "after 1 attempt".to_owned(),
         n => format!("after {n} attempts"),
     };
-    let message =
-        format!("{title}{} (clearline: {cause}, at stage {}, {attempts})", said(error), error.stage);
+    // What was stopped had not failed at any stage.
+    let stage = Some(error.stage).filter(|_| !error.stopped || cause != Cause::GatewayBadGateway);
+    let at = stage.map_or_else(String::new, |stage| format!(", at stage {stage}"));
+    let message = format!("{title}{} (clearline: {cause}{at}, {attempts})", said(error));
     let known = Own {
-        stage: Some(error.stage),
+        stage,
         attempts: Some(error.attempts),
         retry_after: error.retry_after,
         request_id: error.request_id.as_ref(),

@@ -149,6 +149,7 @@ impl Gateway {
             readers: Arc::clone(&readers),
             ids: Ids::new(),
             store,
+            stopped: watch::Sender::new(false),
         };
         Ok(Self { listener, addr, admin, service: Arc::new(service), readers, connections_max, log })
     }
@@ -204,6 +205,7 @@ impl Gateway {
         stopped.send_replace(true);
         if !over(&mut connections, self.service.rules().limits.drain).await {
             self.service.client.stop();
+            self.service.stopped.send_replace(true);
             if !over(&mut connections, LAST_WORDS).await {
                 // Who takes nothing, or still sends its request, is cut off.
                 connections.shutdown().await;
@@ -299,12 +301,15 @@ type Exchange = Pin<Box<dyn Future<Output = ()> + Send>>;
 async fn begin(
     stream: Arc<TcpStream>,
     (service, shared): (Arc<Service>, Arc<Shared>),
-    stopping: watch::Receiver<bool>,
+    mut stopping: watch::Receiver<bool>,
 ) -> Option<Exchange> {
     let rules = service.rules();
     let limits = rules.limits;
     if let Some(acceptor) = &rules.tls {
-        let Some((tls, is_http2)) = handshake(acceptor, &stream, (limits, &service.readers)).await else {
+        // What a caller has not begun with yet is not waited for at the end.
+        let first = unless(&mut stopping, first_byte(&stream, limits)).await?;
+        let shaken = handshake(acceptor, &stream, first, (limits, &service.readers)).await;
+        let Some((tls, is_http2)) = shaken else {
             service.readers.metrics.handshakes_failed.fetch_add(1, Ordering::Relaxed);
             return None;
         };
@@ -315,7 +320,7 @@ async fn begin(
         let io = Watched::of_http1(tls, Arc::clone(&shared), limits);
         return Some(Box::pin(exchange(io, stream, (service, shared, limits), stopping)));
     }
-    let (is_http2, early) = http2::begins(&stream, limits).await?;
+    let (is_http2, early) = unless(&mut stopping, http2::begins(&stream, limits)).await??;
     let mut io = Tcp(Arc::clone(&stream));
     match limits.http2 {
         Some(http2) if is_http2 => {
@@ -335,18 +340,30 @@ async fn begin(
     }
 }
 
+/// What comes of this, unless the gateway is to stop before.
+async fn unless<T>(stopping: &mut watch::Receiver<bool>, wait: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = wait => Some(done),
+        _told = stopping.wait_for(|stop| *stop) => None,
+    }
+}
+
+/// The first byte of a handshake, where one comes in time.
+async fn first_byte(stream: &TcpStream, limits: Limits) -> Option<u8> {
+    let mut first = [0];
+    let peeked = tokio::time::timeout(limits.handshake.into(), stream.peek(&mut first)).await;
+    matches!(peeked, Ok(Ok(1..))).then(|| first[0])
+}
+
 /// The handshake of a caller, and whether it agreed on HTTP/2. Who speaks plain HTTP is told so.
 async fn handshake(
     acceptor: &Acceptor,
     stream: &Arc<TcpStream>,
+    first: Option<u8>,
     (limits, readers): (Limits, &Readers),
 ) -> Option<(impl Io + use<>, bool)> {
-    let mut first = [0];
-    let peeked = tokio::time::timeout(limits.handshake.into(), stream.peek(&mut first)).await;
-    if !matches!(peeked, Ok(Ok(1..))) {
-        return None;
-    }
-    if first.first().is_some_and(u8::is_ascii_uppercase) {
+    if first?.is_ascii_uppercase() {
         readers.refused_unread(400, Cause::TlsPlainHttp);
         // It may have left already.
         let _told = Tcp(Arc::clone(stream)).write_all(&answer::plain_http()).await.is_ok();

@@ -6,8 +6,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::common::{BODY, QUICK, Seen, Served, keyed, serve, serve_as, sim};
-use crate::reload::{begun, streamed};
+use crate::common::{BODY, QUICK, Seen, Served, keyed, raw, serve, serve_as, sim};
+use crate::reload::{Identity, begun, streamed};
 use crate::script::{Say, Then, Upstream};
 
 /// A simulator whose streams stall behind their first text.
@@ -137,4 +137,49 @@ async fn a_whole_answer_that_has_begun_is_broken_off() {
     assert_eq!((seen.text().as_str(), seen.whole), ("hello", false));
     let line = ended(&log);
     assert_eq!((&line["outcome"], &line["cause"]), (&"broken".into(), &"http.truncated".into()), "{line}");
+}
+
+/// Connections that callers open in advance are as idle as those that they keep.
+#[tokio::test]
+async fn who_has_said_nothing_yet_holds_no_end_up() {
+    let api = sim(QUICK).await;
+    let identity = Identity::new("silent");
+    for tls in [None, Some(identity.acceptor.clone())] {
+        // So long that the test would not end in its time.
+        let served = serve(&api.base_url(), &[], |o| {
+            (o.drain, o.header_timeout, o.handshake_timeout) =
+                (Dur::secs(600), Dur::secs(600), Dur::secs(600));
+            o.tls = tls;
+        })
+        .await;
+        let silent = TcpStream::connect(served.addr).await.unwrap();
+        while !metrics(&served).await.contains("clearline_connections 1\n") {}
+        let (seen, (summary, _)) = tokio::join!(rest(silent, Vec::new()), served.finish());
+        assert_eq!((seen.status, summary.calls), (0, 0));
+    }
+}
+
+async fn metrics(served: &Served) -> String {
+    raw(served.admin, b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_there_at_the_end_of_the_time_is_refused_in_words() {
+    let api = sim(QUICK).await;
+    let served = serve(&api.base_url(), &[], stop_soon).await;
+    let mut uploads = TcpStream::connect(served.addr).await.unwrap();
+    let request = keyed(BODY);
+    uploads.write_all(&request[..request.len() - 10]).await.unwrap();
+    while !metrics(&served).await.contains("clearline_calls_in_flight 1\n") {}
+    let (seen, (summary, log)) = tokio::join!(rest(uploads, Vec::new()), served.finish());
+    assert_eq!(
+        (seen.status, seen.header("clearline-cause")),
+        (503, Some("gateway.bad-gateway")),
+        "{}",
+        seen.head
+    );
+    assert!(seen.json()["error"]["message"].as_str().unwrap().contains("gateway was stopped"));
+    assert_eq!(summary.calls, 0);
+    assert!(log.iter().any(|l| l["event"] == "request refused" && l["status"] == 503), "{log:?}");
+    assert!(!api.events().iter().any(|e| matches!(e.kind, SimEventKind::Request { .. })), "nothing was sent");
 }

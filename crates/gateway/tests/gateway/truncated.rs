@@ -57,7 +57,7 @@ async fn what_ends_with_the_connection_is_whole_only_where_tls_was_closed() {
     let get = "GET /v1/files/file_1/content HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-api-key: sk-ant-fake-own\r\n\r\n";
     let part = EVENTS.split("event: message_stop").next().unwrap();
     let (message, stream, file) = (keyed(BODY), streamed(), get.as_bytes().to_vec());
-    let (mid, all) = (&MESSAGE[..60], MESSAGE);
+    let (mid, all) = (MESSAGE.split_at(60).0, MESSAGE);
     #[rustfmt::skip]
     let table = [
         // Whole with the other side's word, and without.
