@@ -23,7 +23,7 @@ use crate::own::Lines;
 use crate::queue::Queue;
 use crate::timers::Timers;
 use crate::times::Times;
-use crate::upstreams::Upstreams;
+use crate::upstreams::{Answered, Upstreams};
 
 /// Decides for all calls of a process what is done next. Pure: no I/O, no clock, no randomness of its own.
 #[derive(Debug, Clone)]
@@ -502,7 +502,7 @@ impl Engine {
         }
         self.free_line(call);
         self.key_accepted(t, key, started);
-        self.is_alive(t, call.lane);
+        self.is_alive(t, call.lane, Answered::Head);
         // Something comes: nothing further starts beside it.
         call.running.iter_mut().for_each(|r| r.hedge = None);
     }
@@ -690,6 +690,7 @@ impl Engine {
         let settings = self.config.settings;
         self.budget(t.now, call.lane).succeed(t.now, &settings);
         self.key_accepted(t, running.key, running.started);
+        self.is_alive(t, call.lane, Answered::Whole);
         let (stage, sent) = (if call.ask.stream { Stage::Stream } else { Stage::Body }, Sent::Yes);
         t.note(Some(call.id), EventKind::AttemptEnded { n, cause: None, stage, sent, usage, aborted: false });
         t.out.push(Output::Finish(call.id));

@@ -603,4 +603,53 @@ mod failover {
         let answered = Miss { not_executed: false, ..unknown };
         assert_eq!(p.fail(id, 1, answered), [Saw::Fail(Cause::RequestModelNotFound)]);
     }
+
+    /// A stream that broke behind its head, before its caller saw of it.
+    fn cut() -> Miss {
+        Miss::silent(Cause::StreamCut, Stage::Stream, Sent::Yes)
+    }
+
+    impl Play {
+        fn head(&mut self, call: u64, n: u16) -> Vec<Saw> {
+            self.feed(Input::Head(AttemptId { call: CallId(call), n }, 200, Limits::default()))
+        }
+    }
+
+    #[test]
+    fn an_upstream_whose_answers_begin_and_break_rests_as_well() {
+        let mut p = play(&[(1, &[]), (2, &[])], &[(1, 9), (2, 1)]);
+        let mut rested = false;
+        for _ in 0..3 {
+            let (id, saw) = p.call();
+            assert_eq!(saw, [Saw::Start(1, 1, None)]);
+            p.head(id, 1);
+            p.feed(Input::Content(AttemptId { call: CallId(id), n: 1 }));
+            let saw = p.fail(id, 1, cut());
+            rested = saw.contains(&Saw::Rests(1, Cause::StreamCut));
+        }
+        assert!(rested, "the third in a row");
+        let (id, saw) = p.call();
+        assert_eq!(saw, [Saw::Start(2, 1, None)]);
+        p.succeed(id, 1);
+        // The head of the call that tries it again proves nothing yet, its end does.
+        p.after(6_000);
+        let (id, saw) = p.call();
+        assert_eq!(saw, [Saw::Start(1, 1, None)]);
+        assert_eq!(p.head(id, 1), []);
+        let saw = p.feed(Input::Done(AttemptId { call: CallId(id), n: 1 }, Usage::default()));
+        assert_eq!(saw, [Saw::Back(1)]);
+    }
+
+    #[test]
+    fn answers_that_end_well_between_broken_ones_let_an_upstream_serve_on() {
+        let mut p = play(&[(1, &[]), (2, &[])], &[(1, 9), (2, 1)]);
+        for round in 0..8 {
+            let (id, saw) = p.call();
+            let [Saw::Start(at, 1, None)] = saw[..] else { panic!("{saw:?}") };
+            p.head(id, 1);
+            p.feed(Input::Content(AttemptId { call: CallId(id), n: 1 }));
+            let saw = if round % 3 < 2 && at == 1 { p.fail(id, 1, cut()) } else { p.succeed(id, 1) };
+            assert!(!saw.iter().any(|s| matches!(s, Saw::Rests(..))), "{saw:?}");
+        }
+    }
 }
