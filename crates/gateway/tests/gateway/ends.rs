@@ -6,7 +6,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::common::{BODY, QUICK, Seen, Served, keyed, raw, serve, serve_as, sim};
+use crate::common::{BODY, QUICK, Seen, Served, keyed, raw, requests, serve, serve_as, sim};
+use crate::fidelity::EVENTS;
 use crate::reload::{Identity, begun, streamed};
 use crate::script::{Say, Then, Upstream};
 
@@ -182,4 +183,38 @@ async fn a_request_that_is_not_there_at_the_end_of_the_time_is_refused_in_words(
     assert_eq!(summary.calls, 0);
     assert!(log.iter().any(|l| l["event"] == "request refused" && l["status"] == 503), "{log:?}");
     assert!(!api.events().iter().any(|e| matches!(e.kind, SimEventKind::Request { .. })), "nothing was sent");
+}
+
+/// What would be continued otherwise is not begun again by a gateway that ends.
+#[tokio::test]
+async fn the_end_continues_nothing() {
+    let api = stalling().await;
+    let served = serve_as(&api.base_url(), &[], stop_soon, |s| s.resume = true).await;
+    let mut running = TcpStream::connect(served.addr).await.unwrap();
+    running.write_all(&streamed()).await.unwrap();
+    let bytes = begun(&mut running).await;
+    let (seen, (summary, _)) = tokio::join!(rest(running, bytes), served.finish());
+    let event = last_event(&seen);
+    assert!(event["error"]["message"].as_str().unwrap().contains("gateway was stopped"), "{event}");
+    assert!(!seen.whole && !seen.events().contains(&"message_stop".to_owned()), "{}", seen.text());
+    assert_eq!((summary.attempts, requests(&api).len()), (1, 1));
+}
+
+/// A stream that is over but for the end of its connection is a success also then.
+#[tokio::test]
+async fn what_has_all_it_needs_at_the_end_is_whole() {
+    let whole = Say::stream(EVENTS.as_bytes()).bytes;
+    let open = whole.split_at(whole.len() - b"0\r\n\r\n".len()).0.to_vec();
+    let mut api = Upstream::new(vec![Say::new(open, Then::Hang)]).await;
+    let served = serve(&api.url(), &[], |o| o.drain = Dur::millis(1)).await;
+    let mut running = TcpStream::connect(served.addr).await.unwrap();
+    running.write_all(&streamed()).await.unwrap();
+    api.asked().await;
+    let mut bytes = Vec::new();
+    while !bytes.windows(12).any(|w| w == b"message_stop") {
+        assert!(running.read_buf(&mut bytes).await.unwrap() > 0);
+    }
+    let (seen, (summary, _)) = tokio::join!(rest(running, bytes), served.finish());
+    assert!(seen.whole && !seen.events().contains(&"error".to_owned()), "{}", seen.text());
+    assert_eq!((summary.succeeded, summary.failed), (1, 0));
 }
