@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use clearline::{Names, Observer};
@@ -133,6 +133,8 @@ pub struct Readers {
     callers: RwLock<Vec<String>>,
     alerts: Mutex<Alerts>,
     on_alert: OnceLock<Tell>,
+    /// The gateway ends its calls itself.
+    is_ending: AtomicBool,
 }
 
 impl Readers {
@@ -154,6 +156,7 @@ impl Readers {
             alerts: Mutex::new(Alerts::new(watching.rules)),
             callers: RwLock::new(watching.callers),
             on_alert: OnceLock::new(),
+            is_ending: AtomicBool::new(false),
         })
     }
 
@@ -298,6 +301,11 @@ impl Readers {
         self.log.put(|text| line::refused(text, Some(context), status, cause));
     }
 
+    /// The gateway ends its calls from here on: they say nothing about the success rate.
+    pub(crate) fn ends(&self) {
+        self.is_ending.store(true, Ordering::Release);
+    }
+
     /// Callers are taken, or wait for a reason of this process; each change has a line.
     pub(crate) fn accepts(&self, why: Option<&std::io::Error>) {
         let waits = why.is_some();
@@ -358,7 +366,10 @@ impl Observer for Readers {
     fn ended(&self, record: &CallRecord) {
         self.metrics.ended(record);
         self.summary.lock().unwrap_or_else(PoisonError::into_inner).add(record);
-        self.judge(|alerts| alerts.ended(record));
+        // Whoever stops the gateway knows why its calls end.
+        if !self.is_ending.load(Ordering::Acquire) {
+            self.judge(|alerts| alerts.ended(record));
+        }
         if self.log.is_on() {
             self.over(record);
         }

@@ -204,6 +204,7 @@ impl Gateway {
         draining.store(true, Ordering::Release);
         stopped.send_replace(true);
         if !over(&mut connections, self.service.rules().limits.drain).await {
+            self.readers.ends();
             self.service.client.stop();
             self.service.stopped.send_replace(true);
             if !over(&mut connections, LAST_WORDS).await {

@@ -218,3 +218,23 @@ async fn what_has_all_it_needs_at_the_end_is_whole() {
     assert!(seen.whole && !seen.events().contains(&"error".to_owned()), "{}", seen.text());
     assert_eq!((summary.succeeded, summary.failed), (1, 0));
 }
+
+/// Whoever stops a gateway knows it: that is no incident of the API, and its end would never be told.
+#[tokio::test]
+async fn the_end_raises_no_alert() {
+    let api = stalling().await;
+    let served = serve(&api.base_url(), &[], stop_soon).await;
+    let mut all = Vec::new();
+    for _ in 0..60 {
+        let mut running = TcpStream::connect(served.addr).await.unwrap();
+        running.write_all(&streamed()).await.unwrap();
+        begun(&mut running).await;
+        all.push(running);
+    }
+    let (_, (summary, log)) = tokio::join!(
+        futures_util::future::join_all(all.into_iter().map(|s| rest(s, Vec::new()))),
+        served.finish()
+    );
+    assert_eq!(summary.failed, 60);
+    assert!(!log.iter().any(|l| l["event"] == "alert"), "{:?}", log.last());
+}
