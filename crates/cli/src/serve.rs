@@ -169,8 +169,12 @@ pub(crate) struct Serving {
 
 impl Serving {
     /// Serves until the stop, and tells the last alerts.
-    pub(crate) async fn serve(self, stop: impl Future<Output = ()>) -> Summary {
-        let summary = self.gateway.serve(stop).await;
+    pub(crate) async fn serve(
+        self,
+        stop: impl Future<Output = ()>,
+        hurry: impl Future<Output = ()>,
+    ) -> Summary {
+        let summary = self.gateway.serve_until(stop, hurry).await;
         self.notifier.finish(LAST_WORDS);
         self.readers.flush().await;
         summary

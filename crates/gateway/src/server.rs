@@ -175,6 +175,15 @@ impl Gateway {
     /// Serves until `stop` is there; then accepts nothing more, lets running calls finish within the drain time, ends what is then
     /// still open with an honest word, and writes the log out.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Summary {
+        self.serve_until(stop, std::future::pending()).await
+    }
+
+    /// The same where somebody may not want to wait for the drain time: with `hurry` it is over.
+    pub async fn serve_until(
+        self,
+        stop: impl Future<Output = ()>,
+        hurry: impl Future<Output = ()>,
+    ) -> Summary {
         let draining = Arc::new(AtomicBool::new(false));
         let (stopped, stopping) = watch::channel(false);
         let mut pages = JoinSet::new();
@@ -203,7 +212,12 @@ impl Gateway {
         drop(self.listener);
         draining.store(true, Ordering::Release);
         stopped.send_replace(true);
-        if !over(&mut connections, self.service.rules().limits.drain).await {
+        let drain = self.service.rules().limits.drain;
+        let in_time = tokio::select! {
+            in_time = over(&mut connections, drain) => in_time,
+            () = hurry => false,
+        };
+        if !in_time {
             self.readers.ends();
             self.service.client.stop();
             self.service.stopped.send_replace(true);

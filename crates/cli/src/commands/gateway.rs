@@ -70,7 +70,7 @@ impl Gateway {
         let log = wanted.log.clone();
         let prose = look::prose(lang, config);
         serve::one_thread()?.block_on(async {
-            let (stop, hangups) = (signals::stop()?, signals::hangup()?);
+            let ((stop, hurry), hangups) = (signals::stops()?, signals::hangup()?);
             let gateway = serve::gateway(&settings, wanted).await?;
             let scheme = if settings.text("gateway.tls_cert").is_empty() { "http" } else { "https" };
             // Programs read these two lines.
@@ -83,7 +83,7 @@ impl Gateway {
             let way = (gateway.gateway.handle(), gateway.notifier.clone(), gateway.fixed.clone());
             let reloader = Reloader::new(way, (file, self.flags()), settings);
             let summary = tokio::select! {
-                summary = gateway.serve(stop) => summary,
+                summary = gateway.serve(stop, hurry) => summary,
                 never = reloads(hangups, reloader, &readers) => match never {},
             };
             out::say(&crate::traces::summary(&prose, "clearline", &summary))?;

@@ -19,6 +19,8 @@ mod doctor;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod hurry;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod schemas;
