@@ -1,6 +1,9 @@
 //! `clearline`: calls to the Claude API that succeed, or say why they cannot.
 
-#![allow(rustdoc::bare_urls, reason = "what describes an option is its help text, where a link has no brackets")]
+#![allow(
+    rustdoc::bare_urls,
+    reason = "what describes an option is its help text, where a link has no brackets"
+)]
 
 mod commands;
 mod demo;

@@ -82,6 +82,13 @@ impl Reloader {
     /// Every mistake; then nothing has changed.
     pub(crate) fn reload(&mut self) -> Result<Changes, Failure> {
         let settings = setup::load(self.config.as_deref(), &self.flags)?;
+        if let Some(path) = self.settings.file().filter(|_| settings.file().is_none()) {
+            // Who writes a file anew empties it first.
+            let text = format!(
+                "the settings file {path} holds no setting any more\n  Is it being written? Then reload again."
+            );
+            return Err(Failure::usage(text));
+        }
         let changed = changed(&self.settings, &settings);
         let mut mistakes: Vec<String> = changed.iter().filter_map(refusal).collect();
         let mut keep = |failure: Failure| mistakes.push(failure.to_string());
@@ -94,6 +101,7 @@ impl Reloader {
             return Err(Failure::usage(mistakes.join("\n")));
         };
         options.has_pool = upstreams.0.iter().any(|u| !u.keys.is_empty());
+        self.handle.check(&options).map_err(Failure::usage)?;
         let client = self.handle.client();
         let before = client.names();
         client
@@ -104,7 +112,7 @@ impl Reloader {
             )
             .map_err(|all| Failure::usage(words(&all)))?;
         let after = client.names();
-        self.handle.reload(options);
+        self.handle.reload(options).map_err(Failure::usage)?;
         self.handle.watch(serve::alert_rules(&settings));
         self.notifier.reload(ways);
         self.settings = settings;

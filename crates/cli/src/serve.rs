@@ -30,6 +30,8 @@ pub(crate) struct Wanted {
     pub(crate) prefix: Option<String>,
     /// Where the log goes.
     pub(crate) log: LogTarget,
+    /// How many connections of callers there are descriptors for.
+    pub(crate) connections: u64,
     /// How long running calls may take after the stop; `None` leaves it to the settings.
     pub(crate) drain: Option<Dur>,
     /// The language of alerts.
@@ -64,6 +66,7 @@ pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Servi
         prefix: wanted.prefix,
         drain: wanted.drain,
         log: wanted.log,
+        connections: wanted.connections,
         lang: wanted.lang,
     };
     let mut options = fixed.options(settings)?;
@@ -81,6 +84,8 @@ pub(crate) struct Fixed {
     prefix: Option<String>,
     drain: Option<Dur>,
     log: LogTarget,
+    /// How many connections of callers there are descriptors for.
+    connections: u64,
     /// The language of alerts.
     pub(crate) lang: Lang,
 }
@@ -123,7 +128,7 @@ impl Fixed {
             http2: settings.flag("gateway.http2"),
             streams_max: u32_of(settings.number("gateway.streams_max")),
             resets_max: u32_of(settings.number("gateway.resets_max")),
-            connections_max: usize_of(settings.number("gateway.connections_max")),
+            connections_max: usize_of(settings.number("gateway.connections_max").min(self.connections)),
             drain: self.drain.unwrap_or_else(|| settings.time("gateway.drain")),
             keep_alive: Some(settings.time("gateway.keep_alive")).filter(|d| *d > Dur::ZERO),
             has_pool: false,
@@ -164,8 +169,12 @@ pub(crate) struct Serving {
 
 impl Serving {
     /// Serves until the stop, and tells the last alerts.
-    pub(crate) async fn serve(self, stop: impl Future<Output = ()>) -> Summary {
-        let summary = self.gateway.serve(stop).await;
+    pub(crate) async fn serve(
+        self,
+        stop: impl Future<Output = ()>,
+        hurry: impl Future<Output = ()>,
+    ) -> Summary {
+        let summary = self.gateway.serve_until(stop, hurry).await;
         self.notifier.finish(LAST_WORDS);
         self.readers.flush().await;
         summary
@@ -304,6 +313,40 @@ pub(crate) fn random() -> Result<u64, Failure> {
 /// for what is not there.
 const DESCRIPTORS_MIN: u64 = 32;
 
+/// How many descriptors a gateway has open that nobody calls, and some for its admin pages: 16 were counted.
+const DESCRIPTORS_OWN: u64 = 32;
+
+/// Of so many descriptors a part is kept for upstreams and for bodies in files: a quarter (a guess). An idle caller needs one, a call
+/// two.
+const fn for_callers(descriptors: u64) -> u64 {
+    let free = descriptors.saturating_sub(DESCRIPTORS_OWN);
+    let most = free - free / 4;
+    if most == 0 { 1 } else { most }
+}
+
+/// Lets this process open as many files and sockets as so many callers need, as far as it may, and says how many of them it has room
+/// for. The usual limit of a session is made for programs that wait for descriptors with select(2), and is far below what a server
+/// may have.
+pub(crate) fn room(callers: u64) -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let needs = callers.saturating_mul(2).saturating_add(DESCRIPTORS_OWN);
+    let own = getrlimit(Resource::Nofile);
+    let most = own.maximum.map_or(needs, |maximum| maximum.min(needs));
+    if own.current.is_some_and(|current| current < most) {
+        // Up to the hard limit anybody may; where even that is refused, the limit is what it was.
+        let _raised = setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..own }).is_ok();
+    }
+    let Some(has) = getrlimit(Resource::Nofile).current else { return callers };
+    let room = for_callers(has);
+    if room < callers {
+        crate::out::note(&format!(
+            "clearline: at most {room} connections at once, not {callers}: this process may open only {has} files and sockets\n  \
+             Raise that limit (ulimit -n, LimitNOFILE=, --ulimit nofile=), or lower gateway.connections_max."
+        ));
+    }
+    room
+}
+
 /// A limit that could not be raised and leaves too little is said before it looks like a fault of the network.
 fn enough_descriptors() -> Result<(), Failure> {
     let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
@@ -347,6 +390,11 @@ mod tests {
         let meant: Vec<_> = words.iter().map(|word| http2(word)).collect();
         assert_eq!(meant, [Http2::Off, Http2::Auto, Http2::Prior]);
         assert_eq!(http2(row.default), Http2::default());
+    }
+
+    #[test]
+    fn most_descriptors_are_for_callers_and_some_are_kept() {
+        assert_eq!([0, 32, 64, 1024].map(for_callers), [1, 1, 24, 744]);
     }
 
     #[test]

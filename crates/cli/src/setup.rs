@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clearline::{Client, Observer, PoolKey, Route, Upstream};
 use clearline_gateway::CallerToken;
-use clearline_model::{Secret, SettingError, SettingOrigin};
+use clearline_model::{Secret, SettingError, SettingOrigin, Wall};
 use clearline_net::{Acceptor, TrustSettings};
 
 use crate::exit::Failure;
@@ -150,11 +150,30 @@ pub(crate) fn tls(settings: &Settings) -> Result<Option<Acceptor>, Failure> {
     if cert.is_empty() && key.is_empty() {
         return Ok(None);
     }
-    let read = Acceptor::read(Path::new(cert), Path::new(key));
+    let read = Acceptor::read(Path::new(cert), Path::new(key)).inspect(|acceptor| {
+        if let Some(why) = outdated(acceptor.certificate(), now()) {
+            crate::out::note(&format!("clearline: gateway.tls_cert = {cert}: {why}\n  Callers refuse it until it is renewed (or the clock here is set right)."));
+        }
+    });
     read.map(Some).map_err(|bad| {
         let setting = if bad.file == Path::new(cert) { "gateway.tls_cert" } else { "gateway.tls_key" };
         Failure::usage(format!("{setting} = {bad}"))
     })
+}
+
+/// What is wrong with the time of a certificate at this moment.
+fn outdated(der: &[u8], now: Wall) -> Option<&'static str> {
+    let (from, until) = clearline_doctor::validity(der)?;
+    if until < now {
+        return Some("the certificate has expired");
+    }
+    (now < from).then_some("the certificate is not valid yet")
+}
+
+/// What this machine's clock says.
+fn now() -> Wall {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Wall(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// The upstreams, and which calls go to which of them. `single`: see [`keys`].
@@ -245,4 +264,21 @@ pub(crate) fn secret(reference: &str) -> Result<Secret, String> {
     };
     let trimmed = text.trim_start_matches('\u{feff}').trim();
     if trimmed.is_empty() { Err("is empty".to_owned()) } else { Ok(Secret::new(trimmed.as_bytes().to_vec())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_out_of_its_time_is_told() {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let der = made.cert.der();
+        let (from, until) = clearline_doctor::validity(der).unwrap();
+        let at = |moment: Wall, more: i64| outdated(der, Wall(moment.0 + more));
+        assert_eq!((at(from, 0), at(until, 0)), (None, None));
+        assert_eq!(at(from, -1), Some("the certificate is not valid yet"));
+        assert_eq!(at(until, 1), Some("the certificate has expired"));
+        assert_eq!(outdated(b"no certificate", now()), None);
+    }
 }

@@ -476,6 +476,20 @@ impl Attempt {
         self.steps.push(Step::Failed(Box::new(Failed { miss, saved, detail: api.message })));
     }
 
+    /// The process ends: the answer ends where it is.
+    pub(crate) fn cut(&mut self) {
+        if self.has_all_it_needs() {
+            return self.ended();
+        }
+        // One that continues a stream may not have begun.
+        let (stage, failure) = if self.ask.stream || self.is_long() {
+            (Stage::Stream, Failure::Ended(StreamEnd::Cut))
+        } else {
+            (Stage::Body, Failure::Framing(Framing::Short))
+        };
+        self.fail(stage, failure, None);
+    }
+
     fn silent(&mut self) {
         if self.has_all_it_needs() {
             return self.ended();

@@ -70,12 +70,15 @@ impl ReplyBody {
     }
 }
 
+/// What is said where nobody but this process broke an answer.
+const STOPPED: &str = "The gateway was stopped in the middle of the answer";
+
 /// The honest end of a broken stream, in the API's own shape, with what of it had arrived.
 fn error_event(broke: &Break) -> Bytes {
     let (cause, got) = (broke.cause, broke.got);
+    let title = if broke.stopped { STOPPED } else { cause.row().title };
     let text = format!(
-        "{} (clearline: {cause}, after {} characters of text; the answer is not complete)",
-        cause.row().title,
+        "{title} (clearline: {cause}, after {} characters of text; the answer is not complete)",
         got.text_chars
     );
     let own = Own {

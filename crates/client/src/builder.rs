@@ -492,6 +492,12 @@ impl Client {
         Ok(())
     }
 
+    /// Ends every call now, for a process that ends: whoever waits gets the answer that there is, and what is being shown breaks
+    /// with an honest word. Calls that come later fail.
+    pub fn stop(&self) {
+        self.inner.brain.stop();
+    }
+
     /// The moment of now, on the clock of this client's events.
     #[must_use]
     pub fn now(&self) -> Mono {

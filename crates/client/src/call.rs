@@ -73,6 +73,8 @@ pub(crate) struct Break {
     pub(crate) got: Partial,
     /// The caller has seen a part of an event.
     pub(crate) torn: bool,
+    /// It was not the other side that broke it: this process ends.
+    pub(crate) stopped: bool,
 }
 
 /// What the loop did.
@@ -221,6 +223,9 @@ impl Driver {
                 self.give_up_continuation();
                 continue;
             }
+            if self.inner.brain.is_stopped() {
+                self.cut();
+            }
             if let Some(end) = self.end.take() {
                 self.close();
                 return Poll::Ready(Turn::Ended(end));
@@ -265,6 +270,13 @@ impl Driver {
         let miss = Miss { got, ..Miss::silent(Cause::StreamCorrupt, Stage::Stream, Sent::Yes) };
         self.last = Some((miss, Foreign::default()));
         self.feed(Input::Failed(id, miss));
+    }
+
+    /// The process ends: the attempt that the caller sees is over now.
+    fn cut(&mut self) {
+        let committed = self.committed;
+        let shown = |a: &&mut Attempt| Some(a.id()) == committed && !a.over();
+        self.attempts.iter_mut().filter(shown).for_each(Attempt::cut);
     }
 
     fn poll_attempts(&mut self, cx: &mut Context<'_>) -> Poll<(AttemptId, Step)> {
@@ -437,8 +449,8 @@ impl Driver {
             let attempts = self.started;
             let torn = self.attempts.first().is_some_and(Attempt::is_torn);
             let request_id = self.request_id.clone();
-            let cause = answer.cause;
-            End::Broken(Box::new(Break { cause, is_stream, stage, attempts, request_id, got, torn }))
+            let (cause, stopped) = (answer.cause, self.inner.brain.is_stopped());
+            End::Broken(Box::new(Break { cause, is_stream, stage, attempts, request_id, got, torn, stopped }))
         } else {
             match self.saved.take() {
                 Some((attempt, saved)) if answer.from == Some(attempt) => {
@@ -461,6 +473,7 @@ impl Driver {
             request_id: self.request_id.clone(),
             retry_after,
             no_retry,
+            stopped: self.inner.brain.is_stopped(),
             detail: self.last.as_ref().map(|(_, d)| d.clone()).unwrap_or_default(),
         }
     }

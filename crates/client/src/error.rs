@@ -1,5 +1,6 @@
 //! Why a call got no answer of the API.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use clearline_model::{CallId, Cause, Dur, Foreign, Retry, Sent, Stage};
@@ -24,6 +25,8 @@ pub struct CallError {
     pub retry_after: Option<Dur>,
     /// The retry budget here is spent: a layer above should not retry either.
     pub no_retry: bool,
+    /// It was let go because this client was stopped.
+    pub stopped: bool,
     /// The words of whoever failed: foreign text, for people alone.
     pub detail: Foreign,
 }
@@ -60,6 +63,7 @@ impl CallError {
             request_id: None,
             retry_after: None,
             no_retry: false,
+            stopped: false,
             detail,
         }
     }
@@ -73,6 +77,19 @@ impl CallError {
     pub fn can_retry(&self) -> bool {
         self.retry_after != Some(Dur::MAX) && can_retry(self.cause)
     }
+
+    /// What happened, in a few words.
+    #[must_use]
+    pub fn title(&self) -> Cow<'static, str> {
+        let title = self.cause.row().title;
+        match (self.stopped, self.cause) {
+            (false, _) => Cow::Borrowed(title),
+            (true, Cause::GatewayBadGateway) => {
+                Cow::Borrowed("The gateway was stopped before there was an answer")
+            }
+            (true, _) => Cow::Owned(format!("{title}; then the gateway was stopped")),
+        }
+    }
 }
 
 /// Whether something that failed for this reason can succeed when it is tried again as it was.
@@ -82,8 +99,8 @@ pub(crate) fn can_retry(cause: Cause) -> bool {
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let row = self.cause.row();
-        write!(f, "{} ({}) at stage {} after {} attempts", row.title, row.id, self.stage, self.attempts)?;
+        let (title, cause) = (self.title(), self.cause);
+        write!(f, "{title} ({cause}) at stage {} after {} attempts", self.stage, self.attempts)?;
         if let Some(id) = &self.request_id {
             write!(f, ", request {}", id.escaped())?;
         }

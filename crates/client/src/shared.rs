@@ -1,7 +1,7 @@
 //! What the calls of one client share: the engine behind its mutex.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 
@@ -113,6 +113,7 @@ pub(crate) struct Brain {
     epoch: OnceLock<Instant>,
     observer: Arc<dyn Observer>,
     calls: AtomicU64,
+    stopped: AtomicBool,
 }
 
 impl Brain {
@@ -129,6 +130,7 @@ impl Brain {
             epoch: OnceLock::new(),
             observer,
             calls: AtomicU64::new(1),
+            stopped: AtomicBool::new(false),
         })
     }
 
@@ -172,6 +174,18 @@ impl Brain {
 
     pub(crate) fn view(&self) -> State {
         self.lock().engine.view()
+    }
+
+    /// Every call ends now: who waits with the answer that there is, and what is shown is broken off.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.tell(vec![Input::Stop]);
+        self.lock().slots.values().for_each(|slot| slot.waker.wake());
+    }
+
+    /// Whether every call is to end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
     }
 
     /// Tells the engine something and appends to `mine` what it wants of `own`; what it wants of others goes to their slots.

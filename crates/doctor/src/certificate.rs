@@ -23,6 +23,12 @@ pub(crate) fn read(chain: &[Vec<u8>]) -> Option<Certificate> {
     })
 }
 
+/// From when and until when a certificate is good; nothing where it cannot be read.
+#[must_use]
+pub fn validity(der: &[u8]) -> Option<(Wall, Wall)> {
+    read(&[der.to_vec()]).map(|cert| (cert.from, cert.until))
+}
+
 fn bits(cert: &X509Certificate<'_>) -> u32 {
     let bits = match cert.public_key().parsed() {
         Ok(PublicKey::RSA(key)) => key.key_size(),

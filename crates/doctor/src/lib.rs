@@ -10,6 +10,7 @@ mod probe;
 mod proxies;
 mod world;
 
+pub use certificate::validity;
 pub use collect::{Place, Settings, collect, descriptors_were};
 pub use examine::examine;
 pub use world::{Options, World};

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use crate::metrics::Metrics;
 use crate::options::LogTarget;
 use crate::readers::Readers;
+use crate::visitors::Visitors;
 
 /// What the pages show.
 #[derive(Clone)]
@@ -40,7 +41,7 @@ pub(crate) async fn serve(listener: TcpListener, shown: Shown) {
         .layer(middleware::from_fn_with_state(shown.clone(), check_host))
         .with_state(shown);
     // `axum::serve` ends only with its task.
-    let _ended = axum::serve(listener, pages).await.is_err();
+    let _ended = axum::serve(Visitors::new(listener), pages).await.is_err();
 }
 
 /// On loopback, a name in `Host` that is not loopback's is a web page that rebinds its name.
@@ -69,6 +70,9 @@ async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
 async fn ready(State(shown): State<Shown>) -> impl IntoResponse {
     if shown.draining.load(Ordering::Acquire) {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
+    }
+    if shown.readers.metrics.callers_wait.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("callers wait: {}\n", Cause::ConfigFdLimit));
     }
     let all = shown.client.down();
     let down: Vec<_> = all.iter().filter_map(|(name, why)| Some((name, (*why)?))).collect();

@@ -37,7 +37,7 @@ pub(crate) struct Body {
     /// Counts the call in its caller's account until it is over.
     pub(crate) permit: Option<Permit>,
     readers: Arc<Readers>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// In HTTP/2, what of it is not on its way yet, and its end once that was reached.
     taken: Option<Arc<Taken>>,
     end: Option<Result<(), Broken>>,
@@ -52,11 +52,15 @@ impl Body {
     }
 
     fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match &mut self.content {
+        let polled = match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
             Content::Running(body) => http_body::Body::poll_frame(Pin::new(body), cx),
             Content::Kept(body) => body.poll_frame(cx),
+        };
+        if matches!(polled, Poll::Ready(Some(Err(_)))) {
+            self.shared.torn();
         }
+        polled
     }
 
     /// Counts its pieces; its end and its breaking wait until the last of them is on its way.
@@ -164,16 +168,18 @@ pub(crate) fn refused(refusal: Refusal) -> Answer {
 
 /// The answer to a call that got none of the upstream.
 pub(crate) fn own(error: &CallError) -> Answer {
-    let row = error.cause.row();
+    let (title, cause) = (error.title(), error.cause);
     let attempts = match error.attempts {
         0 => "without an attempt".to_owned(),
         1 => "after 1 attempt".to_owned(),
         n => format!("after {n} attempts"),
     };
-    let message =
-        format!("{}{} (clearline: {}, at stage {}, {attempts})", row.title, said(error), row.id, error.stage);
+    // What was stopped had not failed at any stage.
+    let stage = Some(error.stage).filter(|_| !error.stopped || cause != Cause::GatewayBadGateway);
+    let at = stage.map_or_else(String::new, |stage| format!(", at stage {stage}"));
+    let message = format!("{title}{} (clearline: {cause}{at}, {attempts})", said(error));
     let known = Own {
-        stage: Some(error.stage),
+        stage,
         attempts: Some(error.attempts),
         retry_after: error.retry_after,
         request_id: error.request_id.as_ref(),

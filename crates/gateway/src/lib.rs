@@ -25,6 +25,7 @@ mod server;
 mod service;
 mod target;
 mod timer;
+mod visitors;
 mod waiting;
 mod wrap;
 

@@ -1,14 +1,15 @@
 //! The log's writer: one text that calls append to and one thread writes out. A full disk costs lines and never a call.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+mod sink;
+
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::log::sink::Sink;
 use crate::options::LogTarget;
 
 /// The most text that waits for the writer, bytes: some eight thousand lines.
@@ -57,7 +58,7 @@ impl Waiting {
 pub(crate) struct Losses {
     /// Lines that found too many others waiting.
     pub(crate) dropped: AtomicU64,
-    /// Writes that failed.
+    /// Lines that could not be written.
     pub(crate) errors: AtomicU64,
 }
 
@@ -77,9 +78,9 @@ impl Log {
             LogTarget::None => None,
             LogTarget::Stderr => Some(Sink::Stderr),
             LogTarget::File(path) => {
-                let file = append(path).map_err(|e| refused = Some((path.clone(), e.to_string())));
-                let torn = ends_torn(path).unwrap_or(false);
-                Some(Sink::File { path: path.clone(), file: file.ok(), torn })
+                let (sink, why) = Sink::file(path);
+                refused = why.map(|why| (path.clone(), why));
+                Some(sink)
             }
         };
         let waiting = sink.and_then(|sink| start(sink, Arc::clone(&losses)));
@@ -155,8 +156,8 @@ fn gathered(waiting: &Waiting, empty: String) -> Option<(String, Vec<oneshot::Se
 fn write_all(mut sink: Sink, waiting: &Waiting, losses: &Losses) {
     let mut spare = String::new();
     while let Some((mut lines, acks)) = gathered(waiting, std::mem::take(&mut spare)) {
-        if !lines.is_empty() && sink.write(lines.as_bytes()).is_err() {
-            losses.errors.fetch_add(1, Ordering::Relaxed);
+        if !lines.is_empty() {
+            losses.errors.fetch_add(sink.write(lines.as_bytes()), Ordering::Relaxed);
         }
         lines.clear();
         lines.shrink_to(KEPT);
@@ -168,50 +169,6 @@ fn write_all(mut sink: Sink, waiting: &Waiting, losses: &Losses) {
     }
 }
 
-enum Sink {
-    Stderr,
-    File { path: PathBuf, file: Option<File>, torn: bool },
-}
-
-impl Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        match self {
-            Self::Stderr => std::io::stderr().lock().write_all(bytes),
-            Self::File { path, file, torn } => {
-                let mut open = match file.take() {
-                    Some(open) => open,
-                    None => append(path)?,
-                };
-                // After a write that failed, half a line may stand at the end.
-                let start: &[u8] = if *torn { b"\n" } else { b"" };
-                *torn = true;
-                open.write_all(start)?;
-                open.write_all(bytes)?;
-                *torn = false;
-                *file = Some(open);
-                Ok(())
-            }
-        }
-    }
-}
-
-/// A process that was killed may have left half a line at the end: the next one begins on its own.
-fn ends_torn(path: &Path) -> std::io::Result<bool> {
-    let mut file = File::open(path)?;
-    // A pipe or a device has no end to look at.
-    if !file.metadata()?.is_file() || file.seek(SeekFrom::End(0))? == 0 {
-        return Ok(false);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last != *b"\n")
-}
-
-fn append(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,11 +176,13 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_is_counted_and_survived() {
         let log = Log::open(&LogTarget::File(PathBuf::from("/dev/full")));
-        log.put(|line| line.push('a'));
+        for line in ["a", "b", "c"] {
+            log.put(|text| text.push_str(line));
+        }
         log.flush().await;
-        log.put(|line| line.push('b'));
+        log.put(|line| line.push('d'));
         log.flush().await;
-        assert!(log.losses.errors.load(Ordering::Relaxed) >= 2);
+        assert_eq!(log.losses.errors.load(Ordering::Relaxed), 4, "lines, and not writes");
         assert_eq!(log.losses.dropped.load(Ordering::Relaxed), 0);
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use clearline::Names;
@@ -80,6 +80,10 @@ pub(crate) struct Metrics {
     /// Requests over a quota, by caller.
     limited: Mutex<BTreeMap<String, u64>>,
     pub(crate) handshakes_failed: AtomicU64,
+    /// No caller is taken: this process has no descriptor left.
+    pub(crate) callers_wait: AtomicBool,
+    /// How often that began.
+    pub(crate) callers_waited: AtomicU64,
     pub(crate) streams_reset: AtomicU64,
     continued: Table,
     pub(crate) in_flight: AtomicI64,
@@ -106,6 +110,8 @@ impl Metrics {
             refusals: Table::new(1, columns),
             limited: Mutex::default(),
             handshakes_failed: AtomicU64::new(0),
+            callers_wait: AtomicBool::new(false),
+            callers_waited: AtomicU64::new(0),
             streams_reset: AtomicU64::new(0),
             continued: Table::new(1, columns),
             in_flight: AtomicI64::new(0),
@@ -199,6 +205,12 @@ impl Metrics {
                 load(&losses.dropped),
             ),
             (
+                "clearline_descriptors_used_up_total",
+                "counter",
+                "How often callers had to wait because this process may open no more files and sockets.",
+                load(&self.callers_waited),
+            ),
+            (
                 "clearline_handshakes_failed_total",
                 "counter",
                 "TLS handshakes of callers that failed.",
@@ -210,7 +222,12 @@ impl Metrics {
                 "Streams of HTTP/2 that callers reset before they were answered.",
                 load(&self.streams_reset),
             ),
-            ("clearline_log_errors_total", "counter", "Writes of the log that failed.", load(&losses.errors)),
+            (
+                "clearline_log_errors_total",
+                "counter",
+                "Log lines that could not be written.",
+                load(&losses.errors),
+            ),
         ] {
             head(&mut out, name, kind, help);
             put(&mut out, name, "", n);

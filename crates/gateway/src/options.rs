@@ -124,6 +124,19 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Whether callers are kept out whom this listening address lets in.
+    ///
+    /// # Errors
+    /// An exposed address without tokens.
+    pub(crate) fn guarded(&self, addr: SocketAddr) -> Result<(), BindError> {
+        if !addr.ip().is_loopback() && self.tokens.is_empty() {
+            return Err(BindError::Exposed(addr));
+        }
+        Ok(())
+    }
+}
+
 /// Why a gateway did not start.
 #[derive(Debug)]
 pub enum BindError {

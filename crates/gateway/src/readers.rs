@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use clearline::{Names, Observer};
@@ -132,6 +133,8 @@ pub struct Readers {
     callers: RwLock<Vec<String>>,
     alerts: Mutex<Alerts>,
     on_alert: OnceLock<Tell>,
+    /// The gateway ends its calls itself.
+    is_ending: AtomicBool,
 }
 
 impl Readers {
@@ -153,6 +156,7 @@ impl Readers {
             alerts: Mutex::new(Alerts::new(watching.rules)),
             callers: RwLock::new(watching.callers),
             on_alert: OnceLock::new(),
+            is_ending: AtomicBool::new(false),
         })
     }
 
@@ -297,6 +301,31 @@ impl Readers {
         self.log.put(|text| line::refused(text, Some(context), status, cause));
     }
 
+    /// The gateway ends its calls from here on: they say nothing about the success rate.
+    pub(crate) fn ends(&self) {
+        self.is_ending.store(true, Ordering::Release);
+    }
+
+    /// Callers are taken, or wait for a reason of this process; each change has a line.
+    pub(crate) fn accepts(&self, why: Option<&std::io::Error>) {
+        let waits = why.is_some();
+        // Nearly always, and then nothing is written.
+        if self.metrics.callers_wait.load(Ordering::Relaxed) == waits {
+            return;
+        }
+        self.metrics.callers_wait.store(waits, Ordering::Relaxed);
+        let mut line = serde_json::Map::new();
+        if let Some(why) = why {
+            self.metrics.callers_waited.fetch_add(1, Ordering::Relaxed);
+            line.insert("event".to_owned(), "connections wait".into());
+            line.insert("cause".to_owned(), Cause::ConfigFdLimit.id().into());
+            line.insert("why".to_owned(), why.to_string().into());
+        } else {
+            line.insert("event".to_owned(), "connections are taken again".into());
+        }
+        self.note(line);
+    }
+
     /// The same where no head could be read, so that nothing is known of the request.
     pub(crate) fn refused_unread(&self, status: u16, cause: Cause) {
         self.metrics.refused(cause);
@@ -337,7 +366,10 @@ impl Observer for Readers {
     fn ended(&self, record: &CallRecord) {
         self.metrics.ended(record);
         self.summary.lock().unwrap_or_else(PoisonError::into_inner).add(record);
-        self.judge(|alerts| alerts.ended(record));
+        // Whoever stops the gateway knows why its calls end.
+        if !self.is_ending.load(Ordering::Acquire) {
+            self.judge(|alerts| alerts.ended(record));
+        }
         if self.log.is_on() {
             self.over(record);
         }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use clearline::{Client, Store};
 use clearline_diagnose::alerts::AlertRules;
-use clearline_model::Cause;
-use clearline_net::{Acceptor, Hush, Io, Tcp};
+use clearline_model::{Cause, Stage};
+use clearline_net::{Acceptor, Fault, Hush, Io, Tcp};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use hyper::server::conn::http1;
@@ -22,6 +22,7 @@ use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::admin;
 use crate::answer;
@@ -36,6 +37,10 @@ use crate::wrap::{Shared, Watched};
 
 /// How long accepting rests after an error, for example where no file descriptor is left.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// How long accepting has to do without an error before it is well again (a guess).
+const ACCEPT_CALM: Duration = Duration::from_secs(1);
+/// How long the last words may take of calls that are open at the end of the drain time (a guess).
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How often the success rate is judged where no calls end.
 const JUDGE: Duration = Duration::from_secs(5);
 
@@ -70,14 +75,28 @@ impl std::fmt::Debug for Handle {
 }
 
 impl Handle {
+    /// Whether these options could be taken.
+    ///
+    /// # Errors
+    /// What [`Gateway::bind`] refuses as well: an exposed address without tokens.
+    pub fn check(&self, options: &Options) -> Result<(), BindError> {
+        // It listens where it did at the start.
+        options.guarded(self.addr)
+    }
+
     /// Takes these options for every request and connection from now on. What the listeners, the log and the folder of bodies
     /// are, and how many connections there may be, stays as it was.
-    pub fn reload(&self, options: Options) {
+    ///
+    /// # Errors
+    /// As [`Handle::check`]; then nothing has changed.
+    pub fn reload(&self, options: Options) -> Result<(), BindError> {
+        self.check(&options)?;
         self.service.readers.metrics.rename(self.service.client.names());
         let callers = options.tokens.iter().map(|t| t.alias.clone()).collect();
         self.service.readers.rename_callers(callers);
         let rules = Arc::new(Rules::new(options, self.addr));
         *self.service.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        Ok(())
     }
 
     /// Raises alerts by these rules from now on.
@@ -109,9 +128,7 @@ impl Gateway {
     /// # Errors
     /// An address in use or not usable, an exposed address without tokens, a log that cannot be written.
     pub async fn bind(o: Options, client: Client, readers: Arc<Readers>) -> Result<Self, BindError> {
-        if !o.listen.ip().is_loopback() && o.tokens.is_empty() {
-            return Err(BindError::Exposed(o.listen));
-        }
+        o.guarded(o.listen)?;
         if let Some((path, why)) = readers.log.refused.clone() {
             return Err(BindError::Log { path, why });
         }
@@ -132,6 +149,7 @@ impl Gateway {
             readers: Arc::clone(&readers),
             ids: Ids::new(),
             store,
+            stopped: watch::Sender::new(false),
         };
         Ok(Self { listener, addr, admin, service: Arc::new(service), readers, connections_max, log })
     }
@@ -154,9 +172,18 @@ impl Gateway {
         self.admin.as_ref().map(|(_, addr)| *addr)
     }
 
-    /// Serves until `stop` is there; then accepts nothing more, lets running calls finish within the drain time, and
-    /// writes the log out.
+    /// Serves until `stop` is there; then accepts nothing more, lets running calls finish within the drain time, ends what is then
+    /// still open with an honest word, and writes the log out.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Summary {
+        self.serve_until(stop, std::future::pending()).await
+    }
+
+    /// The same where somebody may not want to wait for the drain time: with `hurry` it is over.
+    pub async fn serve_until(
+        self,
+        stop: impl Future<Output = ()>,
+        hurry: impl Future<Output = ()>,
+    ) -> Summary {
         let draining = Arc::new(AtomicBool::new(false));
         let (stopped, stopping) = watch::channel(false);
         let mut pages = JoinSet::new();
@@ -185,17 +212,31 @@ impl Gateway {
         drop(self.listener);
         draining.store(true, Ordering::Release);
         stopped.send_replace(true);
-        let all = async { while connections.join_next().await.is_some() {} };
-        let in_time = tokio::time::timeout(self.service.rules().limits.drain, all).await.is_ok();
+        let drain = self.service.rules().limits.drain;
+        let in_time = tokio::select! {
+            in_time = over(&mut connections, drain) => in_time,
+            () = hurry => false,
+        };
         if !in_time {
-            // Dropping the connections cancels their calls.
-            connections.shutdown().await;
+            self.readers.ends();
+            self.service.client.stop();
+            self.service.stopped.send_replace(true);
+            if !over(&mut connections, LAST_WORDS).await {
+                // Who takes nothing, or still sends its request, is cut off.
+                connections.shutdown().await;
+            }
         }
         pages.shutdown().await;
         self.readers.tick(self.service.client.now());
         self.readers.flush().await;
         self.readers.summary()
     }
+}
+
+/// Whether all connections end within this time.
+async fn over(connections: &mut JoinSet<()>, limit: Duration) -> bool {
+    let all = async { while connections.join_next().await.is_some() {} };
+    tokio::time::timeout(limit, all).await.is_ok()
 }
 
 /// Judges the success rate for ever: an alert also ends where no calls come any more.
@@ -215,17 +256,39 @@ async fn accept(
     connections: &mut JoinSet<()>,
 ) {
     let room = Arc::new(Semaphore::new(connections_max));
+    let mut failed: Option<Instant> = None;
     loop {
         // The semaphore is never closed.
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         while connections.try_join_next().is_some() {}
-        match listener.accept().await {
+        let accepted = match failed {
+            None => listener.accept().await,
+            Some(at) => {
+                let calm = at + ACCEPT_CALM;
+                let accepted = tokio::time::timeout_at(calm, listener.accept()).await.ok();
+                if Instant::now() >= calm {
+                    service.readers.accepts(None);
+                    failed = None;
+                }
+                let Some(accepted) = accepted else { continue };
+                accepted
+            }
+        };
+        match accepted {
             Ok((stream, peer)) => {
                 let shared = Arc::new(Shared::new(peer.ip()));
                 let run = connection(stream, (Arc::clone(service), shared), stopping.clone(), permit);
                 connections.spawn(run);
             }
-            Err(_) => tokio::time::sleep(ACCEPT_REST).await,
+            Err(why) => {
+                // A caller that left before it was taken is no news.
+                let fault = Fault::of_io(Stage::Connect, &why);
+                if fault.cause() == Cause::ConfigFdLimit {
+                    service.readers.accepts(Some(&why));
+                    failed = Some(Instant::now());
+                }
+                tokio::time::sleep(ACCEPT_REST).await;
+            }
         }
     }
 }
@@ -253,12 +316,15 @@ type Exchange = Pin<Box<dyn Future<Output = ()> + Send>>;
 async fn begin(
     stream: Arc<TcpStream>,
     (service, shared): (Arc<Service>, Arc<Shared>),
-    stopping: watch::Receiver<bool>,
+    mut stopping: watch::Receiver<bool>,
 ) -> Option<Exchange> {
     let rules = service.rules();
     let limits = rules.limits;
     if let Some(acceptor) = &rules.tls {
-        let Some((tls, is_http2)) = handshake(acceptor, &stream, (limits, &service.readers)).await else {
+        // What a caller has not begun with yet is not waited for at the end.
+        let first = unless(&mut stopping, first_byte(&stream, limits)).await?;
+        let shaken = handshake(acceptor, &stream, first, (limits, &service.readers)).await;
+        let Some((tls, is_http2)) = shaken else {
             service.readers.metrics.handshakes_failed.fetch_add(1, Ordering::Relaxed);
             return None;
         };
@@ -269,7 +335,7 @@ async fn begin(
         let io = Watched::of_http1(tls, Arc::clone(&shared), limits);
         return Some(Box::pin(exchange(io, stream, (service, shared, limits), stopping)));
     }
-    let (is_http2, early) = http2::begins(&stream, limits).await?;
+    let (is_http2, early) = unless(&mut stopping, http2::begins(&stream, limits)).await??;
     let mut io = Tcp(Arc::clone(&stream));
     match limits.http2 {
         Some(http2) if is_http2 => {
@@ -289,18 +355,30 @@ async fn begin(
     }
 }
 
+/// What comes of this, unless the gateway is to stop before.
+async fn unless<T>(stopping: &mut watch::Receiver<bool>, wait: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = wait => Some(done),
+        _told = stopping.wait_for(|stop| *stop) => None,
+    }
+}
+
+/// The first byte of a handshake, where one comes in time.
+async fn first_byte(stream: &TcpStream, limits: Limits) -> Option<u8> {
+    let mut first = [0];
+    let peeked = tokio::time::timeout(limits.handshake.into(), stream.peek(&mut first)).await;
+    matches!(peeked, Ok(Ok(1..))).then(|| first[0])
+}
+
 /// The handshake of a caller, and whether it agreed on HTTP/2. Who speaks plain HTTP is told so.
 async fn handshake(
     acceptor: &Acceptor,
     stream: &Arc<TcpStream>,
+    first: Option<u8>,
     (limits, readers): (Limits, &Readers),
 ) -> Option<(impl Io + use<>, bool)> {
-    let mut first = [0];
-    let peeked = tokio::time::timeout(limits.handshake.into(), stream.peek(&mut first)).await;
-    if !matches!(peeked, Ok(Ok(1..))) {
-        return None;
-    }
-    if first.first().is_some_and(u8::is_ascii_uppercase) {
+    if first?.is_ascii_uppercase() {
         readers.refused_unread(400, Cause::TlsPlainHttp);
         // It may have left already.
         let _told = Tcp(Arc::clone(stream)).write_all(&answer::plain_http()).await.is_ok();
@@ -364,7 +442,10 @@ async fn exchange<S: Io>(
     if let Some(status) = told.unparsable() {
         readers.refused_unread(status, Cause::RequestInvalid);
     }
-    if is_over && told.is_cut() {
+    if told.is_to_reset() {
+        // Where that is refused it ends as it can.
+        let _reset = stream.set_zero_linger().is_ok();
+    } else if is_over && told.is_cut() {
         Box::pin(linger(stream, limits.header_timeout)).await;
     }
 }

@@ -15,6 +15,7 @@ use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming};
+use tokio::sync::watch;
 
 use crate::answer::{self, Answer, Body, Content, Refusal};
 use crate::guard::{self, Passed};
@@ -53,6 +54,14 @@ const NO_ROOM: Refusal = Refusal {
     after: None,
 };
 
+const STOPPED: Refusal = Refusal {
+    status: StatusCode::SERVICE_UNAVAILABLE,
+    cause: Cause::GatewayBadGateway,
+    text: "The gateway was stopped before the request was there",
+    close: true,
+    after: None,
+};
+
 /// What all requests share.
 pub(crate) struct Service {
     pub(crate) rules: RwLock<Arc<Rules>>,
@@ -62,6 +71,8 @@ pub(crate) struct Service {
     pub(crate) readers: Arc<Readers>,
     pub(crate) ids: Ids,
     pub(crate) store: Arc<Store>,
+    /// Nothing more is waited for.
+    pub(crate) stopped: watch::Sender<bool>,
 }
 
 /// A request that may be served, and what it is served by.
@@ -116,6 +127,7 @@ impl Service {
         let trick = shared.begin();
         let (mut parts, incoming) = request.into_parts();
         let is_bare = parts.method == Method::HEAD && parts.version == Version::HTTP_2;
+        let is_old = parts.version == Version::HTTP_10;
         let ids = self.ids.of(&parts.headers);
         let mut context = Context::new(ids, parts.method.clone());
         let rules = self.rules();
@@ -149,6 +161,10 @@ impl Service {
             for (name, id) in ids {
                 head.headers.insert(name, id.clone());
             }
+            // It has no chunks. A stream tells of its break in an event, which a reset could overtake.
+            if is_old && !is_events(&head.headers) {
+                body.shared.ends_bare();
+            }
             body.content = http2::bare(content, is_bare);
             Response::from_parts(head, body)
         }
@@ -180,9 +196,13 @@ impl Service {
                 None => {
                     let now = tokio::time::Instant::now();
                     let by = (now + rules.body_timeout).min(*end.get_or_insert(now + rules.body_time));
-                    tokio::time::timeout_at(by, poll_fn(|cx| clearline_net::next_frame(&mut body, cx)))
-                        .await
-                        .map_err(|_| SLOW_BODY)?
+                    let mut stopped = self.stopped.subscribe();
+                    let next = poll_fn(|cx| clearline_net::next_frame(&mut body, cx));
+                    tokio::select! {
+                        biased;
+                        in_time = tokio::time::timeout_at(by, next) => in_time.map_err(|_| SLOW_BODY)?,
+                        _told = stopped.wait_for(|stopped| *stopped) => return Err(STOPPED),
+                    }
                 }
             };
             let Some(frame) = frame else { break };

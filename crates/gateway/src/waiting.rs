@@ -144,7 +144,7 @@ fn own(error: &CallError) -> Bytes {
         request_id: error.request_id.as_ref(),
         ..Own::of(error.cause)
     };
-    let text = format!("{} (clearline: {})", error.cause.row().title, error.cause);
+    let text = format!("{} (clearline: {})", error.title(), error.cause);
     Bytes::from(own_error_event("api_error", &text, &known))
 }
 

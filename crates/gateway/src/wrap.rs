@@ -45,6 +45,10 @@ pub(crate) struct Shared {
     unparsable: AtomicU16,
     /// The body of the request broke off.
     has_broken_off: AtomicBool,
+    /// Nothing but the end of the connection ends the answer, so that a clean one would make a broken answer whole.
+    is_bare: AtomicBool,
+    /// The answer broke.
+    is_torn: AtomicBool,
     /// A connection of HTTP/2 is to end now: its caller only costs.
     is_calmed: AtomicBool,
 }
@@ -60,6 +64,8 @@ impl Shared {
             is_between: AtomicBool::new(true),
             unparsable: AtomicU16::new(0),
             has_broken_off: AtomicBool::new(false),
+            is_bare: AtomicBool::new(false),
+            is_torn: AtomicBool::new(false),
             is_calmed: AtomicBool::new(false),
         }
     }
@@ -71,6 +77,21 @@ impl Shared {
 
     pub(crate) fn has_broken_off(&self) -> bool {
         self.has_broken_off.load(Ordering::Acquire)
+    }
+
+    /// Nothing in the answer that begins tells of its end.
+    pub(crate) fn ends_bare(&self) {
+        self.is_bare.store(true, Ordering::Release);
+    }
+
+    /// The answer broke.
+    pub(crate) fn torn(&self) {
+        self.is_torn.store(true, Ordering::Release);
+    }
+
+    /// Whether the connection must not end cleanly.
+    pub(crate) fn is_to_reset(&self) -> bool {
+        self.is_bare.load(Ordering::Acquire) && self.is_torn.load(Ordering::Acquire)
     }
 
     /// Ends a connection of HTTP/2, with a word why, when it is looked at next.

@@ -222,6 +222,50 @@ async fn a_body_that_ends_early_is_short() {
     assert!(matches!(broken.failure, Failure::Framing(_)));
 }
 
+/// What an upstream answers with this head and an empty JSON object, to this method.
+async fn head_fault(method: &str, head: &'static str) -> Option<Fault> {
+    let addr = server(move |mut stream, _| async move {
+        self::head(&mut stream).await;
+        stream.read_exact(&mut [0; 2]).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+    })
+    .await;
+    let mut request = post();
+    *request.method_mut() = method.parse().unwrap();
+    plain(addr).await.send(request, &SendLimits::default()).await.err()
+}
+
+/// Nobody asked for one, and nothing behind could tell that the body is in it (RFC 9112, sections 6.1 and 7.4).
+#[tokio::test]
+async fn a_transfer_coding_that_nobody_reads_is_refused() {
+    for (coding, is_well) in [
+        ("transfer-encoding: chunked\r\n", true),
+        ("Transfer-Encoding: Chunked \r\n", true),
+        ("transfer-encoding: gzip\r\n", false),
+        ("transfer-encoding: gzip, chunked\r\n", false),
+        ("transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n", false),
+        ("transfer-encoding: chunked, gzip\r\n", false),
+        ("transfer-encoding: chunked, chunked\r\n", false),
+        ("transfer-encoding: identity\r\n", false),
+        ("transfer-encoding: \r\n", false),
+        ("transfer-encoding: xchunked\r\n", false),
+        ("transfer-encoding: chunked;q=1\r\n", false),
+    ] {
+        let text: &'static str =
+            Box::leak(format!("HTTP/1.1 200 OK\r\n{coding}\r\n2\r\n{{}}\r\n0\r\n\r\n").into());
+        let fault = head_fault("POST", text).await;
+        assert_eq!(fault.is_none(), is_well, "{coding}: {fault:?}");
+        if let Some(fault) = fault {
+            let seen = (fault.stage, fault.failure, fault.sent);
+            assert_eq!(seen, (Stage::Head, Failure::Framing(Framing::Malformed), Sent::Yes), "{coding}");
+            assert!(fault.detail.raw().contains("transfer-encoding"), "{:?}", fault.detail);
+        }
+    }
+    // Where there is no body it is in no coding.
+    assert!(head_fault("HEAD", "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n").await.is_none());
+    assert!(head_fault("POST", "HTTP/1.1 204 No Content\r\ntransfer-encoding: gzip\r\n\r\n").await.is_none());
+}
+
 #[tokio::test]
 async fn a_finished_exchange_gives_its_connection_back_and_a_dead_one_is_not_taken() {
     let (close, wait) = tokio::sync::oneshot::channel::<()>();

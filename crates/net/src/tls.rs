@@ -146,7 +146,7 @@ pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, Fault> {
 }
 
 /// A file whole, where it has an end: a pipe that nobody writes into would never begin, and a device never ends.
-fn bounded(file: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn bounded(file: &Path) -> io::Result<Vec<u8>> {
     if std::fs::metadata(file)?.file_type().is_fifo() {
         return Err(io::Error::other("it is a pipe"));
     }

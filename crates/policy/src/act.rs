@@ -552,6 +552,8 @@ impl Engine {
         let saved = call.saved;
         let fallback = match (call.last, call.refused) {
             (Some(cause), _) => cause,
+            // Nothing is held against it but the end of the process: what is behind that is not reached any more.
+            (None, _) if self.stopped => Cause::GatewayBadGateway,
             (None, Some(_)) => Cause::ClientPoolExhausted,
             (None, None) => Cause::AuthMissing,
         };

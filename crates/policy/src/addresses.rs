@@ -30,6 +30,7 @@ struct Health {
 
 #[derive(Debug, Clone, Copy)]
 struct Avoided {
+    since: Mono,
     until: Mono,
     strikes: u32,
     /// From when on an attempt may find out; `None` once it is known to be well.
@@ -118,9 +119,25 @@ impl Addresses {
         }
         let strikes = old.filter(|o| now <= o.until + s.address_avoid_max).map_or(0, |o| o.strikes);
         let until = now + s.address_avoid.scale(1 << strikes.min(32), 1).min(s.address_avoid_max);
-        health.avoided = Some(Avoided { until, strikes: strikes.saturating_add(1), trial: Some(until) });
+        let strikes = strikes.saturating_add(1);
+        health.avoided = Some(Avoided { since: now, until, strikes, trial: Some(until) });
         self.open.insert((until, addr));
         Some(until)
+    }
+
+    /// The addresses that an attempt did not reach which began then and came to this one: it was avoided already, and so comes last.
+    pub(crate) fn unreached(
+        &self,
+        upstream: UpstreamId,
+        addr: AddrId,
+        (started, now): (Mono, Mono),
+    ) -> Vec<AddrId> {
+        let avoided = self.health.get(&addr).and_then(|h| h.avoided);
+        if avoided.is_none_or(|a| a.since > started || a.until <= started) {
+            return Vec::new();
+        }
+        let known = self.resolved.get(&upstream).into_iter().flatten();
+        known.copied().filter(|a| *a != addr && !self.is_avoided(*a, now)).collect()
     }
 
     /// The next address whose avoidance is over.

@@ -51,6 +51,8 @@ pub struct Engine {
     spare: Vec<Box<Call>>,
     timers: Timers,
     now: Mono,
+    /// The process ends: nothing starts any more.
+    pub(crate) stopped: bool,
 }
 
 /// So many calls that are over are kept for their memory.
@@ -94,6 +96,7 @@ impl Engine {
             spare: Vec::new(),
             timers: Timers::default(),
             now: Mono(0),
+            stopped: false,
         }
     }
 
@@ -137,7 +140,7 @@ impl Engine {
         }
     }
 
-    fn open_calls(&self) -> impl Iterator<Item = &Call> {
+    pub(crate) fn open_calls(&self) -> impl Iterator<Item = &Call> {
         self.calls.values().flatten().map(Box::as_ref)
     }
 
@@ -187,6 +190,7 @@ impl Engine {
                 self.upstreams.regroup(groups);
                 self.look_again(t);
             }
+            Input::Stop => self.stop(t),
             Input::Tick => {}
         }
     }
@@ -222,7 +226,8 @@ impl Engine {
             None => Box::new(new),
         };
         self.calls.insert(call, Some(kept));
-        self.with(t, call, Self::proceed);
+        let go_on = if self.stopped { Self::let_go } else { Self::proceed };
+        self.with(t, call, go_on);
     }
 
     fn on_key(&mut self, t: &mut Turn<'_>, key: KeyId, change: KeyChange) {

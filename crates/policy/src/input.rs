@@ -59,6 +59,9 @@ pub enum Input {
     Reload(Config),
     /// Which upstreams stand in for one another, from now on.
     Groups(Vec<Group>),
+    /// The process ends now: nothing starts any more, and whoever waits gets the answer that there is. Attempts that a caller sees
+    /// are told to be over by the shell.
+    Stop,
     /// It is time: the moment that `wake_at` named has come.
     Tick,
 }

@@ -20,6 +20,7 @@ mod output;
 mod own;
 mod queue;
 mod resume;
+mod stop;
 mod timers;
 mod times;
 mod upstreams;

@@ -35,7 +35,7 @@ impl Engine {
             call.shown.status = running.status;
         }
         let text = call.ask.resumable && call.ask.stream && !miss.got.tool_or_thinking;
-        if !s.resume || !text {
+        if !s.resume || !text || self.stopped {
             self.fail_broken(t, call);
             return;
         }

@@ -23,6 +23,8 @@ struct Health {
     /// Until when it rests; what was never tried rests until zero.
     until: Mono,
     cause: Option<Cause>,
+    /// It failed behind the head of an answer, so that a head proves nothing.
+    late: bool,
     /// The call that tries whether it is well again, and how long no other one does: it may hang.
     probe: Option<(CallId, Mono)>,
 }
@@ -43,6 +45,13 @@ pub(crate) struct Upstreams {
     sites: BTreeMap<UpstreamId, Health>,
     /// Whether it serves a family of models.
     lanes: BTreeMap<LaneId, Health>,
+}
+
+/// How much of an answer is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answered {
+    Head,
+    Whole,
 }
 
 /// Where a failure counts.
@@ -71,9 +80,10 @@ impl Health {
     }
 
     /// Counts a call's failure; says whether it begins to rest.
-    fn miss(&mut self, (call, cause): (CallId, Cause), now: Mono, s: &Settings) -> bool {
+    fn miss(&mut self, call: CallId, miss: &Miss, now: Mono, s: &Settings) -> bool {
         self.misses = self.misses.saturating_add(1);
-        self.cause = Some(cause);
+        self.cause = Some(miss.cause);
+        self.late = miss.stage >= Stage::Body && !miss.answered;
         // While one call tries, the others' failures may be those of the time before.
         let counts = self.probe.is_none() || self.is_tried_by(call);
         let tired = if self.is_well() { self.misses >= s.failover_after } else { counts && !self.rests(now) };
@@ -305,6 +315,8 @@ impl Engine {
                 miss.hint.should_retry != Some(false)
                     && (ends || out || asked_off || call.here >= s.failover_tries)
             }
+            // One may have what another has not: a model, a file. Asked twice it costs nothing, and nobody has it for certain.
+            None if miss.cause == Cause::RequestModelNotFound => call.seen.is_empty(),
             None => about_key(miss.cause) && !self.has_key(call, t.now),
         };
         enough && self.move_on(t, call, false)
@@ -321,22 +333,24 @@ impl Engine {
         let cell = match self.fault_of(lane.upstream, miss, t.now) {
             Some(Place::Site) => self.upstreams.sites.entry(lane.upstream).or_default(),
             Some(Place::Lane) => self.upstreams.lanes.entry(lane).or_default(),
-            None if miss.answered => return self.is_alive(t, lane),
+            None if miss.answered => return self.is_alive(t, lane, Answered::Head),
             None => return,
         };
-        if cell.miss((call, miss.cause), t.now, &s) {
+        if cell.miss(call, miss, t.now, &s) {
             let rests_until = Some(cell.until);
             let (upstream, cause) = (lane.upstream, Some(miss.cause));
             t.note(None, EventKind::UpstreamChanged { upstream, cause, rests_until });
         }
     }
 
-    /// It answered as it should.
-    pub(crate) fn is_alive(&mut self, t: &mut Turn<'_>, lane: LaneId) {
-        // What is well has no cell, so that there is nothing to look for.
-        let site = self.upstreams.sites.remove(&lane.upstream);
-        let rested = site.into_iter().chain(self.upstreams.lanes.remove(&lane)).any(|h| !h.is_well());
-        if rested {
+    /// It answered as it should, so far.
+    pub(crate) fn is_alive(&mut self, t: &mut Turn<'_>, lane: LaneId, answered: Answered) {
+        // What is well has no cell, so that mostly there is nothing to look for.
+        let (sites, lanes) = (&mut self.upstreams.sites, &mut self.upstreams.lanes);
+        let proves = |h: Option<&Health>| h.is_some_and(|h| answered == Answered::Whole || !h.late);
+        let site = if proves(sites.get(&lane.upstream)) { sites.remove(&lane.upstream) } else { None };
+        let own = if proves(lanes.get(&lane)) { lanes.remove(&lane) } else { None };
+        if site.into_iter().chain(own).any(|h| !h.is_well()) {
             let upstream = lane.upstream;
             t.note(None, EventKind::UpstreamChanged { upstream, cause: None, rests_until: None });
         }

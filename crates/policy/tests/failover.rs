@@ -564,4 +564,92 @@ mod failover {
         p.succeed(id, 2);
         assert_eq!(p.engine.view().in_flight, 0);
     }
+
+    #[test]
+    fn a_bad_certificate_behind_an_address_that_is_not_reached_sends_the_call_elsewhere() {
+        let mut p = play(&[(1, &[]), (2, &[])], &[(1, 9), (2, 1)]);
+        p.feed(Input::Resolved(UpstreamId(1), vec![AddrId(0), AddrId(1)]));
+        let expired =
+            Miss { addr: Some(AddrId(1)), ..Miss::silent(Cause::TlsExpired, Stage::Handshake, Sent::No) };
+        let (id, saw) = p.call();
+        assert_eq!(saw, [Saw::Start(1, 1, None)]);
+        assert_eq!(p.fail(id, 1, expired), [Saw::Start(1, 2, None)], "there is another address");
+        assert_eq!(p.fail(id, 2, expired), [Saw::Start(2, 3, None)], "which is not reached");
+        p.succeed(id, 3);
+        let (id, saw) = p.call();
+        assert_eq!(saw, [Saw::Start(1, 1, None)]);
+        assert_eq!(p.fail(id, 1, expired), [Saw::Start(2, 2, None)], "the next call knows it");
+    }
+
+    #[test]
+    fn what_one_upstream_does_not_have_is_asked_for_once_at_another() {
+        let unknown = status(Cause::RequestModelNotFound);
+        let mut p = play(&[(1, &[]), (2, &[]), (3, &[])], &[(1, 9), (2, 2), (3, 1)]);
+        let (id, saw) = p.call();
+        assert_eq!(saw, [Saw::Start(1, 1, None)]);
+        assert_eq!(p.fail(id, 1, unknown), [Saw::Start(2, 2, None)]);
+        p.succeed(id, 2);
+        // What nobody has costs one more question, and says nothing against anybody.
+        for _ in 0..9 {
+            let (id, saw) = p.call();
+            let [Saw::Start(first, 1, None)] = saw[..] else { panic!("{saw:?}") };
+            let saw = p.fail(id, 1, unknown);
+            let [Saw::Start(second, 2, None)] = saw[..] else { panic!("{saw:?}") };
+            assert_ne!(first, second);
+            assert_eq!(p.fail(id, 2, unknown), [Saw::Fail(Cause::RequestModelNotFound)]);
+        }
+        // What may be done once alone is not asked for again.
+        let (id, _) = p.call_as(1, Ask { repeat: Repeat::Once, ..Ask::default() });
+        let answered = Miss { not_executed: false, ..unknown };
+        assert_eq!(p.fail(id, 1, answered), [Saw::Fail(Cause::RequestModelNotFound)]);
+    }
+
+    /// A stream that broke behind its head, before its caller saw of it.
+    fn cut() -> Miss {
+        Miss::silent(Cause::StreamCut, Stage::Stream, Sent::Yes)
+    }
+
+    impl Play {
+        fn head(&mut self, call: u64, n: u16) -> Vec<Saw> {
+            self.feed(Input::Head(AttemptId { call: CallId(call), n }, 200, Limits::default()))
+        }
+    }
+
+    #[test]
+    fn an_upstream_whose_answers_begin_and_break_rests_as_well() {
+        let mut p = play(&[(1, &[]), (2, &[])], &[(1, 9), (2, 1)]);
+        let mut rested = false;
+        for _ in 0..3 {
+            let (id, saw) = p.call();
+            assert_eq!(saw, [Saw::Start(1, 1, None)]);
+            p.head(id, 1);
+            p.feed(Input::Content(AttemptId { call: CallId(id), n: 1 }));
+            let saw = p.fail(id, 1, cut());
+            rested = saw.contains(&Saw::Rests(1, Cause::StreamCut));
+        }
+        assert!(rested, "the third in a row");
+        let (id, saw) = p.call();
+        assert_eq!(saw, [Saw::Start(2, 1, None)]);
+        p.succeed(id, 1);
+        // The head of the call that tries it again proves nothing yet, its end does.
+        p.after(6_000);
+        let (id, saw) = p.call();
+        assert_eq!(saw, [Saw::Start(1, 1, None)]);
+        assert_eq!(p.head(id, 1), []);
+        let saw = p.feed(Input::Done(AttemptId { call: CallId(id), n: 1 }, Usage::default()));
+        assert_eq!(saw, [Saw::Back(1)]);
+    }
+
+    #[test]
+    fn answers_that_end_well_between_broken_ones_let_an_upstream_serve_on() {
+        let mut p = play(&[(1, &[]), (2, &[])], &[(1, 9), (2, 1)]);
+        for round in 0..8 {
+            let (id, saw) = p.call();
+            let [Saw::Start(at, 1, None)] = saw[..] else { panic!("{saw:?}") };
+            p.head(id, 1);
+            p.feed(Input::Content(AttemptId { call: CallId(id), n: 1 }));
+            let saw = if round % 3 < 2 && at == 1 { p.fail(id, 1, cut()) } else { p.succeed(id, 1) };
+            assert!(!saw.iter().any(|s| matches!(s, Saw::Rests(..))), "{saw:?}");
+        }
+    }
 }

@@ -350,6 +350,42 @@ mod scenes {
     }
 
     #[test]
+    fn at_the_end_of_the_process_nothing_starts_and_nobody_waits() {
+        let settings = Settings { in_flight_max: Some(4), resume: true, ..Settings::default() };
+        let text = Ask { resumable: true, ..ask() };
+        let got = Partial { bytes: 900, text_chars: 500, tool_or_thinking: false };
+        let cut = Miss { got, ..Miss::silent(Cause::StreamCut, Stage::Stream, Sent::Yes) };
+        play(
+            "stop",
+            config(0, settings),
+            &[
+                (0, call(1), &["start 1.1 Any Original"]),
+                (1, call_with(2, None, text), &["start 2.1 Any Original"]),
+                (2, head(2, 1), &[]),
+                (3, content(2, 1), &["commit 2.1"]),
+                (4, call(3), &["start 3.1 Any Original"]),
+                (
+                    5,
+                    fail(3, 1, Miss::answer(Cause::ServerOverloaded, true, None)),
+                    &["park 3 server.overloaded"],
+                ),
+                (6, call(4), &["start 4.1 Any Original"]),
+                (7, content(4, 1), &["commit 4.1"]),
+                (
+                    10,
+                    Input::Stop,
+                    &["abort 1.1", "fail 1 own gateway.bad-gateway", "fail 3 from 1 server.overloaded"],
+                ),
+                // It would be continued otherwise.
+                (11, fail(2, 1, cut), &["fail 2 own stream.cut broken"]),
+                (12, done(4, 1), &["finish 4"]),
+                (13, call(5), &["fail 5 own gateway.bad-gateway"]),
+                (100_000, Input::Tick, &[]),
+            ],
+        );
+    }
+
+    #[test]
     fn a_call_hops_to_the_other_key_and_waits_for_the_hint_when_both_rest() {
         let revoked = Miss::answer(Cause::AuthRevoked, true, None);
         play(
@@ -456,6 +492,28 @@ mod scenes {
                 (3, fail(1, 2, refused(1)), &["park 1 tcp.refused"]),
                 (300, Input::Tick, &["start 1.3 a0 Fresh Original"]),
                 (5_100, call(2), &["start 2.1 a0 Any Original"]),
+            ],
+        );
+    }
+
+    #[test]
+    fn an_address_that_is_taken_although_it_is_avoided_is_the_only_one() {
+        // The first address is never reached, so that each attempt ends at the second one.
+        let wrong = |addr| Miss {
+            addr: Some(AddrId(addr)),
+            ..Miss::silent(Cause::TlsWrongHost, Stage::Handshake, Sent::No)
+        };
+        play(
+            "only one",
+            config(0, Settings::default()),
+            &[
+                (0, Input::Resolved(UpstreamId(0), vec![AddrId(0), AddrId(1)]), &[]),
+                (1, call(1), &["start 1.1 a0 Any Original"]),
+                (2, fail(1, 1, wrong(1)), &["start 1.2 a0 Fresh Original"]),
+                (3, fail(1, 2, wrong(1)), &["fail 1 own tls.wrong-host"]),
+                // Each of the others finds out at most once more.
+                (4, call(2), &["start 2.1 a0 Any Original"]),
+                (5, fail(2, 1, wrong(1)), &["fail 2 own tls.wrong-host"]),
             ],
         );
     }

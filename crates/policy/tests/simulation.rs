@@ -245,6 +245,7 @@ mod simulation {
                 | Input::Key(..)
                 | Input::Reload(_)
                 | Input::Groups(_)
+                | Input::Stop
                 | Input::Tick => {}
             }
         }
@@ -479,6 +480,27 @@ mod simulation {
                     }
                 }
                 prop_assert_eq!(engine.view().calls, alive.len());
+            }
+        }
+
+        #[test]
+        fn after_a_stop_nothing_starts_or_waits(
+            script in proptest::collection::vec(noise(), 1..60), at in 0_usize..60, kind in 0_usize..4
+        ) {
+            let (settings, keys) = kinds()[kind];
+            let mut engine = world(1, settings, keys, None).engine;
+            let mut now = Mono(0);
+            for (nth, (ms, input)) in script.into_iter().enumerate() {
+                now = now + Dur::millis(ms);
+                let mut out = Vec::new();
+                if nth == at {
+                    engine.handle(now, Input::Stop, &mut out);
+                }
+                engine.handle(now, input, &mut out);
+                let goes_on = out.iter().any(|o| matches!(o, Output::Start { .. } | Output::Park(..)));
+                prop_assert!(nth < at || !goes_on, "{:?}", out);
+                let view = engine.view();
+                prop_assert!(nth < at || (view.parked == 0 && view.in_flight == view.calls), "{:?}", view);
             }
         }
     }

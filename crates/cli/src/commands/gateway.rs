@@ -46,7 +46,9 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
-        let settings = setup::load(config, &self.flags())?;
+        // The file of the start is that of every reload as well, also where it is gone by then.
+        let file = setup::file(config);
+        let settings = setup::load(file.as_deref(), &self.flags())?;
         let admin = if settings.text("gateway.admin").is_empty() {
             None
         } else {
@@ -61,13 +63,14 @@ impl Gateway {
             routes,
             prefix: None,
             log: serve::log_target(settings.text("gateway.log")),
+            connections: serve::room(settings.number("gateway.connections_max")),
             drain: None,
             lang: look::lang(lang, config),
         };
         let log = wanted.log.clone();
         let prose = look::prose(lang, config);
         serve::one_thread()?.block_on(async {
-            let (stop, hangups) = (signals::stop()?, signals::hangup()?);
+            let ((stop, hurry), hangups) = (signals::stops()?, signals::hangup()?);
             let gateway = serve::gateway(&settings, wanted).await?;
             let scheme = if settings.text("gateway.tls_cert").is_empty() { "http" } else { "https" };
             // Programs read these two lines.
@@ -78,9 +81,9 @@ impl Gateway {
             out::say(&begins(&prose, (&urls, pool), &log))?;
             let readers = Arc::clone(&gateway.readers);
             let way = (gateway.gateway.handle(), gateway.notifier.clone(), gateway.fixed.clone());
-            let reloader = Reloader::new(way, (config.map(Path::to_owned), self.flags()), settings);
+            let reloader = Reloader::new(way, (file, self.flags()), settings);
             let summary = tokio::select! {
-                summary = gateway.serve(stop) => summary,
+                summary = gateway.serve(stop, hurry) => summary,
                 never = reloads(hangups, reloader, &readers) => match never {},
             };
             out::say(&crate::traces::summary(&prose, "clearline", &summary))?;

@@ -52,6 +52,8 @@ impl Run {
             routes: Vec::new(),
             prefix: Some(prefix.clone()),
             log,
+            // One program makes no crowd.
+            connections: u64::MAX,
             // The program has ended; whatever it left behind does not hold its exit up for long.
             drain: Some(Dur::secs(2)),
             lang: look::lang(lang, config),
@@ -60,7 +62,8 @@ impl Run {
             let gateway = serve::gateway(&settings, wanted).await?;
             let base_url = format!("http://{}/{prefix}", gateway.gateway.addr());
             let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-            let serving = tokio::spawn(gateway.serve(async move { drop(stopped.await) }));
+            let serving =
+                tokio::spawn(gateway.serve(async move { drop(stopped.await) }, std::future::pending()));
             let code = child::run(&self.command, &base_url).await;
             drop(stop);
             let summary = serving.await.map_err(Failure::own)?;

@@ -12,9 +12,9 @@ macro_rules! schemas {
 }
 
 /// Every schema, by name.
-const SCHEMAS: [(&str, &str); 22] = schemas! {
+const SCHEMAS: [(&str, &str); 23] = schemas! {
     "verdict" "verification" "explanation" "explained" "causes" "emitters" "logs" "trace" "call" "watch" "alert" "alert-not-delivered"
-    "call-record" "request-refused" "upstream-changed" "settings-reloaded" "reload-refused" "gateway-status" "settings" "facts" "demo" "schemas"
+    "call-record" "request-refused" "upstream-changed" "connections-changed" "settings-reloaded" "reload-refused" "gateway-status" "settings" "facts" "demo" "schemas"
 };
 
 /// Prints the JSON Schema of an output for programs, or lists them

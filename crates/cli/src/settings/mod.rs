@@ -134,6 +134,14 @@ impl Settings {
         ROWS.iter().filter_map(|row| Some((row, self.0.get(row.key)?)))
     }
 
+    /// The settings file, where a value came from there.
+    pub(crate) fn file(&self) -> Option<&str> {
+        self.0.values().find_map(|entry| match &entry.origin {
+            SettingOrigin::File { path, .. } => Some(path.as_str()),
+            SettingOrigin::Default | SettingOrigin::Variable(_) | SettingOrigin::Flag(_) => None,
+        })
+    }
+
     /// Where a value came from.
     pub(crate) fn origin(&self, key: &str) -> SettingOrigin {
         self.0.get(key).map_or(SettingOrigin::Default, |e| e.origin.clone())

@@ -19,11 +19,15 @@ mod doctor;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod hurry;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]
 mod sdk;
+#[cfg(test)]
+mod starved;
 #[cfg(test)]
 mod transcripts;
 #[cfg(test)]

@@ -12,11 +12,11 @@ use crate::schemas::check;
 const QUICK: &str = "[answer]\nfirst_byte = \"1ms\"\nchunk = \"1ms\"\n";
 
 /// The log on the standard error output, line by line as it is written.
-struct Log<'a>(&'a Folder, BufReader<ChildStderr>);
+pub(crate) struct Log<'a>(pub(crate) &'a Folder, pub(crate) BufReader<ChildStderr>);
 
 impl Log<'_> {
     /// The next line of this event; the lines before it are dropped.
-    fn next(&mut self, event: &str, schema: &str) -> Value {
+    pub(crate) fn next(&mut self, event: &str, schema: &str) -> Value {
         for _ in 0..1_000 {
             let mut line = String::new();
             assert!(self.1.read_line(&mut line).unwrap() > 0, "the log ended before \"{event}\"");
@@ -107,6 +107,66 @@ fn settings_and_keys_are_read_again_on_sighup() {
     let (code, out) = gateway.stop();
     assert_eq!(code, 0);
     assert!(out.contains("main") || out.contains("calls"), "{out}");
+}
+
+/// What a caller without a token gets of a gateway that others can reach, after these changes of its settings.
+#[test]
+fn no_reload_opens_a_gateway_that_others_can_reach() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let text = |tokens: &str| {
+        format!(
+            "gateway.listen = \"0.0.0.0:0\"\n[upstreams.main]\nurl = \"{}\"\nkeys = {{ day = \"env:POOL\" }}\n{tokens}",
+            api.url
+        )
+    };
+    let config = home.write("clearline.toml", &text("[gateway.tokens]\nteam = \"env:TEAM\"\n"));
+    let mut command = clearline(&home.0);
+    command.env("POOL", "sk-ant-fake-pool").env("TEAM", "fake-token-of-the-team");
+    command.args(["gateway", "--log", "-", "--config"]).arg(&config).stderr(Stdio::piped());
+    let mut gateway = Server::start(&mut command);
+    let addr = format!("127.0.0.1:{}", gateway.addr().port()).parse().unwrap();
+    let mut log = Log(&home, BufReader::new(gateway.child.stderr.take().unwrap()));
+    assert!(message(addr, "sk-ant-fake-own", "Hello").starts_with("HTTP/1.1 401"));
+    std::fs::write(&config, text("")).unwrap();
+    hangup(&gateway);
+    let line = log.next("reload refused", "reload-refused");
+    assert!(line["why"].as_str().unwrap().contains("no caller token is set"), "{line}");
+    assert!(message(addr, "sk-ant-fake-own", "Hello").starts_with("HTTP/1.1 401"), "still shut");
+    assert!(message(addr, "fake-token-of-the-team", "Hello").starts_with("HTTP/1.1 200"), "still open");
+    gateway.stop();
+}
+
+/// A file that is being written is empty for a moment, and the user's own is one only where it is there: neither means that
+/// nothing was ever set.
+#[test]
+fn a_file_without_its_settings_is_no_new_settings() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let own = home.0.join(".config").join("clearline");
+    std::fs::create_dir_all(&own).unwrap();
+    let config = own.join("clearline.toml");
+    let text = format!("gateway.listen = \"127.0.0.1:0\"\n[upstreams.main]\nurl = \"{}\"\n", api.url);
+    std::fs::write(&config, &text).unwrap();
+    let mut command = clearline(&home.0);
+    let mut gateway = Server::start(command.args(["gateway", "--log", "-"]).stderr(Stdio::piped()));
+    let mut log = Log(&home, BufReader::new(gateway.child.stderr.take().unwrap()));
+    for (broken, word) in
+        [(Some(""), "holds no setting"), (Some("# soon\n"), "holds no setting"), (None, "No such file")]
+    {
+        match broken {
+            Some(text) => std::fs::write(&config, text).unwrap(),
+            None => std::fs::remove_file(&config).unwrap(),
+        }
+        hangup(&gateway);
+        let why = log.next("reload refused", "reload-refused")["why"].as_str().unwrap().to_owned();
+        assert!(why.contains("clearline.toml") && why.contains(word), "{why}");
+        assert!(message(gateway.addr(), "sk-ant-fake-own", "Hello").starts_with("HTTP/1.1 200"));
+    }
+    std::fs::write(&config, format!("{text}[quota]\nrequests = 9\n")).unwrap();
+    hangup(&gateway);
+    assert_eq!(log.next("settings reloaded", "settings-reloaded")["settings"][0]["key"], "quota.requests");
+    gateway.stop();
 }
 
 #[test]

@@ -221,7 +221,9 @@ fn every_output_for_programs_has_the_form_that_is_published() {
     // The demo takes long, so the test that runs it checks it.
     book.used.insert("demo".to_owned());
     // And `reload` checks those of a gateway that changes.
-    book.used.extend(["upstream-changed", "settings-reloaded", "reload-refused"].map(str::to_owned));
+    book.used.extend(
+        ["upstream-changed", "connections-changed", "settings-reloaded", "reload-refused"].map(str::to_owned),
+    );
     assert_eq!(all.collect::<BTreeSet<_>>(), book.used, "every schema was used");
     assert_eq!(run(clearline(&home.0).args(["schema", "no-such"])).0, 2);
     let named = out(&["schema", "clearline.alert/1"], &[]);
@@ -291,6 +293,7 @@ fn served(book: &mut Book<'_>, home: &Folder) {
             "alert" | "alert ended" => "alert",
             "alert not delivered" => "alert-not-delivered",
             "upstream rests" | "upstream serves again" => "upstream-changed",
+            "connections wait" | "connections are taken again" => "connections-changed",
             other => panic!("{other} has no schema"),
         };
         book.check(name, line);

@@ -40,6 +40,8 @@ fn lies_about_lengths() -> Vec<Lie> {
         ("two lengths", answer("content-length: 5\r\ncontent-length: 6\r\n", message), Then::Close, "gateway.malformed-response"),
         ("a bad chunk", answer("transfer-encoding: chunked\r\n", b"zz\r\n{}\r\n0\r\n\r\n"), Then::Close, "gateway.malformed-response"),
         ("a chunk without end", answer("transfer-encoding: chunked\r\n", b"ffffffffffffff0\r\n{}"), Then::Close, "http.truncated"),
+        ("a coding nobody asked for", answer("transfer-encoding: gzip\r\n", &gzip(message)), Then::Close, "gateway.malformed-response"),
+        ("a coding below the chunks", answer("transfer-encoding: gzip, chunked\r\n", b"2\r\n{}\r\n0\r\n\r\n"), Then::Close, "gateway.malformed-response"),
         ("no gzip", answer("content-encoding: gzip\r\ncontent-length: 5\r\n", b"plain"), Then::Close, "http.bad-encoding"),
         ("half of a gzip", answer("content-encoding: gzip\r\ncontent-length: 40\r\n", &gzip(message)[..40]), Then::Close, "http.bad-encoding"),
     ]

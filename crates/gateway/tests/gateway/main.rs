@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod ends;
+#[cfg(test)]
 mod fidelity;
 #[cfg(test)]
 mod http1;
@@ -26,5 +28,7 @@ mod reload;
 mod script;
 #[cfg(test)]
 mod served;
+#[cfg(test)]
+mod truncated;
 #[cfg(test)]
 mod upstreams;

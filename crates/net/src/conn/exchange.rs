@@ -4,8 +4,10 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::header::CONNECTION;
-use http::{Request, Response, Version};
+use clearline_model::{Failure, Framing, Sent, Stage};
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderMap, Request, Response, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
@@ -106,6 +108,16 @@ impl Conn {
         }))
     }
 
+    /// Refuses a body in a transfer coding besides the chunks: no request asks for one, and whoever passes such a body on without
+    /// its label passes on another one (RFC 9112, section 6.1).
+    fn in_known_coding(&self, response: Response<Incoming>) -> Result<Response<Incoming>, Fault> {
+        if response.body().is_end_stream() || is_chunked_at_most(response.headers()) {
+            return Ok(response);
+        }
+        let fault = Fault::new(Stage::Head, Failure::Framing(Framing::Malformed)).at(self.0.addr);
+        Err(Fault { sent: Sent::Yes, ..fault }.detailed("its transfer-encoding is not chunked alone"))
+    }
+
     /// An exchange that began then is over now.
     fn ended(&mut self, begun: Instant, now: Instant, answer: &Result<Response<Incoming>, Fault>) {
         self.0.last_used = now;
@@ -154,6 +166,7 @@ impl Exchange {
             State::Wrong(fault) => Err(*fault),
             State::Waits(_) | State::Over => return Poll::Pending,
         };
+        let answer = answer.and_then(|response| conn.in_known_coding(response));
         conn.ended(self.begun, now, &answer);
         Poll::Ready(answer)
     }
@@ -170,6 +183,16 @@ fn until<T>(polled: Poll<T>, late: impl FnOnce() -> Poll<()>) -> Poll<Option<T>>
     match polled {
         Poll::Ready(done) => Poll::Ready(Some(done)),
         Poll::Pending => late().map(|()| None),
+    }
+}
+
+/// Whether there is no transfer coding, or chunks alone.
+fn is_chunked_at_most(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(only), None) => only.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
     }
 }
 

@@ -2,11 +2,12 @@
 
 use clearline_model::{AddrId, Cause, Charge, EventKind, LaneId, Limits, Outcome, Retry, Sent, Stage, Usage};
 
-use super::{Engine, Turn};
+use super::{Engine, Load, Turn};
 use crate::call::{Call, Running, Saved};
 use crate::decide::{Within, about_key, is_shared};
 use crate::input::Miss;
 use crate::output::Output;
+use crate::upstreams::Answered;
 
 impl Engine {
     pub(super) fn on_head(
@@ -42,7 +43,7 @@ impl Engine {
         }
         self.free_line(call);
         self.key_accepted(t, key, started);
-        self.is_alive(t, call.lane);
+        self.is_alive(t, call.lane, Answered::Head);
         // A stream is seen to come: nothing further starts beside it. Of an answer as a whole nothing is seen before its end.
         if call.ask.is_seen() {
             call.running.iter_mut().for_each(|r| r.hedge = None);
@@ -67,6 +68,16 @@ impl Engine {
                 aborted: false,
             },
         );
+        if self.stopped {
+            // It ends with the process, and says nothing about the other side.
+            call.last = Some(miss.cause);
+            if call.committed.is_some() {
+                self.broken(t, call, &running, (miss, Load::Failed));
+            } else {
+                self.let_go(t, call);
+            }
+            return;
+        }
         self.limit_hit(call, miss.cause);
         self.judge_address(t, call, miss);
         self.charge(t, call.lane, &running, miss);
@@ -111,6 +122,7 @@ impl Engine {
         let settings = self.config.settings;
         self.budget(t.now, call.lane).succeed(t.now, &settings);
         self.key_accepted(t, running.key, running.started);
+        self.is_alive(t, call.lane, Answered::Whole);
         let (stage, sent) = (if call.ask.stream { Stage::Stream } else { Stage::Body }, Sent::Yes);
         t.note(Some(call.id), EventKind::AttemptEnded { n, cause: None, stage, sent, usage, aborted: false });
         t.out.push(Output::Finish(call.id));
@@ -166,7 +178,13 @@ impl Engine {
                     }
                 }
             }
-            (Charge::Address, _, Some(addr)) => self.avoid(t, addr),
+            (Charge::Address, _, Some(addr)) => {
+                // Where no other one is reached, to try another one comes to this one again.
+                for other in self.addresses.unreached(lane.upstream, addr, (running.started, t.now)) {
+                    self.avoid(t, other);
+                }
+                self.avoid(t, addr);
+            }
             (
                 Charge::Key
                 | Charge::Address

@@ -232,7 +232,8 @@ impl Witness {
             | Input::Quiet(..)
             | Input::Key(..)
             | Input::Reload(_)
-            | Input::Groups(_) => {}
+            | Input::Groups(_)
+            | Input::Stop => {}
             Input::Tick => self.hears_tick(),
         }
     }

@@ -131,6 +131,36 @@ async fn a_broken_stream_is_reset_and_never_ends_well() {
     assert_eq!(code, Some(2), "INTERNAL_ERROR");
 }
 
+#[tokio::test]
+async fn a_stream_that_is_open_at_the_end_of_the_time_gets_a_word_and_is_reset() {
+    let part = cut_stream();
+    let api = Upstream::new(vec![Say::new(part, Then::Hang)]).await;
+    let served = serve(&api.url(), &[], |o| o.drain = Dur::millis(50)).await;
+    let mut wire = Wire::ready(served.addr).await;
+    let body = BODY.replace("\"max_tokens\"", "\"stream\":true,\"max_tokens\"");
+    let head = post(&[("x-api-key", "sk-ant-fake-own")]);
+    let asked = [frame(HEADERS, END_HEADERS, 1, &head), frame(DATA, 1, 1, body.as_bytes())];
+    wire.send(&asked.concat()).await;
+    while wire.next().await.unwrap().kind != DATA {}
+    let seen = async {
+        let (mut text, mut code, mut goes_away) = (Vec::new(), None, false);
+        while let Some(frame) = wire.next().await {
+            match frame.kind {
+                DATA => text.extend_from_slice(&frame.content),
+                GOAWAY => goes_away = true,
+                RST_STREAM => code = Some(frame.code()),
+                _ => {}
+            }
+        }
+        (String::from_utf8(text).unwrap(), code, goes_away)
+    };
+    let ((text, code, goes_away), (summary, _)) = tokio::join!(seen, served.finish());
+    assert!(goes_away, "told before that no new call is taken");
+    assert!(text.contains("event: error") && text.contains("gateway was stopped"), "{text}");
+    assert_eq!(code, Some(2), "INTERNAL_ERROR");
+    assert_eq!((summary.failed, summary.left), (1, 0));
+}
+
 fn settings(id: u16, value: u32) -> Vec<u8> {
     frame(SETTINGS, 0, 0, &[&id.to_be_bytes()[..], &value.to_be_bytes()].concat())
 }
