@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use crate::common::{Folder, Server, ask, clearline, message, run, skip};
+use crate::common::{Folder, Server, ask, clearline, gateway, message, run, skip};
 use serde_json::Value;
 
 const QUICK: &str = "[answer]\nfirst_byte = \"1ms\"\nchunk = \"1ms\"\n";
@@ -426,16 +426,7 @@ fn an_alert_names_the_cause_in_the_log_the_metrics_and_to_a_command() {
     );
     let (log, told) = (home.0.join("gateway.jsonl"), home.0.join("told.jsonl"));
     let mut command = clearline(&home.0);
-    command.args([
-        "gateway",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin",
-        "127.0.0.1:0",
-        "--upstream",
-        &api.url,
-        "--log",
-    ]);
+    command.args(gateway(&api.url));
     command.arg(&log).env("CLEARLINE_ALERTS_COMMAND", format!("cat >> {}", told.display()));
     let mut gateway = Server::start(&mut command);
     let mut line = String::new();

@@ -41,6 +41,11 @@ pub(crate) fn clearline(home: &Path) -> Command {
     command
 }
 
+/// What a gateway with admin pages before an upstream is told; its log follows.
+pub(crate) fn gateway(upstream: &str) -> [&str; 8] {
+    ["gateway", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--upstream", upstream, "--log"]
+}
+
 pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::common::{Folder, Server, ask, clearline, message, run};
+use crate::common::{Folder, Server, ask, clearline, gateway, message, run};
 
 const QUICK: &str =
     "[answer]\nfirst_byte = \"1ms\"\nchunk = \"1ms\"\n[keys]\nknown = [\"sk-ant-fake-own\"]\n";
@@ -257,16 +257,7 @@ fn served(book: &mut Book<'_>, home: &Folder) {
     );
     let log = home.0.join("gateway.jsonl");
     let mut command = clearline(&home.0);
-    command.args([
-        "gateway",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin",
-        "127.0.0.1:0",
-        "--upstream",
-        &api.url,
-        "--log",
-    ]);
+    command.args(gateway(&api.url));
     command.arg(&log).env("CLEARLINE_KEYS", "sk-ant-fake-own").env("CLEARLINE_POLICY_ATTEMPTS", "1");
     command.env("CLEARLINE_POLICY_PATIENCE", "10ms").env("CLEARLINE_BACKOFF_OVERLOAD", "1ms");
     command.env("CLEARLINE_ALERTS_COMMAND", "exit 3");

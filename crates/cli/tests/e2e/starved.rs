@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{ChildStderr, Command, Stdio};
 
-use crate::common::{Folder, Server, ask, message, skip};
+use crate::common::{Folder, Server, ask, gateway, message, skip};
 use crate::reload::Log;
 
 /// A gateway that may open so many files and sockets, with its admin pages, and what it says on its way.
@@ -17,17 +17,7 @@ struct Limited {
 fn limited(home: &Folder, api: &Server, limits: &str) -> Limited {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{limits}; exec \"$@\""), "sh"]).arg(env!("CARGO_BIN_EXE_clearline"));
-    command.args([
-        "gateway",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin",
-        "127.0.0.1:0",
-        "--log",
-        "-",
-        "--upstream",
-        &api.url,
-    ]);
+    command.args(gateway(&api.url)).arg("-");
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", &home.0);
     let mut server = Server::start(command.env("CLEARLINE_FENCE", "loopback").stderr(Stdio::piped()));
     let mut line = String::new();
