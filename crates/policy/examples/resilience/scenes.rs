@@ -139,6 +139,17 @@ pub(crate) const SCENES: &[Scene] = &[
         let how = How::Overloaded(r.between((250, 330)));
         s.api.troubles = vec![Trouble { from: 0, until: u64::MAX, how }];
     }),
+    scene("one of two down", |r, s| one_of_two(r, s, (1, How::Refused))),
+    scene("one of two 529", |r, s| one_of_two(r, s, (1, How::Overloaded(1_000)))),
+    scene("one of two half 529", |r, s| one_of_two(r, s, (1, How::Overloaded(500)))),
+    scene("one of two slow", |r, s| one_of_two(r, s, (1, How::Slow))),
+    scene("a spare for an outage", |r, s| one_of_two(r, s, (0, How::Refused))),
+    scene("two, on and off", |r, s| {
+        flapping(r, s, How::Refused);
+        let first = std::mem::take(&mut s.api.troubles);
+        flapping(r, s, How::Overloaded(1_000));
+        s.api.others = vec![(1, first)];
+    }),
     unbarred("some told to wait", |r, s| s.api.busy = r.between((100, 200))),
     unbarred("all at once", |r, s| {
         trouble(r, s, (20, 40), How::Overloaded(600));
@@ -213,6 +224,12 @@ fn two_storms(rng: &mut Rng, stage: &mut Stage) {
         at = until + rng.between((6, 12));
     }
     stage.ends = stage.api.troubles.last().map(|t| t.until);
+}
+
+/// Two upstreams, and something wrong with one of them; the other one's weight, where 0 is a spare.
+fn one_of_two(rng: &mut Rng, stage: &mut Stage, (weight, how): (u32, How)) {
+    trouble(rng, stage, (60, 90), how);
+    stage.api.others = vec![(weight, Vec::new())];
 }
 
 /// A capacity that falls below the load and comes back, by steps of twenty seconds.

@@ -1,6 +1,6 @@
 //! What the modelled API does, and who calls it: everything is data, so that the optimum reads the same.
 
-use clearline_model::{AddrId, Dur, KeyId, Window};
+use clearline_model::{AddrId, Dur, KeyId, UpstreamId, Window};
 use clearline_policy::Settings;
 
 pub(crate) const SECOND: u64 = 1_000_000;
@@ -103,7 +103,9 @@ pub(crate) enum How {
     Cut,
     /// Only so many attempts a second are taken, thousandths.
     Capacity(u64),
-    /// The capacity falls with the attempts: a second of more than it takes in any second leaves a tenth less, down to a quarter.
+    /// Every answer begins twenty seconds late.
+    Slow,
+    /// The capacity falls with the attempts of all upstreams: a second of more than it takes in any second leaves a tenth less, down to a quarter.
     Brownout(u64),
 }
 
@@ -117,6 +119,8 @@ pub(crate) const fn is_over(attempts: u32, capacity: u64) -> bool {
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     pub(crate) troubles: Vec<Trouble>,
+    /// Upstreams beside the first one, each with its weight; with them calls come to the group of all.
+    pub(crate) others: Vec<(u32, Vec<Trouble>)>,
     /// Attempts a second that it takes at other times, thousandths; 0 is any number.
     pub(crate) capacity: u64,
     /// Shares of attempts, thousandths.
@@ -156,6 +160,7 @@ impl Default for Api {
     fn default() -> Self {
         Self {
             troubles: Vec::new(),
+            others: Vec::new(),
             capacity: 0,
             errors: 0,
             resets: 0,
@@ -183,9 +188,16 @@ impl Default for Api {
 }
 
 impl Api {
-    /// What holds at a moment.
-    pub(super) fn trouble(&self, at: u64) -> Option<How> {
-        self.troubles.iter().find(|t| (t.from..t.until).contains(&at)).map(|t| t.how)
+    /// All upstreams.
+    pub(super) fn upstreams(&self) -> impl Iterator<Item = UpstreamId> {
+        (0..=u16::try_from(self.others.len()).unwrap()).map(UpstreamId)
+    }
+
+    /// What holds for an upstream at a moment, and until when.
+    pub(super) fn trouble(&self, upstream: UpstreamId, at: u64) -> Option<Trouble> {
+        let further = usize::from(upstream.0).checked_sub(1);
+        let troubles = further.map_or(&self.troubles, |n| &self.others[n].1);
+        troubles.iter().find(|t| (t.from..t.until).contains(&at)).copied()
     }
 
     /// Whose limits a key has.

@@ -17,13 +17,15 @@ use clearline_model::{
     AddrId, Ask, AttemptId, CallId, CallerId, Cause, Dur, EventKind, KeyId, LaneId, Limits, Mono, Repeat,
     Sent, Stage, UpstreamId, Usage, Window,
 };
-use clearline_policy::{Body, Config, Engine, Input, Miss, Output, Partial, Plan, Upstream};
+use clearline_policy::{Body, Config, Engine, Group, Input, Miss, Output, Partial, Plan, Upstream};
 
 use self::api::Fate;
 pub(crate) use self::api::{Api, Asked, Bucket, How, Load, Rng, SECOND, Trouble, is_over};
 use self::witness::Witness;
 
 pub(crate) const LANE: LaneId = LaneId { upstream: UpstreamId(0), family: 0 };
+/// All upstreams, where there are several.
+const GROUP: UpstreamId = UpstreamId(99);
 const MINUTE: u64 = 60 * SECOND;
 
 /// What became of a call.
@@ -132,7 +134,7 @@ pub(crate) struct World {
     now: u64,
     buckets: BTreeMap<(u64, u8), Bucket>,
     windows: BTreeMap<(u64, u64), u64>,
-    capacity: Option<Bucket>,
+    capacities: BTreeMap<UpstreamId, Bucket>,
     fallen: u64,
     /// The gateways' clock against the world's, microseconds.
     leapt: i64,
@@ -164,11 +166,19 @@ impl World {
     pub(crate) fn new(seed: u64, api: Api, load: Load) -> Self {
         let keys: Vec<_> = (0..load.keys).map(KeyId).collect();
         let gateways = (0..load.gateways).map(|g| {
-            let upstreams = vec![Upstream { id: UpstreamId(0), keys: keys.clone() }];
+            let upstreams = api.upstreams().map(|id| Upstream { id, keys: keys.clone() }).collect();
             let config = Config { upstreams, settings: load.settings };
             let mut engine = Engine::new(config, seed * 1_000 + g as u64);
-            let addrs = (0..4).map(AddrId).collect();
-            engine.handle(Mono(0), Input::Resolved(UpstreamId(0), addrs), &mut Vec::new());
+            let mut tell = |input| engine.handle(Mono(0), input, &mut Vec::new());
+            for id in api.upstreams() {
+                let first = 4 * u32::from(id.0);
+                tell(Input::Resolved(id, (first..first + 4).map(AddrId).collect()));
+            }
+            if !api.others.is_empty() {
+                let weights = [1].into_iter().chain(api.others.iter().map(|(weight, _)| *weight));
+                let members = api.upstreams().zip(weights).collect();
+                tell(Input::Groups(vec![Group { id: GROUP, members }]));
+            }
             Gateway { engine, wake: None, open: BTreeMap::new(), live: BTreeSet::new(), calls: 0 }
         });
         let mut w = Self {
@@ -183,7 +193,7 @@ impl World {
             now: 0,
             buckets: BTreeMap::new(),
             windows: BTreeMap::new(),
-            capacity: None,
+            capacities: BTreeMap::new(),
             fallen: 1_000,
             leapt: 0,
             second: 0,
@@ -360,7 +370,9 @@ impl World {
             let at = self.now + 1_000 * self.rng.below(20_000);
             self.at(at, Due::Leave(g, call));
         }
-        self.step(g, Input::Call { call, lane: LANE, caller, deadline, ask });
+        let upstream = if self.api.others.is_empty() { LANE.upstream } else { GROUP };
+        let lane = LaneId { upstream, ..LANE };
+        self.step(g, Input::Call { call, lane, caller, deadline, ask });
     }
 
     fn step(&mut self, g: usize, input: Input) {

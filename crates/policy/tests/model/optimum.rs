@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use clearline_model::KeyId;
+use clearline_model::{KeyId, UpstreamId};
 
 use super::api::Fate;
 use super::{Api, Asked, Bucket, How, Load, MINUTE, Rng, SECOND};
@@ -22,7 +22,7 @@ pub(crate) struct Best {
 /// What stands of the API's limits.
 #[derive(Default)]
 struct Door {
-    capacity: Option<Bucket>,
+    capacities: BTreeMap<UpstreamId, Bucket>,
     requests: BTreeMap<u64, Bucket>,
     output: BTreeMap<u64, Bucket>,
     minutes: BTreeMap<(u64, u64), u64>,
@@ -55,8 +55,8 @@ impl Door {
         for look in 0.. {
             assert!(look < LOOKS_MAX, "no call waits for ever");
             match self.look(api, keys, at) {
-                Ok(organization) => {
-                    self.take(api, organization, at, tokens);
+                Ok(place) => {
+                    self.take(api, place, at, tokens);
                     return at;
                 }
                 Err(later) => at = later,
@@ -65,21 +65,32 @@ impl Door {
         at
     }
 
-    /// Whose limits have room now, or when it is worth another look.
-    fn look(&self, api: &Api, keys: u32, at: u64) -> Result<u64, u64> {
-        if let Some(t) = api.troubles.iter().find(|t| (t.from..t.until).contains(&at)) {
+    /// Whether an upstream takes a call now, or when it is worth another look.
+    fn takes(&self, api: &Api, upstream: UpstreamId, at: u64) -> Result<UpstreamId, u64> {
+        if let Some(t) = api.trouble(upstream, at) {
             match t.how {
                 How::Refused | How::Cut => return Err(t.until),
                 How::Overloaded(share) | How::Throttled(share) if share >= 1_000 => return Err(t.until),
+                // Where another one is not, that is known.
+                How::Slow if !api.others.is_empty() => return Err(t.until),
                 // Which half is taken is known.
-                How::Overloaded(_) | How::Throttled(_) => {}
+                How::Overloaded(_) | How::Throttled(_) | How::Slow => {}
                 How::Capacity(milli) | How::Brownout(milli) => {
-                    self.room(milli, at).map_err(|later| later.min(t.until).max(at + 1))?;
+                    self.room(upstream, milli, at).map_err(|later| later.min(t.until).max(at + 1))?;
                 }
             }
         } else if api.capacity > 0 {
-            self.room(api.capacity, at).map_err(|later| later.max(at + 1))?;
+            self.room(upstream, api.capacity, at).map_err(|later| later.max(at + 1))?;
         }
+        Ok(upstream)
+    }
+
+    /// Which upstream takes a call now with whose limits, or when it is worth another look.
+    fn look(&self, api: &Api, keys: u32, at: u64) -> Result<(UpstreamId, u64), u64> {
+        let all = api.upstreams().map(|upstream| self.takes(api, upstream, at));
+        let upstream =
+            all.reduce(|a, b| if a.is_ok() { a } else { b.map_err(|later| later.min(a.unwrap_err())) });
+        let upstream = upstream.unwrap()?;
         let keys = (0..keys.max(1)).map(|k| Some(KeyId(k)).filter(|_| keys > 0));
         let good = keys.filter(|key| !key.is_some_and(|k| api.is_revoked(k, at)));
         let waits = good.map(|key| {
@@ -87,19 +98,20 @@ impl Door {
             (self.limited(api, organization, at), organization)
         });
         let (later, organization) = waits.min().unwrap_or((at, 0));
-        if later > at { Err(later) } else { Ok(organization) }
+        if later > at { Err(later) } else { Ok((upstream, organization)) }
     }
 
-    fn capacity(&self, milli: u64, at: u64) -> Bucket {
+    fn capacity(&self, upstream: UpstreamId, milli: u64, at: u64) -> Bucket {
         let per_minute = (milli * 60 / 1_000).max(1);
-        let mut bucket = self.capacity.unwrap_or_else(|| Bucket::new(per_minute, (milli / 4_000).max(1)));
+        let fresh = || Bucket::new(per_minute, (milli / 4_000).max(1));
+        let mut bucket = self.capacities.get(&upstream).copied().unwrap_or_else(fresh);
         bucket.per_minute = per_minute;
         bucket.refill(at);
         bucket
     }
 
-    fn room(&self, milli: u64, at: u64) -> Result<(), u64> {
-        let bucket = self.capacity(milli, at);
+    fn room(&self, upstream: UpstreamId, milli: u64, at: u64) -> Result<(), u64> {
+        let bucket = self.capacity(upstream, milli, at);
         if bucket.left() > 0 { Ok(()) } else { Err(at + bucket.until(1).0) }
     }
 
@@ -118,16 +130,16 @@ impl Door {
         waits.into_iter().flatten().max().unwrap_or(at)
     }
 
-    fn take(&mut self, api: &Api, organization: u64, at: u64, tokens: u64) {
-        let milli = match api.trouble(at) {
+    fn take(&mut self, api: &Api, (upstream, organization): (UpstreamId, u64), at: u64, tokens: u64) {
+        let milli = match api.trouble(upstream, at).map(|t| t.how) {
             Some(How::Capacity(milli) | How::Brownout(milli)) => milli,
             Some(_) => 0,
             None => api.capacity,
         };
         if milli > 0 {
-            let mut bucket = self.capacity(milli, at);
+            let mut bucket = self.capacity(upstream, milli, at);
             bucket.take(1);
-            self.capacity = Some(bucket);
+            self.capacities.insert(upstream, bucket);
         }
         if let Some(fresh) = api.requests {
             let bucket = self.requests.entry(organization).or_insert(fresh);

@@ -1,6 +1,6 @@
 //! The API's side of the world: what it does with an attempt.
 
-use clearline_model::{AttemptId, Cause, Dur, KeyId, Limits, Sent, Stage, Usage, Window};
+use clearline_model::{AttemptId, Cause, Dur, KeyId, Limits, Sent, Stage, UpstreamId, Usage, Window};
 use clearline_policy::{Body, Input, Miss, Partial, Plan};
 
 use super::api::{self, Asked, Bucket, Fate, How, Rng, SECOND};
@@ -17,15 +17,16 @@ struct Course {
 
 impl World {
     /// Whether there is room for one more in this moment.
-    fn room(&mut self, milli: u64) -> bool {
+    fn room(&mut self, upstream: UpstreamId, milli: u64) -> bool {
         let per_minute = milli * 60 / 1_000;
-        let bucket = self.capacity.get_or_insert_with(|| Bucket::new(per_minute, (milli / 4_000).max(1)));
+        let fresh = || Bucket::new(per_minute, (milli / 4_000).max(1));
+        let bucket = self.capacities.entry(upstream).or_insert_with(fresh);
         bucket.per_minute = per_minute.max(1);
         bucket.refill(self.now);
         bucket.take(1)
     }
 
-    fn browned(&mut self, milli: u64) -> bool {
+    fn browned(&mut self, upstream: UpstreamId, milli: u64) -> bool {
         let second = self.now / SECOND;
         if second != self.second {
             let last = self.offered.get(usize::try_from(self.second).unwrap()).copied().unwrap_or(0);
@@ -34,7 +35,7 @@ impl World {
                 if over { (self.fallen * 9 / 10).max(250) } else { (self.fallen * 11 / 10).min(1_000) };
             self.second = second;
         }
-        self.room(milli * self.fallen / 1_000)
+        self.room(upstream, milli * self.fallen / 1_000)
     }
 
     fn count(&mut self, refused: bool) {
@@ -52,7 +53,8 @@ impl World {
     /// What the door says: an error at once, or nothing.
     fn door(&mut self, plan: &Plan) -> Option<Miss> {
         let overloaded = || Some(Miss::answer(Cause::ServerOverloaded, true, None));
-        match self.api.trouble(self.now) {
+        let upstream = plan.upstream;
+        match self.api.trouble(upstream, self.now).map(|t| t.how) {
             Some(How::Refused) => {
                 return Some(Miss::silent(Cause::TcpRefused, Stage::Connect, Sent::No));
             }
@@ -63,10 +65,10 @@ impl World {
             Some(How::Throttled(milli)) if self.rng.hits(milli) => {
                 return Some(Miss::answer(Cause::QuotaThrottled, true, None));
             }
-            Some(How::Capacity(milli)) if !self.room(milli) => return overloaded(),
-            Some(How::Brownout(milli)) if !self.browned(milli) => return overloaded(),
+            Some(How::Capacity(milli)) if !self.room(upstream, milli) => return overloaded(),
+            Some(How::Brownout(milli)) if !self.browned(upstream, milli) => return overloaded(),
             Some(_) => {}
-            None if self.api.capacity > 0 && !self.room(self.api.capacity) => return overloaded(),
+            None if self.api.capacity > 0 && !self.room(upstream, self.api.capacity) => return overloaded(),
             None => {}
         }
         if self.api.bad_addr.is_some() && plan.addrs.first().copied() == self.api.bad_addr {
@@ -193,7 +195,8 @@ impl World {
             b.spend(tokens);
         }
         let limits = self.limits(plan.key);
-        let first = course.first + if fate == Some(Fate::Slow) { 20_000 } else { 0 };
+        let slow = self.api.trouble(plan.upstream, self.now).is_some_and(|t| t.how == How::Slow);
+        let first = course.first + if slow || fate == Some(Fate::Slow) { 20_000 } else { 0 };
         let end = first + 50 + course.rest * part / 1_000;
         let got = Partial { bytes: 3 * (came + part), text_chars: came + part, tool_or_thinking: false };
         let (stage, cut) = if course.plain {
