@@ -403,12 +403,16 @@ impl Engine {
             return;
         }
         self.turn_to(call, n);
-        let mut has_won = false;
         let is_silent = |r: &&Running| r.head.is_none() || !call.ask.is_seen();
-        for r in call.running.iter().filter(|r| r.n < n).filter(is_silent) {
-            has_won = true;
-            if let Some(lane) = self.lanes.get_mut(&r.lane) {
+        let late: Vec<_> =
+            call.running.iter().filter(|r| r.n < n).filter(is_silent).map(|r| r.lane).collect();
+        let has_won = !late.is_empty();
+        for loser in late {
+            if let Some(lane) = self.lanes.get_mut(&loser) {
                 lane.times.lose();
+            }
+            if loser.upstream != call.lane.upstream && call.ask.is_seen() {
+                self.blame_late(t, (call.id, loser));
             }
         }
         if let Some(lane) = self.lanes.get_mut(&call.lane).filter(|_| has_won) {

@@ -88,6 +88,11 @@ impl Engine {
         Some(started + self.lanes.get(&call.lane)?.times.hedge_after(call.ask, left)?)
     }
 
+    /// Whether an attempt that started then is as late now as one that gets another one beside it.
+    pub(crate) fn is_late(&self, call: &Call, started: Mono) -> bool {
+        self.late_at(started, call).is_some_and(|late| self.now() >= late)
+    }
+
     /// When it is looked at next whether an attempt is late: where little is known of its lane, soon, as others may teach more.
     fn look_at(&self, started: Mono, call: &Call, now: Mono) -> Option<Mono> {
         let late = self.late_at(started, call);

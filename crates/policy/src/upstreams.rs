@@ -25,6 +25,8 @@ struct Health {
     cause: Option<Cause>,
     /// It failed behind the head of an answer, so that a head proves nothing.
     late: bool,
+    /// Another upstream answered sooner, so that only an answer that begins in time proves anything.
+    slow: bool,
     /// The call that tries whether it is well again, and how long no other one does: it may hang.
     probe: Option<(CallId, Mono)>,
 }
@@ -52,6 +54,8 @@ pub(crate) struct Upstreams {
 pub(crate) enum Answered {
     Head,
     Whole,
+    /// Either, which does not prove that it is fast again.
+    Late,
 }
 
 /// Where a failure counts.
@@ -84,6 +88,7 @@ impl Health {
         self.misses = self.misses.saturating_add(1);
         self.cause = Some(miss.cause);
         self.late = miss.stage >= Stage::Body && !miss.answered;
+        self.slow = false;
         // While one call tries, the others' failures may be those of the time before.
         let counts = self.probe.is_none() || self.is_tried_by(call);
         let tired = if self.is_well() { self.misses >= s.failover_after } else { counts && !self.rests(now) };
@@ -343,11 +348,35 @@ impl Engine {
         }
     }
 
+    /// Another upstream answered a call sooner than this one, which had it first. One that is slow as a whole would keep every call waiting
+    /// for its second attempt, and those that get none for itself.
+    pub(crate) fn blame_late(&mut self, t: &mut Turn<'_>, (call, lane): (CallId, LaneId)) {
+        let miss = Miss::silent(Cause::HttpNoResponse, Stage::Head, Sent::Yes);
+        self.blame(t, (call, lane), &miss);
+        if let Some(cell) = self.upstreams.lanes.get_mut(&lane) {
+            cell.slow = true;
+        }
+    }
+
+    /// What an answer proves of a call's lane whose attempt started then: of one that was slow only a beginning in time proves that
+    /// it is not, and of an answer that is not streamed nobody knows when it began.
+    pub(crate) fn answered(&self, call: &Call, started: Mono, how: Answered) -> Answered {
+        let is_slow = self.upstreams.lanes.get(&call.lane).is_some_and(|h| h.slow);
+        let in_time = how == Answered::Head && call.ask.is_seen() && !self.is_late(call, started);
+        if is_slow && !in_time { Answered::Late } else { how }
+    }
+
     /// It answered as it should, so far.
     pub(crate) fn is_alive(&mut self, t: &mut Turn<'_>, lane: LaneId, answered: Answered) {
         // What is well has no cell, so that mostly there is nothing to look for.
         let (sites, lanes) = (&mut self.upstreams.sites, &mut self.upstreams.lanes);
-        let proves = |h: Option<&Health>| h.is_some_and(|h| answered == Answered::Whole || !h.late);
+        let proves = |h: Option<&Health>| {
+            h.is_some_and(|h| match answered {
+                Answered::Whole => true,
+                Answered::Head => !h.late,
+                Answered::Late => !h.late && !h.slow,
+            })
+        };
         let site = if proves(sites.get(&lane.upstream)) { sites.remove(&lane.upstream) } else { None };
         let own = if proves(lanes.get(&lane)) { lanes.remove(&lane) } else { None };
         if site.into_iter().chain(own).any(|h| !h.is_well()) {

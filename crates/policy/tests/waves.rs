@@ -148,4 +148,22 @@ mod waves {
             assert!(three * 10 <= one * 12, "seed {seed}: {three} with three keys, {one} with one");
         }
     }
+
+    #[test]
+    fn an_upstream_that_is_slow_as_a_whole_gives_way_to_one_that_is_not() {
+        for seed in 1..=6 {
+            let slow = Trouble { from: 60 * SECOND, until: 240 * SECOND, how: How::Slow };
+            let api = Api { troubles: vec![slow], others: vec![(1, Vec::new())], ..Api::default() };
+            let w = play(seed, api);
+            let mut took: Vec<_> = w.over.iter().map(|o| (o.ended - o.began) / 1_000).collect();
+            took.sort_unstable();
+            let p99 = took[took.len() * 99 / 100];
+            assert_eq!(success_milli(&w.over), 1_000);
+            assert!(
+                p99 <= 25_000,
+                "seed {seed}: the slowest of a hundred took {p99} ms, where 22 s would be well"
+            );
+            assert!(attempts_milli(&w.over) <= 1_100, "seed {seed}: {}", attempts_milli(&w.over));
+        }
+    }
 }

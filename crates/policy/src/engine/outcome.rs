@@ -21,13 +21,16 @@ impl Engine {
         let hold = t.now + self.config.settings.commit_hold;
         let (stream, committed) = (call.ask.stream, call.committed.is_some());
         let own = self.own(call);
+        let found = call.running.iter().find(|r| r.n == n).map(|r| r.started);
+        let Some(started) = found else { return };
+        let answered = self.answered(call, started, Answered::Head);
         let Some(running) = call.running.iter_mut().find(|r| r.n == n) else { return };
         running.status = status;
         if !(200..300).contains(&status) {
             return;
         }
         running.head = Some(t.now);
-        let (key, started) = (running.key, running.started);
+        let key = running.key;
         if let Some(addr) = running.addr {
             self.addresses.succeeded(addr, t.now);
         }
@@ -43,7 +46,7 @@ impl Engine {
         }
         self.free_line(call);
         self.key_accepted(t, key, started);
-        self.is_alive(t, call.lane, Answered::Head);
+        self.is_alive(t, call.lane, answered);
         // A stream is seen to come: nothing further starts beside it. Of an answer as a whole nothing is seen before its end.
         if call.ask.is_seen() {
             call.running.iter_mut().for_each(|r| r.hedge = None);
@@ -122,7 +125,8 @@ impl Engine {
         let settings = self.config.settings;
         self.budget(t.now, call.lane).succeed(t.now, &settings);
         self.key_accepted(t, running.key, running.started);
-        self.is_alive(t, call.lane, Answered::Whole);
+        let answered = self.answered(call, running.started, Answered::Whole);
+        self.is_alive(t, call.lane, answered);
         let (stage, sent) = (if call.ask.stream { Stage::Stream } else { Stage::Body }, Sent::Yes);
         t.note(Some(call.id), EventKind::AttemptEnded { n, cause: None, stage, sent, usage, aborted: false });
         t.out.push(Output::Finish(call.id));
