@@ -1,6 +1,8 @@
 //! Connections that can be used again, by upstream and proxy: idle ones, and those of HTTP/2 that many share.
 
 #[cfg(test)]
+mod early;
+#[cfg(test)]
 mod tests;
 
 use std::cmp::Reverse;
