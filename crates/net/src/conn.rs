@@ -64,6 +64,13 @@ impl Route<'_> {
     }
 }
 
+/// Whether what goes there can be read beyond this machine. A plain upstream on this machine that is behind a proxy elsewhere is that
+/// proxy's idea of this machine, and all of it goes there as it is.
+#[must_use]
+pub fn is_exposed(target: &Target, proxy: Option<&Proxy>) -> bool {
+    target.is_plain() && !(target.is_loopback() && proxy.is_none_or(Proxy::is_loopback))
+}
+
 /// The limits of the steps before an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
