@@ -17,6 +17,7 @@ mod peek;
 mod pool;
 mod proxy;
 mod resolve;
+mod since;
 mod target;
 mod tls;
 mod tunnel;

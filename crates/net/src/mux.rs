@@ -24,13 +24,13 @@ use h2::client::{Builder, Connection, SendRequest};
 use http::uri::{Authority, Scheme as UriScheme};
 use tokio::runtime::{Handle, Id};
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
 use self::pulse::Pulse;
 use self::upload::Piece;
 use crate::conn::{Laid, MAX_HEAD_BYTES};
 use crate::fault::Fault;
 use crate::pool::{Listener, Turn};
+use crate::since::Since;
 use crate::target::{Scheme, Target};
 use crate::wire::{Watched, Wire};
 
@@ -64,7 +64,7 @@ pub enum Http2 {
 #[derive(Debug)]
 struct Load {
     uses: u32,
-    last_used: Instant,
+    last_used: Since,
 }
 
 /// What the connection's task and its exchanges tell each other.
@@ -147,7 +147,7 @@ impl Mux {
                 Scheme::Https => UriScheme::HTTPS,
             },
             authority,
-            load: Mutex::new(Load { uses: 0, last_used: Instant::now() }),
+            load: Mutex::new(Load { uses: 0, last_used: Since::now() }),
             told,
             retired: AtomicBool::new(false),
         }))
@@ -182,7 +182,7 @@ impl Mux {
     }
 
     /// How many exchanges run, and since when there is none.
-    pub(crate) fn idle(&self) -> (usize, Instant) {
+    pub(crate) fn idle(&self) -> (usize, Since) {
         let load = self.load();
         (self.told.open.load(Ordering::Acquire), load.last_used)
     }
@@ -272,7 +272,7 @@ pub struct Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         let mut load = self.mux.load();
-        load.last_used = Instant::now();
+        load.last_used = Since::now();
         let open = self.mux.told.open.fetch_sub(1, Ordering::AcqRel) - 1;
         drop(load);
         self.mux.close_if_over(open);
