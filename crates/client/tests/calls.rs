@@ -347,7 +347,12 @@ mod calls {
                 _ => None,
             };
             let proxies = ProxyEnv::from_lookup(&var).unwrap();
-            Client::builder(url).proxy_env(proxies).allow_insecure(allow).build().map(|_| ()).map_err(|e| e.cause)
+            Client::builder(url)
+                .proxy_env(proxies)
+                .allow_insecure(allow)
+                .build()
+                .map(|_| ())
+                .map_err(|e| e.cause)
         };
         let exposed = Err(Cause::ConfigBaseUrlInsecure);
         for proxy in ["http://192.0.2.1:3128", "https://proxy.example", "socks5://192.0.2.1"] {
@@ -355,7 +360,11 @@ mod calls {
                 assert_eq!(build(url, proxy, "", false), exposed, "{url} by {proxy}");
                 assert_eq!(build(url, proxy, "", true), Ok(()), "{url} by {proxy}");
                 let host = url.trim_start_matches("http://").trim_end_matches(":1");
-                assert_eq!(build(url, proxy, host.trim_matches(['[', ']']), false), Ok(()), "{url} past {proxy}");
+                assert_eq!(
+                    build(url, proxy, host.trim_matches(['[', ']']), false),
+                    Ok(()),
+                    "{url} past {proxy}"
+                );
             }
             assert_eq!(build("https://api.example", proxy, "", false), Ok(()));
         }

@@ -18,6 +18,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use clearline_model::{Failure, Framing, Stage};
 use h2::client::{Builder, Connection, SendRequest};
@@ -45,6 +46,14 @@ pub const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 100;
 const _: () = assert!(CONNECTION_WINDOW as usize == STREAM_WINDOW as usize * STREAMS_MAX);
 /// What very small pieces may take besides their bytes while they wait, of a whole connection, bytes.
 pub const OVERHEAD_MAX: usize = 25 << 20;
+/// Streams that were reset here and are remembered, so that what was on its way on them counts against nobody (a guess: callers that
+/// leave together, ten times over).
+const RESETS_MAX: usize = STREAMS_MAX * 10;
+/// For how long they are remembered (a guess, above the time of what is on its way).
+const RESETS_KEPT: Duration = Duration::from_secs(10);
+/// Frames on streams that are not there any more, in the life of a connection, until it is taken for one that breaks HTTP/2. With h2's
+/// own number callers that leave often would take the others along.
+const STRAYS_MAX: usize = 64 << 10;
 /// What of one request waits here for the server's window, bytes.
 const SEND_BUFFER: usize = 64 << 10;
 
@@ -124,6 +133,9 @@ impl Mux {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .data_frame_budget(OVERHEAD_MAX)
             .max_send_buffer_size(SEND_BUFFER)
+            .max_concurrent_reset_streams(RESETS_MAX)
+            .reset_stream_duration(RESETS_KEPT)
+            .max_local_error_reset_streams(Some(STRAYS_MAX))
             .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
             .handshake(io);
         let (tx, mut connection) = shaken.await.map_err(|error| {
@@ -297,6 +309,8 @@ impl Lent {
 mod chosen;
 #[cfg(test)]
 mod crowd;
+#[cfg(test)]
+mod early;
 #[cfg(test)]
 mod peer;
 #[cfg(test)]

@@ -38,7 +38,9 @@ mod tests {
     fn the_clock_that_went_further_counts() {
         let (at, wall) = (Instant::now(), SystemTime::now());
         let secs = Duration::from_secs;
-        for (ticked, by_the_wall, expected) in [(5, wall + secs(5), 5), (5, wall + secs(90), 90), (5, wall - secs(90), 5)] {
+        for (ticked, by_the_wall, expected) in
+            [(5, wall + secs(5), 5), (5, wall + secs(90), 90), (5, wall - secs(90), 5)]
+        {
             let then = Since::new(at + secs(ticked), by_the_wall);
             assert_eq!(Since::new(at, wall).until(then), secs(expected));
         }

@@ -131,7 +131,9 @@ mod tests {
             let mut callers = tokio::task::JoinSet::new();
             for _ in 0..1000 {
                 let (fence, flights) = (fence.clone(), Arc::clone(&flights));
-                callers.spawn(async move { resolve_in(&flights, (&fence, (host, 443)), Dur::secs(60), slow).await });
+                callers.spawn(async move {
+                    resolve_in(&flights, (&fence, (host, 443)), Dur::secs(60), slow).await
+                });
             }
             while flights.lock().flights.first().is_none_or(|flight| flight.waiting.len() < 1000) {
                 tokio::task::yield_now().await;
@@ -156,7 +158,10 @@ mod tests {
         let old = Flight { number: 7, name: ("a.test".to_owned(), 1), begun, waiting: vec![done] };
         *flights.lock() = Running { flights: vec![old], next: 8 };
         let here = |_: &str, port| Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))]);
-        assert_eq!(resolve_in(&flights, (&fence, ("a.test", 1)), Dur::secs(60), here).await.unwrap().len(), 1);
+        assert_eq!(
+            resolve_in(&flights, (&fence, ("a.test", 1)), Dur::secs(60), here).await.unwrap().len(),
+            1
+        );
         let fault = resolve_in(&flights, (&fence, ("b.test", 1)), Dur::secs(60), broken).await.unwrap_err();
         assert_eq!(fault.cause(), Cause::DnsServerFailure);
         while flights.lock().flights.len() > 1 {
