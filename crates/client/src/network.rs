@@ -137,13 +137,18 @@ pub(crate) fn proxy_for<'a>(proxies: &'a ProxyEnv, target: &Target) -> Option<&'
     proxies.for_url(target.scheme.word(), &target.host, target.port)
 }
 
-fn target_of(upstream: &Upstream, allow_insecure: bool) -> Result<Target, CallError> {
+fn target_of(upstream: &Upstream, parts: &Parts<'_>) -> Result<Target, CallError> {
     let target = Target::parse(&upstream.base_url).map_err(refused)?;
-    if !allow_insecure && target.is_plain() && !target.is_loopback() {
-        let detail = "a credential would travel over plain http; use https:// or allow it explicitly";
-        return Err(CallError::before(Cause::ConfigBaseUrlInsecure, Foreign::new(detail)));
+    let proxy = parts.proxies.and_then(|proxies| proxy_for(proxies, &target));
+    if parts.allow_insecure || !clearline_net::is_exposed(&target, proxy) {
+        return Ok(target);
     }
-    Ok(target)
+    let detail = if target.is_loopback() {
+        "a credential would travel over plain http to a proxy beyond this machine; name the upstream in NO_PROXY or allow it explicitly"
+    } else {
+        "a credential would travel over plain http; use https:// or allow it explicitly"
+    };
+    Err(CallError::before(Cause::ConfigBaseUrlInsecure, Foreign::new(detail)))
 }
 
 fn invalid(text: &str) -> CallError {
@@ -323,7 +328,7 @@ fn check(parts: &Parts<'_>) -> (Vec<Target>, Vec<CallError>) {
         mistakes.push(invalid("there is no upstream"));
     }
     for upstream in &parts.upstreams {
-        match target_of(upstream, parts.allow_insecure) {
+        match target_of(upstream, parts) {
             Ok(target) => targets.push(target),
             Err(mistake) => mistakes.push(mistake),
         }

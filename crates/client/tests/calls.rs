@@ -11,7 +11,7 @@ mod calls {
     use bytes::Bytes;
     use clearline::{CallError, Client, PoolKey, Reply, Request};
     use clearline_model::{CallRecord, CallerId, Cause, Dur, Outcome, Secret, Stage};
-    use clearline_net::Fence;
+    use clearline_net::{Fence, ProxyEnv};
     use clearline_policy::Settings;
     use clearline_sim::{Options, Scenario, Sim, SimEventKind, expected_text};
     use http::{HeaderMap, Method};
@@ -336,6 +336,42 @@ mod calls {
         assert_eq!(error.cause, Cause::ConfigBaseUrlInsecure);
         assert!(Client::builder("http://192.0.2.1").allow_insecure(true).build().is_ok());
         assert!(Client::builder("not a url").build().is_err());
+    }
+
+    #[test]
+    fn a_plain_upstream_here_is_refused_where_its_calls_would_go_through_a_proxy_elsewhere() {
+        let build = |url: &str, proxy: &str, no_proxy: &str, allow: bool| {
+            let var = |name: &str| match name {
+                "all_proxy" => Some(proxy.to_owned()),
+                "no_proxy" => Some(no_proxy.to_owned()),
+                _ => None,
+            };
+            let proxies = ProxyEnv::from_lookup(&var).unwrap();
+            Client::builder(url)
+                .proxy_env(proxies)
+                .allow_insecure(allow)
+                .build()
+                .map(|_| ())
+                .map_err(|e| e.cause)
+        };
+        let exposed = Err(Cause::ConfigBaseUrlInsecure);
+        for proxy in ["http://192.0.2.1:3128", "https://proxy.example", "socks5://192.0.2.1"] {
+            for url in ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1"] {
+                assert_eq!(build(url, proxy, "", false), exposed, "{url} by {proxy}");
+                assert_eq!(build(url, proxy, "", true), Ok(()), "{url} by {proxy}");
+                let host = url.trim_start_matches("http://").trim_end_matches(":1");
+                assert_eq!(
+                    build(url, proxy, host.trim_matches(['[', ']']), false),
+                    Ok(()),
+                    "{url} past {proxy}"
+                );
+            }
+            assert_eq!(build("https://api.example", proxy, "", false), Ok(()));
+        }
+        for proxy in ["http://127.0.0.1:3128", "socks5h://localhost"] {
+            assert_eq!(build("http://127.0.0.1:1", proxy, "", false), Ok(()), "{proxy}");
+            assert_eq!(build("http://192.0.2.1", proxy, "", false), exposed, "{proxy}");
+        }
     }
 
     /// Forty calls at once to a server that is overloaded for as long as they have patience: how many requests it sees.

@@ -73,7 +73,9 @@ impl Body {
 
 impl Own {
     fn finish(&mut self) {
-        if let (Some(conn), Some(home)) = (self.conn.take(), self.home.take()) {
+        // An answer that came before its whole request: what is left of that would go before the next one.
+        let is_over = |conn: &Conn| conn.wire().is_flushed();
+        if let (Some(conn), Some(home)) = (self.conn.take().filter(is_over), self.home.take()) {
             home.put(conn);
         }
     }

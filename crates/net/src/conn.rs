@@ -27,6 +27,7 @@ use crate::hush::Hush;
 use crate::mux::ALPN;
 use crate::proxy::Proxy;
 use crate::resolve::resolve;
+use crate::since::Since;
 use crate::target::{Scheme, Target};
 use crate::tls::handshake;
 use crate::tunnel::{self, TunnelReply};
@@ -62,6 +63,13 @@ impl Route<'_> {
             .map_or_else(String::new, |p| format!(" via {}://{}:{}", p.scheme(), p.host(), p.port()));
         format!("{}://{}{proxy}", target.scheme.word(), target.host_port())
     }
+}
+
+/// Whether what goes there can be read beyond this machine. A plain upstream on this machine that is behind a proxy elsewhere is that
+/// proxy's idea of this machine, and all of it goes there as it is.
+#[must_use]
+pub fn is_exposed(target: &Target, proxy: Option<&Proxy>) -> bool {
+    target.is_plain() && !(target.is_loopback() && proxy.is_none_or(Proxy::is_loopback))
 }
 
 /// The limits of the steps before an exchange.
@@ -116,6 +124,8 @@ struct Inner {
     tunnel: Option<TunnelReply>,
     created: Instant,
     last_used: Instant,
+    /// Since when nobody has it.
+    idle_since: Since,
     uses: u32,
     reusable: bool,
     last_error: Option<Fault>,
@@ -325,6 +335,7 @@ async fn speak(stream: Stream, tcp: Arc<TcpStream>, named: (String, SocketAddr))
         tunnel: None,
         created: now,
         last_used: now,
+        idle_since: Since::now(),
         uses: 0,
         reusable: true,
         last_error: None,
@@ -413,6 +424,15 @@ impl Conn {
 
     pub(crate) const fn alarm(&mut self) -> &mut Alarm {
         &mut self.0.alarm
+    }
+
+    /// It begins to idle: at the end of an answer, which may be long after its head.
+    pub(crate) fn rest(&mut self) {
+        self.0.idle_since = Since::now();
+    }
+
+    pub(crate) const fn idle_since(&self) -> Since {
+        self.0.idle_since
     }
 
     pub(crate) fn wire(&self) -> &Wire {

@@ -17,6 +17,7 @@ mod peek;
 mod pool;
 mod proxy;
 mod resolve;
+mod since;
 mod target;
 mod tls;
 mod tunnel;
@@ -25,7 +26,9 @@ mod wire;
 
 pub use alarm::{Alarm, after};
 pub use body::Body;
-pub use conn::{Conn, Exchange, Laid, Limits, MAX_HEAD_BYTES, MAX_HEADERS, Route, SendLimits, lay, open};
+pub use conn::{
+    Conn, Exchange, Laid, Limits, MAX_HEAD_BYTES, MAX_HEADERS, Route, SendLimits, is_exposed, lay, open,
+};
 pub use connect::{HEAD_START, KEEPALIVE, connect, dial};
 pub use fault::Fault;
 pub use fence::{Egress, Fence, FenceError, Pass};

@@ -18,19 +18,20 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use clearline_model::{Failure, Framing, Stage};
 use h2::client::{Builder, Connection, SendRequest};
 use http::uri::{Authority, Scheme as UriScheme};
 use tokio::runtime::{Handle, Id};
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
 use self::pulse::Pulse;
 use self::upload::Piece;
 use crate::conn::{Laid, MAX_HEAD_BYTES};
 use crate::fault::Fault;
 use crate::pool::{Listener, Turn};
+use crate::since::Since;
 use crate::target::{Scheme, Target};
 use crate::wire::{Watched, Wire};
 
@@ -45,6 +46,14 @@ pub const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 100;
 const _: () = assert!(CONNECTION_WINDOW as usize == STREAM_WINDOW as usize * STREAMS_MAX);
 /// What very small pieces may take besides their bytes while they wait, of a whole connection, bytes.
 pub const OVERHEAD_MAX: usize = 25 << 20;
+/// Streams that were reset here and are remembered, so that what was on its way on them counts against nobody (a guess: callers that
+/// leave together, ten times over).
+const RESETS_MAX: usize = STREAMS_MAX * 10;
+/// For how long they are remembered (a guess, above the time of what is on its way).
+const RESETS_KEPT: Duration = Duration::from_secs(10);
+/// Frames on streams that are not there any more, in the life of a connection, until it is taken for one that breaks HTTP/2. With h2's
+/// own number callers that leave often would take the others along.
+const STRAYS_MAX: usize = 64 << 10;
 /// What of one request waits here for the server's window, bytes.
 const SEND_BUFFER: usize = 64 << 10;
 
@@ -64,7 +73,7 @@ pub enum Http2 {
 #[derive(Debug)]
 struct Load {
     uses: u32,
-    last_used: Instant,
+    last_used: Since,
 }
 
 /// What the connection's task and its exchanges tell each other.
@@ -124,6 +133,9 @@ impl Mux {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .data_frame_budget(OVERHEAD_MAX)
             .max_send_buffer_size(SEND_BUFFER)
+            .max_concurrent_reset_streams(RESETS_MAX)
+            .reset_stream_duration(RESETS_KEPT)
+            .max_local_error_reset_streams(Some(STRAYS_MAX))
             .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
             .handshake(io);
         let (tx, mut connection) = shaken.await.map_err(|error| {
@@ -147,7 +159,7 @@ impl Mux {
                 Scheme::Https => UriScheme::HTTPS,
             },
             authority,
-            load: Mutex::new(Load { uses: 0, last_used: Instant::now() }),
+            load: Mutex::new(Load { uses: 0, last_used: Since::now() }),
             told,
             retired: AtomicBool::new(false),
         }))
@@ -182,7 +194,7 @@ impl Mux {
     }
 
     /// How many exchanges run, and since when there is none.
-    pub(crate) fn idle(&self) -> (usize, Instant) {
+    pub(crate) fn idle(&self) -> (usize, Since) {
         let load = self.load();
         (self.told.open.load(Ordering::Acquire), load.last_used)
     }
@@ -272,7 +284,7 @@ pub struct Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         let mut load = self.mux.load();
-        load.last_used = Instant::now();
+        load.last_used = Since::now();
         let open = self.mux.told.open.fetch_sub(1, Ordering::AcqRel) - 1;
         drop(load);
         self.mux.close_if_over(open);
@@ -297,6 +309,8 @@ impl Lent {
 mod chosen;
 #[cfg(test)]
 mod crowd;
+#[cfg(test)]
+mod early;
 #[cfg(test)]
 mod peer;
 #[cfg(test)]

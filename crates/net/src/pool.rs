@@ -1,13 +1,17 @@
 //! Connections that can be used again, by upstream and proxy: idle ones, and those of HTTP/2 that many share.
 
 #[cfg(test)]
+mod early;
+#[cfg(test)]
+mod rest;
+#[cfg(test)]
 mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clearline_model::Dur;
 use tokio::runtime::{Handle, Id};
@@ -17,6 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::alarm::after;
 use crate::conn::Conn;
 use crate::mux::{Lent, Mux, Pings};
+use crate::since::Since;
 
 /// The most idle connections of one key.
 pub const MAX_IDLE: usize = 64;
@@ -140,6 +145,10 @@ impl Pool {
     /// on the way. Whether it still works is asked of the kernel only when a request is sent, once.
     #[must_use]
     pub fn take(&self, key: &str, want: &Want<'_>, now: Instant) -> Option<Conn> {
+        self.take_at(key, want, Since::new(now, SystemTime::now()))
+    }
+
+    pub(crate) fn take_at(&self, key: &str, want: &Want<'_>, now: Since) -> Option<Conn> {
         if want.fresh {
             return None;
         }
@@ -158,7 +167,7 @@ impl Pool {
             };
             let Some(at) = best.or_else(|| queue.iter().position(fits)) else { break None };
             match queue.remove(at) {
-                Some(conn) if conn.is_open() && now - conn.last_used() < self.idle_limit => {
+                Some(conn) if conn.is_open() && conn.idle_since().until(now) < self.idle_limit => {
                     break Some(conn);
                 }
                 other => dead.extend(other),
@@ -169,10 +178,11 @@ impl Pool {
     }
 
     /// Keeps a connection for later; over the limit the oldest one is closed.
-    pub fn put(&self, conn: Conn) {
+    pub fn put(&self, mut conn: Conn) {
         if !conn.is_open() || self.max_idle == 0 {
             return;
         }
+        conn.rest();
         let mut all = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if !all.contains_key(conn.key()) {
             all.insert(conn.key().to_owned(), VecDeque::new());
@@ -277,11 +287,11 @@ impl Pool {
     /// Takes out what is not lent any more: connections that take no new streams, and those that idled for too long or are too
     /// many. Those that have streams live as long as these.
     fn over(&self, here: &mut Vec<Arc<Mux>>) -> Vec<Arc<Mux>> {
-        let mut idle = 0;
+        let (mut idle, now) = (0, Since::now());
         let is_over = |mux: &mut Arc<Mux>| {
             let (open, since) = mux.idle();
             idle += usize::from(open == 0);
-            !mux.is_open() || (open == 0 && (idle > self.max_idle || since.elapsed() >= self.idle_limit))
+            !mux.is_open() || (open == 0 && (idle > self.max_idle || since.until(now) >= self.idle_limit))
         };
         here.extract_if(.., is_over).collect()
     }

@@ -6,7 +6,7 @@ use clearline_model::{ConfigFault, Failure, Secret, Stage};
 
 use crate::fault::Fault;
 use crate::fence::literal;
-use crate::target::host_and_port;
+use crate::target::{host_and_port, is_loopback};
 
 /// A proxy.
 #[derive(Debug)]
@@ -42,6 +42,12 @@ impl Proxy {
         match self {
             Self::Http { host, .. } | Self::Socks5 { host, .. } => host,
         }
+    }
+
+    /// Whether it runs on this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(self.host())
     }
 
     /// Its port.

@@ -1,13 +1,16 @@
 //! From a name to addresses, through the system's own resolver.
 
+mod flights;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::sync::{Arc, LazyLock};
 
 use clearline_model::{Dur, Failure, Limit, Stage};
-use tokio::sync::oneshot;
 
 use crate::fault::{Fault, of_io};
-use crate::fence::{Egress, Fence, Pass, is_localhost, literal};
+use crate::fence::{Egress, Fence, is_localhost, literal};
+use crate::resolve::flights::Flights;
 
 /// How a name is looked up: the system's way, or a test's.
 pub(crate) type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
@@ -18,14 +21,25 @@ pub(crate) type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 ///
 /// A fault of [`Stage::Resolve`].
 pub async fn resolve(fence: &Fence, host: &str, port: u16, limit: Dur) -> Result<Vec<SocketAddr>, Fault> {
+    static FLIGHTS: LazyLock<Arc<Flights>> = LazyLock::new(Arc::default);
     let system: Lookup = |host, port| Ok((host, port).to_socket_addrs()?.collect());
-    resolve_by(fence, (host, port), limit, system).await
+    resolve_in(&FLIGHTS, (fence, (host, port)), limit, system).await
 }
 
 /// [`resolve`] with another way to look up.
+#[cfg(test)]
 pub(crate) async fn resolve_by(
     fence: &Fence,
     name: (&str, u16),
+    limit: Dur,
+    lookup: Lookup,
+) -> Result<Vec<SocketAddr>, Fault> {
+    resolve_in(&Arc::default(), (fence, name), limit, lookup).await
+}
+
+async fn resolve_in(
+    flights: &Arc<Flights>,
+    (fence, name): (&Fence, (&str, u16)),
     limit: Dur,
     lookup: Lookup,
 ) -> Result<Vec<SocketAddr>, Fault> {
@@ -39,26 +53,13 @@ pub(crate) async fn resolve_by(
         let here = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         return Ok(here.map(|ip| SocketAddr::new(ip, port)).to_vec());
     }
-    let answer = ask(pass, (host.to_owned(), port), lookup)?;
+    let answer = flights.ask(pass, name, lookup)?;
     let found = match tokio::time::timeout(limit.into(), answer).await {
         Err(_late) => return Err(Fault::new(Stage::Resolve, Failure::TimedOut(Limit::Resolve))),
         Ok(Err(_gone)) => return Err(Fault::new(Stage::Resolve, Failure::Rcode(2, None))),
-        Ok(Ok(found)) => found.map_err(|e| failed(&e))?,
+        Ok(Ok(found)) => found?,
     };
     if found.is_empty() { Err(Fault::new(Stage::Resolve, Failure::NoAddress)) } else { Ok(found) }
-}
-
-type Answer = oneshot::Receiver<io::Result<Vec<SocketAddr>>>;
-
-/// Starts the look-up on a thread of its own, which nobody joins: it cannot be cancelled and must not hold the exit up.
-fn ask(_pass: Pass, name: (String, u16), lookup: Lookup) -> Result<Answer, Fault> {
-    let (done, answer) = oneshot::channel();
-    let work = move || drop(done.send(lookup(&name.0, name.1)));
-    std::thread::Builder::new()
-        .name("clearline-dns".to_owned())
-        .spawn(work)
-        .map(|_detached| answer)
-        .map_err(|e| Fault::io(Stage::Resolve, &e))
 }
 
 /// `std` keeps the number of `getaddrinfo`'s error to itself; its text is one of `gai_strerror`'s, in English because

@@ -91,7 +91,7 @@ impl Target {
     /// Whether it is this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        is_localhost(&self.host) || literal(&self.host).is_some_and(|ip| ip.to_canonical().is_loopback())
+        is_loopback(&self.host)
     }
 
     /// What the `Host` header says: the port only where it is not the scheme's.
@@ -114,6 +114,11 @@ impl Target {
         path.push_str(path_and_query);
         path
     }
+}
+
+/// Whether a host is this machine, as far as it says so itself.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    is_localhost(host) || literal(host).is_some_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// The host without brackets, and the port; nothing where the port is no number.

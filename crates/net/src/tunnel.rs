@@ -9,12 +9,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::fault::Fault;
 use crate::fence::literal;
+use crate::mux::ALPN;
 use crate::proxy::Proxy;
 use crate::target::bracketed;
 use crate::tls::handshake;
 use crate::wire::Stream;
 
-/// The longest head of an answer to CONNECT, bytes.
+/// The longest head of an answer to CONNECT, bytes, together with the interim ones before it.
 pub const MAX_TUNNEL_HEAD: usize = 16 * 1024;
 
 /// What the proxy answered to CONNECT.
@@ -26,13 +27,17 @@ pub struct TunnelReply {
     pub headers: Vec<(String, Foreign)>,
 }
 
-/// TLS to the proxy itself.
+/// TLS to the proxy itself. What is spoken in it is HTTP/1.1, whatever the upstream is offered: a proxy that was offered HTTP/2 and
+/// chose it would not understand CONNECT.
 pub(crate) async fn tls_to_proxy(
     stream: Stream,
     host: &str,
-    tls: Arc<ClientConfig>,
+    mut tls: Arc<ClientConfig>,
     limit: Dur,
 ) -> Result<Stream, Fault> {
+    if tls.alpn_protocols.iter().any(|name| name == ALPN) {
+        Arc::make_mut(&mut tls).alpn_protocols.retain(|name| name != ALPN);
+    }
     let stream = handshake(stream, host, tls, limit).await.map_err(Fault::of_tunnel)?;
     Ok(Box::new(stream))
 }
@@ -78,27 +83,27 @@ async fn connect(stream: &mut Stream, proxy: &Proxy, place: (&str, u16)) -> Resu
     let sent = Secret::new(request);
     stream.write_all(sent.expose()).await.map_err(broke)?;
     stream.flush().await.map_err(broke)?;
-    let head = read_head(stream).await?;
-    let text = Foreign::from_bytes(&head);
-    let reply = parse(&head).ok_or_else(|| {
-        let mut f = fault(Failure::Tunnel(0));
-        f.detail = text.clone();
-        f
-    })?;
-    if (200..300).contains(&reply.status) {
-        return Ok(reply);
+    let mut left = MAX_TUNNEL_HEAD;
+    loop {
+        let head = read_head(stream, left).await?;
+        left = left.saturating_sub(head.len());
+        let answered = |failure| Fault { detail: Foreign::from_bytes(&head), ..fault(failure) };
+        let reply = parse(&head).ok_or_else(|| answered(Failure::Tunnel(0)))?;
+        match reply.status {
+            200..300 => return Ok(reply),
+            // An interim answer; the last one follows (RFC 9110, section 15.2). Nobody asked for the protocol of a 101.
+            100 | 102..200 => {}
+            status => return Err(answered(Failure::Tunnel(status))),
+        }
     }
-    let mut f = fault(Failure::Tunnel(reply.status));
-    f.detail = text;
-    Err(f)
 }
 
 /// Reads until the empty line, byte by byte: what follows belongs to the tunnel.
-async fn read_head(stream: &mut Stream) -> Result<Vec<u8>, Fault> {
+async fn read_head(stream: &mut Stream, most: usize) -> Result<Vec<u8>, Fault> {
     const START: &[u8] = b"HTTP/1.";
     let mut head: Vec<u8> = Vec::with_capacity(256);
     let mut byte = [0_u8];
-    while !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\n\n") && head.len() < MAX_TUNNEL_HEAD {
+    while !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\n\n") && head.len() < most {
         if stream.read(&mut byte).await.map_err(broke)? == 0 {
             if head.is_empty() {
                 return Err(fault(Failure::Eof));
@@ -222,3 +227,6 @@ async fn take<const N: usize>(stream: &mut Stream) -> Result<[u8; N], Fault> {
     stream.read_exact(&mut bytes).await.map_err(broke)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

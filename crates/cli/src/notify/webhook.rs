@@ -59,13 +59,13 @@ impl Webhook {
             set.to_owned()
         };
         let (target, path) = parse(&url).map_err(|f| wrong(f.detail.escaped()))?;
-        if target.is_plain() && !target.is_loopback() && !settings.flag("alerts.allow_insecure") {
-            let text = "the alert would travel over plain http\n  Use https://, or set alerts.allow_insecure = true.";
-            return Err(wrong(text.to_owned()));
-        }
         let fence = Fence::parse(setup::variable("CLEARLINE_FENCE").as_deref()).map_err(Failure::usage)?;
         let proxies = ProxyEnv::from_lookup(&setup::variable).map_err(|f| wrong(f.detail.escaped()))?;
         let proxy = proxies.for_url(target.scheme.word(), &target.host, target.port);
+        if clearline_net::is_exposed(&target, proxy) && !settings.flag("alerts.allow_insecure") {
+            let text = "the alert would travel over plain http\n  Use https://, or set alerts.allow_insecure = true.";
+            return Err(wrong(text.to_owned()));
+        }
         let tls = clearline_net::tls_config(&setup::trust(target.is_plain() && proxy.is_none()))
             .map_err(|f| wrong(f.detail.escaped()))?;
         Ok(Some(Self { target, path, proxies, tls, fence, timeout }))

@@ -90,8 +90,10 @@ impl Prober {
         let url = set("ANTHROPIC_BASE_URL").unwrap_or_else(|| clearline::DEFAULT_BASE_URL.to_owned());
         let target = Target::parse(&url).map_err(refused)?;
         let proxies = ProxyEnv::from_lookup(&setup::variable).map_err(refused)?;
-        let proxied = proxies.for_url(target.scheme.word(), &target.host, target.port).is_some();
-        let tls = clearline_net::tls_config(&setup::trust(target.is_plain() && !proxied)).map_err(refused)?;
+        let proxy = proxies.for_url(target.scheme.word(), &target.host, target.port);
+        let tls = clearline_net::tls_config(&setup::trust(target.is_plain() && proxy.is_none()))
+            .map_err(refused)?;
+        let is_exposed = clearline_net::is_exposed(&target, proxy);
         let fence = Fence::parse(setup::variable("CLEARLINE_FENCE").as_deref()).map_err(|e| Miss {
             cause: Cause::ConfigSandboxNoEgress,
             part: Part::Reach,
@@ -99,11 +101,7 @@ impl Prober {
             status: None,
             request_id: None,
         })?;
-        let key = if target.is_plain() && !target.is_loopback() {
-            Err(Cause::ConfigBaseUrlInsecure)
-        } else {
-            credential(&set)
-        };
+        let key = if is_exposed { Err(Cause::ConfigBaseUrlInsecure) } else { credential(&set) };
         Ok(Self { target, proxies, tls, fence, key, step, call })
     }
 
