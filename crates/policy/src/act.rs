@@ -152,8 +152,8 @@ impl Engine {
         }
     }
 
-    pub(crate) fn key_accepted(&mut self, t: &mut Turn<'_>, key: Option<KeyId>, started: Mono) {
-        if let Some(key) = key.filter(|k| self.keys.succeed(*k, started, t.now)) {
+    pub(crate) fn key_accepted(&mut self, t: &mut Turn<'_>, lane: LaneId, key: Option<KeyId>, started: Mono) {
+        if let Some(key) = key.filter(|k| self.keys.succeed((*k, lane.family), started, t.now)) {
             t.note(None, EventKind::KeyChanged { key, state: KeyState::Ready, cause: None });
         }
     }

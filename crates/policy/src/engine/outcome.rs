@@ -42,7 +42,7 @@ impl Engine {
             self.freed.insert(call.lane);
         }
         self.free_line(call);
-        self.key_accepted(t, key, started);
+        self.key_accepted(t, call.lane, key, started);
         self.is_alive(t, call.lane, Answered::Head);
         // A stream is seen to come: nothing further starts beside it. Of an answer as a whole nothing is seen before its end.
         if call.ask.is_seen() {
@@ -121,7 +121,7 @@ impl Engine {
         self.give_back(t.now, call.lane, &mut running);
         let settings = self.config.settings;
         self.budget(t.now, call.lane).succeed(t.now, &settings);
-        self.key_accepted(t, running.key, running.started);
+        self.key_accepted(t, call.lane, running.key, running.started);
         self.is_alive(t, call.lane, Answered::Whole);
         let (stage, sent) = (if call.ask.stream { Stage::Stream } else { Stage::Body }, Sent::Yes);
         t.note(Some(call.id), EventKind::AttemptEnded { n, cause: None, stage, sent, usage, aborted: false });
@@ -163,15 +163,13 @@ impl Engine {
         match (charge, running.key, miss.addr) {
             // The last key that is free is never refused on a guess; the call itself waits longer each time.
             (Charge::Key, Some(_), _)
-                if !out
-                    && miss.hint.after.is_none()
-                    && !self.keys.is_another_free(lane.upstream, &same, t.now) => {}
+                if !out && miss.hint.after.is_none() && !self.keys.is_another_free(lane, &same, t.now) => {}
             (Charge::Key, Some(_), _) => {
                 for key in same {
                     let state = if out {
-                        self.keys.quarantine(key, miss.cause, t.now, &s)
+                        self.keys.quarantine((key, lane.family), miss.cause, t.now, &s)
                     } else {
-                        self.keys.cool(key, (miss.cause, miss.hint.after), t.now, &s)
+                        self.keys.cool((key, lane.family), (miss.cause, miss.hint.after), t.now, &s)
                     };
                     if let Some(state) = state {
                         t.note(None, EventKind::KeyChanged { key, state, cause: Some(miss.cause) });
