@@ -1,7 +1,7 @@
 //! What follows from an input: attempts begin, calls wait, answers go out.
 
 use clearline_model::{
-    Ask, CallId, Cause, Charge, Dur, EventKind, KeyId, KeyState, LaneId, Mono, Outcome, Sent, Stage, Usage,
+    Ask, Cause, Charge, Dur, EventKind, KeyId, KeyState, LaneId, Mono, Outcome, Sent, Stage, Usage,
 };
 
 use crate::budget::Budget;
@@ -133,7 +133,7 @@ impl Engine {
         if call.wait.is_some_and(|w| w.budget)
             && let Some(budget) = self.budgets.get_mut(&call.lane.upstream)
         {
-            budget.leave(call.id);
+            budget.leave(call.caller, call.id);
         }
         if call.wait.is_some_and(|w| w.queued)
             && let Some(lane) = self.lanes.get_mut(&call.lane)
@@ -192,7 +192,7 @@ impl Engine {
                 self.park(t, call, (at, Mono(u64::MAX)), (cause, true));
                 if let Some(wait) = &mut call.wait {
                     wait.budget = true;
-                    self.budget(t.now, call.lane).wait(call.id);
+                    self.budget(t.now, call.lane).wait(call.caller, call.id);
                     self.freed.insert(call.lane);
                 }
             }
@@ -212,7 +212,7 @@ impl Engine {
             return Err(Obstacle::End);
         }
         if call.debt == Debt::Owed {
-            self.pay(t.now, call.id, call.lane).map_err(Obstacle::Budget)?;
+            self.pay(t.now, call).map_err(Obstacle::Budget)?;
             call.debt = Debt::Paid;
         }
         if !self.has_place(call.lane) || self.must_queue(t.now, call) {
@@ -253,9 +253,9 @@ impl Engine {
         self.budgets.entry(lane.upstream).or_insert_with(|| Budget::new(now, &settings))
     }
 
-    pub(crate) fn pay(&mut self, now: Mono, call: CallId, lane: LaneId) -> Result<(), Mono> {
+    pub(crate) fn pay(&mut self, now: Mono, call: &Call) -> Result<(), Mono> {
         let settings = self.config.settings;
-        self.budget(now, lane).take(call, now, &settings)
+        self.budget(now, call.lane).take((call.caller, call.id), now, &settings)
     }
 
     /// An attempt succeeded, as far as the caller sees it: where it was paid from the budget, that is given back, once.
