@@ -7,7 +7,9 @@ use clearline_model::{
 use crate::budget::Budget;
 use crate::call::{Call, Debt, Running, Wait};
 use crate::config::Settings;
-use crate::decide::{Base, Case, Decision, Within, costs, decide, is_lost, is_overload, is_unreached};
+use crate::decide::{
+    Base, Case, Decision, Within, costs, decide, is_asked_for, is_lost, is_overload, is_unreached,
+};
 use crate::engine::{Engine, FEW, Lane, Load, Turn};
 use crate::input::Miss;
 use crate::keys::Pick;
@@ -445,7 +447,8 @@ impl Engine {
         running: &Running,
         (miss, load): (&Miss, Load),
     ) {
-        let natural = decide(miss, &self.case(call, running, miss));
+        let case = self.case(call, running, miss);
+        let natural = decide(miss, &case);
         // What is continued pays for the rest alone.
         let lost = call.committed.is_none() && is_lost(miss, call.ask);
         call.used.lost = call.used.lost.saturating_add(u8::from(lost));
@@ -468,7 +471,8 @@ impl Engine {
         let limited = self.is_limited(call.lane) && counted;
         // What never reached the server makes nothing worse there: the backoff bounds it, and nobody has to wait for a budget that
         // an outage has emptied when it is over.
-        call.debt = Debt::of(costs(miss.cause) && !limited && !is_unreached(miss));
+        let costs = costs(miss.cause) || is_asked_for(miss, &case);
+        call.debt = Debt::of(costs && !limited && !is_unreached(miss));
         match decision {
             Decision::End => self.fail(t, call, false),
             Decision::NextKey | Decision::RestKey => self.proceed(t, call),

@@ -716,6 +716,23 @@ mod scenes {
     }
 
     #[test]
+    fn a_retry_that_only_the_server_asks_for_is_paid_as_well() {
+        let settings =
+            Settings { budget_start_milli: 1_000, budget_per_second_milli: 0, ..Settings::default() };
+        let mut engine = Engine::new(config(0, settings), 7);
+        let mut asked = Miss::answer(Cause::RequestInvalid, false, None);
+        asked.hint.should_retry = Some(true);
+        let mut out = step(&mut engine, 0, call_with(1, Some(60_000), ask()));
+        let mut tries = 0;
+        for ms in (100..60_000).step_by(100) {
+            let began = out.iter().any(|o| matches!(o, Output::Start { .. }));
+            tries += u16::from(began);
+            out = step(&mut engine, ms, if began { fail(1, tries, asked) } else { Input::Tick });
+        }
+        assert_eq!(tries, 2, "one retry is in the budget");
+    }
+
+    #[test]
     fn a_caller_whose_calls_always_fail_leaves_others_their_part_of_the_budget() {
         let settings = Settings { budget_start_milli: 0, ..Settings::default() };
         let mut engine = Engine::new(config(0, settings), 7);
