@@ -105,4 +105,23 @@ mod families {
         p.serve(301_100, id);
         assert_eq!(p.call(301_200, 1).len(), 1);
     }
+
+    #[test]
+    fn a_hint_of_zero_is_no_leave_to_try_without_a_pause() {
+        for after in [None, Some(Dur::ZERO)] {
+            let mut p = play(2);
+            let (mut began, mut tries) = (p.call(0, 1), 0);
+            for ms in (20..3_000).step_by(20) {
+                let input = match began.pop() {
+                    Some((id, _)) => {
+                        tries += 1;
+                        Input::Failed(id, Miss::answer(Cause::QuotaRequests, true, after))
+                    }
+                    None => Input::Tick,
+                };
+                began.extend(p.feed(ms, input));
+            }
+            assert!(tries <= 8, "{after:?}: {tries} in three seconds");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! What is learned of an attempt's head, failure or end: who pays for it, who is avoided, how fast the other side is.
 
-use clearline_model::{AddrId, Cause, Charge, EventKind, LaneId, Limits, Outcome, Retry, Sent, Stage, Usage};
+use clearline_model::{
+    AddrId, Cause, Charge, Dur, EventKind, LaneId, Limits, Outcome, Retry, Sent, Stage, Usage,
+};
 
 use super::{Engine, Load, Turn};
 use crate::call::{Call, Running, Saved};
@@ -160,6 +162,8 @@ impl Engine {
             Some(key) if is_shared(miss.cause) => self.keys.siblings(key),
             key => key.into_iter().collect(),
         };
+        // A hint of zero says nothing against a rest of our own.
+        let hint = miss.hint.after.filter(|after| *after > Dur::ZERO);
         match (charge, running.key, miss.addr) {
             // The last key that is free is never refused on a guess; the call itself waits longer each time.
             (Charge::Key, Some(_), _)
@@ -169,7 +173,7 @@ impl Engine {
                     let state = if out {
                         self.keys.quarantine((key, lane.family), miss.cause, t.now, &s)
                     } else {
-                        self.keys.cool((key, lane.family), (miss.cause, miss.hint.after), t.now, &s)
+                        self.keys.cool((key, lane.family), (miss.cause, hint), t.now, &s)
                     };
                     if let Some(state) = state {
                         t.note(None, EventKind::KeyChanged { key, state, cause: Some(miss.cause) });
