@@ -23,9 +23,12 @@ mod families {
             let mut out = Vec::new();
             self.engine.handle(Mono(ms * 1_000), input, &mut out);
             out.into_iter()
-                .filter_map(|o| match o {
-                    Output::Start { attempt, plan, .. } => Some((attempt, plan.key.unwrap())),
-                    _ => None,
+                .filter_map(|o| {
+                    if let Output::Start { attempt, plan, .. } = o {
+                        Some((attempt, plan.key.unwrap()))
+                    } else {
+                        None
+                    }
                 })
                 .collect()
         }

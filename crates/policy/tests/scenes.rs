@@ -754,10 +754,10 @@ mod scenes {
         let mut own = None;
         for ms in (100..15_000).step_by(100) {
             let out = step(&mut engine, ms, Input::Tick);
-            for attempt in out.iter().filter_map(|o| match o {
-                Output::Start { attempt, .. } => Some(*attempt),
-                _ => None,
-            }) {
+            for attempt in out
+                .iter()
+                .filter_map(|o| if let Output::Start { attempt, .. } = o { Some(*attempt) } else { None })
+            {
                 if attempt.call == CallId(60) {
                     own.get_or_insert(ms);
                 }
