@@ -1,13 +1,15 @@
 //! What follows from an input: attempts begin, calls wait, answers go out.
 
 use clearline_model::{
-    Ask, CallId, Cause, Charge, Dur, EventKind, KeyId, KeyState, LaneId, Mono, Outcome, Sent, Stage, Usage,
+    Ask, Cause, Charge, Dur, EventKind, KeyId, KeyState, LaneId, Mono, Outcome, Sent, Stage, Usage,
 };
 
 use crate::budget::Budget;
 use crate::call::{Call, Debt, Running, Wait};
 use crate::config::Settings;
-use crate::decide::{Base, Case, Decision, Within, costs, decide, is_lost, is_overload, is_unreached};
+use crate::decide::{
+    Base, Case, Decision, Within, costs, decide, is_asked_for, is_lost, is_overload, is_unreached,
+};
 use crate::engine::{Engine, FEW, Lane, Load, Turn};
 use crate::input::Miss;
 use crate::keys::Pick;
@@ -133,7 +135,7 @@ impl Engine {
         if call.wait.is_some_and(|w| w.budget)
             && let Some(budget) = self.budgets.get_mut(&call.lane.upstream)
         {
-            budget.leave(call.id);
+            budget.leave(call.caller, call.id);
         }
         if call.wait.is_some_and(|w| w.queued)
             && let Some(lane) = self.lanes.get_mut(&call.lane)
@@ -152,8 +154,8 @@ impl Engine {
         }
     }
 
-    pub(crate) fn key_accepted(&mut self, t: &mut Turn<'_>, key: Option<KeyId>, started: Mono) {
-        if let Some(key) = key.filter(|k| self.keys.succeed(*k, started, t.now)) {
+    pub(crate) fn key_accepted(&mut self, t: &mut Turn<'_>, lane: LaneId, key: Option<KeyId>, started: Mono) {
+        if let Some(key) = key.filter(|k| self.keys.succeed((*k, lane.family), started, t.now)) {
             t.note(None, EventKind::KeyChanged { key, state: KeyState::Ready, cause: None });
         }
     }
@@ -192,7 +194,7 @@ impl Engine {
                 self.park(t, call, (at, Mono(u64::MAX)), (cause, true));
                 if let Some(wait) = &mut call.wait {
                     wait.budget = true;
-                    self.budget(t.now, call.lane).wait(call.id);
+                    self.budget(t.now, call.lane).wait(call.caller, call.id);
                     self.freed.insert(call.lane);
                 }
             }
@@ -212,7 +214,7 @@ impl Engine {
             return Err(Obstacle::End);
         }
         if call.debt == Debt::Owed {
-            self.pay(t.now, call.id, call.lane).map_err(Obstacle::Budget)?;
+            self.pay(t.now, call).map_err(Obstacle::Budget)?;
             call.debt = Debt::Paid;
         }
         if !self.has_place(call.lane) || self.must_queue(t.now, call) {
@@ -253,9 +255,9 @@ impl Engine {
         self.budgets.entry(lane.upstream).or_insert_with(|| Budget::new(now, &settings))
     }
 
-    pub(crate) fn pay(&mut self, now: Mono, call: CallId, lane: LaneId) -> Result<(), Mono> {
+    pub(crate) fn pay(&mut self, now: Mono, call: &Call) -> Result<(), Mono> {
         let settings = self.config.settings;
-        self.budget(now, lane).take(call, now, &settings)
+        self.budget(now, call.lane).take((call.caller, call.id), now, &settings)
     }
 
     /// An attempt succeeded, as far as the caller sees it: where it was paid from the budget, that is given back, once.
@@ -449,7 +451,8 @@ impl Engine {
         running: &Running,
         (miss, load): (&Miss, Load),
     ) {
-        let natural = decide(miss, &self.case(call, running, miss));
+        let case = self.case(call, running, miss);
+        let natural = decide(miss, &case);
         // What is continued pays for the rest alone.
         let lost = call.committed.is_none() && is_lost(miss, call.ask);
         call.used.lost = call.used.lost.saturating_add(u8::from(lost));
@@ -472,7 +475,8 @@ impl Engine {
         let limited = self.is_limited(call.lane) && counted;
         // What never reached the server makes nothing worse there: the backoff bounds it, and nobody has to wait for a budget that
         // an outage has emptied when it is over.
-        call.debt = Debt::of(costs(miss.cause) && !limited && !is_unreached(miss));
+        let costs = costs(miss.cause) || is_asked_for(miss, &case);
+        call.debt = Debt::of(costs && !limited && !is_unreached(miss));
         match decision {
             Decision::End => self.fail(t, call, false),
             Decision::NextKey | Decision::RestKey => self.proceed(t, call),

@@ -1,13 +1,13 @@
-//! The retry budget of an upstream: a bucket that successes and time refill. Empty means wait, in the order of arrival.
+//! The retry budget of an upstream: a bucket that successes and time refill. Empty means wait, in the order of arrival, but that
+//! no caller whose calls always fail has all of it.
 //!
 //! It bounds what repeating makes worse. A retry that succeeds made nothing worse and is given back: so what an outage left
 //! waiting does not have to wait on for the outage's sake when it is over, and goes out as fast as it is served.
 
-use std::collections::BTreeSet;
-
-use clearline_model::{CallId, Dur, Mono};
+use clearline_model::{CallId, CallerId, Dur, Mono};
 
 use crate::config::Settings;
+use crate::queue::Queue;
 
 /// What one retry costs, thousandths.
 const RETRY_MILLI: u64 = 1_000;
@@ -21,7 +21,7 @@ pub(crate) struct Budget {
     level: u64,
     at: Mono,
     /// The calls that wait for a retry.
-    waiting: BTreeSet<CallId>,
+    waiting: Queue,
 }
 
 const fn parts(milli: u64) -> u64 {
@@ -31,7 +31,7 @@ const fn parts(milli: u64) -> u64 {
 impl Budget {
     pub(crate) fn new(now: Mono, s: &Settings) -> Self {
         let level = parts(s.budget_start_milli.min(s.budget_max_milli));
-        Self { level, at: now, waiting: BTreeSet::new() }
+        Self { level, at: now, waiting: Queue::default() }
     }
 
     pub(crate) const fn milli(&self) -> u64 {
@@ -49,13 +49,33 @@ impl Budget {
     }
 
     /// Takes one retry for a call, or says when there will be one at the latest if nobody was before it.
-    pub(crate) fn take(&mut self, call: CallId, now: Mono, s: &Settings) -> Result<(), Mono> {
+    pub(crate) fn take(
+        &mut self,
+        (caller, call): (CallerId, CallId),
+        now: Mono,
+        s: &Settings,
+    ) -> Result<(), Mono> {
         self.refill(now, s);
-        if self.level >= parts(RETRY_MILLI) && self.waiting.first().is_none_or(|first| call <= *first) {
+        if self.level >= parts(RETRY_MILLI) && self.is_next(caller, call) {
             self.level -= parts(RETRY_MILLI);
             return Ok(());
         }
         Err(self.full_at(now, s))
+    }
+
+    /// Whether it would be a call's turn if it waited, which is taken then.
+    fn is_next(&mut self, caller: CallerId, call: CallId) -> bool {
+        if self.waiting.is_empty() {
+            return true;
+        }
+        self.waiting.push(caller, call);
+        let is_next = self.waiting.first() == Some(call);
+        if is_next {
+            self.waiting.pop();
+        } else {
+            self.waiting.remove(caller, call);
+        }
+        is_next
     }
 
     /// When there is a whole retry.
@@ -81,12 +101,12 @@ impl Budget {
         self.level = self.level.saturating_add(parts(milli)).min(parts(s.budget_max_milli));
     }
 
-    pub(crate) fn wait(&mut self, call: CallId) {
-        self.waiting.insert(call);
+    pub(crate) fn wait(&mut self, caller: CallerId, call: CallId) {
+        self.waiting.push(caller, call);
     }
 
-    pub(crate) fn leave(&mut self, call: CallId) {
-        self.waiting.remove(&call);
+    pub(crate) fn leave(&mut self, caller: CallerId, call: CallId) {
+        self.waiting.remove(caller, call);
     }
 
     /// Nobody waits for a retry.
@@ -94,17 +114,21 @@ impl Budget {
         self.waiting.is_empty()
     }
 
-    /// The call that waits longest and can have a retry now; it does not wait any more.
+    /// Takes a retry for the call whose turn it is, which does not wait any more.
     pub(crate) fn next(&mut self, now: Mono, s: &Settings) -> Option<CallId> {
         if self.waiting.is_empty() || self.level(now, s) < parts(RETRY_MILLI) {
             return None;
         }
-        self.waiting.pop_first()
+        self.refill(now, s);
+        self.level -= parts(RETRY_MILLI);
+        self.waiting.pop()
     }
 
     /// When the one that waits longest can have a retry, as far as time alone brings it.
     pub(crate) fn next_at(&self, now: Mono, s: &Settings) -> Option<Mono> {
-        self.waiting.first()?;
+        if self.waiting.is_empty() {
+            return None;
+        }
         Some(self.full_at(now, s)).filter(|at| at.0 < u64::MAX)
     }
 
@@ -122,26 +146,28 @@ mod tests {
     fn an_empty_budget_says_when_there_is_a_retry_and_keeps_its_word() {
         let s = Settings { budget_start_milli: 1_000, ..Settings::default() };
         let mut b = Budget::new(Mono(0), &s);
-        assert_eq!(b.take(CallId(1), Mono(0), &s), Ok(()));
-        let at = b.take(CallId(1), Mono(10), &s).unwrap_err();
+        let one = (CallerId(0), CallId(1));
+        assert_eq!(b.take(one, Mono(0), &s), Ok(()));
+        let at = b.take(one, Mono(10), &s).unwrap_err();
         assert!(at >= Mono(2_000_000) && at < Mono(2_100_000), "half a retry a second: {at:?}");
-        assert_eq!(b.take(CallId(1), at, &s), Ok(()));
+        assert_eq!(b.take(one, at, &s), Ok(()));
     }
 
     #[test]
     fn who_waits_longest_is_next() {
         let s = Settings { budget_start_milli: 0, ..Settings::default() };
         let mut b = Budget::new(Mono(0), &s);
-        b.wait(CallId(7));
-        b.wait(CallId(3));
+        b.wait(CallerId(0), CallId(7));
+        b.wait(CallerId(0), CallId(3));
         assert_eq!(b.next(Mono(0), &s), None);
         b.give_back(Mono(0), &s);
-        assert!(b.take(CallId(7), Mono(0), &s).is_err_and(|at| at > Mono(0)), "it came later");
+        let late = b.take((CallerId(0), CallId(7)), Mono(0), &s);
+        assert!(late.is_err_and(|at| at > Mono(0)), "it came later");
         assert!(!b.is_free(Mono(0), &s));
         assert_eq!(b.next(Mono(0), &s), Some(CallId(3)));
-        assert_eq!(b.take(CallId(3), Mono(0), &s), Ok(()));
+        assert_eq!(b.next(Mono(0), &s), None, "there was one");
         b.give_back(Mono(0), &s);
-        b.leave(CallId(7));
+        b.leave(CallerId(0), CallId(7));
         assert_eq!((b.next(Mono(0), &s), b.is_free(Mono(0), &s)), (None, true));
     }
 }

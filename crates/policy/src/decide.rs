@@ -1,6 +1,6 @@
 //! What a failure means for its call: a pure function of the cause's row, the request and what was tried already.
 
-use clearline_model::{Ask, Cause, Charge, Repeat, Retry, Sent, Stage};
+use clearline_model::{Ask, Cause, Charge, Hint, Repeat, Retry, Sent, Stage};
 
 use crate::input::Miss;
 use crate::output::Conn;
@@ -166,6 +166,12 @@ pub(crate) fn decide(miss: &Miss, case: &Case) -> Decision {
     }
 }
 
+/// Whether it is repeated only because the server asks for that, which is no reason to do it without end.
+pub(crate) fn is_asked_for(miss: &Miss, case: &Case) -> bool {
+    let hint = Hint { should_retry: None, ..miss.hint };
+    miss.hint.should_retry == Some(true) && decide(&Miss { hint, ..*miss }, case) == Decision::End
+}
+
 /// Whether another key may fare better. A throttle that names no quota is mostly one of the key all the same.
 pub(crate) fn about_key(cause: Cause) -> bool {
     cause.row().charge == Charge::Key || cause == Cause::QuotaThrottled
@@ -204,8 +210,6 @@ fn by_way(cause: Cause, case: &Case) -> Decision {
 
 #[cfg(test)]
 mod tests {
-    use clearline_model::Hint;
-
     use super::*;
 
     const REPEATS: [Repeat; 3] = [Repeat::Free, Repeat::Billed, Repeat::Once];

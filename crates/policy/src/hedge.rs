@@ -174,7 +174,7 @@ impl Engine {
                 let leaves = if call.ask.stream { 0 } else { SAVED };
                 self.lanes.get_mut(&call.lane).is_some_and(|l| l.purse.pay(leaves))
             }
-            Hedge::After(_) => self.pay(now, call.id, call.lane).is_ok(),
+            Hedge::After(_) => self.pay(now, call).is_ok(),
         }
     }
 }

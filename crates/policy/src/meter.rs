@@ -322,10 +322,7 @@ impl Meters {
         }
         if organization != 0 && self.organizations.insert(key, organization) != Some(organization) {
             // From now on its attempts count for all keys of the organisation. What still runs ends where it began.
-            let old = self.meters.remove(&(Owner::Key(key), share.family));
-            let place = (Owner::Organization(organization), share.family);
-            self.meters.entry(place).or_insert_with(|| old.unwrap_or_default());
-            share.owner = place.0;
+            self.join(key, share, Owner::Organization(organization), now);
         }
         let meter = self.at(share.owner, share.family);
         share.counted = true;
@@ -337,6 +334,30 @@ impl Meters {
         }
         meter.limiter.accepted(now, s);
         meter.limiter.settle(now, LEARNED);
+    }
+
+    /// A key belongs to an organisation, as one of its attempts finds out.
+    fn join(&mut self, key: KeyId, share: &mut Share, to: Owner, now: Mono) {
+        let alone = self.meters.remove(&(Owner::Key(key), share.family));
+        let place = (to, share.family);
+        if let Some(own) = alone.filter(|_| share.owner == Owner::Key(key))
+            && !self.meters.contains_key(&place)
+        {
+            self.meters.insert(place, own);
+            share.owner = to;
+            return;
+        }
+        // What it took it takes there instead. What others took there before it came is not behind its beginning.
+        let needs = [1, share.input + share.output, share.input, share.output];
+        if let Some(left) = self.meters.get_mut(&(share.owner, share.family)) {
+            left.buckets().into_iter().zip(needs).for_each(|(bucket, need)| bucket.close(need, 0));
+        }
+        let meter = self.at(to, share.family);
+        for (bucket, need) in meter.buckets().into_iter().zip(needs) {
+            bucket.refill(now);
+            bucket.take(need);
+        }
+        (share.owner, share.taken) = (to, meter.buckets().map(|b| b.taken));
     }
 
     /// An attempt ended. `refused`: the server did not carry it out.
@@ -640,6 +661,22 @@ mod tests {
         b.start(0, SECOND);
         assert_eq!(b.wait(1, SECOND), (1_000, Cause::QuotaRequests));
         assert_eq!(b.wait(2, SECOND).0, 0);
+    }
+
+    #[test]
+    fn a_credential_that_turns_out_to_be_of_a_busy_organization_owes_it_nothing_of_before() {
+        let mut b = bench();
+        let told = |left| Limits { requests: window(60, left, 1), organization: 7, ..Limits::default() };
+        for n in 1..=200 {
+            let mut share = b.start(0, n * SECOND);
+            b.head(0, &mut share, &told(59), n * SECOND);
+            b.meters.end(share, (ask(), Usage::default()), false, Mono(n * SECOND));
+        }
+        let mut other = b.start(1, 200 * SECOND);
+        b.head(1, &mut other, &told(58), 200 * SECOND);
+        assert_eq!(b.wait(0, 200 * SECOND).0, 0, "58 are left");
+        b.meters.end(other, (ask(), Usage::default()), false, Mono(200 * SECOND));
+        assert_eq!((b.wait(0, 200 * SECOND).0, b.wait(1, 200 * SECOND).0), (0, 0));
     }
 
     #[test]

@@ -716,6 +716,58 @@ mod scenes {
     }
 
     #[test]
+    fn a_retry_that_only_the_server_asks_for_is_paid_as_well() {
+        let settings =
+            Settings { budget_start_milli: 1_000, budget_per_second_milli: 0, ..Settings::default() };
+        let mut engine = Engine::new(config(0, settings), 7);
+        let mut asked = Miss::answer(Cause::RequestInvalid, false, None);
+        asked.hint.should_retry = Some(true);
+        let mut out = step(&mut engine, 0, call_with(1, Some(60_000), ask()));
+        let mut tries = 0;
+        for ms in (100..60_000).step_by(100) {
+            let began = out.iter().any(|o| matches!(o, Output::Start { .. }));
+            tries += u16::from(began);
+            out = step(&mut engine, ms, if began { fail(1, tries, asked) } else { Input::Tick });
+        }
+        assert_eq!(tries, 2, "one retry is in the budget");
+    }
+
+    #[test]
+    fn a_caller_whose_calls_always_fail_leaves_others_their_part_of_the_budget() {
+        let settings = Settings { budget_start_milli: 0, ..Settings::default() };
+        let mut engine = Engine::new(config(0, settings), 7);
+        let error = Miss::answer(Cause::ServerError, false, None);
+        let call_of = |n: u64, caller: u32| Input::Call {
+            call: CallId(n),
+            lane: LANE,
+            caller: CallerId(caller),
+            deadline: None,
+            ask: ask(),
+        };
+        for n in 1..=50 {
+            step(&mut engine, n, call_of(n, 1));
+            step(&mut engine, n, fail(n, 1, error));
+        }
+        step(&mut engine, 60, call_of(60, 2));
+        step(&mut engine, 60, fail(60, 1, error));
+        // A retry in two seconds: the fifty have patience for seven of them.
+        let mut own = None;
+        for ms in (100..15_000).step_by(100) {
+            let out = step(&mut engine, ms, Input::Tick);
+            for attempt in out
+                .iter()
+                .filter_map(|o| if let Output::Start { attempt, .. } = o { Some(*attempt) } else { None })
+            {
+                if attempt.call == CallId(60) {
+                    own.get_or_insert(ms);
+                }
+                step(&mut engine, ms, fail(attempt.call.0, attempt.n, error));
+            }
+        }
+        assert!(own.is_some_and(|ms| ms < 9_000), "{own:?}");
+    }
+
+    #[test]
     fn a_used_up_lease_parks_until_it_ends() {
         let lease = Input::Lease { lane: LANE, key: KeyId(0), permits: 1, until: Mono(4_000_000) };
         play(

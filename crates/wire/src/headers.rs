@@ -109,7 +109,7 @@ pub fn limits(headers: &HeaderMap) -> Limits {
     let date = own_date(headers);
     let window = |kind: &str| {
         let get = |part: &str| text(headers, format!("anthropic-ratelimit-{kind}-{part}")).map(str::trim);
-        let remaining = get("remaining")?.parse().ok()?;
+        let remaining = left(get("remaining")?)?;
         let limit = get("limit").and_then(|l| l.parse().ok()).unwrap_or(remaining);
         let reset =
             get("reset").and_then(rfc3339).zip(date).map_or(WINDOW, |(reset, date)| reset.since(date));
@@ -122,6 +122,12 @@ pub fn limits(headers: &HeaderMap) -> Limits {
         output_tokens: window("output-tokens"),
         organization,
     }
+}
+
+/// What is left of a limit; one that is overdrawn is empty.
+fn left(text: &str) -> Option<u64> {
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    if text.strip_prefix('-').is_some_and(is_number) { Some(0) } else { text.parse().ok() }
 }
 
 /// FNV-1a with 64 bits: stable between versions and machines, unlike the standard library's hashers.
@@ -318,6 +324,31 @@ mod tests {
         // The published test vector of FNV-1a for "a".
         assert_eq!(got.organization, 0xaf63_dc4c_8601_ec8c);
         assert_eq!(limits(&HeaderMap::new()), Limits::default());
+    }
+
+    #[test]
+    fn rate_limits_that_are_odd() {
+        let requests = |limit: &str, remaining: &str, reset: &str| {
+            let date = ("date", "Thu, 01 Jan 2026 00:00:00 GMT");
+            let limit = ("anthropic-ratelimit-requests-limit", limit);
+            let remaining = ("anthropic-ratelimit-requests-remaining", remaining);
+            limits(&map(&[date, limit, remaining, ("anthropic-ratelimit-requests-reset", reset)])).requests
+        };
+        let window = |limit, remaining, reset| Some(Window { limit, remaining, reset });
+        let minute = Dur::secs(60);
+        // What is overdrawn is empty, and not unknown.
+        assert_eq!(requests("50", "-3", "2026-01-01T00:00:12Z"), window(50, 0, Dur::secs(12)));
+        assert_eq!(requests("50", "-9223372036854775809", "x"), window(50, 0, minute));
+        assert_eq!(requests("50", "60", "2025-01-01T00:00:12Z"), window(50, 60, Dur::ZERO));
+        assert_eq!(requests("50", "7", "9999-12-31T23:59:59Z"), window(50, 7, Dur::MAX));
+        assert_eq!(requests("50", "7", "12"), window(50, 7, minute));
+        assert_eq!(
+            requests("9223372036854775808", "9223372036854775808", ""),
+            window(1 << 63, 1 << 63, minute)
+        );
+        for remaining in ["", "-", "--1", "-x", "3.5", "many", "18446744073709551616"] {
+            assert_eq!(requests("50", remaining, ""), None, "{remaining}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What is learned of an attempt's head, failure or end: who pays for it, who is avoided, how fast the other side is.
 
-use clearline_model::{AddrId, Cause, Charge, EventKind, LaneId, Limits, Outcome, Retry, Sent, Stage, Usage};
+use clearline_model::{
+    AddrId, Cause, Charge, Dur, EventKind, LaneId, Limits, Outcome, Retry, Sent, Stage, Usage,
+};
 
 use super::{Engine, Load, Turn};
 use crate::call::{Call, Running, Saved};
@@ -45,7 +47,7 @@ impl Engine {
             self.freed.insert(call.lane);
         }
         self.free_line(call);
-        self.key_accepted(t, key, started);
+        self.key_accepted(t, call.lane, key, started);
         self.is_alive(t, call.lane, answered);
         // A stream is seen to come: nothing further starts beside it. Of an answer as a whole nothing is seen before its end.
         if call.ask.is_seen() {
@@ -124,7 +126,7 @@ impl Engine {
         self.give_back(t.now, call.lane, &mut running);
         let settings = self.config.settings;
         self.budget(t.now, call.lane).succeed(t.now, &settings);
-        self.key_accepted(t, running.key, running.started);
+        self.key_accepted(t, call.lane, running.key, running.started);
         let answered = self.answered(call, running.started, Answered::Whole);
         self.is_alive(t, call.lane, answered);
         let (stage, sent) = (if call.ask.stream { Stage::Stream } else { Stage::Body }, Sent::Yes);
@@ -164,18 +166,18 @@ impl Engine {
             Some(key) if is_shared(miss.cause) => self.keys.siblings(key),
             key => key.into_iter().collect(),
         };
+        // A hint of zero says nothing against a rest of our own.
+        let hint = miss.hint.after.filter(|after| *after > Dur::ZERO);
         match (charge, running.key, miss.addr) {
             // The last key that is free is never refused on a guess; the call itself waits longer each time.
             (Charge::Key, Some(_), _)
-                if !out
-                    && miss.hint.after.is_none()
-                    && !self.keys.is_another_free(lane.upstream, &same, t.now) => {}
+                if !out && miss.hint.after.is_none() && !self.keys.is_another_free(lane, &same, t.now) => {}
             (Charge::Key, Some(_), _) => {
                 for key in same {
                     let state = if out {
-                        self.keys.quarantine(key, miss.cause, t.now, &s)
+                        self.keys.quarantine((key, lane.family), miss.cause, t.now, &s)
                     } else {
-                        self.keys.cool(key, (miss.cause, miss.hint.after), t.now, &s)
+                        self.keys.cool((key, lane.family), (miss.cause, hint), t.now, &s)
                     };
                     if let Some(state) = state {
                         t.note(None, EventKind::KeyChanged { key, state, cause: Some(miss.cause) });

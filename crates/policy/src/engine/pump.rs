@@ -6,7 +6,7 @@ use clearline_model::{LaneId, Mono};
 
 use super::{Engine, Turn};
 use crate::budget::Budget;
-use crate::call::Call;
+use crate::call::{Call, Debt};
 
 impl Engine {
     /// Gives what is free to those that wait for it longest.
@@ -58,13 +58,12 @@ impl Engine {
         free && self.budgets.get(&lane.upstream).is_none_or(Budget::is_idle)
     }
 
-    /// Gives retries that came back to the budget to those that wait for them longest.
+    /// Gives retries that came back to the budget to those whose turn it is.
     fn repay(&mut self, t: &mut Turn<'_>, lane: LaneId) {
         let s = self.config.settings;
         while let Some(id) = self.budgets.get_mut(&lane.upstream).and_then(|b| b.next(t.now, &s)) {
             self.with(t, id, |e, t, c| {
-                e.leave_queue(c);
-                c.wait = None;
+                (c.wait, c.debt) = (None, Debt::Paid);
                 e.proceed(t, c);
             });
         }
