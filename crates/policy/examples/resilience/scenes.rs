@@ -230,6 +230,10 @@ fn two_storms(rng: &mut Rng, stage: &mut Stage) {
 fn one_of_two(rng: &mut Rng, stage: &mut Stage, (weight, how): (u32, How)) {
     trouble(rng, stage, (60, 90), how);
     stage.api.others = vec![(weight, Vec::new())];
+    if how == How::Slow {
+        // A second attempt beside a long answer would count as a late start, whenever there is one.
+        stage.ends = None;
+    }
 }
 
 /// A capacity that falls below the load and comes back, by steps of twenty seconds.
