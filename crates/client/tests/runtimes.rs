@@ -1,33 +1,28 @@
 //! The client in whatever runtime a program has, or has not.
 
 #[cfg(test)]
+#[path = "common/keyed.rs"]
+mod keyed;
+
+#[cfg(test)]
 mod runtimes {
     use std::sync::mpsc;
     use std::task::{Context, Poll, Waker};
     use std::time::Duration;
 
-    use clearline::{Ask, Client, PoolKey, Update};
-    use clearline_model::{Cause, Dur, Secret};
-    use clearline_net::Fence;
+    use clearline::{Ask, Client, Update};
+    use clearline_model::{Cause, Dur};
     use clearline_policy::Settings;
     use clearline_sim::{Options, Scenario, Sim, expected_text};
     use tokio::runtime::{Builder, Runtime};
+
+    use crate::keyed;
 
     /// Long enough for a call that waits for a backoff of milliseconds, on any machine; who waits for ever is seen.
     const PATIENT: Duration = Duration::from_secs(20);
 
     fn client(url: &str) -> Client {
-        client_with(url, Settings { backoff_base: Dur::millis(2), ..Settings::default() })
-    }
-
-    fn client_with(url: &str, settings: Settings) -> Client {
-        let secret = Secret::new(b"sk-ant-fake-one".to_vec());
-        Client::builder(url)
-            .keys(vec![PoolKey { alias: "one".to_owned(), secret }])
-            .policy(settings)
-            .fence(Fence::parse(Some("loopback")).unwrap())
-            .build()
-            .unwrap()
+        keyed::client(url, Settings { backoff_base: Dur::millis(2), ..Settings::default() })
     }
 
     fn ask() -> Ask {
@@ -142,7 +137,7 @@ mod runtimes {
         let idle = Dur::millis(100);
         let mut settings = Settings::default();
         settings.timeouts.idle = idle;
-        let client = client_with(&sim.base_url(), settings);
+        let client = keyed::client(&sim.base_url(), settings);
         let runtime = current_thread();
         let ask = Ask::new("claude-sonnet-5-5", 400).user("Hello there");
         let mut stream = runtime.block_on(client.stream(&ask)).unwrap();

@@ -1,13 +1,16 @@
 //! Typed answers of a server that says more than is known here, and errors as a program sees them.
 
 #[cfg(test)]
+#[path = "common/keyed.rs"]
+mod keyed;
+
+#[cfg(test)]
 mod typed {
     use std::sync::Arc;
 
     use bytes::Bytes;
     use clearline::{Ask, CallError, Client, PoolKey, Request, Update, Upstream};
     use clearline_model::{CallerId, Cause, Dur, Secret};
-    use clearline_net::Fence;
     use clearline_policy::Settings;
     use http::uri::PathAndQuery;
     use http::{HeaderMap, Method};
@@ -16,6 +19,8 @@ mod typed {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::mpsc;
+
+    use crate::keyed;
 
     /// What a server sends, word for word.
     fn says(status: u16, headers: &str, body: &str) -> Vec<u8> {
@@ -65,13 +70,7 @@ mod typed {
     fn client(url: &str) -> Client {
         let settings =
             Settings { backoff_base: Dur::millis(1), patience: Dur::millis(20), ..Settings::default() };
-        let secret = Secret::new(b"sk-ant-fake-one".to_vec());
-        Client::builder(url)
-            .keys(vec![PoolKey { alias: "one".to_owned(), secret }])
-            .policy(settings)
-            .fence(Fence::parse(Some("loopback")).unwrap())
-            .build()
-            .unwrap()
+        keyed::client(url, settings)
     }
 
     fn ask() -> Ask {

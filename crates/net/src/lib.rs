@@ -50,4 +50,6 @@ pub use upload::{Change, ReqBody, Spill};
 pub use wire::{Io, Stream, Tcp};
 
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod tests;

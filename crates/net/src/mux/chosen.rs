@@ -1,50 +1,16 @@
 //! Who decides that HTTP/2 is spoken: the server over TLS, the settings in clear, and nobody for a forwarding proxy.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response, Version};
 use http_body_util::BodyExt as _;
-use rustls_pki_types::PrivateKeyDer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::identity::{Identity, acceptor, identity};
 use crate::*;
-
-/// A certificate for itself, in a file.
-struct Identity {
-    file: PathBuf,
-    cert: rcgen::CertifiedKey<rcgen::KeyPair>,
-}
-
-impl Drop for Identity {
-    fn drop(&mut self) {
-        std::fs::remove_file(&self.file).ok();
-    }
-}
-
-fn identity(name: &str) -> Identity {
-    let cert =
-        rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "api.test".to_owned()]).unwrap();
-    let file = std::env::temp_dir().join(format!("clearline-{name}-{}.pem", std::process::id()));
-    std::fs::write(&file, cert.cert.pem()).unwrap();
-    Identity { file, cert }
-}
-
-/// Who offers these protocols.
-fn acceptor(identity: &Identity, offers: &[&str]) -> tokio_rustls::TlsAcceptor {
-    let key = PrivateKeyDer::try_from(identity.cert.signing_key.serialize_der()).unwrap();
-    let mut config = rustls::ServerConfig::builder_with_provider(tls::provider())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![identity.cert.cert.der().clone()], key)
-        .unwrap();
-    config.alpn_protocols = offers.iter().map(|name| name.as_bytes().to_vec()).collect();
-    tokio_rustls::TlsAcceptor::from(Arc::new(config))
-}
 
 /// A server that offers these protocols, and answers where HTTP/2 is chosen.
 async fn server(identity: &Identity, offers: &[&str]) -> SocketAddr {

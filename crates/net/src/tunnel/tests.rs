@@ -1,34 +1,14 @@
 //! Proxies that speak HTTP correctly, and otherwise than most.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clearline_model::{Failure, Stage};
-use rcgen::{CertifiedKey, KeyPair};
-use rustls_pki_types::PrivateKeyDer;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+use crate::identity::{acceptor, identity};
 use crate::*;
-
-struct Identity {
-    file: PathBuf,
-    cert: CertifiedKey<KeyPair>,
-}
-
-impl Drop for Identity {
-    fn drop(&mut self) {
-        std::fs::remove_file(&self.file).ok();
-    }
-}
-
-fn identity() -> Identity {
-    let cert = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let file = std::env::temp_dir().join(format!("clearline-tunnel-{}.pem", std::process::id()));
-    std::fs::write(&file, cert.cert.pem()).unwrap();
-    Identity { file, cert }
-}
 
 async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut got = Vec::new();
@@ -48,16 +28,8 @@ async fn laid(proxy: &str, tls: Arc<ClientConfig>) -> Result<Laid, Fault> {
 /// CONNECT is written as HTTP/1.1, so HTTP/2, which the upstream may be offered, is not offered to its proxy.
 #[tokio::test]
 async fn a_proxy_over_tls_is_spoken_to_as_it_was_asked() {
-    let identity = identity();
-    let key = PrivateKeyDer::try_from(identity.cert.signing_key.serialize_der()).unwrap();
-    let mut config = rustls::ServerConfig::builder_with_provider(tls::provider())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![identity.cert.cert.der().clone()], key)
-        .unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let identity = identity("tunnel");
+    let acceptor = acceptor(&identity, &["h2", "http/1.1"]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let chosen = tokio::spawn(async move {
