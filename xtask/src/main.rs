@@ -36,7 +36,7 @@ cargo xtask COMMAND
                     --streams N  so many open streams, where fewer than 10,000 will do
                     --gateways   LiteLLM and Portkey as well
                     --json       prints one JSON object; --schema says what is in it
-  bench resilience [SCENE…]   the engine against an API in trouble, in virtual time, beside the optimum; three seeds each
+  bench resilience [SCENE…]   the engine against an API in trouble, in virtual time, beside the optimum; fifteen seeds each
                     --json    prints one JSON object
                     --why     tells what happened to the calls that were the latest against the optimum
                     --seeds N, --first SEED   so many seeds in the place of three, from this one on

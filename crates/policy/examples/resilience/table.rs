@@ -87,8 +87,8 @@ fn numbers(s: &Score) -> String {
     )
 }
 
-pub(crate) fn json(scene: &Scene, pairs: &[Pair], missed: &[&str]) -> String {
-    let seeds = pairs.iter().zip(1..).map(|(p, seed): (_, u64)| {
+pub(crate) fn json(scene: &Scene, (first, pairs): (u64, &[Pair]), missed: &[&str]) -> String {
+    let seeds = pairs.iter().zip(first..).map(|(p, seed): (_, u64)| {
         format!("{{\"seed\":{seed},\"ours\":{},\"optimum\":{}}}", numbers(&p.ours), numbers(&p.best))
     });
     let seeds: Vec<_> = seeds.collect();
