@@ -120,8 +120,11 @@ impl Engine {
 
     /// An attempt is over: what it took of the limits is set right.
     pub(crate) fn close(&mut self, now: Mono, ask: Ask, running: &Running, (usage, refused): (Usage, bool)) {
-        if let Some(share) = running.share {
-            self.keys.meters.end(share, (ask, usage), refused, now);
+        let Some(share) = running.share else { return };
+        if self.keys.meters.end(share, (ask, usage), refused, now) {
+            // A place is free for whoever waits with this key, on whatever lane.
+            self.freed.extend(self.lanes.iter().filter(|(_, l)| !l.queue.is_empty()).map(|(lane, _)| *lane));
+            self.lines.look_again();
         }
     }
 
@@ -490,7 +493,7 @@ impl Engine {
                 call.used.limits = Within::Doubled;
                 self.later(t, call, (floor, Dur::ZERO), miss.cause);
             }
-            Decision::Backoff(conn, _) if limited => {
+            Decision::Backoff(conn, _) if limited || self.is_crowded(running, miss) => {
                 call.conn = call.conn.max(conn);
                 if floor.is_some_and(|f| f > t.now) {
                     self.later(t, call, (floor, Dur::ZERO), miss.cause);
@@ -508,21 +511,24 @@ impl Engine {
                     call.backoffs = call.backoffs.max(DOWN_STEP);
                 }
                 let base = if unreached && call.backoffs > 0 { Base::Overload } else { base };
-                let most = if told { HINT_JITTER } else { self.backoff(call, (base, unreached)) };
+                let most = if told { HINT_JITTER } else { self.backoff(call, base, miss) };
                 self.later(t, call, (floor, most), miss.cause);
             }
         }
     }
 
-    /// The longest wait of the next backoff; `unreached`: nobody was there.
-    fn backoff(&self, call: &mut Call, (base, unreached): (Base, bool)) -> Dur {
+    /// The longest wait of the next backoff.
+    fn backoff(&self, call: &mut Call, base: Base, miss: &Miss) -> Dur {
         let s = &self.config.settings;
         let first = match base {
             Base::Short => s.backoff_base,
             Base::Overload => s.backoff_overload,
         };
-        let lane = self.lanes.get(&call.lane).filter(|_| base == Base::Overload);
-        let most = lane.map_or(s.backoff_max, |l| served_most(l, (first, unreached), self.now(), s));
+        // That a server answers says nothing of when the answers of others end.
+        let is_load = base == Base::Overload && miss.cause != Cause::QuotaConcurrency;
+        let lane = self.lanes.get(&call.lane).filter(|_| is_load);
+        let case = (first, is_unreached(miss));
+        let most = lane.map_or(s.backoff_max, |l| served_most(l, case, self.now(), s));
         let most = first.scale(1 << call.backoffs.min(32), 1).min(most);
         call.backoffs = call.backoffs.saturating_add(1);
         most

@@ -5,6 +5,7 @@
 
 mod act;
 mod addresses;
+mod at_once;
 mod budget;
 mod call;
 mod config;

@@ -5,10 +5,14 @@
 //! takes what it is estimated to need when it starts, and its end corrects that. Where the server says no numbers,
 //! refusals switch a limiter on that finds the pace.
 
+mod bucket;
+
 use std::collections::BTreeMap;
 
-use clearline_model::{Ask, Cause, Dur, KeyId, Limits, Mono, UpstreamId, Usage, Window};
+use clearline_model::{Ask, Cause, Dur, KeyId, Limits, Mono, UpstreamId, Usage};
 
+use self::bucket::{Bucket, Counts, milli};
+use crate::at_once::AtOnce;
 use crate::config::Settings;
 use crate::dice::Dice;
 use crate::limiter::Learned;
@@ -19,8 +23,6 @@ const OUTPUT_PART: u64 = 4;
 const KEEP: u64 = 7;
 /// How long a learned pace is kept after its last refusal.
 const LEARNED: Dur = Dur::secs(60);
-/// What is known only so long is not known any more.
-const GOOD_FOR: Dur = Dur::secs(120);
 
 /// The first of the numbers of callers' own credentials: keys of pools are counted from 0.
 const OWN: u32 = 1 << 31;
@@ -65,122 +67,8 @@ pub(crate) struct Share {
     taken: [u64; 4],
 }
 
-/// One limit. Everything in thousandths of its unit.
-#[derive(Debug, Clone, Copy, Default)]
-struct Bucket {
-    /// In a minute; 0 where nothing is known.
-    limit: u64,
-    full: u64,
-    left: i64,
-    /// What was ever taken.
-    taken: u64,
-    at: Mono,
-    told: Mono,
-    /// Of when the numbers are that were told last.
-    as_of: Mono,
-}
-
-/// When a server counts what an attempt takes of a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Counts {
-    /// When it lets the attempt in.
-    First,
-    /// Nobody knows, output for one: as much as was asked for first and less at the end, or as it is written. What it says is
-    /// left is the most that there is; our own account is right in either case, unless half of the bucket is left over.
-    Later,
-}
-
 /// When the limits are counted, in the order of a meter's buckets.
 const COUNTS: [Counts; 4] = [Counts::First, Counts::Later, Counts::First, Counts::Later];
-
-fn signed(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-fn milli(n: u64) -> u64 {
-    n.saturating_mul(1_000)
-}
-
-impl Bucket {
-    fn refill(&mut self, now: Mono) {
-        if self.limit == 0 {
-            return;
-        }
-        let gained = now.since(self.at).scale(self.limit, 60_000_000).0;
-        if gained == 0 {
-            return;
-        }
-        // The time that did not make a whole thousandth yet counts for the next one.
-        self.at = self.at + Dur(gained).scale(60_000_000, self.limit);
-        self.left = self.left.saturating_add(signed(gained)).min(signed(self.full));
-    }
-
-    const fn is_known(&self, now: Mono) -> bool {
-        self.limit > 0 && now.since(self.told).0 < GOOD_FOR.0
-    }
-
-    /// When there is enough; a need that is larger than the bucket waits for a full one.
-    fn ready(mut self, need: u64, now: Mono) -> Mono {
-        if !self.is_known(now) {
-            return now;
-        }
-        self.refill(now);
-        let lacks = signed(milli(need).min(self.full)).saturating_sub(self.left);
-        if lacks <= 0 {
-            return now;
-        }
-        let wait = Dur(u64::try_from(lacks).unwrap_or(0)).scale(60_000_000, self.limit) + Dur(1);
-        (self.at + wait).max(now + Dur(1))
-    }
-
-    fn take(&mut self, need: u64) {
-        self.left = self.left.saturating_sub(signed(milli(need)));
-        self.taken = self.taken.saturating_add(milli(need));
-    }
-
-    /// What was taken is `used` in truth.
-    fn close(&mut self, taken: u64, used: u64) {
-        self.taken = self.taken.saturating_sub(milli(taken)).saturating_add(milli(used));
-        let back = signed(milli(taken)).saturating_sub(signed(milli(used)));
-        self.left = self.left.saturating_add(back).min(signed(self.full));
-    }
-
-    /// What the head of an answer says was left when its attempt was let in, and what had been taken when that one began.
-    fn tell(&mut self, window: Option<Window>, (as_of, taken): (Mono, u64), (counts, now): (Counts, Mono)) {
-        let Some(w) = window.filter(|w| w.limit > 0) else { return };
-        let known = self.is_known(now);
-        if known && as_of < self.as_of {
-            return;
-        }
-        // Its size is what is there and what the time until it is full brings. That time is rounded up to seconds and what is
-        // there down: the largest size that was told is the nearest.
-        let rest = Dur(w.reset.0.saturating_sub(1_000_000)).scale(milli(w.limit), 60_000_000).0;
-        let most = milli(w.limit.max(w.remaining));
-        let size = milli(w.remaining).saturating_add(rest).min(most).max(1_000);
-        let same = known && self.limit == milli(w.limit);
-        self.full = if same { self.full.max(size) } else { size };
-        self.refill(now);
-        let mut told = Self { limit: milli(w.limit), at: as_of, ..*self };
-        told.left = signed(milli(w.remaining)).saturating_sub(signed(self.taken.saturating_sub(taken)));
-        told.refill(now);
-        self.left = match counts {
-            Counts::Later if known => {
-                self.left.clamp(told.left.saturating_sub(signed(self.full / 2)), told.left)
-            }
-            Counts::Later | Counts::First => told.left,
-        };
-        (self.limit, self.at, self.told, self.as_of) = (told.limit, told.at, now, as_of);
-    }
-
-    /// It was empty all the same, and there will be enough after `wait`.
-    fn deplete(&mut self, wait: Dur, now: Mono) {
-        if self.limit > 0 {
-            self.refill(now);
-            let debt = wait.scale(self.limit, 60_000_000).0;
-            self.left = self.left.min(1_000_i64.saturating_sub(signed(debt)));
-        }
-    }
-}
 
 /// The limits of one owner and one family of models.
 #[derive(Debug, Clone, Default)]
@@ -257,6 +145,8 @@ impl Meter {
 pub(crate) struct Meters {
     organizations: BTreeMap<KeyId, u64>,
     meters: BTreeMap<(Owner, u16), Meter>,
+    /// Of those whose answers under way were too many: a limit for all families of models.
+    at_once: BTreeMap<Owner, AtOnce>,
 }
 
 impl Meters {
@@ -271,8 +161,34 @@ impl Meters {
 
     /// When a key has room for an attempt, and what it lacks until then.
     pub(crate) fn ready(&self, key: KeyId, (family, ask): (u16, Ask), now: Mono) -> (Mono, Cause) {
-        let meter = self.meters.get(&(self.owner(key), family));
-        meter.map_or((now, Cause::QuotaThrottled), |meter| meter.ready(ask, now))
+        let owner = self.owner(key);
+        let meter = self.meters.get(&(owner, family));
+        let room = meter.map_or((now, Cause::QuotaThrottled), |meter| meter.ready(ask, now));
+        match self.at_once.get(&owner).map(|a| a.ready(now)) {
+            Some(at) if at > room.0 => (at, Cause::QuotaConcurrency),
+            Some(_) | None => room,
+        }
+    }
+
+    /// Whether no more answers may be under way of those who have this share.
+    pub(crate) fn is_full(&self, share: Share) -> bool {
+        self.at_once.get(&share.owner).is_some_and(AtOnce::is_full)
+    }
+
+    /// One was refused for those under way, of which there are so many where nothing was counted yet.
+    pub(crate) fn too_many(
+        &mut self,
+        share: Share,
+        open: impl FnOnce(&dyn Fn(Share) -> bool) -> u32,
+        now: Mono,
+    ) {
+        if let Some(known) = self.at_once.get_mut(&share.owner) {
+            known.refused(now);
+            return;
+        }
+        self.at_once.retain(|_, a| !a.is_over(now));
+        let open = open(&|other: Share| other.owner == share.owner);
+        self.at_once.insert(share.owner, AtOnce::new(open, now));
     }
 
     /// Makes room for another own credential.
@@ -305,6 +221,13 @@ impl Meters {
         }
         meter.limiter.started(now, dice);
         let taken = meter.buckets().map(|b| b.taken);
+        match self.at_once.get_mut(&owner) {
+            Some(known) if known.is_over(now) => {
+                self.at_once.remove(&owner);
+            }
+            Some(known) => known.start(now),
+            None => {}
+        }
         Share { owner, family, input, output, counted: false, started: now, let_in: now, taken }
     }
 
@@ -338,6 +261,12 @@ impl Meters {
 
     /// A key belongs to an organisation, as one of its attempts finds out.
     fn join(&mut self, key: KeyId, share: &mut Share, to: Owner, now: Mono) {
+        if let Some(left) = self.at_once.get_mut(&share.owner) {
+            left.end();
+        }
+        if let Some(joined) = self.at_once.get_mut(&to) {
+            joined.start(now);
+        }
         let alone = self.meters.remove(&(Owner::Key(key), share.family));
         let place = (to, share.family);
         if let Some(own) = alone.filter(|_| share.owner == Owner::Key(key))
@@ -360,8 +289,8 @@ impl Meters {
         (share.owner, share.taken) = (to, meter.buckets().map(|b| b.taken));
     }
 
-    /// An attempt ended. `refused`: the server did not carry it out.
-    pub(crate) fn end(&mut self, share: Share, (ask, usage): (Ask, Usage), refused: bool, now: Mono) {
+    /// An attempt ended. `refused`: the server did not carry it out. Says whether others may start now.
+    pub(crate) fn end(&mut self, share: Share, (ask, usage): (Ask, Usage), refused: bool, now: Mono) -> bool {
         let meter = self.at(share.owner, share.family);
         let used = usage.input + usage.cache_write;
         let input = if refused {
@@ -385,12 +314,18 @@ impl Meters {
         if !refused {
             meter.learn(ask, usage);
         }
+        self.at_once.get_mut(&share.owner).is_some_and(|known| {
+            let was_full = known.is_full();
+            known.end();
+            was_full
+        })
     }
 
     /// What was learned of a key is not true any more.
     pub(crate) fn forget(&mut self, key: KeyId) {
         self.organizations.remove(&key);
         self.meters.retain(|(owner, _), _| *owner != Owner::Key(key));
+        self.at_once.remove(&Owner::Key(key));
     }
 
     /// A limit was reached all the same.
@@ -420,6 +355,9 @@ impl Meters {
 
 #[cfg(test)]
 mod tests {
+    use clearline_model::Window;
+
+    use super::bucket::signed;
     use super::*;
 
     const SECOND: u64 = 1_000_000;

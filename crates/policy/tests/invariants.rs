@@ -48,6 +48,8 @@ mod invariants {
             How::Cut,
             How::Capacity(capacity),
             How::Brownout(capacity),
+            How::Crowded(usize::try_from(rng.between((1, 30))).unwrap()),
+            How::AtOnce(usize::try_from(rng.between((1, 30))).unwrap()),
         ];
         Trouble { from, until, how: one_of(rng, &how) }
     }

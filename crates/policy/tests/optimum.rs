@@ -55,6 +55,10 @@ mod optimum {
         assert_eq!(starts(&trouble(How::Overloaded(500)), 0), at_once);
         let half = [1_000, 2_000, 4_000, 6_000, 6_000, 6_000, 7_000, 8_000];
         assert_eq!(starts(&trouble(How::Capacity(500)), 0), half);
+        // Each answer takes 3.45 s.
+        for how in [How::Crowded(1), How::AtOnce(1)] {
+            assert_eq!(starts(&trouble(how), 0), [1_000, 4_450, 6_000, 6_000, 6_000, 6_000, 7_000, 8_000]);
+        }
         let minute = Api { minute: Some(3), ..Api::default() };
         assert_eq!(starts(&minute, 2), [1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 60_000, 60_000]);
         let revoked = Some((KeyId(1), 2 * SECOND));

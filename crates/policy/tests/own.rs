@@ -167,6 +167,43 @@ mod own {
     }
 
     #[test]
+    fn of_too_many_at_once_the_next_starts_when_one_ends_whatever_it_asks_for() {
+        let mut p = play(Settings::default());
+        (1..=4).for_each(|call| p.call(call, 7));
+        p.feed(Input::Head(attempt(1, 1), 200, Limits::default()));
+        let too_many = || Miss::answer(Cause::QuotaConcurrency, true, None);
+        p.feed(Input::Failed(attempt(3, 1), too_many()));
+        p.feed(Input::Failed(attempt(4, 1), too_many()));
+        let ask = Ask { repeat: Repeat::Billed, credential: 7, ..Ask::default() };
+        let lane = LaneId { family: 1, ..LANE };
+        let deadline = Some(Mono(60 * SECOND));
+        p.feed(Input::Call { call: CallId(5), lane, caller: CallerId(0), deadline, ask });
+        p.call(6, 8);
+        p.until(SECOND);
+        assert_eq!(p.began()[4..], [(0, 6, 1)], "another credential does not wait");
+        p.feed(Input::Done(attempt(1, 1), Usage::default()));
+        p.feed(Input::Done(attempt(2, 1), Usage::default()));
+        assert_eq!(p.began()[5..], [(1_000, 3, 2), (1_000, 4, 2)]);
+        p.feed(Input::Done(attempt(3, 2), Usage::default()));
+        assert_eq!(p.began()[7..], [(1_000, 5, 1)], "one limit for all families");
+    }
+
+    #[test]
+    fn who_has_none_under_way_is_too_many_for_others_and_backs_off() {
+        let mut p = play(Settings::default());
+        p.call(1, 7);
+        let mut failed = 0;
+        for tenth in 1..=100 {
+            p.until(tenth * SECOND / 10);
+            while let Some((_, id)) = p.started.get(failed).copied() {
+                failed += 1;
+                p.feed(Input::Failed(id, Miss::answer(Cause::QuotaConcurrency, true, None)));
+            }
+        }
+        assert!((3..=9).contains(&failed), "in ten seconds: {:?}", p.began());
+    }
+
+    #[test]
     fn without_pacing_nobody_waits() {
         let mut p = play(Settings { key_pacing: false, ..Settings::default() });
         p.call(1, 7);

@@ -124,6 +124,14 @@ pub(crate) const SCENES: &[Scene] = &[
         let capacity = r.between((2_000, 2_500));
         trouble(r, s, (60, 120), How::Capacity(capacity));
     }),
+    scene("at once, 529", |r, s| at_once(r, s, How::Crowded)),
+    scene("at once, 429", |r, s| at_once(r, s, How::AtOnce)),
+    scene("at once, two keys", |r, s| {
+        at_once(r, s, How::AtOnce);
+        s.keys = 2;
+    }),
+    scene("few, at once, 529", |r, s| few(r, s, How::Crowded(4))),
+    scene("few, at once, 429", |r, s| few(r, s, How::AtOnce(4))),
     scene("one greedy caller", |r, s| {
         let capacity = r.between((2_000, 2_500));
         trouble(r, s, (60, 120), How::Capacity(capacity));
@@ -262,6 +270,12 @@ fn trouble(rng: &mut Rng, stage: &mut Stage, lasts: (u64, u64), how: How) {
     let until = from + rng.between(lasts) * SECOND;
     stage.api.troubles = vec![Trouble { from, until, how }];
     stage.ends = Some(until);
+}
+
+/// For a while fewer answers may be under way than there are: some thirty at this load.
+fn at_once(rng: &mut Rng, stage: &mut Stage, how: fn(usize) -> How) {
+    let most = usize::try_from(rng.between((18, 26))).unwrap_or(1);
+    trouble(rng, stage, (60, 120), how(most));
 }
 
 /// So few callers that a handful of calls is open, and refusals that do not care for the pace.

@@ -8,6 +8,7 @@ use super::{Engine, Load, Turn};
 use crate::call::{Call, Running, Saved};
 use crate::decide::{Within, about_key, is_shared};
 use crate::input::Miss;
+use crate::meter::Share;
 use crate::output::Output;
 use crate::upstreams::Answered;
 
@@ -172,6 +173,8 @@ impl Engine {
             // The last key that is free is never refused on a guess; the call itself waits longer each time.
             (Charge::Key, Some(_), _)
                 if !out && miss.hint.after.is_none() && !self.keys.is_another_free(lane, &same, t.now) => {}
+            // With a place that comes free it goes on.
+            (Charge::Key, Some(_), _) if self.is_crowded(running, miss) => {}
             (Charge::Key, Some(_), _) => {
                 for key in same {
                     let state = if out {
@@ -207,9 +210,24 @@ impl Engine {
     /// Tells the limits of a key that one was reached.
     fn learn(&mut self, running: &Running, miss: &Miss) {
         let s = self.config.settings;
-        if let Some(share) = running.share {
+        let Some(share) = running.share else { return };
+        if miss.cause == Cause::QuotaConcurrency {
+            let calls = &self.calls;
+            let open = |is_of: &dyn Fn(Share) -> bool| {
+                let all = calls.values().flatten().flat_map(|c| &c.running);
+                all.filter(|r| r.share.is_some_and(is_of)).fold(0_u32, |n, _| n.saturating_add(1))
+            };
+            self.keys.meters.too_many(share, open, self.now);
+        } else {
             self.keys.meters.refuse(share, (miss.cause, miss.hint.after), (self.now, &s));
         }
+    }
+
+    /// Whether it was refused for the others of its key that are under way: then a place is free when one of them ends.
+    pub(crate) fn is_crowded(&self, running: &Running, miss: &Miss) -> bool {
+        miss.cause == Cause::QuotaConcurrency
+            && miss.hint.after.is_none()
+            && running.share.is_some_and(|share| self.keys.meters.is_full(share))
     }
 
     /// Writes down how an address fared; the call's next attempt goes to another one.

@@ -105,6 +105,10 @@ pub(crate) enum How {
     Capacity(u64),
     /// Every answer begins twenty seconds late.
     Slow,
+    /// So many answers are under way at most: more get a 529.
+    Crowded(usize),
+    /// The same, and more get a 429 that says so.
+    AtOnce(usize),
     /// The capacity falls with the attempts of all upstreams: a second of more than it takes in any second leaves a tenth less, down to a quarter.
     Brownout(u64),
 }

@@ -136,6 +136,8 @@ pub(crate) struct World {
     windows: BTreeMap<(u64, u64), u64>,
     capacities: BTreeMap<UpstreamId, Bucket>,
     fallen: u64,
+    /// When the answers under way end.
+    ends: BTreeMap<UpstreamId, Vec<u64>>,
     /// The gateways' clock against the world's, microseconds.
     leapt: i64,
     second: u64,
@@ -195,6 +197,7 @@ impl World {
             windows: BTreeMap::new(),
             capacities: BTreeMap::new(),
             fallen: 1_000,
+            ends: BTreeMap::new(),
             leapt: 0,
             second: 0,
             over: Vec::new(),

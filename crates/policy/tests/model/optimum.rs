@@ -23,6 +23,8 @@ pub(crate) struct Best {
 #[derive(Default)]
 struct Door {
     capacities: BTreeMap<UpstreamId, Bucket>,
+    /// When the answers under way end.
+    ends: BTreeMap<UpstreamId, Vec<u64>>,
     requests: BTreeMap<u64, Bucket>,
     output: BTreeMap<u64, Bucket>,
     minutes: BTreeMap<(u64, u64), u64>,
@@ -32,10 +34,12 @@ struct Door {
 pub(crate) fn optimum(seed: u64, api: &Api, load: &Load) -> Vec<Best> {
     let (mut door, mut last) = (Door::default(), 0);
     let calls = load.asked.iter().enumerate().map(|(n, asked)| {
-        let start = door.pass(api, load.keys, asked.at.max(last), asked.tokens);
+        let (upstream, start) = door.pass(api, load.keys, asked.at.max(last), asked.tokens);
         last = start;
         let mut luck = Rng::of(seed, n as u64 * 64 + 1);
-        finish(api.early(&mut luck).or_else(|| api.late(&mut luck)), asked, start)
+        let best = finish(api.early(&mut luck).or_else(|| api.late(&mut luck)), asked, start);
+        door.ends.entry(upstream).or_default().push(best.ended);
+        best
     });
     calls.collect()
 }
@@ -50,19 +54,19 @@ fn finish(fate: Option<Fate>, asked: &Asked, start: u64) -> Best {
 
 impl Door {
     /// The first moment from `at` on at which the API takes a call; what it takes is gone.
-    fn pass(&mut self, api: &Api, keys: u32, at: u64, tokens: u64) -> u64 {
+    fn pass(&mut self, api: &Api, keys: u32, at: u64, tokens: u64) -> (UpstreamId, u64) {
         let mut at = at;
         for look in 0.. {
             assert!(look < LOOKS_MAX, "no call waits for ever");
             match self.look(api, keys, at) {
                 Ok(place) => {
                     self.take(api, place, at, tokens);
-                    return at;
+                    return (place.0, at);
                 }
                 Err(later) => at = later,
             }
         }
-        at
+        (UpstreamId(0), at)
     }
 
     /// Whether an upstream takes a call now, or when it is worth another look.
@@ -75,6 +79,9 @@ impl Door {
                 How::Slow if !api.others.is_empty() => return Err(t.until),
                 // Which half is taken is known.
                 How::Overloaded(_) | How::Throttled(_) | How::Slow => {}
+                How::Crowded(most) | How::AtOnce(most) => {
+                    self.place(upstream, most, at).map_err(|later| later.min(t.until).max(at + 1))?;
+                }
                 How::Capacity(milli) | How::Brownout(milli) => {
                     self.room(upstream, milli, at).map_err(|later| later.min(t.until).max(at + 1))?;
                 }
@@ -113,6 +120,14 @@ impl Door {
     fn room(&self, upstream: UpstreamId, milli: u64, at: u64) -> Result<(), u64> {
         let bucket = self.capacity(upstream, milli, at);
         if bucket.left() > 0 { Ok(()) } else { Err(at + bucket.until(1).0) }
+    }
+
+    /// Whether fewer than so many answers are under way, or when one of them ends.
+    fn place(&self, upstream: UpstreamId, most: usize, at: u64) -> Result<(), u64> {
+        let ends = self.ends.get(&upstream).into_iter().flatten();
+        let mut ends: Vec<_> = ends.copied().filter(|end| *end > at).collect();
+        ends.sort_unstable();
+        if ends.len() < most { Ok(()) } else { Err(ends[ends.len() - most]) }
     }
 
     /// From when on the limits of an organisation have room.

@@ -38,6 +38,13 @@ impl World {
         self.room(upstream, milli * self.fallen / 1_000)
     }
 
+    /// So many answers are under way.
+    fn under_way(&mut self, upstream: UpstreamId) -> usize {
+        let (now, ends) = (self.now, self.ends.entry(upstream).or_default());
+        ends.retain(|end| *end > now);
+        ends.len()
+    }
+
     fn count(&mut self, refused: bool) {
         let second = usize::try_from(self.now / SECOND).unwrap();
         for counts in [&mut self.offered, &mut self.refused] {
@@ -64,6 +71,10 @@ impl World {
             Some(How::Overloaded(milli)) if self.rng.hits(milli) => return overloaded(),
             Some(How::Throttled(milli)) if self.rng.hits(milli) => {
                 return Some(Miss::answer(Cause::QuotaThrottled, true, None));
+            }
+            Some(How::Crowded(most)) if self.under_way(upstream) >= most => return overloaded(),
+            Some(How::AtOnce(most)) if self.under_way(upstream) >= most => {
+                return Some(Miss::answer(Cause::QuotaConcurrency, true, None));
             }
             Some(How::Capacity(milli)) if !self.room(upstream, milli) => return overloaded(),
             Some(How::Brownout(milli)) if !self.browned(upstream, milli) => return overloaded(),
@@ -222,6 +233,7 @@ impl World {
                 (ms(end), None)
             }
         };
+        self.ends.entry(plan.upstream).or_default().push(at);
         if let Some(addr) = addr {
             self.tell(ms(5), g, Input::Connected(id, addr));
         }

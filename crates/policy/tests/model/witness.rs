@@ -31,8 +31,9 @@ const PAID: [Cause; 7] = [
     Cause::StreamStalled,
 ];
 const UNREACHED: [Cause; 2] = [Cause::TcpRefused, Cause::TcpReset];
-const FREE: [Cause; 6] = [
+const FREE: [Cause; 7] = [
     Cause::ServerOverloaded,
+    Cause::QuotaConcurrency,
     Cause::QuotaRequests,
     Cause::QuotaOutputTokens,
     Cause::AuthRevoked,
@@ -128,7 +129,10 @@ fn costs(miss: &Miss, limited: bool) -> bool {
 
 /// Whether it is about the key with which it was sent, and then whether about its whole organisation.
 fn about_key(cause: Cause) -> bool {
-    matches!(cause, Cause::QuotaRequests | Cause::QuotaOutputTokens | Cause::AuthRevoked)
+    matches!(
+        cause,
+        Cause::QuotaConcurrency | Cause::QuotaRequests | Cause::QuotaOutputTokens | Cause::AuthRevoked
+    )
 }
 
 impl Purse {
