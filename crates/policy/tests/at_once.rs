@@ -22,6 +22,7 @@ mod at_once {
                 first: rng.between((300, 1_500)),
                 rest: tokens * 10,
                 tokens,
+                input: 200,
             }
         };
         Load {

@@ -192,7 +192,7 @@ mod crowds {
                 let tokens = rng.between(api.tokens);
                 let first = rng.between(api.first);
                 let at = n * SECOND / 2 + rng.below(SECOND / 4);
-                Asked { at, gateway: 0, caller: 0, plain: true, first, rest: tokens * 10, tokens }
+                Asked { at, gateway: 0, caller: 0, plain: true, first, rest: tokens * 10, tokens, input: 200 }
             })
             .collect();
         let w = World::new(seed, api, load).run();

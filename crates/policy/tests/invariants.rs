@@ -143,6 +143,7 @@ mod invariants {
                     first: rng.between(api.first),
                     rest: tokens * 10,
                     tokens,
+                    input: 200,
                 }
             })
             .collect();

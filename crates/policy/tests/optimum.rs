@@ -20,6 +20,7 @@ mod optimum {
             first: 400,
             rest: 3_000,
             tokens: 300,
+            input: 200,
         };
         Load {
             asked: (1..=calls).map(asked).collect(),
@@ -59,6 +60,14 @@ mod optimum {
         for how in [How::Crowded(1), How::AtOnce(1)] {
             assert_eq!(starts(&trouble(how), 0), [1_000, 4_450, 6_000, 6_000, 6_000, 6_000, 7_000, 8_000]);
         }
+        assert_eq!(starts(&trouble(How::Queued(500)), 0), half);
+        // Two hundred tokens each, and no more than a hundred come in a second.
+        let tokens = Api { input: Some(Bucket::new(6_000, 400)), ..Api::default() };
+        assert_eq!(starts(&tokens, 1)[..5], [1_000, 2_000, 3_000, 5_000, 7_000]);
+        // None before it: one in a second.
+        let ramp =
+            Api { troubles: vec![Trouble { from: 0, until: u64::MAX, how: How::Ramp(1) }], ..Api::default() };
+        assert_eq!(starts(&ramp, 0), at_once);
         let minute = Api { minute: Some(3), ..Api::default() };
         assert_eq!(starts(&minute, 2), [1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 60_000, 60_000]);
         let revoked = Some((KeyId(1), 2 * SECOND));

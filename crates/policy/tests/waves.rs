@@ -29,6 +29,7 @@ mod waves {
                 first: rng.between((300, 1_500)),
                 rest: tokens * 10,
                 tokens,
+                input: 200,
             });
         }
         Load {

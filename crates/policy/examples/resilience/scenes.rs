@@ -33,6 +33,10 @@ pub(crate) struct Stage {
     /// One caller of all makes so many of the calls, percent.
     greedy: u64,
     leaps: Vec<(u64, i64)>,
+    /// So many come at once besides, every so many seconds.
+    bursts: Option<(u64, u64)>,
+    /// Tokens that go in: the least, and how many times as many at most; few are large.
+    inputs: Option<(u64, u64)>,
     /// Every answer is a stream; else a third is not.
     streams: bool,
     /// Nothing is asked after this moment.
@@ -132,6 +136,55 @@ pub(crate) const SCENES: &[Scene] = &[
     }),
     scene("few, at once, 529", |r, s| few(r, s, How::Crowded(4))),
     scene("few, at once, 429", |r, s| few(r, s, How::AtOnce(4))),
+    scene("slow by its queue", |r, s| {
+        let capacity = r.between((1_200, 2_500));
+        trouble(r, s, (60, 120), How::Queued(capacity));
+    }),
+    scene("use grows too fast", |r, s| {
+        s.api.troubles = vec![Trouble { from: 0, until: u64::MAX, how: How::Ramp(1) }];
+        surge(r, s);
+    }),
+    scene("tokens in, headers", |r, s| input(r, s, (true, true))),
+    scene("tokens in, hints", |r, s| input(r, s, (false, true))),
+    scene("tokens in, untold", |r, s| input(r, s, (false, false))),
+    scene("hints too short", |r, s| {
+        quota(r, s, (false, true));
+        s.api.hinted = r.between((5, 20));
+    }),
+    scene("hints too long", |r, s| {
+        quota(r, s, (false, true));
+        s.api.hinted = r.between((200, 500));
+    }),
+    scene("bursts, storm", |r, s| {
+        trouble(r, s, (40, 70), How::Overloaded(1_000));
+        bursts(r, s);
+    }),
+    scene("bursts, capacity", |r, s| {
+        s.api.capacity = r.between((3_500, 4_000));
+        bursts(r, s);
+    }),
+    scene("bursts, nothing told", |r, s| {
+        quota(r, s, (false, false));
+        bursts(r, s);
+    }),
+    scene("bursts, at once", |r, s| {
+        at_once(r, s, How::AtOnce);
+        bursts(r, s);
+    }),
+    scene("fast, storm", |r, s| {
+        trouble(r, s, (40, 70), How::Overloaded(1_000));
+        fast(r, s);
+    }),
+    scene("fast, down", |r, s| {
+        trouble(r, s, (20, 60), How::Refused);
+        fast(r, s);
+    }),
+    scene("fast, quota", |r, s| {
+        fast(r, s);
+        let per_minute = s.per_minute * 11 / 10;
+        (s.keys, s.api.requests) = (1, Some(Bucket::new(per_minute, 60)));
+        surge(r, s);
+    }),
     scene("one greedy caller", |r, s| {
         let capacity = r.between((2_000, 2_500));
         trouble(r, s, (60, 120), How::Capacity(capacity));
@@ -278,6 +331,28 @@ fn at_once(rng: &mut Rng, stage: &mut Stage, how: fn(usize) -> How) {
     trouble(rng, stage, (60, 120), how(most));
 }
 
+/// Calls of very different sizes, and for a while more of them than the limit of input tokens has.
+fn input(rng: &mut Rng, stage: &mut Stage, (headers, hints): (bool, bool)) {
+    stage.keys = 1;
+    stage.inputs = Some((500, 30));
+    stage.api.input = Some(Bucket::new(rng.between((850_000, 950_000)), rng.between((40_000, 60_000))));
+    (stage.api.headers, stage.api.hints) = (headers, hints);
+    surge(rng, stage);
+}
+
+/// Two of three calls come many at once, as those of a batch do.
+fn bursts(rng: &mut Rng, stage: &mut Stage) {
+    stage.surges.clear();
+    stage.bursts = Some((rng.between((40, 60)), rng.between((20, 30))));
+    stage.per_minute = 60;
+}
+
+/// Short answers, and some fifty calls a second.
+fn fast(rng: &mut Rng, stage: &mut Stage) {
+    stage.per_minute = rng.between((2_500, 3_500));
+    (stage.api.first, stage.api.tokens) = ((100, 400), (5, 60));
+}
+
 /// So few callers that a handful of calls is open, and refusals that do not care for the pace.
 fn few(rng: &mut Rng, stage: &mut Stage, how: How) {
     trouble(rng, stage, (48, 72), how);
@@ -323,6 +398,8 @@ impl Scene {
             surges: Vec::new(),
             greedy: 0,
             leaps: Vec::new(),
+            bursts: None,
+            inputs: None,
             streams: false,
             until: UNTIL,
             deadline: DEADLINE,
@@ -347,17 +424,27 @@ impl Scene {
 
 const CALLERS: u64 = 20;
 
+/// Tokens that go in.
+fn input_of(rng: &mut Rng, (least, times): (u64, u64)) -> u64 {
+    least * rng.between((1, times)) * rng.between((1, times)) / times
+}
+
 /// Calls that come by chance, whatever becomes of the others.
 fn arrivals(rng: &mut Rng, stage: &Stage) -> Vec<Asked> {
     const TICK: u64 = SECOND / 100;
-    let mut asked = Vec::new();
+    let mut due = Vec::new();
     for n in 0..stage.until / TICK {
         let at = n * TICK + rng.below(TICK);
         let surge = stage.surges.iter().find(|(from, until, _)| (from..until).contains(&&at));
         let percent = surge.map_or(100, |(_, _, percent)| *percent);
-        if rng.below(600_000) >= stage.per_minute * percent {
-            continue;
-        }
+        let many = stage.bursts.filter(|(_, every)| (n * TICK) % (every * SECOND) == 5 * SECOND);
+        due.extend((0..many.map_or(0, |(many, _)| many)).map(|_| at));
+        // More than one in a hundredth of a second come where they are many.
+        let most = 1 + stage.per_minute * percent / 600_000;
+        due.extend((0..most).filter(|_| rng.below(600_000 * most) < stage.per_minute * percent).map(|_| at));
+    }
+    let mut asked = Vec::new();
+    for at in due {
         let tokens = rng.between(stage.api.tokens);
         let greedy = rng.below(100) < stage.greedy;
         let caller = if greedy { 0 } else { rng.below(CALLERS) };
@@ -370,6 +457,7 @@ fn arrivals(rng: &mut Rng, stage: &Stage) -> Vec<Asked> {
             // A hundred tokens a second.
             rest: tokens * 10,
             tokens,
+            input: stage.inputs.map_or(200, |inputs| input_of(rng, inputs)),
         });
     }
     asked

@@ -103,6 +103,10 @@ pub(crate) enum How {
     Cut,
     /// Only so many attempts a second are taken, thousandths.
     Capacity(u64),
+    /// Only so many attempts a second are begun, thousandths; the others wait there, whoever gave them up meanwhile.
+    Queued(u64),
+    /// A 429 where in a second more starts than so many and a good part of the ten seconds before it.
+    Ramp(u32),
     /// Every answer begins twenty seconds late.
     Slow,
     /// So many answers are under way at most: more get a 529.
@@ -117,6 +121,14 @@ pub(crate) enum How {
 /// some of them.
 pub(crate) const fn is_over(attempts: u32, capacity: u64) -> bool {
     attempts as u64 * 1_000 > capacity + 1_000
+}
+
+/// Whether one more may begin after these where use may not grow quickly: in a second so many, and half as much again as in
+/// each of the ten before it.
+pub(super) fn ramps(begun: &[u64], now: u64, least: u32) -> bool {
+    let since = |time: u64| begun.iter().rev().take_while(|at| **at + time > now).count() as u64;
+    let before = since(11 * SECOND) - since(SECOND);
+    since(SECOND) * 1_000 < u64::from(least) * 1_000 + before * 150
 }
 
 /// What the API does.
@@ -147,6 +159,10 @@ pub(crate) struct Api {
     pub(crate) requests: Option<Bucket>,
     /// So many requests of each key in each minute of the clock.
     pub(crate) minute: Option<u64>,
+    /// Input tokens of each key.
+    pub(crate) input: Option<Bucket>,
+    /// What a hint says of the wait, percent.
+    pub(crate) hinted: u64,
     /// Output tokens of each key.
     pub(crate) output: Option<Bucket>,
     pub(crate) organizations: Vec<u64>,
@@ -179,6 +195,8 @@ impl Default for Api {
             turns: None,
             requests: None,
             minute: None,
+            input: None,
+            hinted: 100,
             output: None,
             organizations: Vec::new(),
             headers: true,
@@ -263,6 +281,8 @@ pub(crate) struct Asked {
     pub(crate) first: u64,
     pub(crate) rest: u64,
     pub(crate) tokens: u64,
+    /// Tokens that go in.
+    pub(crate) input: u64,
 }
 
 /// The callers.

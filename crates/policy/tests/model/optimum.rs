@@ -25,7 +25,9 @@ struct Door {
     capacities: BTreeMap<UpstreamId, Bucket>,
     /// When the answers under way end.
     ends: BTreeMap<UpstreamId, Vec<u64>>,
+    begun: Vec<u64>,
     requests: BTreeMap<u64, Bucket>,
+    input: BTreeMap<u64, Bucket>,
     output: BTreeMap<u64, Bucket>,
     minutes: BTreeMap<(u64, u64), u64>,
 }
@@ -34,7 +36,7 @@ struct Door {
 pub(crate) fn optimum(seed: u64, api: &Api, load: &Load) -> Vec<Best> {
     let (mut door, mut last) = (Door::default(), 0);
     let calls = load.asked.iter().enumerate().map(|(n, asked)| {
-        let (upstream, start) = door.pass(api, load.keys, asked.at.max(last), asked.tokens);
+        let (upstream, start) = door.pass(api, load.keys, asked.at.max(last), (asked.input, asked.tokens));
         last = start;
         let mut luck = Rng::of(seed, n as u64 * 64 + 1);
         let best = finish(api.early(&mut luck).or_else(|| api.late(&mut luck)), asked, start);
@@ -54,11 +56,11 @@ fn finish(fate: Option<Fate>, asked: &Asked, start: u64) -> Best {
 
 impl Door {
     /// The first moment from `at` on at which the API takes a call; what it takes is gone.
-    fn pass(&mut self, api: &Api, keys: u32, at: u64, tokens: u64) -> (UpstreamId, u64) {
+    fn pass(&mut self, api: &Api, keys: u32, at: u64, tokens: (u64, u64)) -> (UpstreamId, u64) {
         let mut at = at;
         for look in 0.. {
             assert!(look < LOOKS_MAX, "no call waits for ever");
-            match self.look(api, keys, at) {
+            match self.look(api, keys, at, tokens.0) {
                 Ok(place) => {
                     self.take(api, place, at, tokens);
                     return (place.0, at);
@@ -82,7 +84,12 @@ impl Door {
                 How::Crowded(most) | How::AtOnce(most) => {
                     self.place(upstream, most, at).map_err(|later| later.min(t.until).max(at + 1))?;
                 }
-                How::Capacity(milli) | How::Brownout(milli) => {
+                How::Ramp(least) => {
+                    if !super::api::ramps(&self.begun, at, least) {
+                        return Err((at + SECOND / 20).min(t.until).max(at + 1));
+                    }
+                }
+                How::Capacity(milli) | How::Brownout(milli) | How::Queued(milli) => {
                     self.room(upstream, milli, at).map_err(|later| later.min(t.until).max(at + 1))?;
                 }
             }
@@ -93,7 +100,7 @@ impl Door {
     }
 
     /// Which upstream takes a call now with whose limits, or when it is worth another look.
-    fn look(&self, api: &Api, keys: u32, at: u64) -> Result<(UpstreamId, u64), u64> {
+    fn look(&self, api: &Api, keys: u32, at: u64, input: u64) -> Result<(UpstreamId, u64), u64> {
         let all = api.upstreams().map(|upstream| self.takes(api, upstream, at));
         let upstream =
             all.reduce(|a, b| if a.is_ok() { a } else { b.map_err(|later| later.min(a.unwrap_err())) });
@@ -102,7 +109,7 @@ impl Door {
         let good = keys.filter(|key| !key.is_some_and(|k| api.is_revoked(k, at)));
         let waits = good.map(|key| {
             let organization = api.organization(key);
-            (self.limited(api, organization, at), organization)
+            (self.limited(api, organization, at, input), organization)
         });
         let (later, organization) = waits.min().unwrap_or((at, 0));
         if later > at { Err(later) } else { Ok((upstream, organization)) }
@@ -131,23 +138,39 @@ impl Door {
     }
 
     /// From when on the limits of an organisation have room.
-    fn limited(&self, api: &Api, organization: u64, at: u64) -> u64 {
-        let wait = |known: &BTreeMap<u64, Bucket>, fresh: Option<Bucket>| {
+    fn limited(&self, api: &Api, organization: u64, at: u64, input: u64) -> u64 {
+        let wait = |known: &BTreeMap<u64, Bucket>, fresh: Option<Bucket>, need: u64| {
             let mut bucket = known.get(&organization).copied().or(fresh)?;
             bucket.refill(at);
-            Some(if bucket.left() > 0 { at } else { at + bucket.until(1).0 })
+            let need = need.min(bucket.burst);
+            Some(if bucket.left() >= need { at } else { at + bucket.until(need).0 })
         };
         let minute = api.minute.map(|most| {
             let used = self.minutes.get(&(organization, at / MINUTE)).copied().unwrap_or(0);
             if used < most { at } else { (at / MINUTE + 1) * MINUTE }
         });
-        let waits = [wait(&self.requests, api.requests), wait(&self.output, api.output), minute];
+        let waits = [
+            wait(&self.requests, api.requests, 1),
+            wait(&self.output, api.output, 1),
+            wait(&self.input, api.input, input),
+            minute,
+        ];
         waits.into_iter().flatten().max().unwrap_or(at)
     }
 
-    fn take(&mut self, api: &Api, (upstream, organization): (UpstreamId, u64), at: u64, tokens: u64) {
+    fn take(
+        &mut self,
+        api: &Api,
+        (upstream, organization): (UpstreamId, u64),
+        at: u64,
+        (input, tokens): (u64, u64),
+    ) {
         let milli = match api.trouble(upstream, at).map(|t| t.how) {
-            Some(How::Capacity(milli) | How::Brownout(milli)) => milli,
+            Some(How::Capacity(milli) | How::Brownout(milli) | How::Queued(milli)) => milli,
+            Some(How::Ramp(_)) => {
+                self.begun.push(at);
+                0
+            }
             Some(_) => 0,
             None => api.capacity,
         };
@@ -160,6 +183,11 @@ impl Door {
             let bucket = self.requests.entry(organization).or_insert(fresh);
             bucket.refill(at);
             bucket.take(1);
+        }
+        if let Some(fresh) = api.input {
+            let bucket = self.input.entry(organization).or_insert(fresh);
+            bucket.refill(at);
+            bucket.spend(input);
         }
         if let Some(fresh) = api.output {
             let bucket = self.output.entry(organization).or_insert(fresh);

@@ -3,7 +3,7 @@
 use clearline_model::{AttemptId, Cause, Dur, KeyId, Limits, Sent, Stage, UpstreamId, Usage, Window};
 use clearline_policy::{Body, Input, Miss, Partial, Plan};
 
-use super::api::{self, Asked, Bucket, Fate, How, Rng, SECOND};
+use super::api::{self, Asked, Bucket, Fate, How, Rng, SECOND, Trouble};
 use super::{MINUTE, World};
 
 /// How a healthy answer comes: milliseconds to the first content and from it to the end.
@@ -38,6 +38,15 @@ impl World {
         self.room(upstream, milli * self.fallen / 1_000)
     }
 
+    /// Whether its use grows slowly enough for one more.
+    fn ramps(&mut self, least: u32) -> bool {
+        let fits = api::ramps(&self.begun, self.now, least);
+        if fits {
+            self.begun.push(self.now);
+        }
+        fits
+    }
+
     /// So many answers are under way.
     fn under_way(&mut self, upstream: UpstreamId) -> usize {
         let (now, ends) = (self.now, self.ends.entry(upstream).or_default());
@@ -58,7 +67,7 @@ impl World {
     }
 
     /// What the door says: an error at once, or nothing.
-    fn door(&mut self, plan: &Plan) -> Option<Miss> {
+    fn door(&mut self, plan: &Plan, input: u64) -> Option<Miss> {
         let overloaded = || Some(Miss::answer(Cause::ServerOverloaded, true, None));
         let upstream = plan.upstream;
         match self.api.trouble(upstream, self.now).map(|t| t.how) {
@@ -76,6 +85,9 @@ impl World {
             Some(How::AtOnce(most)) if self.under_way(upstream) >= most => {
                 return Some(Miss::answer(Cause::QuotaConcurrency, true, None));
             }
+            Some(How::Ramp(least)) if !self.ramps(least) => {
+                return Some(Miss::answer(Cause::QuotaAcceleration, true, None));
+            }
             Some(How::Capacity(milli)) if !self.room(upstream, milli) => return overloaded(),
             Some(How::Brownout(milli)) if !self.browned(upstream, milli) => return overloaded(),
             Some(_) => {}
@@ -88,22 +100,22 @@ impl World {
         if plan.key.is_some_and(|k| self.api.is_revoked(k, self.now)) {
             return Some(Miss::answer(Cause::AuthRevoked, true, None));
         }
-        self.limited(plan)
+        self.limited(plan, input)
     }
 
     fn bucket(&mut self, key: Option<KeyId>, which: u8) -> Option<&mut Bucket> {
-        let fresh = if which == 0 { self.api.requests } else { self.api.output }?;
+        let fresh = [self.api.requests, self.api.output, self.api.input][usize::from(which)]?;
         let (organization, now) = (self.api.organization(key), self.now);
         let bucket = self.buckets.entry((organization, which)).or_insert(fresh);
         bucket.refill(now);
         Some(bucket)
     }
 
-    fn limited(&mut self, plan: &Plan) -> Option<Miss> {
-        let hints = self.api.hints;
+    fn limited(&mut self, plan: &Plan, input: u64) -> Option<Miss> {
+        let (hints, hinted) = (self.api.hints, self.api.hinted);
         let miss = |cause, after: Dur| {
             // The header has whole seconds.
-            let after = Dur::secs(after.as_secs_ceil());
+            let after = Dur::secs(after.scale(hinted, 100).as_secs_ceil());
             Some(Miss::answer(cause, true, Some(after).filter(|_| hints)))
         };
         if let Some(b) = self.bucket(plan.key, 1)
@@ -119,8 +131,22 @@ impl World {
             }
             *used += 1;
         }
-        let b = self.bucket(plan.key, 0)?;
-        if b.take(1) { None } else { miss(Cause::QuotaRequests, b.until(1)) }
+        if let Some(b) = self.bucket(plan.key, 2)
+            && b.left() < input.min(b.burst)
+        {
+            let wait = b.until(input.min(b.burst));
+            return miss(Cause::QuotaInputTokens, wait);
+        }
+        if let Some(b) = self.bucket(plan.key, 0)
+            && !b.take(1)
+        {
+            let wait = b.until(1);
+            return miss(Cause::QuotaRequests, wait);
+        }
+        if let Some(b) = self.bucket(plan.key, 2) {
+            b.spend(input);
+        }
+        None
     }
 
     fn minute(&self, organization: u64) -> Option<Window> {
@@ -137,7 +163,8 @@ impl World {
         }
         let requests = self.bucket(key, 0).map(|b| b.window()).or_else(|| self.minute(organization));
         let output_tokens = self.bucket(key, 1).map(|b| b.window());
-        Limits { requests, output_tokens, organization, ..Limits::default() }
+        let input_tokens = self.bucket(key, 2).map(|b| b.window());
+        Limits { requests, input_tokens, output_tokens, organization, ..Limits::default() }
     }
 
     /// How a healthy answer to this call comes, and what befalls this attempt of it.
@@ -159,7 +186,8 @@ impl World {
     pub(super) fn serve(&mut self, g: usize, id: AttemptId, plan: &Plan) {
         self.count(false);
         let addr = plan.addrs.first().copied();
-        if let Some(miss) = self.door(plan) {
+        let input = self.input_of(g, id);
+        if let Some(miss) = self.door(plan, input) {
             self.count(true);
             let after = self.now + 1_000 * self.rng.between((20, 80));
             return self.tell(after, g, Input::Failed(id, Miss { addr, ..miss }));
@@ -186,6 +214,23 @@ impl World {
         self.tell(self.now + after.0, g, Input::Failed(id, Miss { addr, ..miss }));
     }
 
+    /// How long an attempt waits before it is begun, milliseconds; with the end of the trouble all that wait are begun.
+    fn queued(&mut self, upstream: UpstreamId) -> u64 {
+        let Some(Trouble { how: How::Queued(milli), until: over, .. }) = self.api.trouble(upstream, self.now)
+        else {
+            return 0;
+        };
+        let until = self.backlog.entry(upstream).or_default();
+        let begins = (*until).max(self.now);
+        *until = begins + SECOND * 1_000 / milli;
+        (begins.min(over) - self.now) / 1_000
+    }
+
+    /// The tokens that go in with a call.
+    fn input_of(&self, g: usize, id: AttemptId) -> u64 {
+        self.gateways[g].open.get(&id.call).and_then(|o| o.asked).map_or(200, |n| self.load.asked[n].input)
+    }
+
     /// An answer begins; it comes to its end or breaks.
     fn answer(&mut self, g: usize, id: AttemptId, plan: &Plan, (course, fate): (Course, Option<Fate>)) {
         let open = self.gateways[g].open.get_mut(&id.call).unwrap();
@@ -207,7 +252,14 @@ impl World {
         }
         let limits = self.limits(plan.key);
         let slow = self.api.trouble(plan.upstream, self.now).is_some_and(|t| t.how == How::Slow);
-        let first = course.first + if slow || fate == Some(Fate::Slow) { 20_000 } else { 0 };
+        let queued = self.queued(plan.upstream);
+        let addr = plan.addrs.first().copied();
+        let most = plan.limits.first_byte.0;
+        if queued * 1_000 > most {
+            let silent = Miss::silent(Cause::HttpNoResponse, Stage::Head, Sent::Yes);
+            return self.tell(self.now + most, g, Input::Failed(id, Miss { addr, ..silent }));
+        }
+        let first = course.first + queued + if slow || fate == Some(Fate::Slow) { 20_000 } else { 0 };
         let end = first + 50 + course.rest * part / 1_000;
         let got = Partial { bytes: 3 * (came + part), text_chars: came + part, tool_or_thinking: false };
         let (stage, cut) = if course.plain {
@@ -215,7 +267,6 @@ impl World {
         } else {
             (Stage::Stream, Cause::StreamCut)
         };
-        let addr = plan.addrs.first().copied();
         let broken = |cause| Some(Miss { got, addr, ..Miss::silent(cause, stage, Sent::Yes) });
         let event = if course.plain {
             Miss::answer(Cause::ServerOverloaded, true, None)
@@ -246,7 +297,7 @@ impl World {
         if !course.plain && fate != Some(Fate::Event) {
             self.tell(ms(first + 50), g, Input::Content(id));
         }
-        let usage = Usage { input: 200, output: tokens, ..Usage::default() };
+        let usage = Usage { input: self.input_of(g, id), output: tokens, ..Usage::default() };
         if !course.plain && miss.is_none() {
             self.tell(at, g, Input::Quiet(id, Dur::millis(200 + course.tokens % 800)));
         }
