@@ -65,6 +65,7 @@ SCENES = {
     "storm-529": (0, lambda r: fault("storm", **span(r, (10, 16)), status=529)),
     "half-529": (0, lambda r: fault("half", **span(r, (12, 18)), rate=0.5, status=529)),
     "429-retry-after": (1, lambda r: limits(r.randint(210, 225), 2)),
+    "429-at-once": (1, lambda r: f"[limits]\nat_once = {r.randint(4, 5)}\n"),
     "429-silent": (1, lambda r: fault("429", **span(r, (8, 14)), rate=0.7, status=429)),
     "reset-on-connect": (0, lambda r: fault("reset", rate=rate(r, 0.05, 0.15), reset='"on_accept"')),
     "reset-then-nothing": (0, lambda r: fault("reset", rate=rate(r, 0.05, 0.12), reset='"after_request"')),
@@ -147,8 +148,8 @@ def optimum(text, calls, keys):
         for f in scenario.get("fault", [])
         if "after" in f and "rate" not in f
     ]
-    buckets = None
-    if "limits" in scenario:
+    buckets, places, ends = None, scenario.get("limits", {}).get("at_once"), []
+    if "requests_per_minute" in scenario.get("limits", {}):
         per_second = scenario["limits"]["requests_per_minute"] / 60
         full = max(1.0, per_second * seconds(scenario["limits"]["burst"]))
         buckets = [[full, 0.0] for _ in keys or [None]]
@@ -163,7 +164,11 @@ def optimum(text, calls, keys):
             wait = max(0.0, (1 - left[best]) / per_second)
             at += wait
             buckets[best] = [left[best] + wait * per_second - 1, at]
+        ends = sorted(end for end in ends if end > at)
+        if places and len(ends) >= places:
+            at = ends[len(ends) - places]
         last = at
         # It is the request with this number, as each is sent once.
-        took.append(at + answered(scenario["seed"], call["n"] + 1, call["stream"]) - call["at"])
+        ends.append(at + answered(scenario["seed"], call["n"] + 1, call["stream"]))
+        took.append(ends[-1] - call["at"])
     return took

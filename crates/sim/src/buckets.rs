@@ -10,6 +10,8 @@ pub(crate) struct Limits {
     pub(crate) requests: Option<u32>,
     pub(crate) input: Option<u32>,
     pub(crate) output: Option<u32>,
+    /// Answers under way at once.
+    pub(crate) at_once: Option<u32>,
     /// How much of a minute's allowance may be used at once.
     pub(crate) burst: Duration,
 }
@@ -175,7 +177,7 @@ mod tests {
 
     #[test]
     fn tokens_show_the_tighter_of_input_and_output() {
-        let limits = Limits { requests: None, input: Some(600), output: Some(100), burst: 60 * SECOND };
+        let limits = Limits { input: Some(600), output: Some(100), burst: 60 * SECOND, ..Limits::default() };
         let mut buckets = Buckets::new(&limits, Duration::ZERO);
         assert!(buckets.take(Duration::ZERO, Need { input: 60, output: 60 }, "org").is_ok());
         let headers = buckets.headers(1.0);

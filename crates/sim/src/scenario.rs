@@ -101,6 +101,7 @@ struct RawLimits {
     requests_per_minute: Option<u32>,
     input_tokens_per_minute: Option<u32>,
     output_tokens_per_minute: Option<u32>,
+    at_once: Option<u32>,
     #[serde(default = "a_minute")]
     burst: Time,
 }
@@ -211,6 +212,7 @@ impl Scenario {
             requests: l.requests_per_minute,
             input: l.input_tokens_per_minute,
             output: l.output_tokens_per_minute,
+            at_once: l.at_once,
             burst: l.burst.0,
         });
         let pace = Pace {

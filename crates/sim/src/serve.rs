@@ -13,7 +13,7 @@ use crate::conn::{Broken, Conn, Request, Wire};
 use crate::deliver::{How, Left, deliver, faster};
 use crate::event::SimEventKind;
 use crate::rules::{Action, Asked, Point, Rule, Status};
-use crate::state::{State, organization};
+use crate::state::{State, UnderWay, organization};
 use crate::text;
 
 /// The place of a connection.
@@ -177,6 +177,10 @@ fn is_page(body: &str) -> bool {
     body.trim_start().starts_with('<')
 }
 
+/// The API's words where too many answers are under way at once (facts: the API, 2.4); it names no number and no wait.
+const CONCURRENT: &str =
+    "Number of concurrent connections has exceeded your rate limit. Please try again later.";
+
 /// A request that was read, and what happens to it.
 struct Exchange<'a> {
     place: &'a Place,
@@ -209,7 +213,7 @@ impl Exchange<'_> {
             }
             _ => {}
         }
-        let answer = self.answer(request, body);
+        let (answer, under_way) = self.answer(request, body);
         let pace = state.scenario().pace;
         let vary = |time: Duration, what: &str| {
             let share = chance::share(state.scenario().seed, what, self.number) * 2.0 - 1.0;
@@ -227,6 +231,7 @@ impl Exchange<'_> {
         state.answered(answer.status);
         self.place.tell(Some(self.number), SimEventKind::Answered { status: answer.status });
         let sent = deliver(conn, &answer, &how).await;
+        drop(under_way);
         if let Some(complete) = sent.complete {
             self.place.tell(Some(self.number), SimEventKind::StreamEnded { complete });
         }
@@ -243,7 +248,8 @@ impl Exchange<'_> {
     }
 
     /// The answer with the headers that every answer of the API has.
-    fn answer(&self, request: &Request, body: &Value) -> Answer {
+    fn answer(&self, request: &Request, body: &Value) -> (Answer, UnderWay) {
+        let mut under_way = UnderWay::default();
         let mut answer = match self.rule.map(|r| &r.action) {
             Some(Action::Status(status)) => self.status(status),
             Some(Action::Empty) => Answer::page(200, "application/json", ""),
@@ -252,7 +258,7 @@ impl Exchange<'_> {
                 "text/html; charset=utf-8",
                 "<!doctype html><title>Welcome</title><p>Please log in.",
             ),
-            _ => self.healthy(request, body),
+            _ => self.healthy(request, body, &mut under_way),
         };
         let is_from_api = match self.rule.map(|r| &r.action) {
             Some(Action::Html) => false,
@@ -278,7 +284,7 @@ impl Exchange<'_> {
                 answer.set(&name, value);
             }
         }
-        answer
+        (answer, under_way)
     }
 
     fn status(&self, status: &Status) -> Answer {
@@ -302,7 +308,7 @@ impl Exchange<'_> {
         answer
     }
 
-    fn healthy(&self, request: &Request, body: &Value) -> Answer {
+    fn healthy(&self, request: &Request, body: &Value, under_way: &mut UnderWay) -> Answer {
         let state = &self.place.state;
         let scenario = state.scenario();
         let context = Context {
@@ -316,6 +322,10 @@ impl Exchange<'_> {
         let mut answer = api::answer(request, &context);
         if answer.status != 200 || request.path() != "/v1/messages" {
             return answer;
+        }
+        match state.begin(self.key.unwrap_or_default()) {
+            Some(begun) => *under_way = begun,
+            None => return Answer::error(429, "rate_limit_error", CONCURRENT, self.request_id),
         }
         // The API reserves max_tokens and gives back what was not used; here the outcome is known beforehand.
         let output = text::tokens(&text::said(body));

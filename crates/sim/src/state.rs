@@ -24,6 +24,8 @@ struct Inner {
     begun: Instant,
     counts: Vec<Counts>,
     buckets: BTreeMap<String, Buckets>,
+    /// The answers under way of each key, where they are limited.
+    under_way: BTreeMap<String, Arc<()>>,
     requests: u64,
     connections: u64,
     tally: Tally,
@@ -121,6 +123,18 @@ impl State {
         own.max_by_key(|c| c.at).map_or(KeyState::Ok, |c| c.state)
     }
 
+    /// Begins an answer for a key, unless too many of its answers are under way.
+    pub(crate) fn begin(&self, key: &str) -> Option<UnderWay> {
+        let mut inner = self.lock();
+        let Some(most) = inner.scenario.limits.and_then(|l| l.at_once) else {
+            return Some(UnderWay::default());
+        };
+        let all = inner.under_way.entry(key.to_owned()).or_default();
+        // One is our own.
+        let open = Arc::strong_count(all) - 1;
+        (open < usize::try_from(most).unwrap_or(usize::MAX)).then(|| UnderWay(Some(Arc::clone(all))))
+    }
+
     /// Takes from the buckets of a key, and gives the headers that tell their state.
     pub(crate) fn take(&self, key: &str, need: Need) -> (Vec<(String, String)>, Option<Refusal>) {
         let now = self.now();
@@ -132,6 +146,10 @@ impl State {
         (buckets.headers(self.factor), refusal)
     }
 }
+
+/// One answer under way, for as long as this is kept; nothing where they are not limited.
+#[derive(Debug, Default)]
+pub(crate) struct UnderWay(#[expect(dead_code, reason = "it is counted while it is there")] Option<Arc<()>>);
 
 /// The organisation of a key, by its name alone.
 pub(crate) fn organization(key: &str) -> String {
@@ -156,6 +174,7 @@ impl Inner {
             scenario: Arc::new(scenario),
             begun: Instant::now(),
             buckets: BTreeMap::new(),
+            under_way: BTreeMap::new(),
             requests: 0,
             connections: 0,
             tally: Tally::default(),

@@ -246,6 +246,27 @@ async fn buckets_tell_what_is_left_and_refuse_when_they_are_empty() {
 }
 
 #[tokio::test]
+async fn so_many_answers_of_a_key_are_under_way_at_once() {
+    let stall = "[[fault]]\nname = \"stall\"\nstall_at_event = 2\nstream = true\n";
+    let sim = sim(&format!("[limits]\nat_once = 2\n{stall}")).await;
+    let (mut first, mut second) = (connect(&sim).await, connect(&sim).await);
+    for client in [&mut first, &mut second] {
+        client.send(&message(true)).await;
+        client.until("message_start").await;
+    }
+    let mut third = connect(&sim).await;
+    let refused = third.ask(&message(false)).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, None));
+    let words = refused.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(words.starts_with("Number of concurrent connections has exceeded"), "{words}");
+    let other = message(false).replace(KEY, "sk-ant-fake-key-0002");
+    assert_eq!(third.ask(&other).await.status, 200, "each key has its own");
+    drop(first);
+    sim.wait_for(|e| matches!(e.kind, SimEventKind::ClientGone { .. })).await;
+    assert_eq!(third.ask(&message(false)).await.status, 200);
+}
+
+#[tokio::test]
 async fn keys_change_at_their_time() {
     let key = |state: &str| format!("[[keys.change]]\nkey = \"{KEY}\"\nat = \"0s\"\nstate = \"{state}\"\n");
     let later = format!("[[keys.change]]\nkey = \"{KEY}\"\nat = \"1m\"\nstate = \"revoked\"\n");
