@@ -10,11 +10,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::fault::Fault;
+use crate::fence::literal;
 
 /// The shape of a hello.
 #[derive(Debug, Clone, Copy)]
 pub struct Hello<'a> {
-    /// The server name; none sends no such extension.
+    /// The server's host; none sends no name, and neither does one that is an address.
     pub name: Option<&'a str>,
     /// The protocols, in order of preference.
     pub alpn: &'a [&'a str],
@@ -105,7 +106,7 @@ const fn suites(version: u8) -> &'static [u16] {
 
 fn extensions(hello: &Hello<'_>, random: [u8; 32]) -> Vec<u8> {
     let mut all = Vec::new();
-    if let Some(name) = hello.name {
+    if let Some(name) = hello.name.and_then(sent_name) {
         extension(&mut all, 0, |out| {
             sized::<2>(out, |list| {
                 list.push(0);
@@ -146,6 +147,12 @@ fn extensions(hello: &Hello<'_>, random: [u8; 32]) -> Vec<u8> {
     all
 }
 
+/// What of a host is sent as its name (RFC 6066 section 3): servers that choose by name close on anything else.
+fn sent_name(host: &str) -> Option<&str> {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    (!name.is_empty() && literal(name).is_none()).then_some(name)
+}
+
 fn numbers(out: &mut Vec<u8>, all: &[u16]) {
     sized::<2>(out, |list| list.extend(all.iter().flat_map(|n| n.to_be_bytes())));
 }
@@ -171,6 +178,22 @@ mod tests {
     use super::*;
 
     const PLAIN: Hello<'_> = Hello { name: Some("api.example"), alpn: &["http/1.1"], version: 13, size: 0 };
+
+    /// RFC 6066 section 3: no address, and no dot at the end.
+    #[test]
+    fn the_name_is_sent_as_libraries_send_it() {
+        for (host, sent) in [
+            ("api.example", Some("api.example")),
+            ("api.example.", Some("api.example")),
+            ("192.0.2.1", None),
+            ("2001:db8::1", None),
+            ("[2001:db8::1]", None),
+        ] {
+            let ours = record(&Hello { name: Some(host), ..PLAIN }, [7; 32]);
+            let expected = record(&Hello { name: sent, ..PLAIN }, [7; 32]);
+            assert_eq!(ours, expected, "{host}");
+        }
+    }
 
     /// rustls reads it, whatever its shape, and finds in it what was put there.
     #[test]
