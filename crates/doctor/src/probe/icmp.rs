@@ -55,6 +55,9 @@ fn recv(socket: &mut Socket, buffer: &mut [u8]) -> std::io::Result<(usize, Optio
     Ok((socket.read(buffer)?, None))
 }
 
+/// The number of TCP (RFC 9293).
+const TCP: u8 = 6;
+
 /// An ICMP message in its IPv4 packet (RFC 792).
 fn v4(packet: &[u8], to: SocketAddr) -> Option<Error> {
     let head = usize::from(packet.first()? & 15) * 4;
@@ -63,6 +66,11 @@ fn v4(packet: &[u8], to: SocketAddr) -> Option<Error> {
     let (kind, code) = (*message.first()?, *message.get(1)?);
     let quoted = message.get(8..)?;
     let inner = usize::from(quoted.first()? & 15) * 4;
+    // Only the first fragment has the ports.
+    let fragment = u16::from_be_bytes(quoted.get(6..8)?.try_into().ok()?) & 0x1FFF;
+    if *quoted.get(9)? != TCP || fragment != 0 {
+        return None;
+    }
     let destination: [u8; 4] = quoted.get(16..20)?.try_into().ok()?;
     let port = u16::from_be_bytes(quoted.get(inner + 2..inner + 4)?.try_into().ok()?);
     let is_ours = SocketAddr::new(Ipv4Addr::from(destination).into(), port) == to;
@@ -79,6 +87,9 @@ fn v4(packet: &[u8], to: SocketAddr) -> Option<Error> {
 fn v6(message: &[u8], from: Option<IpAddr>, to: SocketAddr) -> Option<Error> {
     let (kind, code) = (*message.first()?, *message.get(1)?);
     let quoted = message.get(8..)?;
+    if *quoted.get(6)? != TCP {
+        return None;
+    }
     let destination: [u8; 16] = quoted.get(24..40)?.try_into().ok()?;
     let port = u16::from_be_bytes(quoted.get(42..44)?.try_into().ok()?);
     let is_ours = SocketAddr::new(Ipv6Addr::from(destination).into(), port) == to;
@@ -96,15 +107,34 @@ fn v6(message: &[u8], from: Option<IpAddr>, to: SocketAddr) -> Option<Error> {
 mod tests {
     use super::*;
 
-    fn packet(code: u8, to: [u8; 4], port: u16) -> Vec<u8> {
+    const UDP: u8 = 17;
+
+    /// An ICMP packet that quotes one of a protocol.
+    fn quoting(protocol: u8, code: u8, to: [u8; 4], port: u16) -> Vec<u8> {
         let mut bytes = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 1, 0, 0, 10, 9, 8, 7, 10, 0, 0, 1];
         bytes.extend_from_slice(&[3, code, 0, 0, 0, 0, 0, 0]);
-        bytes.extend_from_slice(&[0x45, 0, 0, 0, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1]);
+        bytes.extend_from_slice(&[0x45, 0, 0, 0, 0, 0, 0, 0, 64, protocol, 0, 0, 10, 0, 0, 1]);
         bytes.extend_from_slice(&to);
         bytes.extend_from_slice(&[0x80, 0]);
         bytes.extend_from_slice(&port.to_be_bytes());
         bytes
     }
+
+    fn packet(code: u8, to: [u8; 4], port: u16) -> Vec<u8> {
+        quoting(TCP, code, to, port)
+    }
+
+    /// An ICMPv6 message that quotes a packet to `2001:db8::1` with these headers behind its own.
+    fn quoting6(code: u8, next: u8, behind: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![1, code, 0, 0, 0, 0, 0, 0, 0x60, 0, 0, 0, 0, 20, next, 64];
+        bytes.extend_from_slice(&[0; 16]);
+        bytes.extend_from_slice(&"2001:db8::1".parse::<Ipv6Addr>().unwrap().octets());
+        bytes.extend_from_slice(behind);
+        bytes
+    }
+
+    /// The ports of a segment to 443.
+    const PORTS: [u8; 4] = [0x80, 0, 0x01, 0xBB];
 
     #[test]
     fn an_error_is_read_where_it_quotes_our_own_connection() {
@@ -116,5 +146,25 @@ mod tests {
         assert_eq!(v4(&packet(13, [192, 0, 2, 2], 443), to), None);
         assert_eq!(v4(&packet(13, [192, 0, 2, 1], 80), to), None);
         assert_eq!(v4(&[], to), None);
+    }
+
+    /// QUIC goes to the same address and port, and networks refuse it while they let TCP through.
+    #[test]
+    fn what_is_said_to_datagrams_is_not_said_to_connections() {
+        let to: SocketAddr = "192.0.2.1:443".parse().unwrap();
+        assert_eq!(v4(&quoting(UDP, 13, [192, 0, 2, 1], 443), to), None);
+        let to: SocketAddr = "[2001:db8::1]:443".parse().unwrap();
+        let none = None;
+        assert_eq!(v6(&quoting6(1, UDP, &PORTS), none, to), None);
+        assert_eq!(v6(&quoting6(1, TCP, &PORTS), none, to).map(|e| e.says), Some(Icmp::Prohibited));
+    }
+
+    /// Only the first fragment has the ports; behind them lies data.
+    #[test]
+    fn a_later_fragment_has_no_ports() {
+        let to: SocketAddr = "192.0.2.1:443".parse().unwrap();
+        let mut bytes = packet(13, [192, 0, 2, 1], 443);
+        bytes[35] = 1;
+        assert_eq!(v4(&bytes, to), None);
     }
 }
