@@ -77,6 +77,8 @@ fn v4(packet: &[u8], to: SocketAddr) -> Option<Error> {
     let says = match (kind, code) {
         (3, 9 | 10 | 13) => Icmp::Prohibited,
         (3, 0 | 6 | 11) => Icmp::Network,
+        // A router asks for smaller packets (RFC 1191): the host is there.
+        (3, 4) => return None,
         (3, _) => Icmp::Host,
         _ => return None,
     };
@@ -94,7 +96,8 @@ fn v6(message: &[u8], from: Option<IpAddr>, to: SocketAddr) -> Option<Error> {
     let port = u16::from_be_bytes(quoted.get(42..44)?.try_into().ok()?);
     let is_ours = SocketAddr::new(Ipv6Addr::from(destination).into(), port) == to;
     let says = match (kind, code) {
-        (1, 1 | 5) => Icmp::Prohibited,
+        // Codes 5 and 6 say more exactly what 1 says.
+        (1, 1 | 5 | 6) => Icmp::Prohibited,
         (1, 0) => Icmp::NoRoute,
         (1, _) => Icmp::Host,
         _ => return None,
@@ -166,5 +169,25 @@ mod tests {
         let mut bytes = packet(13, [192, 0, 2, 1], 443);
         bytes[35] = 1;
         assert_eq!(v4(&bytes, to), None);
+    }
+
+    #[test]
+    fn a_packet_that_is_too_big_is_no_host_that_is_not_there() {
+        let to: SocketAddr = "192.0.2.1:443".parse().unwrap();
+        assert_eq!(v4(&packet(4, [192, 0, 2, 1], 443), to), None);
+    }
+
+    #[test]
+    fn codes_of_icmpv6_are_read_as_the_kernel_reads_them() {
+        let to: SocketAddr = "[2001:db8::1]:443".parse().unwrap();
+        for (code, says) in [
+            (0, Icmp::NoRoute),
+            (1, Icmp::Prohibited),
+            (3, Icmp::Host),
+            (5, Icmp::Prohibited),
+            (6, Icmp::Prohibited),
+        ] {
+            assert_eq!(v6(&quoting6(code, TCP, &PORTS), None, to).map(|e| e.says), Some(says), "{code}");
+        }
     }
 }
