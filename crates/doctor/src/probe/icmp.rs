@@ -1,8 +1,7 @@
 //! ICMP errors that quote a connection of ours: who sent them, and why exactly. The error of a connection tells less: it
 //! does not say who sent it, and a prohibition looks like a host that is not there.
 
-use std::io::Read as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use clearline_model::Icmp;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -20,7 +19,8 @@ pub(crate) struct Error {
 
 /// Listens from now on. Only with the right to open raw sockets; it sends nothing.
 pub(crate) struct Ear {
-    socket: Option<Socket>,
+    /// A raw one: of the types of `std` this one tells who sent what it reads.
+    socket: Option<UdpSocket>,
     to: SocketAddr,
 }
 
@@ -30,29 +30,28 @@ impl Ear {
             if to.is_ipv4() { (Domain::IPV4, Protocol::ICMPV4) } else { (Domain::IPV6, Protocol::ICMPV6) };
         let socket = Socket::new(domain, Type::RAW, Some(protocol)).ok();
         let socket = socket.filter(|socket| socket.set_nonblocking(true).is_ok());
-        Self { socket, to }
+        Self { socket: socket.map(UdpSocket::from), to }
     }
 
     /// The last error that came and quotes a packet to the address.
     pub(crate) fn heard(self) -> Option<Error> {
         /// So many packets are read at most.
         const MAX: usize = 256;
-        let mut socket = self.socket?;
         let mut heard = None;
-        let mut buffer = [0_u8; 1500];
         for _ in 0..MAX {
-            let Ok((length, from)) = recv(&mut socket, &mut buffer) else { break };
-            let bytes = buffer.get(..length).unwrap_or_default();
-            let error = if self.to.is_ipv4() { v4(bytes, self.to) } else { v6(bytes, from, self.to) };
+            let Ok(error) = next(self.socket.as_ref()?, self.to) else { break };
             heard = error.or(heard);
         }
         heard
     }
 }
 
-fn recv(socket: &mut Socket, buffer: &mut [u8]) -> std::io::Result<(usize, Option<IpAddr>)> {
-    // The header of an IPv4 packet comes with it; that of an IPv6 packet does not, and its sender stays unknown here.
-    Ok((socket.read(buffer)?, None))
+/// What the next packet says. The header of an IPv4 packet comes with it; that of an IPv6 packet does not.
+fn next(socket: &UdpSocket, to: SocketAddr) -> std::io::Result<Option<Error>> {
+    let mut buffer = [0_u8; 1500];
+    let (length, from) = socket.recv_from(&mut buffer)?;
+    let bytes = buffer.get(..length).unwrap_or_default();
+    Ok(if to.is_ipv4() { v4(bytes, to) } else { v6(bytes, from.ip(), to) })
 }
 
 /// The number of TCP (RFC 9293).
@@ -86,7 +85,7 @@ fn v4(packet: &[u8], to: SocketAddr) -> Option<Error> {
 }
 
 /// An ICMPv6 message (RFC 4443).
-fn v6(message: &[u8], from: Option<IpAddr>, to: SocketAddr) -> Option<Error> {
+fn v6(message: &[u8], from: IpAddr, to: SocketAddr) -> Option<Error> {
     let (kind, code) = (*message.first()?, *message.get(1)?);
     let quoted = message.get(8..)?;
     if *quoted.get(6)? != TCP {
@@ -102,7 +101,6 @@ fn v6(message: &[u8], from: Option<IpAddr>, to: SocketAddr) -> Option<Error> {
         (1, _) => Icmp::Host,
         _ => return None,
     };
-    let from = from.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     is_ours.then_some(Error { from, says, number: (kind, code) })
 }
 
@@ -136,6 +134,7 @@ mod tests {
         bytes
     }
 
+    const ROUTER: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
     /// The ports of a segment to 443.
     const PORTS: [u8; 4] = [0x80, 0, 0x01, 0xBB];
 
@@ -157,9 +156,8 @@ mod tests {
         let to: SocketAddr = "192.0.2.1:443".parse().unwrap();
         assert_eq!(v4(&quoting(UDP, 13, [192, 0, 2, 1], 443), to), None);
         let to: SocketAddr = "[2001:db8::1]:443".parse().unwrap();
-        let none = None;
-        assert_eq!(v6(&quoting6(1, UDP, &PORTS), none, to), None);
-        assert_eq!(v6(&quoting6(1, TCP, &PORTS), none, to).map(|e| e.says), Some(Icmp::Prohibited));
+        assert_eq!(v6(&quoting6(1, UDP, &PORTS), ROUTER, to), None);
+        assert_eq!(v6(&quoting6(1, TCP, &PORTS), ROUTER, to).map(|e| e.says), Some(Icmp::Prohibited));
     }
 
     /// Only the first fragment has the ports; behind them lies data.
@@ -187,7 +185,25 @@ mod tests {
             (5, Icmp::Prohibited),
             (6, Icmp::Prohibited),
         ] {
-            assert_eq!(v6(&quoting6(code, TCP, &PORTS), None, to).map(|e| e.says), Some(says), "{code}");
+            assert_eq!(v6(&quoting6(code, TCP, &PORTS), ROUTER, to).map(|e| e.says), Some(says), "{code}");
         }
+    }
+
+    #[test]
+    fn the_sender_of_an_icmpv6_error_is_told() {
+        let to: SocketAddr = "[2001:db8::1]:443".parse().unwrap();
+        let (Some(ear), Ok(router)) =
+            (Ear::open(to).socket, Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)))
+        else {
+            use std::io::Write as _;
+            let _told = writeln!(std::io::stderr(), "SKIPPED a raw socket: it needs root").is_ok();
+            return;
+        };
+        ear.set_nonblocking(false).unwrap();
+        ear.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        let here = SocketAddr::new(ROUTER, 0);
+        router.send_to(&quoting6(1, TCP, &PORTS), &here.into()).unwrap();
+        let error = std::iter::repeat_with(|| next(&ear, to).unwrap()).flatten().next();
+        assert_eq!(error.map(|e| e.from), Some(ROUTER));
     }
 }
