@@ -159,7 +159,8 @@ fn plain_tries(evidence: &Evidence) -> impl Iterator<Item = &Fact> {
     evidence.facts().iter().filter(fits)
 }
 
-fn is_said(fact: &Fact) -> bool {
+/// Whether a fact is none of a try, but what was said or shown beside one.
+pub(super) fn is_said(fact: &Fact) -> bool {
     matches!(fact.saw, Ok(clearline_model::Seen::State(..) | clearline_model::Seen::Shown(_)))
 }
 
@@ -184,12 +185,13 @@ fn base_url_dead(evidence: &Evidence) -> Option<Found> {
     Some(if is_local || failure == Failure::Refused { found } else { found.likely() })
 }
 
-/// Connections to hosts that have nothing to do with the target, on a port.
+/// Connections to hosts that have nothing to do with the target, on a port. What was said beside one is none.
 fn control(evidence: &Evidence, port: u16) -> impl Iterator<Item = &Fact> {
     let is_control = move |f: &&Fact| {
         f.stage == Stage::Connect
             && f.path.port == Some(port)
             && f.path.client.is_none()
+            && !is_said(f)
             && !is_target(evidence, f)
     };
     evidence.facts().iter().filter(is_control)
@@ -220,7 +222,8 @@ fn port_blocked(evidence: &Evidence) -> Option<Found> {
         open |= !same(other);
     }
     let own_other_port = evidence.find(|f| {
-        f.stage == Stage::Connect && f.path.port == Some(80) && is_target(evidence, f) && f.saw.is_ok()
+        let is_try = f.stage == Stage::Connect && f.path.port == Some(80) && !is_said(f);
+        is_try && is_target(evidence, f) && f.saw.is_ok()
     });
     let elsewhere = control(evidence, 80).find(|f| f.saw.is_ok() || same_host_refuses(evidence, f));
     let reached = own_other_port.or(elsewhere)?;
