@@ -11,8 +11,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 pub(crate) struct Error {
     /// Who sent it.
     pub(crate) from: IpAddr,
-    /// What it says.
-    pub(crate) says: Icmp,
+    /// What it says beyond the connection's own error. Of a port that cannot be reached the kernel says that it refuses.
+    pub(crate) says: Option<Icmp>,
     /// Type and code, as they came.
     pub(crate) number: (u8, u8),
 }
@@ -74,11 +74,12 @@ fn v4(packet: &[u8], to: SocketAddr) -> Option<Error> {
     let port = u16::from_be_bytes(quoted.get(inner + 2..inner + 4)?.try_into().ok()?);
     let is_ours = SocketAddr::new(Ipv4Addr::from(destination).into(), port) == to;
     let says = match (kind, code) {
-        (3, 9 | 10 | 13) => Icmp::Prohibited,
-        (3, 0 | 6 | 11) => Icmp::Network,
+        (3, 9 | 10 | 13) => Some(Icmp::Prohibited),
+        (3, 0 | 6 | 11) => Some(Icmp::Network),
+        (3, 3) => None,
         // A router asks for smaller packets (RFC 1191): the host is there.
         (3, 4) => return None,
-        (3, _) => Icmp::Host,
+        (3, _) => Some(Icmp::Host),
         _ => return None,
     };
     is_ours.then(|| Error { from: Ipv4Addr::from(from).into(), says, number: (kind, code) })
@@ -96,9 +97,10 @@ fn v6(message: &[u8], from: IpAddr, to: SocketAddr) -> Option<Error> {
     let is_ours = SocketAddr::new(Ipv6Addr::from(destination).into(), port) == to;
     let says = match (kind, code) {
         // Codes 5 and 6 say more exactly what 1 says.
-        (1, 1 | 5 | 6) => Icmp::Prohibited,
-        (1, 0) => Icmp::NoRoute,
-        (1, _) => Icmp::Host,
+        (1, 1 | 5 | 6) => Some(Icmp::Prohibited),
+        (1, 0) => Some(Icmp::NoRoute),
+        (1, 4) => None,
+        (1, _) => Some(Icmp::Host),
         _ => return None,
     };
     is_ours.then_some(Error { from, says, number: (kind, code) })
@@ -141,7 +143,9 @@ mod tests {
     #[test]
     fn an_error_is_read_where_it_quotes_our_own_connection() {
         let to: SocketAddr = "192.0.2.1:443".parse().unwrap();
-        for (code, says) in [(13, Icmp::Prohibited), (1, Icmp::Host), (0, Icmp::Network)] {
+        for (code, says) in
+            [(13, Some(Icmp::Prohibited)), (1, Some(Icmp::Host)), (0, Some(Icmp::Network)), (3, None)]
+        {
             let error = v4(&packet(code, [192, 0, 2, 1], 443), to).unwrap();
             assert_eq!((error.says, error.from), (says, "10.9.8.7".parse::<IpAddr>().unwrap()));
         }
@@ -157,7 +161,7 @@ mod tests {
         assert_eq!(v4(&quoting(UDP, 13, [192, 0, 2, 1], 443), to), None);
         let to: SocketAddr = "[2001:db8::1]:443".parse().unwrap();
         assert_eq!(v6(&quoting6(1, UDP, &PORTS), ROUTER, to), None);
-        assert_eq!(v6(&quoting6(1, TCP, &PORTS), ROUTER, to).map(|e| e.says), Some(Icmp::Prohibited));
+        assert_eq!(v6(&quoting6(1, TCP, &PORTS), ROUTER, to).map(|e| e.says), Some(Some(Icmp::Prohibited)));
     }
 
     /// Only the first fragment has the ports; behind them lies data.
@@ -179,11 +183,12 @@ mod tests {
     fn codes_of_icmpv6_are_read_as_the_kernel_reads_them() {
         let to: SocketAddr = "[2001:db8::1]:443".parse().unwrap();
         for (code, says) in [
-            (0, Icmp::NoRoute),
-            (1, Icmp::Prohibited),
-            (3, Icmp::Host),
-            (5, Icmp::Prohibited),
-            (6, Icmp::Prohibited),
+            (0, Some(Icmp::NoRoute)),
+            (1, Some(Icmp::Prohibited)),
+            (3, Some(Icmp::Host)),
+            (4, None),
+            (5, Some(Icmp::Prohibited)),
+            (6, Some(Icmp::Prohibited)),
         ] {
             assert_eq!(v6(&quoting6(code, TCP, &PORTS), ROUTER, to).map(|e| e.says), Some(says), "{code}");
         }
