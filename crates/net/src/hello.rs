@@ -1,4 +1,4 @@
-//! A raw ClientHello: bytes of a chosen shape go out, and the first record that comes back is read.
+//! A raw ClientHello: bytes of a chosen shape go out, and what comes back first is read.
 //!
 //! A TLS library sends its own hello only. What a path does to a hello with another name, size or version is seen with
 //! this one (RFC 8446 section 4.1.2). No handshake is finished and nothing secret is sent.
@@ -10,11 +10,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::fault::Fault;
+use crate::fence::literal;
 
 /// The shape of a hello.
 #[derive(Debug, Clone, Copy)]
 pub struct Hello<'a> {
-    /// The server name; none sends no such extension.
+    /// The server's host; none sends no name, and neither does one that is an address.
     pub name: Option<&'a str>,
     /// The protocols, in order of preference.
     pub alpn: &'a [&'a str],
@@ -24,7 +25,7 @@ pub struct Hello<'a> {
     pub size: u16,
 }
 
-/// What the first record said.
+/// What was said first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reply {
     /// A ServerHello: the handshake would go on.
@@ -45,26 +46,49 @@ pub async fn hello(
     random: [u8; 32],
     limit: Dur,
 ) -> Result<Reply, Fault> {
-    let broke = |error: std::io::Error| Fault::io(Stage::Handshake, &error).at(addr);
+    let mut warned = None;
     let exchange = async {
-        tcp.write_all(&record(&hello, random)).await.map_err(broke)?;
-        let mut head = [0_u8; 5];
-        tcp.read_exact(&mut head).await.map_err(broke)?;
-        let mut first = [0_u8; 2];
-        match head.first() {
-            Some(22) => Ok(Reply::Hello),
-            Some(21) => {
-                tcp.read_exact(&mut first).await.map_err(broke)?;
-                let [_level, number] = first;
-                Ok(Reply::Alert(number))
-            }
-            _ => Err(Fault::new(Stage::Handshake, Failure::NotTls).at(addr)),
-        }
+        tcp.write_all(&record(&hello, random)).await?;
+        first(&mut tcp, &mut warned).await
     };
-    match tokio::time::timeout(limit.into(), exchange).await {
-        Ok(reply) => reply,
-        Err(_late) => Err(Fault::new(Stage::Handshake, Failure::TimedOut(Limit::Handshake)).at(addr)),
+    let fault = match tokio::time::timeout(limit.into(), exchange).await {
+        Ok(Ok(Some(reply))) => return Ok(reply),
+        Ok(Ok(None)) => return Err(Fault::new(Stage::Handshake, Failure::NotTls).at(addr)),
+        Ok(Err(error)) => Fault::io(Stage::Handshake, &error),
+        Err(_late) => Fault::new(Stage::Handshake, Failure::TimedOut(Limit::Handshake)),
+    };
+    // Who warned, and said nothing more, has answered.
+    warned.ok_or_else(|| fault.at(addr))
+}
+
+/// What comes first and decides; nothing where it is not TLS (RFC 8446 section 5.1). A warning decides nothing while something
+/// follows it (RFC 6066 section 3: a name that the server does not know).
+async fn first(tcp: &mut TcpStream, warned: &mut Option<Reply>) -> std::io::Result<Option<Reply>> {
+    const HANDSHAKE: u8 = 22;
+    const ALERT: u8 = 21;
+    const SERVER_HELLO: u8 = 2;
+    const WARNING: u8 = 1;
+    const CLOSE_NOTIFY: u8 = 0;
+    /// More warnings than this are no handshake.
+    const MAX: usize = 8;
+    for _ in 0..MAX {
+        let mut head = [0_u8; 5];
+        tcp.read_exact(&mut head).await?;
+        match head {
+            [HANDSHAKE, 3, _, high, low] if high | low != 0 => {
+                return Ok((tcp.read_u8().await? == SERVER_HELLO).then_some(Reply::Hello));
+            }
+            [ALERT, 3, _, 0, 2] => {
+                let (level, number) = (tcp.read_u8().await?, tcp.read_u8().await?);
+                if level != WARNING || number == CLOSE_NOTIFY {
+                    return Ok(Some(Reply::Alert(number)));
+                }
+                *warned = Some(Reply::Alert(number));
+            }
+            _ => return Ok(None),
+        }
     }
+    Ok(*warned)
 }
 
 /// The record's bytes.
@@ -105,7 +129,7 @@ const fn suites(version: u8) -> &'static [u16] {
 
 fn extensions(hello: &Hello<'_>, random: [u8; 32]) -> Vec<u8> {
     let mut all = Vec::new();
-    if let Some(name) = hello.name {
+    if let Some(name) = hello.name.and_then(sent_name) {
         extension(&mut all, 0, |out| {
             sized::<2>(out, |list| {
                 list.push(0);
@@ -146,6 +170,12 @@ fn extensions(hello: &Hello<'_>, random: [u8; 32]) -> Vec<u8> {
     all
 }
 
+/// What of a host is sent as its name (RFC 6066 section 3): servers that choose by name close on anything else.
+fn sent_name(host: &str) -> Option<&str> {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    (!name.is_empty() && literal(name).is_none()).then_some(name)
+}
+
 fn numbers(out: &mut Vec<u8>, all: &[u16]) {
     sized::<2>(out, |list| list.extend(all.iter().flat_map(|n| n.to_be_bytes())));
 }
@@ -171,6 +201,22 @@ mod tests {
     use super::*;
 
     const PLAIN: Hello<'_> = Hello { name: Some("api.example"), alpn: &["http/1.1"], version: 13, size: 0 };
+
+    /// RFC 6066 section 3: no address, and no dot at the end.
+    #[test]
+    fn the_name_is_sent_as_libraries_send_it() {
+        for (host, sent) in [
+            ("api.example", Some("api.example")),
+            ("api.example.", Some("api.example")),
+            ("192.0.2.1", None),
+            ("2001:db8::1", None),
+            ("[2001:db8::1]", None),
+        ] {
+            let ours = record(&Hello { name: Some(host), ..PLAIN }, [7; 32]);
+            let expected = record(&Hello { name: sent, ..PLAIN }, [7; 32]);
+            assert_eq!(ours, expected, "{host}");
+        }
+    }
 
     /// rustls reads it, whatever its shape, and finds in it what was put there.
     #[test]
@@ -199,7 +245,22 @@ mod tests {
         let addr = listener.local_addr().unwrap();
         for (answer, expected) in [
             (Some([22, 3, 3, 0, 2, 2, 0].as_slice()), Ok(Reply::Hello)),
+            // A message may lie in any number of records.
+            (Some([22, 3, 3, 0, 1, 2, 22, 3, 3, 0, 1, 0].as_slice()), Ok(Reply::Hello)),
             (Some([21, 3, 3, 0, 2, 2, 112].as_slice()), Ok(Reply::Alert(112))),
+            // A name that the server does not know is a warning to some, and the handshake goes on.
+            (Some([21, 3, 3, 0, 2, 1, 112, 22, 3, 3, 0, 2, 2, 0].as_slice()), Ok(Reply::Hello)),
+            (Some([21, 3, 3, 0, 2, 1, 112, 21, 3, 3, 0, 2, 2, 40].as_slice()), Ok(Reply::Alert(40))),
+            // To close is the end, although its level says that it is a warning.
+            (Some([21, 3, 3, 0, 2, 1, 0].as_slice()), Ok(Reply::Alert(0))),
+            // Who warns and closes has refused.
+            (Some([21, 3, 3, 0, 2, 1, 112].as_slice()), Ok(Reply::Alert(112))),
+            // Our own hello comes back, from what repeats all that it hears.
+            (Some([22, 3, 1, 0, 2, 1, 0].as_slice()), Err(Failure::NotTls)),
+            (Some([22, 0, 0, 0, 2, 2, 0].as_slice()), Err(Failure::NotTls)),
+            (Some([21, 7, 7, 0, 2, 2, 40].as_slice()), Err(Failure::NotTls)),
+            (Some([21, 3, 3, 0, 9, 2, 40].as_slice()), Err(Failure::NotTls)),
+            (Some([22, 3, 3].as_slice()), Err(Failure::Eof)),
             (Some(b"HTTP/1.1 400 Bad".as_slice()), Err(Failure::NotTls)),
             (None, Err(Failure::Eof)),
         ] {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use clearline_model::{Axis, Cause, Dur, Fact, Failure, Limit, Origin, Path, Route, Seen, Stage};
 
+use super::tcp::is_said;
 use super::{Found, Rule};
 use crate::evidence::Evidence;
 use crate::plan::{Goal, Probe, What};
@@ -296,7 +297,8 @@ fn is_open(evidence: &Evidence) -> bool {
     let target = evidence.reference().next().map(|f| f.path.host.clone());
     evidence.at(Stage::Connect).any(|f| {
         let is_other = Some(&f.path.host) != target.as_ref();
-        is_other && f.path.port == Some(443) && f.path.route == Some(Route::Direct) && f.saw.is_ok()
+        let is_try = f.path.port == Some(443) && f.path.route == Some(Route::Direct) && !is_said(f);
+        is_other && is_try && f.saw.is_ok()
     })
 }
 

@@ -159,7 +159,8 @@ fn plain_tries(evidence: &Evidence) -> impl Iterator<Item = &Fact> {
     evidence.facts().iter().filter(fits)
 }
 
-fn is_said(fact: &Fact) -> bool {
+/// Whether a fact is none of a try, but what was said or shown beside one.
+pub(super) fn is_said(fact: &Fact) -> bool {
     matches!(fact.saw, Ok(clearline_model::Seen::State(..) | clearline_model::Seen::Shown(_)))
 }
 
@@ -184,12 +185,13 @@ fn base_url_dead(evidence: &Evidence) -> Option<Found> {
     Some(if is_local || failure == Failure::Refused { found } else { found.likely() })
 }
 
-/// Connections to hosts that have nothing to do with the target, on a port.
+/// Connections to hosts that have nothing to do with the target, on a port. What was said beside one is none.
 fn control(evidence: &Evidence, port: u16) -> impl Iterator<Item = &Fact> {
     let is_control = move |f: &&Fact| {
         f.stage == Stage::Connect
             && f.path.port == Some(port)
             && f.path.client.is_none()
+            && !is_said(f)
             && !is_target(evidence, f)
     };
     evidence.facts().iter().filter(is_control)
@@ -220,7 +222,8 @@ fn port_blocked(evidence: &Evidence) -> Option<Found> {
         open |= !same(other);
     }
     let own_other_port = evidence.find(|f| {
-        f.stage == Stage::Connect && f.path.port == Some(80) && is_target(evidence, f) && f.saw.is_ok()
+        let is_try = f.stage == Stage::Connect && f.path.port == Some(80) && !is_said(f);
+        is_try && is_target(evidence, f) && f.saw.is_ok()
     });
     let elsewhere = control(evidence, 80).find(|f| f.saw.is_ok() || same_host_refuses(evidence, f));
     let reached = own_other_port.or(elsewhere)?;
@@ -237,7 +240,7 @@ fn same_kind(a: Failure, b: Failure) -> bool {
     std::mem::discriminant(&a) == std::mem::discriminant(&b)
 }
 
-/// The refusal came from nearer than the address: by what is left of its packets' time to live, or because on another port the
+/// The refusal is one that only a firewall gives, or came from nearer than the address: by what is left of its packets' time to live, or because on another port the
 /// same address never answers but much later than the slowest refusal.
 fn rejected(evidence: &Evidence) -> Option<Found> {
     let (fact, failure) = evidence.end().filter(|(f, _)| f.stage == Stage::Connect)?;
@@ -246,7 +249,23 @@ fn rejected(evidence: &Evidence) -> Option<Found> {
     if failure != Failure::Refused || is_local || port_blocked(evidence).is_some() {
         return None;
     }
-    reset_from_nearby(evidence, fact).or_else(|| refused_too_soon(evidence, fact))
+    refused_by_icmp(evidence, fact)
+        .or_else(|| reset_from_nearby(evidence, fact))
+        .or_else(|| refused_too_soon(evidence, fact))
+}
+
+/// ICMP says that the port cannot be reached. A host on which nothing listens resets instead (RFC 9293 section 3.10.7.1), so this
+/// is a firewall: on the way, or the host's own where the host's address says it.
+fn refused_by_icmp(evidence: &Evidence, fact: &Fact) -> Option<Found> {
+    let own = || evidence.said("icmp").filter(|(f, _)| is_target(evidence, f) && f.path.port.is_none());
+    let (said, from) = own().find_map(|(f, text)| {
+        let (number, from) = text.raw().split_once(" from ")?;
+        matches!(number, "3/3" | "1/4").then_some((f, from))
+    })?;
+    let mut found = Found::root(fact);
+    found.proof.push(Proof::One(said.id));
+    let is_host = said.path.address.is_some_and(|ip| from.parse() == Ok(ip));
+    Some(if is_host { found.likely() } else { found })
 }
 
 /// How many routers a packet has passed, by its time to live: systems begin with 64, 128 or 255.
@@ -544,4 +563,38 @@ fn late_connections(evidence: &Evidence) -> Option<Found> {
     let is_vain = evidence.end().is_some_and(|(_, failure)| matches!(failure, Failure::TimedOut(_)));
     let found = if is_vain { Found::root(lateness.first) } else { Found::contributing(lateness.first) };
     Some(found.rate(lateness.late, lateness.of))
+}
+
+#[cfg(test)]
+mod tests {
+    use clearline_model::{Confidence, FactId, Foreign, Mono, Seen, Sent, Source};
+
+    use super::*;
+
+    fn fact(client: Option<&str>, saw: Result<Seen, Failure>) -> Fact {
+        let path = Path {
+            host: "gw.example".to_owned(),
+            address: Some("192.0.2.1".parse().unwrap()),
+            route: Some(Route::Direct),
+            client: client.map(str::to_owned),
+            ..Path::default()
+        };
+        let (stage, sent, took) = (Stage::Connect, Sent::No, Dur::millis(1));
+        Fact { id: FactId(0), from: Source::Host, path, stage, saw, sent, at: Mono(0), took }
+    }
+
+    #[test]
+    fn a_port_that_icmp_calls_unreachable_is_behind_a_firewall() {
+        let judge = |text: &str| {
+            let said = Seen::State("icmp".to_owned(), Foreign::new(text));
+            let refused = Err(Failure::Refused);
+            let facts =
+                vec![fact(Some(REFERENCE), refused.clone()), fact(None, refused), fact(None, Ok(said))];
+            rejected(&Evidence::new(facts)).map(|found| found.confidence)
+        };
+        assert_eq!(judge("3/3 from 10.0.0.1"), Some(Confidence::Certain));
+        assert_eq!(judge("1/4 from 2001:db8::1"), Some(Confidence::Certain));
+        assert_eq!(judge("3/3 from 192.0.2.1"), Some(Confidence::Likely));
+        assert_eq!(judge("3/1 from 10.0.0.1"), None);
+    }
 }

@@ -1,6 +1,7 @@
 //! Handshakes: what a path lets through, which certificates are shown, and which stores trust them.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use clearline_model::{
     Axis, Cause, CertFault, Certificate, Dur, Fact, Failure, Path, Proof, Route, Seen, Stage, Trust,
@@ -396,9 +397,10 @@ fn cut(evidence: &Evidence) -> Option<&Fact> {
     (is_cut && fact.path.route == Some(Route::Direct)).then_some(fact)
 }
 
-/// Every hello with the target's own name dies, and one with another name, or none, is answered.
+/// Every hello with the target's own name dies, and one with another name, or none, is answered. A hello to an address carries
+/// no name.
 fn name_blocked(evidence: &Evidence) -> Option<Found> {
-    let fact = cut(evidence)?;
+    let fact = cut(evidence).filter(|f| f.path.host.parse::<IpAddr>().is_err())?;
     let mut own = hellos(evidence, |p| is_plain(p) && p.host == fact.path.host).peekable();
     let is_dead = own.peek().is_some() && own.all(|f| !has_reply(f));
     let address = fact.path.address;
@@ -418,7 +420,8 @@ fn fingerprint(evidence: &Evidence) -> Option<Found> {
     is_dead.then(|| Found::root(fact).flipped(Some(passes), Axis::Alpn))
 }
 
-/// A large hello dies where an ordinary one is answered, and small segments do not help.
+/// A large hello dies where every ordinary one is answered, and small segments do not help. Where an ordinary one dies too, its
+/// size is not what decides.
 fn large_hello(evidence: &Evidence) -> Option<Found> {
     let large = |mss: bool| hellos(evidence, move |p| p.hello == Some(LARGE) && p.mss.is_some() == mss);
     let lost = large(false).find(|f| !has_reply(f))?;
@@ -426,6 +429,9 @@ fn large_hello(evidence: &Evidence) -> Option<Found> {
         return None;
     }
     let address = lost.path.address;
+    if hellos(evidence, |p| is_plain(p) && p.address == address).any(|f| !has_reply(f)) {
+        return None;
+    }
     let well = hellos(evidence, |p| p.hello.is_none() && p.server_name.is_none() && p.address == address)
         .find(|f| has_reply(f))?;
     let found = if uses(evidence, &["node", "bun", "curl"]) {
@@ -447,4 +453,80 @@ fn h2_broken(evidence: &Evidence) -> Option<Found> {
 /// Whether the settings of one of these clients are present here.
 fn uses(evidence: &Evidence, clients: &[&str]) -> bool {
     evidence.said("client").any(|(_, name)| clients.contains(&name.raw()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clearline_model::{FactId, Foreign, Limit, Mono, Sent, Source};
+
+    use super::*;
+    use crate::evidence::REFERENCE;
+    use crate::plan::family;
+
+    fn path(host: &str) -> Path {
+        let address = "192.0.2.1".parse().unwrap();
+        Path {
+            host: host.to_owned(),
+            route: Some(Route::Direct),
+            address: Some(address),
+            family: Some(family(address)),
+            ..Path::default()
+        }
+    }
+
+    fn shook(path: Path, saw: Result<Seen, Failure>) -> Fact {
+        Fact {
+            id: FactId(0),
+            from: Source::Host,
+            path,
+            stage: Stage::Handshake,
+            saw,
+            sent: Sent::No,
+            at: Mono(0),
+            took: Dur::millis(5),
+        }
+    }
+
+    fn well() -> Result<Seen, Failure> {
+        Ok(Seen::Handshake { version: 0, alpn: None, issuer: Foreign::default() })
+    }
+
+    #[test]
+    fn a_large_hello_is_dropped_only_where_ordinary_ones_all_pass() {
+        let own = path("gw.example");
+        let late = Err(Failure::TimedOut(Limit::Handshake));
+        let large = Path { hello: Some(LARGE), ..own.clone() };
+        let small = Path { mss: Some(536), ..large.clone() };
+        let facts = |ordinary: Result<Seen, Failure>| {
+            Evidence::new(vec![
+                shook(own.clone(), well()),
+                shook(own.clone(), ordinary),
+                shook(large.clone(), late.clone()),
+                shook(small.clone(), late.clone()),
+            ])
+        };
+        assert!(large_hello(&facts(well())).is_some());
+        for died in [Failure::Eof, Failure::Reset, Failure::TimedOut(Limit::Handshake)] {
+            assert!(large_hello(&facts(Err(died))).is_none(), "{died:?}");
+        }
+    }
+
+    /// A hello to an address carries no name, so none can be what is blocked.
+    #[test]
+    fn a_name_is_blocked_only_where_one_was_sent() {
+        let judge = |host: &str| {
+            let own = path(host);
+            let named = Path { server_name: Some(OTHER_NAME.to_owned()), ..own.clone() };
+            let end = Path { client: Some(REFERENCE.to_owned()), ..own.clone() };
+            let facts = vec![
+                shook(end, Err(Failure::Eof)),
+                shook(own, Err(Failure::Eof)),
+                shook(named, Err(Failure::Alert(112))),
+            ];
+            name_blocked(&Evidence::new(facts)).is_some()
+        };
+        assert!(judge("gw.example"));
+        assert!(!judge("192.0.2.1"));
+        assert!(!judge("2001:db8::1"));
+    }
 }

@@ -76,13 +76,13 @@ pub(super) async fn lookup_twice(world: &World, probe: &Probe) -> Vec<Fact> {
         Ok(heard) => heard,
         Err(fault) => return told(world, path, Err(fault), begun.elapsed().into()),
     };
+    let first = addresses(&heard.message);
     let mut facts = told(world, path, Ok(heard.message), begun.elapsed().into());
     // Two questions may have two true answers.
     if !heard.was_repeated {
-        let mut buffer = [0_u8; 4096];
-        let next = answer(&heard.socket, &mut buffer, &bytes);
+        let next = another(&heard.socket, &bytes, &first);
         if let Ok(Ok(second)) = tokio::time::timeout(SECOND.into(), next).await {
-            let text: Vec<String> = addresses(&second).iter().map(ToString::to_string).collect();
+            let text: Vec<String> = second.iter().map(ToString::to_string).collect();
             facts.push(world.said(path, Stage::Resolve, "dns.second", &text.join(" ")));
         }
     }
@@ -205,6 +205,22 @@ async fn answer(socket: &UdpSocket, buffer: &mut [u8], question: &[u8]) -> std::
     }
 }
 
+/// The addresses of the next answer that is not the first one again: networks deliver some datagrams twice.
+async fn another(socket: &UdpSocket, question: &[u8], first: &[IpAddr]) -> std::io::Result<Vec<IpAddr>> {
+    let mut buffer = [0_u8; 4096];
+    loop {
+        let found = addresses(&answer(socket, &mut buffer, question).await?);
+        if !same(&found, first) {
+            return Ok(found);
+        }
+    }
+}
+
+/// Whether two answers hold the same addresses, in whatever order.
+fn same(one: &[IpAddr], other: &[IpAddr]) -> bool {
+    one.len() == other.len() && one.iter().all(|ip| other.contains(ip))
+}
+
 async fn over_tcp(world: &World, resolver: IpAddr, question: &[u8], limit: Dur) -> Result<Message, Fault> {
     let broke = |error: std::io::Error| Fault::of_io(Stage::Resolve, &error);
     let mut stream = clearline_net::dial(&world.fence, SocketAddr::new(resolver, 53), None, limit)
@@ -225,4 +241,37 @@ async fn over_tcp(world: &World, resolver: IpAddr, question: &[u8], limit: Dur) 
     };
     let late = || Fault::new(Stage::Resolve, Failure::TimedOut(Limit::Resolve));
     tokio::time::timeout(limit.into(), exchange).await.unwrap_or_else(|_| Err(late()))
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::Record;
+    use hickory_proto::rr::rdata::A;
+
+    use super::*;
+
+    /// An answer to a question.
+    fn answering(question: &[u8], ip: &str) -> Vec<u8> {
+        let mut message = Message::from_vec(question).unwrap();
+        message.metadata.message_type = MessageType::Response;
+        let name = Name::from_utf8("gw.example.").unwrap();
+        message.add_answer(Record::from_rdata(name, 60, RData::A(A(ip.parse().unwrap()))));
+        message.to_vec().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_datagram_that_came_twice_is_no_second_answer() {
+        let (here, resolver) = (
+            UdpSocket::bind(("127.0.0.1", 0)).await.unwrap(),
+            UdpSocket::bind(("127.0.0.1", 0)).await.unwrap(),
+        );
+        here.connect(resolver.local_addr().unwrap()).await.unwrap();
+        let asked = question("gw.example", Some(4), true).unwrap();
+        for ip in ["192.0.2.1", "192.0.2.1", "192.0.2.1", "203.0.113.9"] {
+            resolver.send_to(&answering(&asked, ip), here.local_addr().unwrap()).await.unwrap();
+        }
+        let first = addresses(&answer(&here, &mut [0_u8; 4096], &asked).await.unwrap());
+        let second = another(&here, &asked, &first).await.unwrap();
+        assert_eq!(second, ["203.0.113.9".parse::<IpAddr>().unwrap()]);
+    }
 }

@@ -43,7 +43,8 @@ fn refused(world: &World, probe: &Probe, ear: Option<Ear>, fault: Fault, took: D
     let Some(error) = ear.and_then(Ear::heard) else {
         return vec![world.fault(&probe.path, &fault, took)];
     };
-    let fault = Fault { failure: Failure::Unreachable(error.says), ..fault };
+    let failure = error.says.map_or(fault.failure, Failure::Unreachable);
+    let fault = Fault { failure, ..fault };
     let fact = world.fault(&probe.path, &fault, took);
     let (kind, code) = error.number;
     let text = format!("{kind}/{code} from {}", error.from);

@@ -32,13 +32,13 @@ tcp-refused = The host answers, and nothing listens on the port
 
 tcp-rejected = A firewall on the way rejects the connection
     .title = A firewall on the way rejects connections to { $addr }
-    .means = The attempt is answered with a reset at once, and the reset comes from a device on the way, not from the server.
+    .means = The attempt is answered at once with a reset or an ICMP message, and that comes from a device on the way, not from the server.
         Programs report "connection refused" as if the service were down; it is up. It is a rule, and a repeat gets the same answer.
     .fix-1 = Ask the network's administrator to allow outgoing TCP 443 to 160.79.104.0/23 and 2607:6bc0::/48 (api.anthropic.com).
     .fix-2 = Set HTTPS_PROXY to the company's proxy, if such traffic is meant to leave only through it.
     .fix-3 = Use Amazon Bedrock or Google Vertex AI under your company's contract, if the network's policy permits those.
     .run-4 = clearline doctor -v
-    .why-4 = Shows the reset with its time and what the other hosts answered, as proof for the administrator.
+    .why-4 = Shows the refusal with its time and what the other hosts answered, as proof for the administrator.
 
 tcp-unreachable = A router reports that the host is unreachable
     .title = A router reports that { $addr } is unreachable

@@ -32,13 +32,13 @@ tcp-refused = 主机有应答，但该端口上没有程序在监听
 
 tcp-rejected = 途中的防火墙拒绝了连接
     .title = 途中的防火墙拒绝了到 { $addr } 的连接
-    .means = 连接刚一发起就被重置，而重置来自途中的设备，不是服务器。程序报“connection refused”，像是服务停了，其实服务在运行。
+    .means = 连接刚一发起就收到重置或 ICMP 消息，而它来自途中的设备，不是服务器。程序报“connection refused”，像是服务停了，其实服务在运行。
         这是一条规则，重试得到的还是同样的答复。
     .fix-1 = 请网络管理员放行到 160.79.104.0/23 和 2607:6bc0::/48（api.anthropic.com）的出站 TCP 443。
     .fix-2 = 如果规定流量只能经公司代理出去，把 HTTPS_PROXY 设为公司的代理。
     .fix-3 = 如果网络策略允许，按公司的合同改用 Amazon Bedrock 或 Google Vertex AI。
     .run-4 = clearline doctor -v
-    .why-4 = 显示重置及其时间，以及其他主机的应答，可作为依据交给管理员。
+    .why-4 = 显示这次拒绝及其时间，以及其他主机的应答，可作为依据交给管理员。
 
 tcp-unreachable = 途中的路由器报告主机不可达
     .title = 途中的路由器报告 { $addr } 不可达
