@@ -160,7 +160,8 @@ pub(crate) fn decide(miss: &Miss, case: &Case) -> Decision {
     let natural = if about_key(miss.cause) { by_key(miss.cause, case) } else { by_way(miss.cause, case) };
     match miss.hint.should_retry {
         // The server speaks about this credential: with another one it is another question.
-        Some(false) if natural != Decision::NextKey => Decision::End,
+        Some(false) if matches!(natural, Decision::NextKey | Decision::RestKey) => Decision::NextKey,
+        Some(false) => Decision::End,
         Some(true) if natural == Decision::End => Decision::Backoff(Conn::Any, base(miss.cause)),
         Some(_) | None => natural,
     }

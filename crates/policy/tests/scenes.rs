@@ -768,6 +768,21 @@ mod scenes {
     }
 
     #[test]
+    fn a_limit_that_is_not_to_be_tried_again_is_one_of_its_key() {
+        let mut capped = Miss::answer(Cause::QuotaRequests, true, None);
+        capped.hint.should_retry = Some(false);
+        play(
+            "another key, and then the end",
+            config(2, Settings::default()),
+            &[
+                (0, call(1), &["start 1.1 k0 Any Original"]),
+                (10, fail(1, 1, capped), &["start 1.2 k1 Any Original"]),
+                (20, fail(1, 2, capped), &["fail 1 from 2 quota.requests"]),
+            ],
+        );
+    }
+
+    #[test]
     fn a_used_up_lease_parks_until_it_ends() {
         let lease = Input::Lease { lane: LANE, key: KeyId(0), permits: 1, until: Mono(4_000_000) };
         play(

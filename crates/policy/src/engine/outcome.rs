@@ -12,6 +12,12 @@ use crate::meter::Share;
 use crate::output::Output;
 use crate::upstreams::Answered;
 
+/// Whether the key that was refused is none for its call any more.
+fn is_out(miss: &Miss) -> bool {
+    let ends = matches!(miss.cause.row().retry, Retry::Never | Retry::AfterRefresh);
+    about_key(miss.cause) && (ends || miss.hint.should_retry == Some(false))
+}
+
 impl Engine {
     pub(super) fn on_head(
         &mut self,
@@ -92,8 +98,7 @@ impl Engine {
         self.weigh(t, (call.lane, running.started), load);
         self.blame(t, (call.id, call.lane), miss);
         call.last = Some(miss.cause);
-        let row = miss.cause.row();
-        if row.charge == Charge::Key && matches!(row.retry, Retry::Never | Retry::AfterRefresh) {
+        if is_out(miss) {
             let shared = is_shared(miss.cause);
             match running.key {
                 Some(key) if shared => call.tried.extend(self.keys.siblings(key)),
