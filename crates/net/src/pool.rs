@@ -4,6 +4,7 @@
 mod early;
 #[cfg(test)]
 mod rest;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use tokio::runtime::{Handle, Id};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use self::sweep::Broom;
 use crate::alarm::after;
 use crate::conn::Conn;
 use crate::mux::{Lent, Mux, Pings};
@@ -103,6 +105,7 @@ pub struct Pool {
     idle_limit: Duration,
     opening: Dur,
     pings: Arc<Mutex<Pings>>,
+    broom: Arc<Broom>,
 }
 
 impl Default for Pool {
@@ -122,6 +125,7 @@ impl Pool {
             idle_limit: idle_limit.into(),
             opening: OPENING,
             pings: Arc::default(),
+            broom: Arc::default(),
         }
     }
 
@@ -192,6 +196,8 @@ impl Pool {
             drop(queue.pop_front());
         }
         queue.push_back(conn);
+        drop(all);
+        self.sweep_later();
     }
 
     /// Lends a stream of a shared connection, the fullest one that has room, so that those that are not needed any more fall
@@ -262,6 +268,7 @@ impl Pool {
         here.lent.push(mux);
         drop(all);
         drop(over);
+        self.sweep_later();
     }
 
     /// The server chose HTTP/1.1.

@@ -220,6 +220,19 @@ async fn the_fullest_connection_is_lent_and_those_that_idle_are_closed() {
     while peers[1].next().await.is_some() {}
 }
 
+#[tokio::test]
+async fn a_connection_that_idles_is_closed_although_nobody_asks_for_one() {
+    let (listener, addr) = listen().await;
+    let caller = Caller { pool: Pool::new(64, Dur::millis(100)), ..Caller::new(addr) };
+    let call = caller.send(caller.open().await, b"{}");
+    let mut peer = Peer::accept(&listener, &frame(SETTINGS, 0, 0, &[])).await;
+    peer.until(DATA).await;
+    peer.send(&answer(1, b"1")).await;
+    assert_eq!(text(call.await.unwrap()).await, "1");
+    while peer.next().await.is_some() {}
+    assert_eq!(caller.pool.shared(&caller.key()), 0);
+}
+
 /// What a server's frames mean before the head of an answer; whether the connection takes new streams afterwards.
 #[tokio::test]
 async fn an_end_before_the_head_says_whether_the_request_was_looked_at() {
