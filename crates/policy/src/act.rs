@@ -14,6 +14,7 @@ use crate::engine::{Engine, FEW, Lane, Load, Turn};
 use crate::input::Miss;
 use crate::keys::Pick;
 use crate::limiter::CROWD;
+use crate::meter;
 use crate::output::{Answer, Body, Conn, Output, Plan};
 use crate::times::idle_within;
 
@@ -124,7 +125,9 @@ impl Engine {
         if self.keys.meters.end(share, (ask, usage), refused, now) {
             // A place is free for whoever waits with this key, on whatever lane.
             self.freed.extend(self.lanes.iter().filter(|(_, l)| !l.queue.is_empty()).map(|(lane, _)| *lane));
-            self.lines.look_again();
+            if let Some(own) = meter::own(running.lane.upstream, ask.credential) {
+                self.lines.look_at(self.lanes.keys().map(|lane| (*lane, own)));
+            }
         }
     }
 

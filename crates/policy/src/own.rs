@@ -44,6 +44,11 @@ impl Lines {
         }
     }
 
+    /// These are looked at, where somebody waits in them.
+    pub(crate) fn look_at(&mut self, places: impl Iterator<Item = Place>) {
+        self.freed.extend(places.filter(|place| self.waiting.contains_key(place)));
+    }
+
     /// All of them are looked at.
     pub(crate) fn look_again(&mut self) {
         self.freed.extend(self.waiting.keys().copied());
