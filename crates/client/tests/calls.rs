@@ -418,4 +418,23 @@ mod calls {
         }
         assert!(counts[0] <= 18 && counts[1] >= 24, "{counts:?} requests for 17 calls");
     }
+
+    /// Twelve calls where three may be under way: with the words of the API as the only sign.
+    #[tokio::test]
+    async fn of_too_many_at_once_the_next_starts_when_one_ends() {
+        let mut counts = Vec::new();
+        for (keys, pacing) in [(1, true), (1, false)] {
+            let scenario = "[answer]\nfirst_byte = \"1ms\"\nchunk = \"20ms\"\n[limits]\nat_once = 3\n";
+            let bench = Bench::new(scenario, keys, |s| s.key_pacing = pacing).await;
+            let call = || async {
+                let reply = bench.client.call(request("/v1/messages", &body(true))).await.unwrap();
+                whole(reply).await.0
+            };
+            let all = futures_util::future::join_all((0..12).map(|_| call())).await;
+            assert_eq!(all, [200; 12]);
+            counts.push(bench.requests());
+        }
+        assert!(counts[0] <= 24, "nine are refused at first, and hardly one after that: {counts:?}");
+        assert!(counts[1] > counts[0], "{counts:?}");
+    }
 }
