@@ -98,8 +98,9 @@ pub fn body_hint(body: &[u8]) -> Option<Dur> {
 
 /// The rate limits of an answer (`anthropic-ratelimit-*`).
 ///
-/// A limit is there when what is left of it is. Its reset counts from the answer's own `Date`; where one of the two
-/// cannot be read, it is one minute, the length of these windows.
+/// A limit is there when it can be read with what is left of it: taken for the whole, a rest of one would be a call a minute.
+/// Its reset counts from the answer's own `Date`; where one of the two cannot be read, it is one minute, the length of these
+/// windows.
 #[must_use]
 pub fn limits(headers: &HeaderMap) -> Limits {
     let organization = headers.get(ORGANIZATION).map_or(0, |v| fnv1a(v.as_bytes()));
@@ -110,7 +111,7 @@ pub fn limits(headers: &HeaderMap) -> Limits {
     let window = |kind: &str| {
         let get = |part: &str| text(headers, format!("anthropic-ratelimit-{kind}-{part}")).map(str::trim);
         let remaining = left(get("remaining")?)?;
-        let limit = get("limit").and_then(|l| l.parse().ok()).unwrap_or(remaining);
+        let limit = get("limit")?.parse().ok()?;
         let reset =
             get("reset").and_then(rfc3339).zip(date).map_or(WINDOW, |(reset, date)| reset.since(date));
         Some(Window { limit, remaining, reset: bounded(reset) })
@@ -319,8 +320,8 @@ mod tests {
             ("anthropic-organization-id", "a"),
         ]));
         assert_eq!(got.requests, Some(Window { limit: 50, remaining: 49, reset: Dur::secs(12) }));
-        assert_eq!(got.input_tokens, Some(Window { limit: 3_000, remaining: 3_000, reset: Dur::secs(60) }));
-        assert_eq!((got.tokens, got.output_tokens), (None, None));
+        // A rest without its limit says nothing of the pace, and neither does a limit without its rest.
+        assert_eq!((got.tokens, got.input_tokens, got.output_tokens), (None, None, None));
         // The published test vector of FNV-1a for "a".
         assert_eq!(got.organization, 0xaf63_dc4c_8601_ec8c);
         assert_eq!(limits(&HeaderMap::new()), Limits::default());
