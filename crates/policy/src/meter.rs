@@ -255,7 +255,7 @@ impl Meters {
         {
             bucket.tell(window, (share.let_in, taken), (counts, now));
         }
-        meter.limiter.accepted(now, s);
+        meter.limiter.accepted(share.started, now, s);
         meter.limiter.settle(now, LEARNED);
     }
 

@@ -82,6 +82,16 @@ pub(crate) const SCENES: &[Scene] = &[
         s.api.minute = Some(r.between((190, 215)));
         surge(r, s);
     }),
+    scene("minutes, untold", |r, s| {
+        s.api.minute = Some(r.between((190, 215)));
+        (s.api.headers, s.api.hints) = (false, false);
+        surge(r, s);
+    }),
+    scene("minutes, tight", |r, s| {
+        s.keys = 1;
+        s.api.minute = Some(s.per_minute * r.between((92, 98)) / 100);
+        (s.api.headers, s.api.hints) = (false, false);
+    }),
     scene("keys with quotas", |r, s| {
         s.keys = 3;
         s.api.requests = Some(Bucket::new(r.between((62, 72)), r.between((5, 10))));
