@@ -11,6 +11,12 @@ use crate::queue::Queue;
 
 /// What one retry costs, thousandths.
 const RETRY_MILLI: u64 = 1_000;
+/// With this share of the latest retries that succeed, thousandths, what fails fails by chance, and a retry that succeeds pays for
+/// another one that does not: else half of all 500s would leave a tenth of the calls waiting (`bench resilience`, half of all 500).
+/// With less it may be a load that retries make worse.
+const WORTH_MILLI: u64 = 300;
+/// How much of the old share the outcome of a retry leaves: 15 of 16.
+const KEEP: u64 = 15;
 /// The bucket counts in such parts of a thousandth, so that no time between two looks is lost or counted twice.
 const PARTS: u64 = 1_000_000;
 
@@ -22,6 +28,8 @@ pub(crate) struct Budget {
     at: Mono,
     /// The calls that wait for a retry.
     waiting: Queue,
+    /// The share of the latest retries that succeeded, thousandths.
+    worth: u64,
 }
 
 const fn parts(milli: u64) -> u64 {
@@ -31,7 +39,7 @@ const fn parts(milli: u64) -> u64 {
 impl Budget {
     pub(crate) fn new(now: Mono, s: &Settings) -> Self {
         let level = parts(s.budget_start_milli.min(s.budget_max_milli));
-        Self { level, at: now, waiting: Queue::default() }
+        Self { level, at: now, waiting: Queue::default(), worth: 1_000 }
     }
 
     pub(crate) const fn milli(&self) -> u64 {
@@ -91,9 +99,16 @@ impl Budget {
         self.gain(s.budget_per_success_milli, now, s);
     }
 
-    /// A retry that was taken succeeded.
+    /// A retry that was taken succeeded: it made nothing worse.
     pub(crate) fn give_back(&mut self, now: Mono, s: &Settings) {
-        self.gain(RETRY_MILLI, now, s);
+        self.worth = (self.worth * KEEP + 1_000) / (KEEP + 1);
+        let other = if self.worth >= WORTH_MILLI { RETRY_MILLI } else { 0 };
+        self.gain(RETRY_MILLI + other, now, s);
+    }
+
+    /// A retry that was taken failed.
+    pub(crate) fn lose(&mut self) {
+        self.worth = self.worth * KEEP / (KEEP + 1);
     }
 
     fn gain(&mut self, milli: u64, now: Mono, s: &Settings) {
@@ -151,6 +166,32 @@ mod tests {
         let at = b.take(one, Mono(10), &s).unwrap_err();
         assert!(at >= Mono(2_000_000) && at < Mono(2_100_000), "half a retry a second: {at:?}");
         assert_eq!(b.take(one, at, &s), Ok(()));
+    }
+
+    /// Retries of which so many of ten succeed; how many of a hundred there were.
+    fn paid(of_ten: u64) -> u64 {
+        let s = Settings { budget_per_second_milli: 0, ..Settings::default() };
+        let mut b = Budget::new(Mono(0), &s);
+        let mut paid = 0;
+        for n in 0..100 {
+            if b.take((CallerId(0), CallId(n)), Mono(0), &s).is_err() {
+                break;
+            }
+            paid += 1;
+            if n * 7 % 10 < of_ten {
+                b.give_back(Mono(0), &s);
+            } else {
+                b.lose();
+            }
+        }
+        paid
+    }
+
+    #[test]
+    fn retries_that_succeed_pay_for_as_many_that_fail_and_for_none_where_few_do() {
+        assert_eq!((paid(10), paid(5)), (100, 100));
+        assert_eq!(paid(0), 10, "what there was at the start");
+        assert!(paid(1) < 20, "{}", paid(1));
     }
 
     #[test]

@@ -92,13 +92,20 @@ mod budgets {
                 (1_990, fail(4, 1, lost), &["park 4 http.reset-before-response"]),
                 (2_010, Input::Tick, &["start 1.2 Fresh Original"]),
                 // It is seen to succeed long before it ends.
-                (2_100, content(1, 2), &["commit 1.2", "start 2.2 Fresh Original"]),
+                (
+                    2_100,
+                    content(1, 2),
+                    &["commit 1.2", "start 2.2 Fresh Original", "start 3.2 Fresh Original"],
+                ),
                 (2_200, Input::Tick, &["park 4 http.reset-before-response"]),
                 (2_210, fail(2, 2, lost), &["park 2 http.reset-before-response"]),
-                (4_100, Input::Tick, &["start 2.3 Fresh Original"]),
-                (4_200, content(2, 3), &["commit 2.3", "start 3.2 Fresh Original"]),
-                (4_250, content(3, 2), &["commit 3.2", "start 4.2 Fresh Original"]),
-                (4_300, done(3, 2), &["finish 3"]),
+                (2_700, Input::Tick, &["park 2 http.reset-before-response"]),
+                (
+                    2_800,
+                    content(3, 2),
+                    &["commit 3.2", "start 2.3 Fresh Original", "start 4.2 Fresh Original"],
+                ),
+                (4_250, done(3, 2), &["finish 3"]),
             ],
         );
     }

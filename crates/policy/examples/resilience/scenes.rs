@@ -61,6 +61,8 @@ const fn unbarred(name: &'static str, change: fn(&mut Rng, &mut Stage)) -> Scene
 pub(crate) const SCENES: &[Scene] = &[
     scene("healthy", |_, _| ()),
     scene("sparse 5xx", |r, s| s.api.errors = r.between((30, 80))),
+    // Every other attempt is one more.
+    unbarred("half of all 500", |r, s| s.api.errors = r.between((450, 600))),
     scene("storm of 529", |r, s| trouble(r, s, (40, 70), How::Overloaded(1_000))),
     scene("half of all 529", |r, s| trouble(r, s, (60, 90), How::Overloaded(500))),
     scene("few, half of all 529", |r, s| few(r, s, How::Overloaded(500))),
@@ -130,6 +132,11 @@ pub(crate) const SCENES: &[Scene] = &[
     scene("brown-out", |r, s| {
         let capacity = r.between((2_000, 2_500));
         trouble(r, s, (90, 120), How::Brownout(capacity));
+    }),
+    // A 500 is no sign of a load: those of one caller's broken calls look the same, and others do not wait for them.
+    unbarred("brown-out by 500", |r, s| {
+        let capacity = r.between((2_000, 2_500));
+        trouble(r, s, (90, 120), How::Faulty(capacity));
     }),
     scene("metastable", |r, s| metastable(r, s, (4_300, 4_800))),
     // With a quarter to spare, who finds out a second late that the capacity is back makes up for it in four.

@@ -96,6 +96,9 @@ impl Engine {
         self.free_line(call);
         let load = self.load_of(call.lane, miss, t.now);
         self.weigh(t, (call.lane, running.started), load);
+        if running.paid {
+            self.budget(t.now, call.lane).lose();
+        }
         self.blame(t, (call.id, call.lane), miss);
         call.last = Some(miss.cause);
         if is_out(miss) {

@@ -115,6 +115,8 @@ pub(crate) enum How {
     AtOnce(usize),
     /// The capacity falls with the attempts of all upstreams: a second of more than it takes in any second leaves a tenth less, down to a quarter.
     Brownout(u64),
+    /// The same, and what is too much gets a 500.
+    Faulty(u64),
 }
 
 /// Whether attempts in a second are more than a capacity takes in any second: one that is kept to exactly lets one more into
@@ -141,6 +143,8 @@ pub(crate) struct Api {
     pub(crate) capacity: u64,
     /// Shares of attempts, thousandths.
     pub(crate) errors: u64,
+    /// Every call of this caller gets a 500.
+    pub(crate) poison: Option<u32>,
     pub(crate) resets: u64,
     /// Connections that are reset instead of opened.
     pub(crate) unopened: u64,
@@ -183,6 +187,7 @@ impl Default for Api {
             others: Vec::new(),
             capacity: 0,
             errors: 0,
+            poison: None,
             resets: 0,
             unopened: 0,
             hangs: 0,

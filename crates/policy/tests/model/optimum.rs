@@ -89,7 +89,7 @@ impl Door {
                         return Err((at + SECOND / 20).min(t.until).max(at + 1));
                     }
                 }
-                How::Capacity(milli) | How::Brownout(milli) | How::Queued(milli) => {
+                How::Capacity(milli) | How::Brownout(milli) | How::Queued(milli) | How::Faulty(milli) => {
                     self.room(upstream, milli, at).map_err(|later| later.min(t.until).max(at + 1))?;
                 }
             }
@@ -166,7 +166,9 @@ impl Door {
         (input, tokens): (u64, u64),
     ) {
         let milli = match api.trouble(upstream, at).map(|t| t.how) {
-            Some(How::Capacity(milli) | How::Brownout(milli) | How::Queued(milli)) => milli,
+            Some(How::Capacity(milli) | How::Brownout(milli) | How::Queued(milli) | How::Faulty(milli)) => {
+                milli
+            }
             Some(How::Ramp(_)) => {
                 self.begun.push(at);
                 0

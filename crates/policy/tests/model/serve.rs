@@ -89,6 +89,9 @@ impl World {
                 return Some(Miss::answer(Cause::QuotaAcceleration, true, None));
             }
             Some(How::Capacity(milli)) if !self.room(upstream, milli) => return overloaded(),
+            Some(How::Faulty(milli)) if !self.browned(upstream, milli) => {
+                return Some(Miss::answer(Cause::ServerError, false, None));
+            }
             Some(How::Brownout(milli)) if !self.browned(upstream, milli) => return overloaded(),
             Some(_) => {}
             None if self.api.capacity > 0 && !self.room(upstream, self.api.capacity) => return overloaded(),
@@ -187,7 +190,12 @@ impl World {
         self.count(false);
         let addr = plan.addrs.first().copied();
         let input = self.input_of(g, id);
-        if let Some(miss) = self.door(plan, input) {
+        let door = if self.is_poison(g, id) {
+            Some(Miss::answer(Cause::ServerError, false, None))
+        } else {
+            self.door(plan, input)
+        };
+        if let Some(miss) = door {
             self.count(true);
             let after = self.now + 1_000 * self.rng.between((20, 80));
             return self.tell(after, g, Input::Failed(id, Miss { addr, ..miss }));
@@ -224,6 +232,12 @@ impl World {
         let begins = (*until).max(self.now);
         *until = begins + SECOND * 1_000 / milli;
         (begins.min(over) - self.now) / 1_000
+    }
+
+    /// Whether it is of the caller whose calls all fail.
+    fn is_poison(&self, g: usize, id: AttemptId) -> bool {
+        let asked = self.gateways[g].open.get(&id.call).and_then(|o| o.asked);
+        self.api.poison.is_some() && asked.map(|n| self.load.asked[n].caller) == self.api.poison
     }
 
     /// The tokens that go in with a call.

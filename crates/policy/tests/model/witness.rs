@@ -86,6 +86,8 @@ struct Purse {
     /// Billionths of a retry.
     nano: u64,
     at: Mono,
+    /// The share of the latest paid retries that succeeded, thousandths: each leaves 15 of 16 of what it was.
+    worth: u64,
 }
 
 /// Everything that was seen of one engine.
@@ -148,6 +150,14 @@ impl Purse {
         self.nano += milli * 1_000_000;
     }
 
+    /// A paid retry is over. Its price comes back with a success, and that of another one where three of ten succeed.
+    fn over(&mut self, succeeded: bool) {
+        self.worth = (self.worth * 15 + if succeeded { 1_000 } else { 0 }) / 16;
+        if succeeded {
+            self.gain(if self.worth >= 300 { 2 * ONE } else { ONE });
+        }
+    }
+
     fn pay(&mut self) {
         assert!(
             self.nano >= ONE * 1_000_000,
@@ -173,7 +183,7 @@ impl Witness {
             limited: false,
             limited_now: false,
             owing: 0,
-            budget: Purse { nano, at: Mono(0) },
+            budget: Purse { nano, at: Mono(0), worth: 1_000 },
             hedges: HEDGES_MOST,
             rests: BTreeMap::new(),
             organizations: BTreeMap::new(),
@@ -219,7 +229,7 @@ impl Witness {
             Input::Done(id, _) => {
                 let Some((_, paid)) = self.live.remove(id) else { return };
                 if paid {
-                    self.budget.gain(ONE);
+                    self.budget.over(true);
                 }
                 self.budget.gain(self.s.budget_per_success_milli);
             }
@@ -281,7 +291,10 @@ impl Witness {
     }
 
     fn hears_failure(&mut self, id: AttemptId, miss: &Miss) {
-        let Some((key, _)) = self.live.remove(&id) else { return };
+        let Some((key, paid)) = self.live.remove(&id) else { return };
+        if paid {
+            self.budget.over(false);
+        }
         self.touched.insert(id.call);
         let alone = self.running(id.call) == 0;
         let keyed = key.filter(|_| about_key(miss.cause));
@@ -343,7 +356,7 @@ impl Witness {
                 if let Some((_, paid)) = self.live.get_mut(a)
                     && std::mem::take(paid)
                 {
-                    self.budget.gain(ONE);
+                    self.budget.over(true);
                 }
             }
             Output::Fail(call, answer) => {
