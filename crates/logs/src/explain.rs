@@ -3,10 +3,12 @@
 use clearline_model::{Cause, Confidence, ErrorKind, Failure, Sent, Stage, classify};
 
 use crate::found::{Found, SHARED, SPECIFIC, STATUS, TYPED, WEAK};
-use crate::http::{self, Answer};
+use crate::http::{self, Answers};
 use crate::masked;
-use crate::normal::normal;
-use crate::patterns::TABLES;
+use crate::normal::{normal, sample};
+use crate::objects::{objects, without_speech};
+use crate::patterns::{ANSWERS, NETWORK};
+use crate::said::said;
 
 /// A cause and how sure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,16 +34,19 @@ const CAUSES_MAX: usize = 5;
 /// Explains a text: an error, an exception chain, a dump, a line of a log.
 #[must_use]
 pub fn explain(text: &str) -> Explanation {
-    let normal = normal(text);
+    let text = sample(text);
+    let said = said(&without_speech(&text, &objects(&text)));
+    let (call, answer) = (normal(&said.call), normal(&said.answer));
     let mut found = Found::default();
-    let answer = http::read(text, &normal);
-    typed(&answer, &mut found);
-    for pattern in TABLES.iter().flat_map(|t| t.iter()).filter(|p| p.holds(&normal)) {
-        found.note(pattern.causes, pattern.strength);
+    typed(&http::read(&said.answer, &answer), &mut found);
+    for (tables, words) in [(&NETWORK[..], &call), (&ANSWERS[..], &answer)] {
+        for pattern in tables.iter().flat_map(|t| t.iter()).filter(|p| p.holds(words)) {
+            found.note(pattern.causes, pattern.strength);
+        }
     }
-    weigh(&normal, &mut found);
-    found.note(&stated(&normal), STATED);
-    let masked = masked::hides(&normal);
+    weigh(&call, &mut found);
+    found.note(&stated(&call), STATED);
+    let masked = masked::hides(&call);
     if masked {
         let said = found.ranked().first().map_or(0, |(cause, _)| found.strength(*cause));
         found.note(&[Cause::ClientMasked], if said == 0 { SPECIFIC } else { WEAK });
@@ -64,29 +69,42 @@ fn stated(normal: &str) -> Vec<Cause> {
     ["clearline: ", "clearline-cause: "].into_iter().flat_map(named).take(CAUSES_MAX).collect()
 }
 
-/// What the status and the body of an answer say.
-fn typed(answer: &Answer, found: &mut Found) {
-    let status = answer.status.unwrap_or(0);
-    if let Some((kind, origin)) = answer.kind {
-        let cause = classify(Stage::Head, &Failure::Status(status, kind, origin), Sent::Yes);
+/// What the statuses and the bodies of answers say.
+fn typed(answers: &Answers, found: &mut Found) {
+    for error in &answers.errors {
+        let failure = Failure::Status(error.status, error.kind, error.origin);
         let is_vague = matches!(
-            kind,
+            error.kind,
             ErrorKind::InvalidRequest | ErrorKind::Api | ErrorKind::RateLimit | ErrorKind::NotFound
         );
-        let strength = match (answer.is_typed, is_vague) {
+        let strength = match (error.is_typed, is_vague) {
             (true, false) => TYPED,
             (true, true) | (false, false) => SPECIFIC - 50,
             (false, true) => SHARED,
         };
-        found.note(&[cause], strength);
+        found.note(&[classify(Stage::Head, &failure, Sent::Yes)], strength);
     }
-    let by_status: &[Cause] = match status {
+    for status in &answers.statuses {
+        let (causes, strength) = by_status(*status);
+        found.note(causes, strength);
+    }
+}
+
+/// What a status without anything else says, the most frequent first.
+const fn by_status(status: u16) -> (&'static [Cause], u16) {
+    let causes: &[Cause] = match status {
         400 | 422 => &[Cause::RequestInvalid],
         401 => &[Cause::AuthInvalid, Cause::AuthExpired],
         402 => &[Cause::QuotaBilling],
         403 => &[Cause::AuthForbidden, Cause::EdgeRegionBlocked, Cause::EdgeWafBlocked],
         404 => &[Cause::RequestModelNotFound, Cause::ConfigBaseUrlPath],
-        407 => &[Cause::ProxyAuthRequired],
+        // Only a proxy says this.
+        407 => {
+            return (
+                &[Cause::ProxyAuthRequired, Cause::ProxyAuthRejected, Cause::ProxyAuthScheme],
+                SPECIFIC + 60,
+            );
+        }
         408 => &[Cause::ServerTimeout],
         413 => &[Cause::RequestTooLarge, Cause::GatewayBodyLimit],
         429 => &[Cause::QuotaThrottled, Cause::QuotaRequests, Cause::QuotaInputTokens],
@@ -94,11 +112,11 @@ fn typed(answer: &Answer, found: &mut Found) {
         502 => &[Cause::GatewayBadGateway, Cause::ServerUnavailable],
         503 => &[Cause::ServerUnavailable, Cause::GatewayMeshUnavailable],
         504 | 524 => &[Cause::ServerTimeout, Cause::GatewayBadGateway],
-        529 => &[Cause::ServerOverloaded],
+        529 => return (&[Cause::ServerOverloaded], SHARED),
         520..=599 => &[Cause::ServerUnavailable, Cause::GatewayBadGateway],
         _ => &[],
     };
-    found.note(by_status, STATUS);
+    (causes, STATUS)
 }
 
 /// Where one thing that was found makes another unlikely.
@@ -208,6 +226,27 @@ mod tests {
         );
         assert!(more.masked);
         assert_eq!(more.causes.first().map(|r| r.cause), Some(Cause::TcpRefused));
+    }
+
+    #[test]
+    fn places_in_the_code_and_what_models_write_are_no_errors() {
+        let reset = "Error: read ECONNRESET\n    at TLSWrap.onStreamRead (node:internal/stream_base_commons:216:20) {";
+        assert_eq!(first(reset).0, "tcp.reset");
+        for text in [
+            r#"{"type":"message","role":"assistant","content":[{"type":"text","text":"connect ECONNREFUSED"}]}"#,
+            "src/parser.c:407:12: error: 'tok' undeclared",
+            "  File \"/app/views.py\", line 529, in dispatch\n    raise ReadTimeout(1)\nAttributeError: 'x'",
+            "except anthropic.RateLimitError as e:",
+        ] {
+            assert_eq!(explain(text), Explanation::default(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_error_of_a_long_log_counts() {
+        let fine = "{\"level\":\"info\",\"msg\":\"listening\"}\n".repeat(100);
+        let error = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+        assert_eq!(first(&format!("{fine}{error}")), ("server.overloaded", Confidence::Certain));
     }
 
     #[test]

@@ -3,38 +3,116 @@
 use clearline_model::{ErrorKind, Origin};
 use clearline_wire::parse_error;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Map, Value};
 
-/// What a text says of an HTTP answer.
+use crate::normal::normal;
+use crate::objects::{Object, bodies, objects, opened};
+
+/// What a text says of HTTP answers.
 #[derive(Debug, Default)]
-pub(crate) struct Answer {
-    /// The status, where one is printed as such.
-    pub(crate) status: Option<u16>,
-    /// What the error body says, and whose it is.
-    pub(crate) kind: Option<(ErrorKind, Origin)>,
+pub(crate) struct Answers {
+    /// The statuses that are printed as such, each once, in their order.
+    pub(crate) statuses: Vec<u16>,
+    /// What the bodies of errors say.
+    pub(crate) errors: Vec<Error>,
+}
+
+/// What one body says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Error {
+    /// The status beside it, or 0.
+    pub(crate) status: u16,
+    /// What it means.
+    pub(crate) kind: ErrorKind,
+    /// Who sent it.
+    pub(crate) origin: Origin,
     /// It is a body in the API's or the edge's own shape.
     pub(crate) is_typed: bool,
 }
 
+/// Reads them: the text as it is, and in its normal form.
+pub(crate) fn read(original: &str, normal: &str) -> Answers {
+    let mut statuses: Vec<u16> = Vec::new();
+    statuses_in(normal).for_each(|status| {
+        if !statuses.contains(&status) {
+            statuses.push(status);
+        }
+    });
+    let headers = headers(original);
+    let mut errors = Vec::new();
+    for object in objects(original) {
+        let status = beside(original, &object).or(statuses.first().copied()).unwrap_or(0);
+        let value = opened(object.value);
+        for map in bodies(&value) {
+            let status = own_status(map).unwrap_or(status);
+            let error = parse_error(status, &headers, enveloped(map).to_string().as_bytes());
+            let error = Error { status, kind: error.kind, origin: error.origin, is_typed: true };
+            if error.kind != ErrorKind::None {
+                // What is within says the same less well.
+                errors.push(error);
+                break;
+            }
+        }
+    }
+    let status = statuses.first().copied().unwrap_or(0);
+    if errors.is_empty() && (status != 0 || !headers.is_empty()) {
+        // Pages and bare sentences: the words alone, with the status beside them.
+        let error = parse_error(status, &headers, original.trim().as_bytes());
+        if error.kind != ErrorKind::None {
+            errors.push(Error { status, kind: error.kind, origin: error.origin, is_typed: false });
+        }
+    }
+    Answers { statuses, errors }
+}
+
+/// How far before a body its status stands, bytes.
+const BESIDE: usize = 200;
+
+/// The last status that is printed just before an object.
+fn beside(text: &str, object: &Object) -> Option<u16> {
+    let from = text.floor_char_boundary(object.at.start.saturating_sub(BESIDE));
+    let before = normal(text.get(from..object.at.start)?);
+    // The brace announces a status that stands right before it.
+    statuses_in(&format!("{before}{{")).last()
+}
+
+/// The status that an object itself names.
+fn own_status(map: &Map<String, Value>) -> Option<u16> {
+    ["status", "statusCode", "status_code", "http_status"].iter().find_map(|name| {
+        map.get(*name)?.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| (400..=599).contains(n))
+    })
+}
+
 /// What stands before a status where one is printed.
-const BEFORE: [&str; 24] = [
+const BEFORE: [&str; 34] = [
     "/messages\": ",
     "/count_tokens\": ",
     "error code: ",
     "status code ",
     "status_code=",
+    "statuscode=",
     "status code: ",
+    "status code:",
+    "status code '",
     "statuscode:",
     "statuscode: ",
     "status: ",
     "status\": ",
     "status=",
     "http/1.1 ",
+    "http/1.0 ",
     "http/2 ",
+    "http/1.1\" ",
+    "http/1.0\" ",
+    "http/2.0\" ",
+    "http/2\" ",
     "http ",
     "api error: ",
     "api error (",
     "error: ",
+    "proxyerror: ",
     "response ",
+    "response (",
     "code\": ",
     "code=",
     "rejected (",
@@ -43,57 +121,44 @@ const BEFORE: [&str; 24] = [
     "http_status_",
 ];
 
-/// Reads it.
-pub(crate) fn read(original: &str, normal: &str) -> Answer {
-    let status = status(normal);
-    let headers = headers(original);
-    let mut answer = Answer { status, ..Answer::default() };
-    for body in bodies(original) {
-        let error = parse_error(status.unwrap_or(0), &headers, body.as_bytes());
-        let is_better = answer.kind.is_none_or(|(kind, _)| kind == ErrorKind::None);
-        if is_better && error.kind != ErrorKind::None {
-            answer.kind = Some((error.kind, error.origin));
-            answer.is_typed = true;
-        }
-    }
-    if answer.kind.is_none() && (status.is_some() || !headers.is_empty()) {
-        // Pages and bare sentences: the words alone, with the status beside them.
-        let error = parse_error(status.unwrap_or(0), &headers, original.trim().as_bytes());
-        if error.kind != ErrorKind::None {
-            answer.kind = Some((error.kind, error.origin));
-        }
-    }
-    answer
-}
+/// Statuses and how their phrases begin.
+const PHRASES: [(u16, &[&str]); 15] = [
+    (400, &["bad request"]),
+    (401, &["unauthorized"]),
+    (402, &["payment required"]),
+    (403, &["forbidden"]),
+    (404, &["not found"]),
+    (407, &["proxy auth"]),
+    (408, &["request time"]),
+    (413, &["request entity", "payload too", "content too"]),
+    (429, &["too many"]),
+    (500, &["internal server"]),
+    (502, &["bad gateway"]),
+    (503, &["service unavailable", "service temporarily"]),
+    (504, &["gateway time"]),
+    (524, &["a timeout"]),
+    (529, &["overloaded", "site is"]),
+];
 
-/// The status that a text prints: three digits behind a word that announces one, or at the very beginning.
-fn status(normal: &str) -> Option<u16> {
-    let behind = |at: usize| {
-        let digits = normal.get(at..at + 3)?;
-        let ends = normal.as_bytes().get(at + 3).is_none_or(|b| !b.is_ascii_alphanumeric());
-        let status = digits.parse::<u16>().ok().filter(|n| (400..=599).contains(n))?;
-        ends.then_some(status)
-    };
-    if let Some(first) = behind(0) {
-        return Some(first);
-    }
-    let announced = BEFORE.iter().filter_map(|word| {
-        normal.match_indices(word).find_map(|(at, _)| Some((at, behind(at + word.len())?)))
-    });
-    let first = announced.min_by_key(|(at, _)| *at).map(|(_, status)| status);
-    first.or_else(|| {
-        // `403 forbidden`, `502 bad gateway`: digits before their own phrase.
-        const PHRASES: [(&str, u16); 8] = [
-            ("400 bad request", 400),
-            ("401 unauthorized", 401),
-            ("403 forbidden", 403),
-            ("404 not found", 404),
-            ("407 proxy authentication required", 407),
-            ("429 too many requests", 429),
-            ("502 bad gateway", 502),
-            ("503 service unavailable", 503),
-        ];
-        PHRASES.iter().find(|(phrase, _)| normal.contains(phrase)).map(|(_, status)| *status)
+/// The statuses that a text prints: three digits behind a word that announces one, before its own phrase or its body, or at
+/// the very beginning.
+fn statuses_in(normal: &str) -> impl Iterator<Item = u16> {
+    normal.match_indices(['4', '5']).filter_map(|(at, _)| {
+        let status = normal.get(at..at + 3)?.parse::<u16>().ok()?;
+        let (before, after) = (normal.get(..at)?, normal.get(at + 3..)?);
+        let is_part = after.starts_with(|c: char| c.is_ascii_alphanumeric())
+            || before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '.');
+        if is_part && !before.ends_with("http_status_") {
+            return None;
+        }
+        let rest = after.trim_start_matches([' ', ':', '-', '|', '(', '\'']);
+        let phrases =
+            PHRASES.iter().filter(|(known, _)| *known == status).flat_map(|(_, phrases)| phrases.iter());
+        let is_said = at == 0
+            || BEFORE.iter().any(|word| before.ends_with(word))
+            || phrases.into_iter().any(|phrase| rest.starts_with(phrase))
+            || (after.trim_start().starts_with(['{', '<']) && !before.ends_with([':', '/', '.']));
+        is_said.then_some(status)
     })
 }
 
@@ -127,103 +192,22 @@ fn headers(text: &str) -> HeaderMap {
     found
 }
 
-/// The most bodies that are looked at.
-const BODIES_MAX: usize = 16;
-
-/// JSON objects in a text, also as Python prints a dict, the outermost first.
-fn bodies(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut from = 0;
-    while let Some(at) = text.get(from..).and_then(|t| t.find('{')).map(|at| from + at) {
-        if found.len() >= BODIES_MAX {
-            break;
-        }
-        let Some(end) = object_end(text, at) else { break };
-        let body = text.get(at..end).unwrap_or_default();
-        let body = if serde_json::from_str::<serde_json::Value>(body).is_ok() {
-            Some(body.to_owned())
-        } else {
-            Some(from_python(body)).filter(|b| serde_json::from_str::<serde_json::Value>(b).is_ok())
-        };
-        if let Some(body) = body {
-            found.push(enveloped(&body));
-            from = end;
-        } else {
-            from = at + 1;
-        }
-    }
-    found
-}
-
 /// A bare `{"type":…,"message":…}`, as some clients print the inner part of the error.
-fn enveloped(body: &str) -> String {
-    let value: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
-    let is_inner = value.get("error").is_none()
-        && value.get("message").is_some()
-        && value.get("type").and_then(serde_json::Value::as_str).is_some_and(|t| t.ends_with("_error"));
-    if is_inner { format!("{{\"type\":\"error\",\"error\":{body}}}") } else { body.to_owned() }
-}
-
-/// The end of the object that begins at `at`; braces within quotes do not count.
-fn object_end(text: &str, at: usize) -> Option<usize> {
-    let (mut depth, mut quote, mut escaped) = (0_u32, None, false);
-    for (i, b) in text.bytes().enumerate().skip(at) {
-        match (quote, b) {
-            (Some(_), _) if escaped => escaped = false,
-            (Some(_), b'\\') => escaped = true,
-            (Some(q), _) if b == q => quote = None,
-            (Some(_), _) => {}
-            (None, b'"') => quote = Some(b),
-            (None, b'\'')
-                if text.as_bytes().get(i.wrapping_sub(1)).is_none_or(|p| !p.is_ascii_alphanumeric()) =>
-            {
-                quote = Some(b);
-            }
-            (None, b'{') => depth += 1,
-            (None, b'}') => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(i + 1);
-                }
-            }
-            (None, _) => {}
-        }
-    }
-    None
-}
-
-/// A Python dict as JSON: quotes and constants.
-fn from_python(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut quote = None;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (quote, c) {
-            (None, '\'' | '"') => {
-                quote = Some(c);
-                out.push('"');
-            }
-            (Some(q), _) if c == q => {
-                quote = None;
-                out.push('"');
-            }
-            (Some('\''), '"') => out.push_str("\\\""),
-            (Some(_), '\n') => out.push_str("\\n"),
-            (Some(_), '\\') if chars.peek() == Some(&'\'') => {}
-            _ => out.push(c),
-        }
-    }
-    out.replace(": None", ": null").replace(": True", ": true").replace(": False", ": false")
+fn enveloped(map: &Map<String, Value>) -> Value {
+    let is_inner = map.get("error").is_none()
+        && map.get("message").is_some()
+        && map.get("type").and_then(Value::as_str).is_some_and(|t| t.ends_with("_error"));
+    let value = Value::Object(map.clone());
+    if is_inner { serde_json::json!({ "type": "error", "error": value }) } else { value }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::normal::normal;
 
     fn kind(text: &str) -> (Option<u16>, Option<ErrorKind>) {
-        let answer = read(text, &normal(text));
-        (answer.status, answer.kind.map(|(kind, _)| kind))
+        let answers = read(text, &normal(text));
+        (answers.statuses.first().copied(), answers.errors.first().map(|error| error.kind))
     }
 
     #[test]
@@ -247,6 +231,25 @@ mod tests {
         assert_eq!(kind("took 404 ms").0, None);
         assert_eq!(kind("connect ECONNREFUSED 127.0.0.1:443").0, None);
         assert_eq!(kind("curl: (56) CONNECT tunnel failed, response 407").0, Some(407));
+        for text in
+            ["test.c:407:12: error", "line 529, in dispatch", "407 tests passed in 529 ms", "bean#407"]
+        {
+            assert_eq!(kind(&format!("> {text}")).0, None, "{text}");
+        }
+    }
+
+    #[test]
+    fn each_body_is_read_with_the_status_beside_it() {
+        let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+        let invalid =
+            r#"{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}"#;
+        let text = format!("attempt 1: 529 {overloaded}\nattempt 2: 401 {invalid}");
+        let answers = read(&text, &normal(&text));
+        assert_eq!(answers.statuses, [529, 401]);
+        let errors: Vec<_> = answers.errors.iter().map(|error| (error.status, error.kind)).collect();
+        assert_eq!(errors, [(529, ErrorKind::Overloaded), (401, ErrorKind::Authentication)]);
+        let line = serde_json::json!({ "level": "error", "err": format!("529 {overloaded}") }).to_string();
+        assert_eq!(read(&line, &normal(&line)).errors.first().map(|e| e.kind), Some(ErrorKind::Overloaded));
     }
 
     proptest::proptest! {

@@ -11,7 +11,9 @@ mod joined;
 mod line;
 mod masked;
 mod normal;
+mod objects;
 mod patterns;
+mod said;
 mod summary;
 mod time;
 

@@ -1,12 +1,14 @@
 //! A text in the form in which it is searched.
 
+use std::borrow::Cow;
+
 /// The longest text that is searched, bytes; of a longer one its beginning and its end, where errors stand.
 pub(crate) const TEXT_MAX: usize = 256 << 10;
 
 /// The text without terminal sequences, in lower case, with plain quotes, and with one blank for each run of blanks.
 pub(crate) fn normal(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(TEXT_MAX));
-    let mut chars = Sample::new(text).chars().peekable();
+    let mut chars = text.chars().peekable();
     let mut blank = true;
     while let Some(c) = chars.next() {
         if c == '\u{1b}' {
@@ -43,22 +45,14 @@ fn skip_sequence(chars: &mut std::iter::Peekable<impl Iterator<Item = char>>) {
     }
 }
 
-/// The beginning and the end of a text that is too long.
-struct Sample<'a>(&'a str, &'a str);
-
-impl<'a> Sample<'a> {
-    fn new(text: &'a str) -> Self {
-        if text.len() <= TEXT_MAX {
-            return Self(text, "");
-        }
-        let (head, tail) =
-            (text.floor_char_boundary(TEXT_MAX / 2), text.ceil_char_boundary(text.len() - TEXT_MAX / 2));
-        Self(text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default())
+/// The text itself, or the beginning and the end of one that is too long.
+pub(crate) fn sample(text: &str) -> Cow<'_, str> {
+    if text.len() <= TEXT_MAX {
+        return Cow::Borrowed(text);
     }
-
-    fn chars(&self) -> impl Iterator<Item = char> + 'a {
-        self.0.chars().chain(self.1.chars())
-    }
+    let (head, tail) =
+        (text.floor_char_boundary(TEXT_MAX / 2), text.ceil_char_boundary(text.len() - TEXT_MAX / 2));
+    Cow::Owned(format!("{}\n{}", text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -76,7 +70,7 @@ mod tests {
     #[test]
     fn of_a_long_text_both_ends_are_read() {
         let text = format!("first {} last", "é".repeat(TEXT_MAX));
-        let normal = normal(&text);
+        let normal = normal(&sample(&text));
         assert!(normal.starts_with("first ") && normal.ends_with(" last") && normal.len() <= TEXT_MAX + 8);
     }
 }

@@ -69,26 +69,26 @@ fn stands(fragment: &str, text: &str) -> bool {
 /// Every cause that some pattern can name.
 #[must_use]
 pub fn emitted() -> Vec<Cause> {
-    let mut all: Vec<Cause> =
-        TABLES.iter().flat_map(|t| t.iter()).flat_map(|p| p.causes.iter().copied()).collect();
+    let mut all: Vec<Cause> = all().flat_map(|p| p.causes.iter().copied()).collect();
     all.sort_unstable();
     all.dedup();
     all
 }
 
-/// All tables.
-pub(crate) const TABLES: [&[Pattern]; 9] =
-    [NAMES, CONNECTIONS, TLS, PROXIES, HTTP, CREDENTIALS, QUOTAS, EDGES, CLIENTS];
+fn all() -> impl Iterator<Item = &'static Pattern> {
+    NETWORK.iter().chain(&ANSWERS).flat_map(|t| t.iter())
+}
+
+/// The way to any server.
+pub(crate) const NETWORK: [&[Pattern]; 5] = [NAMES, CONNECTIONS, TLS, PROXIES, HTTP];
+/// What the API answers, or whoever stands in front of it.
+pub(crate) const ANSWERS: [&[Pattern]; 4] = [CREDENTIALS, QUOTAS, EDGES, CLIENTS];
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::explain::explain;
     use crate::normal::normal;
-
-    fn all() -> impl Iterator<Item = &'static Pattern> {
-        TABLES.iter().flat_map(|t| t.iter())
-    }
 
     #[test]
     fn every_fragment_is_normal_and_every_row_can_be_reached() {

@@ -175,7 +175,6 @@ pub(super) const QUOTAS: &[Pattern] = &[
     says(&["maximum context length"], &[C::RequestContextTooLong]),
     says(&["context length exceeded"], &[C::RequestContextTooLong]),
     says(&["tokens > ", "maximum"], &[C::RequestContextTooLong, C::RequestMaxTokens]),
-    shares(&["~529"], &[C::ServerOverloaded]),
     shares(&["api_error"], &[C::ServerError]),
     shares(&["timeout_error"], &[C::ServerTimeout]),
 ];

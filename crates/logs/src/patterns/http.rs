@@ -7,7 +7,6 @@ use super::{Pattern, above, says, shares, unless};
 
 /// Proxies and their settings.
 pub(super) const PROXIES: &[Pattern] = &[
-    above(60, says(&["~407"], &[C::ProxyAuthRequired, C::ProxyAuthRejected, C::ProxyAuthScheme])),
     above(60, says(&["proxy authentication required"], &[C::ProxyAuthRequired, C::ProxyAuthRejected])),
     above(60, says(&["proxy authorization required"], &[C::ProxyAuthRequired, C::ProxyAuthRejected])),
     above(60, says(&["err_proxy_auth"], &[C::ProxyAuthRequired, C::ProxyAuthScheme])),

@@ -1,0 +1,255 @@
+//! Which lines of a text speak of the call: places in the code do not, nor do other programs that wrote into the same log.
+
+/// A text, taken apart by lines.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// What may speak of the call.
+    pub(crate) call: String,
+    /// The same without what another vendor's service answered: its limits and keys are not the API's.
+    pub(crate) answer: String,
+    /// Places in the code, as stack traces print them.
+    pub(crate) frames: String,
+}
+
+/// Takes a text apart.
+pub(crate) fn said(text: &str) -> Said {
+    let mut said = Said::default();
+    let mut frame = None;
+    // In a line of JSON, a stack trace's lines are divided by an escape.
+    for line in text.lines().flat_map(|line| line.split("\\n")) {
+        let trimmed = line.trim_start();
+        let indent = line.len() - trimmed.len();
+        // Python shows the code of a frame beneath it, further in.
+        frame = is_python_frame(trimmed).then_some(indent).or(frame.filter(|outer| indent > *outer));
+        if frame.is_some() || is_code(trimmed) || is_frame(trimmed) {
+            push(&mut said.frames, line);
+            continue;
+        }
+        let words = trimmed.to_lowercase();
+        let is_ours = OURS.iter().any(|word| words.contains(word));
+        if !is_ours && is_other_program(&words) {
+            continue;
+        }
+        push(&mut said.call, line);
+        if is_ours || !is_other_answer(&words) {
+            push(&mut said.answer, line);
+        }
+    }
+    said
+}
+
+fn push(to: &mut String, line: &str) {
+    to.push_str(line);
+    to.push('\n');
+}
+
+fn is_python_frame(line: &str) -> bool {
+    line.starts_with("File \"") && line.contains("\", line ")
+}
+
+/// The line of carets beneath a frame's code.
+fn is_marker(line: &str) -> bool {
+    !line.is_empty() && line.chars().all(|c| matches!(c, '^' | '~' | ' '))
+}
+
+/// A frame of JavaScript, Java, .NET, Rust, Go, Ruby or PHP.
+fn is_frame(line: &str) -> bool {
+    let at = line.strip_prefix("at ").is_some_and(|rest| {
+        let place = rest.split_whitespace().next().unwrap_or_default();
+        let is_place = place.contains(['.', ':', '(', '<']) || matches!(place, "async" | "new");
+        let ends = rest.trim_end().chars().next_back();
+        (is_place && (rest.contains('(') || ends.is_some_and(|c| c.is_ascii_digit())))
+            || rest.contains("(node:")
+    });
+    let ruby = line.contains(".rb:") && line.contains(":in ");
+    let go = line.contains(".go:") && line.contains(" +0x");
+    let php = line
+        .strip_prefix('#')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && rest.contains(".php"));
+    at || ruby || go || php
+}
+
+/// A line of a program rather than of its output.
+fn is_code(line: &str) -> bool {
+    let ends = |with: &[&str]| with.iter().any(|end| line.trim_end().ends_with(end));
+    let python = line.starts_with("except ") && ends(&[":"]);
+    let raised = line.starts_with("raise ") && (line.contains('(') || line.contains(" from "));
+    let caught = (line.starts_with("catch") || line.starts_with("} catch")) && ends(&["{"]);
+    python || raised || caught || is_marker(line)
+}
+
+/// What a line says that speaks of the API, wherever it runs.
+const OURS: [&str; 8] =
+    ["anthropic", "claude", "sk-ant-", "bedrock", "invokemodel", "converse", "/v1/messages", "aiplatform"];
+
+/// Ports at which databases, queues and other services listen, and no API.
+const PORTS: [&str; 17] = [
+    "22", "25", "465", "587", "993", "1433", "1521", "2181", "3306", "5432", "5672", "6379", "6432", "9092",
+    "9200", "11211", "27017",
+];
+
+/// Programs whose errors speak of their own servers.
+const PROGRAMS: [&str; 24] = [
+    "psql:",
+    "psycopg",
+    "postgres",
+    "redis",
+    "mysql",
+    "mariadb",
+    "mongoserver",
+    "mongonetwork",
+    "pymongo",
+    "smtp",
+    "ssh:",
+    "sshd",
+    "git@",
+    "amqp",
+    "rabbitmq",
+    "kafka",
+    "zookeeper",
+    "memcached",
+    "elasticsearch",
+    "hikaripool",
+    "org.hibernate",
+    "java.sql.",
+    "sqlalchemy",
+    "probe failed",
+];
+
+/// A line of another program, which does not speak of a call over HTTP.
+fn is_other_program(words: &str) -> bool {
+    PROGRAMS.iter().any(|name| words.contains(name)) || names_port(words)
+}
+
+/// Whether a line names the port of another service, as `:5432` or `port 5432`.
+fn names_port(words: &str) -> bool {
+    PORTS.iter().any(|port| {
+        words.match_indices(port).any(|(at, _)| {
+            let before = words.get(..at).unwrap_or_default();
+            let after = words.get(at + port.len()..).and_then(|rest| rest.chars().next());
+            let is_port = before.ends_with("port ") || is_host_before(before);
+            is_port && after.is_none_or(|c| !c.is_ascii_alphanumeric() && !matches!(c, ':' | '.'))
+        })
+    })
+}
+
+/// Whether a host and a colon stand at the end: `db:`, `10.0.0.1:`, `[::1]:`, and not a time or a place in a file.
+fn is_host_before(before: &str) -> bool {
+    let Some(before) = before.strip_suffix(':') else { return false };
+    let host = before.rsplit(|c: char| c.is_whitespace() || matches!(c, '/' | '(' | '\'' | '"' | '=' | '@'));
+    let host = host.into_iter().next().unwrap_or_default();
+    let is_numeric = host.chars().all(|c| c.is_ascii_digit() || c == ':');
+    let is_address = host.split('.').filter(|part| part.parse::<u8>().is_ok()).count() == 4;
+    let is_file = [".c", ".h", ".py", ".rs", ".js", ".ts", ".go", ".java", ".cpp", ".kt", ".rb"]
+        .iter()
+        .any(|end| host.ends_with(end));
+    !host.is_empty() && !is_file && (is_address || host.ends_with(']') || !is_numeric)
+}
+
+/// Services of others that answer over HTTP, and models of theirs.
+const VENDORS: [&str; 22] = [
+    "openai.com",
+    "gpt-3",
+    "gpt-4",
+    "gpt-5",
+    "generativelanguage",
+    "gemini",
+    "mistral.ai",
+    "cohere.",
+    "api.github.com",
+    "huggingface.co",
+    "registry.npmjs.org",
+    "npm err!",
+    "pypi.org",
+    "crates.io",
+    "docker.io",
+    "stripe",
+    "sk-proj-",
+    "sk_test_",
+    "sk_live_",
+    "twilio",
+    "sendgrid",
+    "slack.com",
+];
+
+/// A line in which another service answers.
+fn is_other_answer(words: &str) -> bool {
+    VENDORS.iter().any(|name| words.contains(name)) || is_other_operation(words) || is_other_path(words)
+}
+
+/// botocore names the operation; those of models are named by [`OURS`].
+fn is_other_operation(words: &str) -> bool {
+    let named = words.split_once("when calling the ").and_then(|(_, rest)| rest.split_once(" operation"));
+    named.is_some_and(|(name, _)| !name.is_empty() && !name.contains(' '))
+}
+
+/// A web server's own log: a request for a path that the API does not have.
+fn is_other_path(words: &str) -> bool {
+    const METHODS: [&str; 6] = ["\"get /", "\"head /", "\"post /", "\"put /", "\"delete /", "\"options /"];
+    const PATHS: [&str; 6] = ["v1/", "v2/", "model/", "api/", "complet", "messages"];
+    let path = METHODS.iter().find_map(|method| words.split_once(method)).map(|(_, rest)| rest);
+    path.and_then(|rest| rest.split_once(" http/"))
+        .is_some_and(|(path, _)| !PATHS.iter().any(|own| path.contains(own)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_and_code_are_set_apart() {
+        for frame in [
+            "    at TLSSocket.onConnectSecure (node:_tls_wrap:1674:34) {",
+            "    at node:internal/deps/undici/undici:13502:13",
+            "    at async Anthropic.makeRequest (file:///app/client.mjs:341:19)",
+            "\tat java.base/sun.nio.ch.NioSocketImpl.implRead(NioSocketImpl.java:328)",
+            "   at System.Net.Http.HttpConnection.SendAsync(HttpRequestMessage request)",
+            "             at /build/src/stream.rs:12:5",
+            "/usr/lib/ruby/3.3.0/net/protocol.rb:237:in `rbuf_fill'",
+            "\t/usr/local/go/src/net/http/client.go:725 +0x5a",
+            "#0 /srv/vendor/guzzle/Stream.php(12): read()",
+            "except anthropic.RateLimitError as e:",
+            "} catch (ConnectionRefusedException e) {",
+        ] {
+            let said = said(frame);
+            assert_eq!((said.call.as_str(), said.frames.trim_end()), ("", frame), "{frame}");
+        }
+        let trace = "  File \"a.py\", line 3, in f\n    raise ReadTimeout(x) from e\n          ^^^^^\nX: read timed out";
+        assert_eq!(said(trace).call, "X: read timed out\n");
+        for line in
+            ["at the end of the stream", "Caused by: java.net.ConnectException: refused", "raise your limit"]
+        {
+            assert_eq!(said(line).call.trim_end(), line);
+        }
+    }
+
+    #[test]
+    fn other_programs_and_other_services_say_nothing_of_the_call() {
+        for line in [
+            "connect ECONNREFUSED 127.0.0.1:27017",
+            "connection to server at \"localhost\", port 5432 failed: Connection refused",
+            "ssh: connect to host build.example port 22: Connection timed out",
+            "connection to queue:5672 failed",
+        ] {
+            assert_eq!(said(line), Said::default(), "{line}");
+        }
+        for line in [
+            "Error code: 429 - see https://platform.openai.com/account",
+            "An error occurred (ThrottlingException) when calling the DescribeInstances operation: Rate exceeded",
+            "\"GET /admin/ HTTP/1.1\" 500 59",
+        ] {
+            let said = said(line);
+            assert_eq!((said.call.trim_end(), said.answer.as_str()), (line, ""), "{line}");
+        }
+        for line in [
+            "connect ECONNREFUSED 127.0.0.1:3128",
+            "2026-11-20 10:00:22 ERROR connection refused",
+            "main.py:22: connection refused",
+            "anthropic call failed while postgres was up: connection refused",
+            "An error occurred (ThrottlingException) when calling the InvokeModel operation",
+            "\"POST /v1/messages HTTP/1.1\" 529 0",
+        ] {
+            assert_eq!(said(line).answer.trim_end(), line);
+        }
+    }
+}
