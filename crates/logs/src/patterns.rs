@@ -48,21 +48,35 @@ const fn above(more: u16, pattern: Pattern) -> Pattern {
     Pattern { strength: pattern.strength + more, ..pattern }
 }
 
+/// How far apart the fragments of one failure stand, bytes. Further apart in a log, they tell of two.
+const NEAR: usize = 600;
+/// How often a fragment is looked at in one text.
+const PLACES_MAX: usize = 200;
+
 impl Pattern {
-    /// Whether a normal text holds it.
+    /// Whether a normal text holds it: all of its fragments near one place, and none of the excluded ones there.
     pub(crate) fn holds(&self, text: &str) -> bool {
-        self.all.iter().all(|f| stands(f, text)) && !self.none.iter().any(|f| stands(f, text))
+        let Some((first, others)) = self.all.split_first() else { return false };
+        let mut at_first = places(first, text).take(PLACES_MAX);
+        at_first.any(|at| {
+            let near = text.get(
+                text.floor_char_boundary(at.saturating_sub(NEAR))
+                    ..text.ceil_char_boundary(at + first.len() + NEAR),
+            );
+            let stands = |f: &&str| near.is_some_and(|near| places(f, near).next().is_some());
+            others.iter().all(|f| stands(f)) && !self.none.iter().any(|f| stands(f))
+        })
     }
 }
 
-/// Whether a fragment stands in a text; one that begins with `~` is a word of its own there.
-fn stands(fragment: &str, text: &str) -> bool {
-    let Some(word) = fragment.strip_prefix('~') else { return text.contains(fragment) };
+/// Where a fragment stands in a text; one that begins with `~` is a word of its own there.
+fn places<'a>(fragment: &'a str, text: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let (word, is_whole) = fragment.strip_prefix('~').map_or((fragment, false), |word| (word, true));
     let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    text.match_indices(word).any(|(at, _)| {
-        let before = text.get(..at).and_then(|t| t.chars().next_back());
-        let after = text.get(at + word.len()..).and_then(|t| t.chars().next());
-        !is_part(before) && !is_part(after)
+    memchr::memmem::find_iter(text.as_bytes(), word).filter(move |at| {
+        let before = || text.get(..*at).and_then(|t| t.chars().next_back());
+        let after = || text.get(at + word.len()..).and_then(|t| t.chars().next());
+        !is_whole || (!is_part(before()) && !is_part(after()))
     })
 }
 
@@ -109,8 +123,18 @@ mod tests {
 
     #[test]
     fn a_word_of_its_own_is_not_a_part_of_another() {
+        let stands = |fragment, text| places(fragment, text).next().is_some();
         assert!(stands("~enotfound", "getaddrinfo enotfound api.example"));
         assert!(!stands("~enotfound", "filenotfounderror"));
         assert!(!stands("~407", "took 1407 ms"));
+    }
+
+    #[test]
+    fn fragments_far_apart_tell_of_two_failures() {
+        let proxied = Pattern { all: &["proxy", "~econnrefused"], none: &[], causes: &[], strength: SHARED };
+        let direct = Pattern { all: &["~econnrefused"], none: &["proxy"], causes: &[], strength: SHARED };
+        let far = format!("proxy started {} econnrefused", "x ".repeat(NEAR));
+        assert!(proxied.holds("econnrefused by the proxy") && !proxied.holds(&far));
+        assert!(direct.holds(&far) && !direct.holds("econnrefused by the proxy"));
     }
 }
