@@ -2,6 +2,7 @@
 
 use clearline_model::{Cause, Confidence, ErrorKind, Failure, Sent, Stage, classify};
 
+use crate::codes;
 use crate::found::{Found, SHARED, SPECIFIC, STATUS, TYPED, WEAK};
 use crate::http::{self, Answers};
 use crate::masked;
@@ -39,6 +40,7 @@ pub fn explain(text: &str) -> Explanation {
     let (call, answer) = (normal(&said.call), normal(&said.answer));
     let mut found = Found::default();
     typed(&http::read(&said.answer, &answer), &mut found);
+    codes::note(&call, &mut found);
     for (tables, words) in [(&NETWORK[..], &call), (&ANSWERS[..], &answer)] {
         for pattern in tables.iter().flat_map(|t| t.iter()).filter(|p| p.holds(words)) {
             found.note(pattern.causes, pattern.strength);

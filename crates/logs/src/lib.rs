@@ -4,6 +4,7 @@
 //! [`explain`] takes any text: an exception chain, an HTTP dump, a line of a log. Typed things come before words: an
 //! error body of the API, a status, an errno name, a TLS alert; only then fragments of sentences.
 
+mod codes;
 mod explain;
 mod found;
 mod http;

@@ -16,6 +16,7 @@ use self::api::{CLIENTS, CREDENTIALS, EDGES, QUOTAS};
 use self::http::{HTTP, PROXIES};
 use self::network::{CONNECTIONS, NAMES};
 use self::tls::TLS;
+use crate::codes;
 use crate::found::{SHARED, SPECIFIC, WEAK};
 
 /// One row.
@@ -80,10 +81,10 @@ fn places<'a>(fragment: &'a str, text: &'a str) -> impl Iterator<Item = usize> +
     })
 }
 
-/// Every cause that some pattern can name.
+/// Every cause that some pattern or number can name.
 #[must_use]
 pub fn emitted() -> Vec<Cause> {
-    let mut all: Vec<Cause> = all().flat_map(|p| p.causes.iter().copied()).collect();
+    let mut all: Vec<Cause> = all().flat_map(|p| p.causes.iter().copied()).chain(codes::emitted()).collect();
     all.sort_unstable();
     all.dedup();
     all
