@@ -6,6 +6,7 @@
 //! reqwest, hyper, libcurl, Chromium's net errors, Winsock), of the SDKs, and of servers on the way.
 
 mod api;
+mod chinese;
 mod http;
 mod network;
 mod tls;
@@ -13,6 +14,7 @@ mod tls;
 use clearline_model::Cause;
 
 use self::api::{CLIENTS, CREDENTIALS, EDGES, QUOTAS};
+use self::chinese::{CHINESE, CHINESE_ANSWERS};
 use self::http::{HTTP, PROXIES};
 use self::network::{CONNECTIONS, NAMES};
 use self::tls::TLS;
@@ -95,9 +97,9 @@ fn all() -> impl Iterator<Item = &'static Pattern> {
 }
 
 /// The way to any server.
-pub(crate) const NETWORK: [&[Pattern]; 5] = [NAMES, CONNECTIONS, TLS, PROXIES, HTTP];
+pub(crate) const NETWORK: [&[Pattern]; 6] = [NAMES, CONNECTIONS, TLS, PROXIES, HTTP, CHINESE];
 /// What the API answers, or whoever stands in front of it.
-pub(crate) const ANSWERS: [&[Pattern]; 4] = [CREDENTIALS, QUOTAS, EDGES, CLIENTS];
+pub(crate) const ANSWERS: [&[Pattern]; 5] = [CREDENTIALS, QUOTAS, EDGES, CLIENTS, CHINESE_ANSWERS];
 
 #[cfg(test)]
 mod tests {

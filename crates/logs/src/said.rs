@@ -1,5 +1,7 @@
 //! Which lines of a text speak of the call: places in the code do not, nor do other programs that wrote into the same log.
 
+use std::ops::Range;
+
 /// A text, taken apart by lines.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Said {
@@ -18,9 +20,8 @@ pub(crate) fn said(text: &str) -> Said {
     // In a line of JSON, a stack trace's lines are divided by an escape.
     for line in text.lines().flat_map(|line| line.split("\\n")) {
         let trimmed = line.trim_start();
-        let indent = line.len() - trimmed.len();
         // Python shows the code of a frame beneath it, further in.
-        frame = is_python_frame(trimmed).then_some(indent).or(frame.filter(|outer| indent > *outer));
+        frame = python_frame(line).or(frame.filter(|margin| is_further_in(line, margin)));
         if frame.is_some() || is_code(trimmed) || is_frame(trimmed) {
             push(&mut said.frames, line);
             continue;
@@ -43,8 +44,15 @@ fn push(to: &mut String, line: &str) {
     to.push('\n');
 }
 
-fn is_python_frame(line: &str) -> bool {
-    line.starts_with("File \"") && line.contains("\", line ")
+/// The margin before a frame of Python, and one more column. Before the margin may stand what a log puts before each line.
+fn python_frame(line: &str) -> Option<Range<usize>> {
+    let at =
+        line.find("File \"").filter(|at| line.get(*at..).is_some_and(|rest| rest.contains("\", line ")))?;
+    Some(line.get(..at)?.trim_end().len()..at + 1)
+}
+
+fn is_further_in(line: &str, margin: &Range<usize>) -> bool {
+    line.as_bytes().get(margin.clone()).is_some_and(|margin| margin.iter().all(u8::is_ascii_whitespace))
 }
 
 /// The line of carets beneath a frame's code.
@@ -54,7 +62,9 @@ fn is_marker(line: &str) -> bool {
 
 /// A frame of JavaScript, Java, .NET, Rust, Go, Ruby or PHP.
 fn is_frame(line: &str) -> bool {
-    let at = line.strip_prefix("at ").is_some_and(|rest| {
+    // Before the margin may stand what a log puts before each line.
+    let inside = ["  at ", "\tat "].iter().find_map(|margin| line.split_once(margin)).map(|(_, rest)| rest);
+    let at = line.strip_prefix("at ").or(inside).is_some_and(|rest| {
         let place = rest.split_whitespace().next().unwrap_or_default();
         let is_place = place.contains(['.', ':', '(', '<']) || matches!(place, "async" | "new");
         let ends = rest.trim_end().chars().next_back();
@@ -149,9 +159,9 @@ fn is_host_before(before: &str) -> bool {
 /// Services of others that answer over HTTP, and models of theirs.
 const VENDORS: [&str; 22] = [
     "openai.com",
-    "gpt-3",
-    "gpt-4",
-    "gpt-5",
+    " gpt-",
+    "`gpt-",
+    "'gpt-",
     "generativelanguage",
     "gemini",
     "mistral.ai",

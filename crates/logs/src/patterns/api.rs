@@ -86,9 +86,9 @@ pub(super) const CREDENTIALS: &[Pattern] = &[
     above(30, says(&["token revoked"], &[C::AuthRevoked])),
     above(30, says(&["credential", "revoked"], &[C::AuthRevoked])),
     shares(&["permission_error"], &[C::AuthForbidden]),
-    shares(&["permissiondeniederror"], &[C::AuthForbidden, C::EdgeRegionBlocked]),
+    shares(&["~permissiondeniederror"], &[C::AuthForbidden, C::EdgeRegionBlocked]),
     shares(&["authentication_error"], &[C::AuthInvalid, C::AuthExpired]),
-    shares(&["authenticationerror"], &[C::AuthInvalid, C::AuthMissing]),
+    shares(&["~authenticationerror"], &[C::AuthInvalid, C::AuthMissing]),
     says(&["signature we calculated does not match"], &[C::CloudAwsCredentials]),
     says(&["could not load credentials"], &[C::CloudAwsCredentials, C::CloudGcpCredentials]),
     says(&["token is expired", "aws"], &[C::CloudAwsCredentials]),
@@ -163,6 +163,7 @@ pub(super) const QUOTAS: &[Pattern] = &[
     shares(&["not_found_error"], &[C::RequestModelNotFound, C::ConfigBaseUrlPath]),
     says(&["credit balance"], &[C::QuotaCredit]),
     says(&["insufficient credit"], &[C::QuotaCredit]),
+    says(&["insufficient_user_quota"], &[C::QuotaCredit, C::QuotaSpendLimit]),
     says(&["specified workspace api usage limits"], &[C::QuotaSpendLimit]),
     says(&["spend cap"], &[C::QuotaSpendLimit]),
     says(&["limit reached", "resets"], &[C::QuotaSubscription]),
@@ -175,8 +176,8 @@ pub(super) const QUOTAS: &[Pattern] = &[
     says(&["maximum context length"], &[C::RequestContextTooLong]),
     says(&["context length exceeded"], &[C::RequestContextTooLong]),
     says(&["tokens > ", "maximum"], &[C::RequestContextTooLong, C::RequestMaxTokens]),
-    shares(&["api_error"], &[C::ServerError]),
-    shares(&["timeout_error"], &[C::ServerTimeout]),
+    shares(&["~api_error"], &[C::ServerError]),
+    shares(&["~timeout_error"], &[C::ServerTimeout]),
 ];
 
 /// Whoever stands in front of the API.
