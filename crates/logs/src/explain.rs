@@ -8,7 +8,7 @@ use crate::http::{self, Answers};
 use crate::masked;
 use crate::normal::{normal, sample};
 use crate::objects::{objects, without_speech};
-use crate::patterns::{ANSWERS, NETWORK};
+use crate::patterns::{ANSWERS, NETWORK, TRACES};
 use crate::said::said;
 
 /// A cause and how sure it is.
@@ -41,7 +41,8 @@ pub fn explain(text: &str) -> Explanation {
     let mut found = Found::default();
     typed(&http::read(&said.answer, &answer), &mut found);
     codes::note(&call, &mut found);
-    for (tables, words) in [(&NETWORK[..], &call), (&ANSWERS[..], &answer)] {
+    let traced = normal(&said.traced);
+    for (tables, words) in [(&NETWORK[..], &call), (&TRACES[..], &traced), (&ANSWERS[..], &answer)] {
         for pattern in tables.iter().flat_map(|t| t.iter()).filter(|p| p.holds(words)) {
             found.note(pattern.causes, pattern.strength);
         }

@@ -1,6 +1,6 @@
 //! The table of words: fragments that clients, runtimes and servers print, and what each says.
 //!
-//! A pattern holds where all of its fragments stand in the normal text and none of the excluded ones. It names the causes that
+//! A pattern holds where all of its fragments stand near each other in the normal text and none of the excluded ones. It names the causes that
 //! print it, the most frequent first: where several do, the text cannot tell them apart. Sources: the messages of the
 //! runtimes and libraries themselves (CPython's ssl and socket, OpenSSL, Node, undici, Bun, Go, the JDK, .NET, rustls,
 //! reqwest, hyper, libcurl, Chromium's net errors, Winsock), of the SDKs, and of servers on the way.
@@ -9,6 +9,7 @@ mod api;
 mod chinese;
 mod http;
 mod network;
+mod places;
 mod tls;
 
 use clearline_model::Cause;
@@ -17,6 +18,7 @@ use self::api::{CLIENTS, CREDENTIALS, EDGES, QUOTAS};
 use self::chinese::{CHINESE, CHINESE_ANSWERS};
 use self::http::{HTTP, PROXIES};
 use self::network::{CONNECTIONS, NAMES};
+use self::places::PLACES;
 use self::tls::TLS;
 use crate::codes;
 use crate::found::{SHARED, SPECIFIC, WEAK};
@@ -25,17 +27,23 @@ use crate::found::{SHARED, SPECIFIC, WEAK};
 #[derive(Clone, Copy)]
 pub(crate) struct Pattern {
     pub(crate) all: &'static [&'static str],
+    pub(crate) any: &'static [&'static str],
     pub(crate) none: &'static [&'static str],
     pub(crate) causes: &'static [Cause],
     pub(crate) strength: u16,
 }
 
 const fn says(all: &'static [&'static str], causes: &'static [Cause]) -> Pattern {
-    Pattern { all, none: &[], causes, strength: SPECIFIC }
+    Pattern { all, any: &[], none: &[], causes, strength: SPECIFIC }
 }
 
 const fn shares(all: &'static [&'static str], causes: &'static [Cause]) -> Pattern {
-    Pattern { all, none: &[], causes, strength: SHARED }
+    Pattern { all, any: &[], none: &[], causes, strength: SHARED }
+}
+
+/// Only beside one of these.
+const fn beside(any: &'static [&'static str], pattern: Pattern) -> Pattern {
+    Pattern { any, ..pattern }
 }
 
 const fn unless(none: &'static [&'static str], pattern: Pattern) -> Pattern {
@@ -43,7 +51,7 @@ const fn unless(none: &'static [&'static str], pattern: Pattern) -> Pattern {
 }
 
 const fn weakly(all: &'static [&'static str], causes: &'static [Cause]) -> Pattern {
-    Pattern { all, none: &[], causes, strength: WEAK }
+    Pattern { all, any: &[], none: &[], causes, strength: WEAK }
 }
 
 /// Stronger than its like: a sentence that says more than one that often stands beside it.
@@ -57,7 +65,8 @@ const NEAR: usize = 600;
 const PLACES_MAX: usize = 200;
 
 impl Pattern {
-    /// Whether a normal text holds it: all of its fragments near one place, and none of the excluded ones there.
+    /// Whether a normal text holds it: all of its fragments near one place, one of those
+    /// that it wants beside them, and none of the excluded ones.
     pub(crate) fn holds(&self, text: &str) -> bool {
         let Some((first, others)) = self.all.split_first() else { return false };
         let mut at_first = places(first, text).take(PLACES_MAX);
@@ -67,7 +76,8 @@ impl Pattern {
                     ..text.ceil_char_boundary(at + first.len() + NEAR),
             );
             let stands = |f: &&str| near.is_some_and(|near| places(f, near).next().is_some());
-            others.iter().all(|f| stands(f)) && !self.none.iter().any(|f| stands(f))
+            let beside = self.any.is_empty() || self.any.iter().any(|f| stands(f));
+            beside && others.iter().all(|f| stands(f)) && !self.none.iter().any(|f| stands(f))
         })
     }
 }
@@ -93,11 +103,13 @@ pub fn emitted() -> Vec<Cause> {
 }
 
 fn all() -> impl Iterator<Item = &'static Pattern> {
-    NETWORK.iter().chain(&ANSWERS).flat_map(|t| t.iter())
+    NETWORK.iter().chain(&TRACES).chain(&ANSWERS).flat_map(|t| t.iter())
 }
 
 /// The way to any server.
 pub(crate) const NETWORK: [&[Pattern]; 6] = [NAMES, CONNECTIONS, TLS, PROXIES, HTTP, CHINESE];
+/// What stack traces tell beside that.
+pub(crate) const TRACES: [&[Pattern]; 1] = [PLACES];
 /// What the API answers, or whoever stands in front of it.
 pub(crate) const ANSWERS: [&[Pattern]; 5] = [CREDENTIALS, QUOTAS, EDGES, CLIENTS, CHINESE_ANSWERS];
 
@@ -110,7 +122,7 @@ mod tests {
     #[test]
     fn every_fragment_is_normal_and_every_row_can_be_reached() {
         for pattern in all() {
-            for fragment in pattern.all.iter().chain(pattern.none) {
+            for fragment in pattern.all.iter().chain(pattern.any).chain(pattern.none) {
                 let word = fragment.trim_start_matches('~');
                 assert_eq!(
                     normal(&format!(".{word}.")),
@@ -118,7 +130,8 @@ mod tests {
                     "{fragment} never stands in a normal text"
                 );
             }
-            let text: Vec<&str> = pattern.all.iter().map(|f| f.trim_start_matches('~')).collect();
+            let text: Vec<&str> =
+                pattern.all.iter().chain(pattern.any.first()).map(|f| f.trim_start_matches('~')).collect();
             let named: Vec<Cause> = explain(&text.join(" ")).causes.iter().map(|r| r.cause).collect();
             assert!(pattern.causes.iter().any(|c| named.contains(c)), "{text:?} gives {named:?}");
         }
@@ -134,8 +147,10 @@ mod tests {
 
     #[test]
     fn fragments_far_apart_tell_of_two_failures() {
-        let proxied = Pattern { all: &["proxy", "~econnrefused"], none: &[], causes: &[], strength: SHARED };
-        let direct = Pattern { all: &["~econnrefused"], none: &["proxy"], causes: &[], strength: SHARED };
+        let proxied =
+            Pattern { all: &["proxy", "~econnrefused"], any: &[], none: &[], causes: &[], strength: SHARED };
+        let direct =
+            Pattern { all: &["~econnrefused"], any: &[], none: &["proxy"], causes: &[], strength: SHARED };
         let far = format!("proxy started {} econnrefused", "x ".repeat(NEAR));
         assert!(proxied.holds("econnrefused by the proxy") && !proxied.holds(&far));
         assert!(direct.holds(&far) && !direct.holds("econnrefused by the proxy"));

@@ -9,8 +9,8 @@ pub(crate) struct Said {
     pub(crate) call: String,
     /// The same without what another vendor's service answered: its limits and keys are not the API's.
     pub(crate) answer: String,
-    /// Places in the code, as stack traces print them.
-    pub(crate) frames: String,
+    /// The same as the first, with the places in the code as stack traces print them.
+    pub(crate) traced: String,
 }
 
 /// Takes a text apart.
@@ -23,7 +23,7 @@ pub(crate) fn said(text: &str) -> Said {
         // Python shows the code of a frame beneath it, further in.
         frame = python_frame(line).or(frame.filter(|margin| is_further_in(line, margin)));
         if frame.is_some() || is_code(trimmed) || is_frame(trimmed) {
-            push(&mut said.frames, line);
+            push(&mut said.traced, line);
             continue;
         }
         let words = trimmed.to_lowercase();
@@ -32,6 +32,7 @@ pub(crate) fn said(text: &str) -> Said {
             continue;
         }
         push(&mut said.call, line);
+        push(&mut said.traced, line);
         if is_ours || !is_other_answer(&words) {
             push(&mut said.answer, line);
         }
@@ -222,7 +223,7 @@ mod tests {
             "} catch (ConnectionRefusedException e) {",
         ] {
             let said = said(frame);
-            assert_eq!((said.call.as_str(), said.frames.trim_end()), ("", frame), "{frame}");
+            assert_eq!((said.call.as_str(), said.traced.trim_end()), ("", frame), "{frame}");
         }
         let trace = "  File \"a.py\", line 3, in f\n    raise ReadTimeout(x) from e\n          ^^^^^\nX: read timed out";
         assert_eq!(said(trace).call, "X: read timed out\n");

@@ -2,7 +2,7 @@
 
 use clearline_model::Cause as C;
 
-use super::{Pattern, above, says, shares};
+use super::{Pattern, above, beside, says, shares, unless};
 
 /// Credentials.
 pub(super) const CREDENTIALS: &[Pattern] = &[
@@ -16,7 +16,6 @@ pub(super) const CREDENTIALS: &[Pattern] = &[
     above(40, says(&["err_invalid_char"], &[C::AuthMalformedKey])),
     above(40, says(&["failed to parse header value"], &[C::AuthMalformedKey])),
     above(40, says(&["invalid header field value"], &[C::AuthMalformedKey])),
-    above(40, says(&["codec can't encode", "header"], &[C::AuthMalformedKey])),
     says(&["could not resolve authentication method"], &[C::AuthMissing]),
     says(&["apikeyhelper"], &[C::AuthMissing]),
     says(&["api key is missing"], &[C::AuthMissing]),
@@ -99,6 +98,19 @@ pub(super) const CREDENTIALS: &[Pattern] = &[
     says(&["application default credentials"], &[C::CloudGcpCredentials]),
     above(40, says(&["aiplatform", "not found"], &[C::CloudGcpModelUnavailable])),
     above(40, says(&["aiplatform", "quota"], &[C::CloudGcpQuota])),
+    above(40, says(&["new-line characters", "header value"], &[C::AuthMalformedKey])),
+    above(40, says(&["unexpected char 0x", "value"], &[C::AuthMalformedKey])),
+    says(&["unable to load credentials from any"], &[C::CloudAwsCredentials]),
+    says(&["no providers in chain"], &[C::CloudAwsCredentials]),
+    says(&["credentialsnotloaded"], &[C::CloudAwsCredentials]),
+    says(&["must specify a region"], &[C::CloudAwsModelInvalid, C::CloudAwsCredentials]),
+    says(&["resourcenotfoundexception"], &[C::CloudAwsModelInvalid]),
+    says(&["servicequotaexceededexception"], &[C::CloudAwsThrottled]),
+    says(&["too many tokens per day"], &[C::CloudAwsThrottled]),
+    says(&["gcloud auth"], &[C::CloudGcpCredentials]),
+    says(&["reauthentication is needed"], &[C::CloudGcpCredentials]),
+    says(&["invalid_rapt"], &[C::CloudGcpCredentials]),
+    says(&["api has not been used in project"], &[C::CloudGcpModelUnavailable, C::CloudGcpCredentials]),
 ];
 
 /// Limits, requests and the API's own trouble.
@@ -130,7 +142,13 @@ pub(super) const QUOTAS: &[Pattern] = &[
     says(&["overloaded"], &[C::ServerOverloaded, C::StreamErrorEvent]),
     says(&["internal server error"], &[C::ServerError]),
     says(&["internalservererror"], &[C::ServerError, C::ServerUnavailable]),
-    says(&["upstream connect error or disconnect/reset"], &[C::ServerUnavailable, C::GatewayMeshUnavailable]),
+    above(
+        30,
+        says(
+            &["upstream connect error or disconnect/reset"],
+            &[C::ServerUnavailable, C::GatewayMeshUnavailable],
+        ),
+    ),
     says(&["no healthy upstream"], &[C::GatewayMeshUnavailable, C::ServerUnavailable]),
     says(&["prompt is too long"], &[C::RequestContextTooLong]),
     says(&["input is too long for requested model"], &[C::RequestContextTooLong]),
@@ -178,6 +196,8 @@ pub(super) const QUOTAS: &[Pattern] = &[
     says(&["tokens > ", "maximum"], &[C::RequestContextTooLong, C::RequestMaxTokens]),
     shares(&["~api_error"], &[C::ServerError]),
     shares(&["~timeout_error"], &[C::ServerTimeout]),
+    says(&["unsupported protocol scheme"], &[C::ConfigBaseUrlInvalid]),
+    says(&["output token maximum"], &[C::RequestMaxTokens]),
 ];
 
 /// Whoever stands in front of the API.
@@ -206,7 +226,6 @@ pub(super) const EDGES: &[Pattern] = &[
     above(70, says(&["modsecurity"], &[C::EdgeWafBlocked])),
     above(60, says(&["blocked by your organization"], &[C::EdgeWebFilter])),
     above(60, says(&["web filter"], &[C::EdgeWebFilter])),
-    above(60, says(&["zscaler"], &[C::EdgeWebFilter, C::ProxyDenied])),
     above(60, says(&["fortiguard"], &[C::EdgeWebFilter])),
     above(60, says(&["access to this site is blocked"], &[C::EdgeWebFilter])),
     above(60, says(&["captive portal"], &[C::EdgeCaptivePortal])),
@@ -228,12 +247,47 @@ pub(super) const EDGES: &[Pattern] = &[
     above(70, says(&["verify you are human"], &[C::EdgeBotChallenge])),
     above(70, says(&["403 forbidden", "cloudfront"], &[C::EdgeWafBlocked])),
     above(60, says(&["policy", "blocked", "category"], &[C::EdgeWebFilter])),
-    above(60, says(&["netskope"], &[C::EdgeWebFilter, C::TlsIntercepted])),
     above(60, says(&["web page blocked"], &[C::EdgeWebFilter])),
-    above(30, says(&["temporarily unavailable"], &[C::ServerUnavailable, C::GatewayMeshUnavailable])),
+    above(
+        30,
+        unless(
+            &["resource temporarily unavailable"],
+            says(&["temporarily unavailable"], &[C::ServerUnavailable, C::GatewayMeshUnavailable]),
+        ),
+    ),
     above(30, says(&["origin is unreachable"], &[C::ServerUnavailable, C::GatewayBadGateway])),
     above(30, says(&["connection timed out", "cloudflare"], &[C::ServerUnavailable, C::GatewayBadGateway])),
+    above(60, beside(FILTERED, says(&["~zscaler"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["~netskope"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["~mcafee"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["skyhigh"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["cisco umbrella"], &[C::EdgeWebFilter, C::DnsBlockPage]))),
+    above(60, beside(FILTERED, says(&["~sophos"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["forcepoint"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["websense"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["blue coat"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["check point"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["barracuda"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, says(&["blocked due to content filtering"], &[C::EdgeWebFilter])),
+    above(60, says(&["blocked in accordance with", "policy"], &[C::EdgeWebFilter])),
+    above(60, says(&["violation of your internet usage policy"], &[C::EdgeWebFilter])),
+    above(
+        30,
+        says(
+            &["no server is available to handle this request"],
+            &[C::GatewayBadGateway, C::ServerUnavailable],
+        ),
+    ),
+    above(
+        40,
+        says(&["upstream_reset_before_response_started"], &[C::GatewayMeshUnavailable, C::GatewayBadGateway]),
+    ),
+    above(30, says(&["rbac: access denied"], &[C::GatewayMeshUnavailable, C::ProxyDenied])),
 ];
+
+/// What a page of a web filter says beside its maker's name; a certificate of the maker's names it, too.
+const FILTERED: &[&str] =
+    &["blocked", "denied", "not allowed", "permission to visit", "violation", "prohibits", "category"];
 
 /// What a client library says of itself.
 pub(super) const CLIENTS: &[Pattern] = &[
@@ -245,4 +299,7 @@ pub(super) const CLIENTS: &[Pattern] = &[
     says(&["cannot import name", "httpx"], &[C::ClientDependencyMismatch]),
     says(&["is not a constructor", "anthropic"], &[C::ClientDependencyMismatch]),
     says(&["module 'httpx' has no attribute"], &[C::ClientDependencyMismatch]),
+    above(60, says(&["pool#acquire"], &[C::ClientPoolExhausted])),
+    above(60, says(&["acquire operation took longer"], &[C::ClientPoolExhausted])),
+    above(60, says(&["connectionrequesttimeoutexception"], &[C::ClientPoolExhausted])),
 ];

@@ -12,7 +12,7 @@ pub(super) const PROXIES: &[Pattern] = &[
     above(60, says(&["err_proxy_auth"], &[C::ProxyAuthRequired, C::ProxyAuthScheme])),
     above(60, says(&["err_unsupported_proxy_authentication"], &[C::ProxyAuthScheme])),
     above(50, says(&["connect tunnel failed, response 403"], &[C::ProxyDenied, C::ProxyPortDenied])),
-    above(50, says(&["proxyerror", "403"], &[C::ProxyDenied, C::ProxyPortDenied])),
+    above(50, says(&["proxyerror", "~403"], &[C::ProxyDenied, C::ProxyPortDenied])),
     above(50, says(&["tunnel failed, got: 403"], &[C::ProxyDenied, C::ProxyPortDenied])),
     above(50, says(&["err_tunnel_connection_failed"], &[C::ProxyDenied, C::ProxyCannotConnect])),
     above(50, says(&["err_proxy_tunnel"], &[C::ProxyDenied, C::ProxyCannotConnect])),
@@ -103,6 +103,50 @@ pub(super) const PROXIES: &[Pattern] = &[
     says(&["egress", "not allowed"], &[C::ConfigSandboxNoEgress]),
     says(&["sandbox_egress_restricted"], &[C::ConfigSandboxNoEgress]),
     says(&["proxyerror"], &[C::ProxyUnreachable, C::ProxyCannotConnect, C::ProxyDenied]),
+    above(75, says(&["proxyconnect", "no such host"], &[C::ProxyNameNotFound])),
+    above(75, says(&["proxyconnect", "i/o timeout"], &[C::ProxyTimeout, C::ProxyUnreachable])),
+    above(75, says(&["proxyconnect", "does not look like a tls handshake"], &[C::ProxySchemeMismatch])),
+    above(75, says(&["proxy appears to only use http and not https"], &[C::ProxySchemeMismatch])),
+    // Go prints only the words of a proxy's answer to CONNECT.
+    above(50, says(&["\": forbidden"], &[C::ProxyDenied, C::ProxyPortDenied])),
+    above(50, says(&["\": service unavailable"], &[C::ProxyCannotConnect, C::ProxyCannotResolve])),
+    above(50, says(&["\": bad gateway"], &[C::ProxyCannotConnect, C::ProxyCannotResolve])),
+    above(50, says(&["\": gateway timeout"], &[C::ProxyCannotConnect, C::ProxyTimeout])),
+    above(50, says(&["unable to tunnel through proxy", " 403"], &[C::ProxyDenied, C::ProxyPortDenied])),
+    above(
+        50,
+        says(&["unable to tunnel through proxy", " 50"], &[C::ProxyCannotConnect, C::ProxyCannotResolve]),
+    ),
+    above(50, says(&["connection to proxy closed"], &[C::ProxyUnreachable, C::ProxyCannotConnect])),
+    above(70, says(&["not allowed by ruleset"], &[C::ProxySocksDenied])),
+    above(50, says(&["complete socks5 connection to", "(2)"], &[C::ProxySocksDenied])),
+    above(40, says(&["complete socks5 connection to"], &[C::ProxyCannotConnect, C::ProxySocksDenied])),
+    above(40, says(&["complete socks4 connection to"], &[C::ProxyCannotConnect, C::ProxySocksDenied])),
+    above(
+        50,
+        says(
+            &["requested url could not be retrieved", "access denied"],
+            &[C::ProxyDenied, C::ProxyPortDenied],
+        ),
+    ),
+    above(
+        70,
+        says(
+            &["requested url could not be retrieved", "unable to determine ip address"],
+            &[C::ProxyCannotResolve],
+        ),
+    ),
+    above(
+        70,
+        says(&["requested url could not be retrieved", "connection to", "failed"], &[C::ProxyCannotConnect]),
+    ),
+    above(50, says(&["policy_denied"], &[C::ProxyDenied, C::EdgeWebFilter])),
+    above(50, says(&["content_filter_denied"], &[C::EdgeWebFilter, C::ProxyDenied])),
+    above(
+        50,
+        says(&["access denied", "authentication_failed"], &[C::ProxyAuthRequired, C::ProxyAuthRejected]),
+    ),
+    above(50, says(&["policy has denied access"], &[C::ProxyDenied, C::EdgeWebFilter])),
 ];
 
 /// What a gateway or proxy made of an answer, where no page is shown.
@@ -258,4 +302,26 @@ pub(super) const HTTP: &[Pattern] = &[
     says(&["idle timeout waiting for sse"], &[C::StreamStalled]),
     says(&["no response", "stream", "timeout"], &[C::StreamStalled]),
     says(&["chunk timeout"], &[C::StreamStalled]),
+    says(
+        &["connection prematurely closed before response"],
+        &[C::HttpClosedBeforeResponse, C::HttpKeepaliveRace],
+    ),
+    says(&["connection prematurely closed during response"], &[C::StreamCut, C::HttpTruncated]),
+    says(&["nohttpresponseexception"], &[C::HttpClosedBeforeResponse, C::HttpKeepaliveRace]),
+    says(&["end of file reached"], &[C::HttpClosedBeforeResponse, C::HttpKeepaliveRace, C::StreamCut]),
+    // Go's words for a connection that ends instead of an answer.
+    says(&["\": eof"], &[C::HttpClosedBeforeResponse, C::HttpKeepaliveRace, C::TcpAcceptsThenCloses]),
+    says(&["stopped after", "redirects"], &[C::GatewayRedirectLoop]),
+    says(&["http2 error", "stream error"], &[C::TlsH2Broken, C::StreamReset]),
+    shares(&["asyncio", "timeouterror"], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte]),
+    shares(
+        &["timeout of", "ms exceeded"],
+        &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte, C::HttpNoResponse],
+    ),
+    shares(&["~econnaborted", "timeout"], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte]),
+    shares(&["read timeout"], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte, C::HttpNoResponse]),
+    shares(
+        &["the request timed out"],
+        &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte, C::HttpNoResponse],
+    ),
 ];

@@ -2,7 +2,7 @@
 
 use clearline_model::Cause as C;
 
-use super::{Pattern, above, says, shares, unless};
+use super::{Pattern, above, beside, says, shares, unless};
 
 /// A cleartext name does not become an address.
 pub(super) const NAMES: &[Pattern] = &[
@@ -56,6 +56,25 @@ pub(super) const NAMES: &[Pattern] = &[
     above(10, says(&["try again", "name resolution"], &[C::DnsServerFailure, C::DnsFlaky])),
     above(10, says(&["could not contact dns servers"], &[C::DnsResolverUnreachable])),
     above(10, says(&["err_dns_timed_out"], &[C::DnsSlow, C::DnsResolverUnreachable])),
+    says(&["unable to resolve host"], &[C::DnsNameNotFound, C::DnsServerFailure]),
+    says(&["could not be resolved"], &[C::DnsNameNotFound, C::DnsFiltered]),
+    says(&["unable to resolve"], &[C::DnsNameNotFound, C::DnsServerFailure]),
+    says(&["cannot resolve host"], &[C::DnsNameNotFound, C::DnsServerFailure]),
+    says(&["failed to resolve"], &[C::DnsNameNotFound, C::DnsServerFailure]),
+    says(&["no dns records"], &[C::DnsNameNotFound, C::DnsNoAddress]),
+    says(&["wget: bad address"], &[C::DnsNameNotFound, C::DnsServerFailure]),
+    above(20, says(&["server can't find", "refused"], &[C::DnsRefused])),
+    above(10, says(&["no servers could be reached"], &[C::DnsResolverUnreachable, C::DnsSlow])),
+    above(10, says(&["communications error to", "timed out"], &[C::DnsResolverUnreachable, C::DnsSlow])),
+    above(20, says(&["dnsnameresolvertimeout"], &[C::DnsSlow, C::DnsResolverUnreachable])),
+    // .NET on Linux prints what getaddrinfo's "try again" is called among the system's errors.
+    above(
+        40,
+        says(
+            &["socketexception", "resource temporarily unavailable"],
+            &[C::DnsServerFailure, C::DnsResolverUnreachable, C::DnsFlaky],
+        ),
+    ),
 ];
 
 /// Connections that do not come about, or break.
@@ -132,4 +151,26 @@ pub(super) const CONNECTIONS: &[Pattern] = &[
     says(&["the internet connection appears to be offline"], &[C::NetLinkDown, C::NetNoRoute]),
     says(&["unreachable network"], &[C::NetNoRoute, C::TcpUnreachable]),
     says(&["unreachable host"], &[C::TcpUnreachable, C::NetNoRoute]),
+    shares(&["connect call failed"], &[C::TcpRefused, C::ConfigBaseUrlDead, C::TcpTimeout]),
+    shares(&["unable to connect to the remote server"], &[C::TcpRefused, C::TcpTimeout, C::TcpFiltered]),
+    shares(&["could not connect to the server"], &[C::TcpRefused, C::TcpTimeout, C::TcpFiltered]),
+    shares(&["cannot_connect"], &[C::TcpRefused, C::TcpTimeout, C::TcpFiltered]),
+    shares(
+        &["could not connect to the endpoint url"],
+        &[C::DnsNameNotFound, C::TcpRefused, C::CloudAwsModelInvalid],
+    ),
+    above(
+        20,
+        beside(
+            &["timed out", "timeout was reached", "timeout expired"],
+            says(&["failed to connect to"], &[C::TcpTimeout, C::TcpFiltered]),
+        ),
+    ),
+    says(&["opentimeout"], &[C::TcpTimeout, C::TcpFiltered]),
+    says(&["connect timeout on endpoint"], &[C::TcpTimeout, C::TcpFiltered]),
+    says(&["open tcp connection", "execution expired"], &[C::TcpTimeout, C::TcpFiltered]),
+    says(&["software caused connection abort"], &[C::TcpStalePooled, C::ConfigLocalFirewall, C::TcpReset]),
+    says(&["http2: client connection lost"], &[C::StreamStalled, C::TcpIdleCut, C::TlsH2Broken]),
+    shares(&["the underlying connection was closed"], &[C::TcpReset, C::HttpClosedBeforeResponse]),
+    says(&["expected to be kept alive was closed"], &[C::HttpKeepaliveRace, C::TcpStalePooled]),
 ];

@@ -3,7 +3,7 @@
 use clearline_model::Cause;
 use clearline_model::Cause as C;
 
-use super::{Pattern, above, says, shares, weakly};
+use super::{Pattern, above, beside, says, shares, unless, weakly};
 
 /// Handshakes and certificates.
 pub(super) const TLS: &[Pattern] = &[
@@ -50,6 +50,7 @@ pub(super) const TLS: &[Pattern] = &[
     above(40, says(&["err_cert_date_invalid"], &[C::TlsExpired, C::ClockSkew])),
     above(40, says(&["not within the validity period"], &[C::TlsExpired, C::ClockSkew])),
     above(40, says(&["certificate has expired or is not yet valid"], &[C::TlsExpired, C::ClockSkew])),
+    above(40, says(&["certificatenotyetvalid"], &[C::ClockSkew, C::TlsNotYetValid])),
     above(40, says(&["certificateexpiredexception"], &[C::TlsExpired, C::ClockSkew])),
     above(40, says(&["certificate is not yet valid"], &[C::ClockSkew, C::TlsNotYetValid])),
     above(40, says(&["notvalidyet"], &[C::ClockSkew, C::TlsNotYetValid])),
@@ -105,17 +106,20 @@ pub(super) const TLS: &[Pattern] = &[
     ),
     says(&["err_ssl_protocol_error"], &[C::TlsHandshakeRejected, C::TlsPlainHttp]),
     says(&["tls handshake timeout"], &[C::TlsHandshakeStalled, C::TlsSniBlocked, C::TlsLargeHelloDropped]),
-    says(&["handshake operation timed out"], &[C::TlsHandshakeStalled, C::TlsSniBlocked]),
+    above(20, says(&["handshake operation timed out"], &[C::TlsHandshakeStalled, C::TlsSniBlocked])),
     says(&["ssl connection timeout"], &[C::TlsHandshakeStalled, C::TlsSniBlocked]),
     above(30, says(&["ssl_connect", "reset"], &[C::TlsSniBlocked, C::TcpReset])),
     above(30, says(&["ssl_error_syscall"], &[C::TlsSniBlocked, C::TcpReset])),
     above(30, says(&["in connection to", ":443", "reset"], &[C::TlsSniBlocked, C::TcpReset])),
-    says(&["no such file or directory", "ssl_cert_file"], &[C::ConfigCaFileMissing]),
-    says(&["error setting certificate verify locations"], &[C::ConfigCaFileMissing]),
-    says(&["error setting certificate file"], &[C::ConfigCaFileMissing]),
-    says(&["could not find a suitable tls ca certificate bundle"], &[C::ConfigCaFileMissing]),
-    says(&["ignoring extra certs from"], &[C::ConfigCaFileMissing]),
-    weakly(&["filenotfounderror: [errno 2] no such file or directory"], &[C::ConfigCaFileMissing]),
+    above(70, says(&["error setting certificate verify locations"], &[C::ConfigCaFileMissing])),
+    above(70, says(&["error setting certificate file"], &[C::ConfigCaFileMissing])),
+    above(70, says(&["could not find a suitable tls ca certificate bundle"], &[C::ConfigCaFileMissing])),
+    above(70, says(&["ignoring extra certs from"], &[C::ConfigCaFileMissing])),
+    // Python names the file that it misses, but for the CA file.
+    unless(
+        &["no such file or directory: '"],
+        weakly(&["filenotfounderror: [errno 2] no such file or directory"], &[C::ConfigCaFileMissing]),
+    ),
     says(&["no root certificates"], &[C::ConfigCaStoreEmpty]),
     says(&["no native root ca certificates"], &[C::ConfigCaStoreEmpty]),
     says(&["trustanchors parameter must be non-empty"], &[C::ConfigCaStoreEmpty]),
@@ -134,7 +138,7 @@ pub(super) const TLS: &[Pattern] = &[
     says(&["error in certificate chain"], INTERCEPTED),
     says(&["unable to get certificate crl"], INTERCEPTED),
     says(&["invalid ca certificate"], INTERCEPTED),
-    above(40, says(&["notbefore"], &[C::ClockSkew, C::TlsNotYetValid])),
+    above(40, beside(&["certificate", "x509"], says(&["notbefore"], &[C::ClockSkew, C::TlsNotYetValid]))),
     above(40, says(&["subject alternative name", "match"], &[C::TlsWrongHost])),
     above(40, says(&["x509: certificate is valid for"], &[C::TlsWrongHost])),
     above(40, says(&["wrong principal"], &[C::TlsWrongHost])),
@@ -143,7 +147,60 @@ pub(super) const TLS: &[Pattern] = &[
     says(&["connection reset", "handshake"], &[C::TlsSniBlocked, C::TlsHandshakeRejected, C::TcpReset]),
     says(&["econnreset", "tls"], &[C::TlsSniBlocked, C::TlsHandshakeRejected, C::TcpReset]),
     says(&["ssl connect error"], &[C::TlsHandshakeRejected, C::TlsSniBlocked]),
+    above(40, says(&["not valid yet"], &[C::ClockSkew, C::TlsNotYetValid])),
+    above(
+        60,
+        says(
+            &["certificate has expired or is not yet valid", "is before"],
+            &[C::ClockSkew, C::TlsNotYetValid],
+        ),
+    ),
+    above(40, says(&["nottimevalid"], &[C::TlsExpired, C::ClockSkew, C::TlsNotYetValid])),
+    above(40, says(&["hostname", "not verified"], &[C::TlsWrongHost])),
+    above(40, says(&["relies on legacy common name"], &[C::TlsWrongHost])),
+    above(40, says(&["no name matching", "found"], &[C::TlsWrongHost])),
+    above(40, says(&["not valid for the name"], &[C::TlsWrongHost])),
+    says(&["certificate was not trusted"], INTERCEPTED),
+    says(&["trust anchor for certification path not found"], INTERCEPTED),
+    says(&["trust relationship for the ssl"], INTERCEPTED),
+    says(&["issued by an authority that is not trusted"], INTERCEPTED),
+    says(&["unable to locally verify the issuer"], INTERCEPTED),
+    says(&["ssl certificate verification failed"], INTERCEPTED),
+    says(&["certificate is not standards compliant"], INTERCEPTED),
+    above(
+        10,
+        beside(
+            &["check revocation", "revocation server was offline"],
+            says(&["revocation"], &[C::TlsTrustStoreMismatch, C::TlsIntercepted, C::NetEgressBlocked]),
+        ),
+    ),
+    says(
+        &["no appropriate protocol"],
+        &[C::TlsVersionTooOld, C::ConfigTlsPolicyStrict, C::TlsHandshakeRejected],
+    ),
+    says(
+        &["unsafe legacy renegotiation"],
+        &[C::TlsHandshakeRejected, C::TlsVersionTooOld, C::ConfigTlsPolicyStrict],
+    ),
+    says(&["could not create ssl/tls secure channel"], &[C::TlsVersionTooOld, C::TlsHandshakeRejected]),
+    says(&["not an ssl/tls record"], &[C::TlsPlainHttp, C::ProxySchemeMismatch]),
+    says(&["cannot determine the frame size"], &[C::TlsPlainHttp, C::ProxySchemeMismatch]),
+    says(&["corrupted frame was received"], &[C::TlsPlainHttp, C::ProxySchemeMismatch]),
+    says(&["eof occurred in violation of protocol"], CLOSED),
+    says(&["unexpected eof or 0 bytes from the transport stream"], CLOSED),
+    says(&["failed to load system roots"], &[C::ConfigCaStoreEmpty]),
+    shares(&["sec_e_illegal_message"], &[C::TlsHandshakeRejected, C::TlsVersionTooOld, C::TlsSniBlocked]),
+    shares(
+        &["fatal ssl/tls alert is received"],
+        &[C::TlsHandshakeRejected, C::TlsVersionTooOld, C::TlsSniBlocked],
+    ),
+    shares(&["an ssl error has occurred"], &[C::TlsHandshakeRejected, C::TlsIntercepted, C::TlsSniBlocked]),
+    shares(&["ssl connection could not be established"], &[C::TlsHandshakeRejected, C::TlsIntercepted]),
+    shares(&["winhttp_secure_failure"], &[C::TlsIntercepted, C::TlsUntrustedRoot, C::TlsHandshakeRejected]),
 ];
+
+/// The peer is gone before the handshake is over.
+const CLOSED: &[Cause] = &[C::TlsHandshakeRejected, C::TlsSniBlocked, C::TcpAcceptsThenCloses];
 
 const INTERCEPTED: &[Cause] = &[
     C::TlsIntercepted,
