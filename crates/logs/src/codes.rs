@@ -169,9 +169,12 @@ const CURL: Space = Space {
     before: &["curl: (", "curl error ", "curl error: ", "curl error (", "curlcode: ", "errcode: "],
     beside: &["curl", "errcode: "],
     codes: &[
+        (1, &[C::ConfigBaseUrlInvalid]),
+        (3, &[C::ConfigBaseUrlInvalid, C::ProxySettingInvalid]),
         (5, &[C::ProxyNameNotFound]),
         (6, NO_NAME_OR_LATER),
         (7, NOT_REACHED),
+        (16, &[C::TlsH2Broken]),
         (18, &[C::StreamCut, C::HttpTruncated]),
         (28, LATE),
         (35, HANDSHAKE),
@@ -189,7 +192,24 @@ const CURL: Space = Space {
     strength: SHARED - 80,
 };
 
-const SPACES: [Space; 5] = [WINSOCK, ERRNO, WININET, FOUNDATION, CURL];
+/// The descriptions of alerts in TLS (RFC 8446, 6).
+const ALERTS: Space = Space {
+    before: &["alert number ", "ssl alert number ", "fatal alert: ", "alert: "],
+    beside: &["alert"],
+    codes: &[
+        (40, &[C::TlsHandshakeRejected, C::TlsVersionTooOld]),
+        (42, &[C::TlsClientCertRequired, C::TlsHandshakeRejected]),
+        (48, UNTRUSTED),
+        (70, &[C::TlsVersionTooOld]),
+        (80, &[C::TlsHandshakeRejected]),
+        (112, &[C::TlsHandshakeRejected, C::TlsSniBlocked, C::TlsWrongHost]),
+        (116, &[C::TlsClientCertRequired]),
+        (120, &[C::TlsAlpnRejected]),
+    ],
+    strength: SPECIFIC - 20,
+};
+
+const SPACES: [Space; 6] = [WINSOCK, ERRNO, WININET, FOUNDATION, CURL, ALERTS];
 
 /// HRESULTs and SECURITY_STATUS, which are unmistakable; Rust prints them as negative numbers.
 const RESULTS: [(u32, &[Cause]); 24] = [
@@ -289,6 +309,7 @@ mod tests {
             ("curl: (6) 不能解析主机", Some(C::DnsNameNotFound)),
             ("WinHTTP 错误: 12007", None),
             ("[Errno 104] 连接被对方重设", Some(C::TcpReset)),
+            ("SSL alert number 70", Some(C::TlsVersionTooOld)),
             // Neither another number nor one that nothing announces.
             ("[Errno 1040]", None),
             ("took 10061 ms", None),

@@ -83,43 +83,46 @@ fn own_status(map: &Map<String, Value>) -> Option<u16> {
     })
 }
 
-/// What stands before a status where one is printed.
-const BEFORE: [&str; 34] = [
-    "/messages\": ",
-    "/count_tokens\": ",
-    "error code: ",
-    "status code ",
-    "status_code=",
-    "statuscode=",
-    "status code: ",
-    "status code:",
-    "status code '",
-    "statuscode:",
-    "statuscode: ",
-    "status: ",
-    "status\": ",
-    "status=",
-    "http/1.1 ",
-    "http/1.0 ",
-    "http/2 ",
-    "http/1.1\" ",
-    "http/1.0\" ",
-    "http/2.0\" ",
-    "http/2\" ",
-    "http ",
-    "api error: ",
-    "api error (",
-    "error: ",
-    "proxyerror: ",
-    "response ",
-    "response (",
-    "code\": ",
-    "code=",
-    "rejected (",
-    "code:",
-    "[",
+/// Words that announce a status.
+const BEFORE: [&str; 21] = [
+    "messages",
+    "count_tokens",
+    "status",
+    "code",
+    "statuscode",
+    "status_code",
+    "http_status",
     "http_status_",
+    "http",
+    "http/1.0",
+    "http/1.1",
+    "http/2",
+    "http/2.0",
+    "http/3",
+    "error",
+    "httperror",
+    "proxyerror",
+    "clienthttpproxyerror",
+    "response",
+    "rejected",
+    "forbidden",
 ];
+
+/// Whether what stands before a number announces a status: one of the words, and marks between.
+fn is_announced(before: &str) -> bool {
+    let marked = before.trim_end_matches([' ', ':', '=', '\'', '"', '(', '|']);
+    let between = before.len() - marked.len();
+    let word = marked.rsplit(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '.'))).next();
+    let word = word.map(|word| {
+        word.rsplit_once(['.', '/']).filter(|(_, last)| is_name(last)).map_or(word, |(_, last)| last)
+    });
+    between <= 4 && word.is_some_and(|word| BEFORE.contains(&word))
+}
+
+/// Whether the last part of a path or of a dotted name is a name, and not the version of HTTP.
+fn is_name(last: &str) -> bool {
+    last.starts_with(|c: char| c.is_ascii_alphabetic())
+}
 
 /// Statuses and how their phrases begin.
 const PHRASES: [(u16, &[&str]); 15] = [
@@ -147,7 +150,7 @@ fn statuses_in(normal: &str) -> impl Iterator<Item = u16> {
         let status = normal.get(at..at + 3)?.parse::<u16>().ok()?;
         let (before, after) = (normal.get(..at)?, normal.get(at + 3..)?);
         let is_part = after.starts_with(|c: char| c.is_ascii_alphanumeric())
-            || before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '.');
+            || before.ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
         if is_part && !before.ends_with("http_status_") {
             return None;
         }
@@ -155,7 +158,8 @@ fn statuses_in(normal: &str) -> impl Iterator<Item = u16> {
         let phrases =
             PHRASES.iter().filter(|(known, _)| *known == status).flat_map(|(_, phrases)| phrases.iter());
         let is_said = at == 0
-            || BEFORE.iter().any(|word| before.ends_with(word))
+            || is_announced(before)
+            || (before.ends_with('[') && after.starts_with(']'))
             || phrases.into_iter().any(|phrase| rest.starts_with(phrase))
             || (after.trim_start().starts_with(['{', '<']) && !before.ends_with([':', '/', '.']));
         is_said.then_some(status)

@@ -94,13 +94,18 @@ const OURS: [&str; 8] =
     ["anthropic", "claude", "sk-ant-", "bedrock", "invokemodel", "converse", "/v1/messages", "aiplatform"];
 
 /// Ports at which databases, queues and other services listen, and no API.
-const PORTS: [&str; 17] = [
-    "22", "25", "465", "587", "993", "1433", "1521", "2181", "3306", "5432", "5672", "6379", "6432", "9092",
-    "9200", "11211", "27017",
+const PORTS: [&str; 21] = [
+    "389", "636", "1883", "8883", "22", "25", "465", "587", "993", "1433", "1521", "2181", "3306", "5432",
+    "5672", "6379", "6432", "9092", "9200", "11211", "27017",
 ];
 
-/// Programs whose errors speak of their own servers.
-const PROGRAMS: [&str; 24] = [
+/// Programs and failures that speak of servers of their own, or of tests.
+const PROGRAMS: [&str; 29] = [
+    "address already in use",
+    "eaddrinuse",
+    "assertionerror",
+    "ldap",
+    "mqtt",
     "psql:",
     "psycopg",
     "postgres",
@@ -158,7 +163,9 @@ fn is_host_before(before: &str) -> bool {
 }
 
 /// Services of others that answer over HTTP, and models of theirs.
-const VENDORS: [&str; 22] = [
+const VENDORS: [&str; 24] = [
+    "azure openai",
+    "githubusercontent.com",
     "openai.com",
     " gpt-",
     "`gpt-",

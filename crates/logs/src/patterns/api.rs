@@ -21,6 +21,7 @@ pub(super) const CREDENTIALS: &[Pattern] = &[
     says(&["api key is missing"], &[C::AuthMissing]),
     says(&["no api key"], &[C::AuthMissing]),
     says(&["missing api key"], &[C::AuthMissing]),
+    above(40, says(&["header", "has invalid value"], &[C::AuthMalformedKey])),
     says(&["x-api-key header is required"], &[C::AuthMissing, C::ProxyStripsCredentials]),
     says(&["please run /login"], &[C::AuthMissing, C::AuthExpired]),
     above(60, says(&["auth conflict"], &[C::AuthConflicting])),
@@ -75,13 +76,13 @@ pub(super) const CREDENTIALS: &[Pattern] = &[
     above(40, says(&["resource_exhausted"], &[C::CloudGcpQuota])),
     above(40, says(&["quota exceeded for aiplatform"], &[C::CloudGcpQuota])),
     above(20, says(&["missing api key"], &[C::AuthMissing])),
-    says(&["not logged in"], &[C::AuthMissing]),
+    beside(&["/login", "claude", "anthropic"], says(&["not logged in"], &[C::AuthMissing])),
     says(&["apikey", "undefined"], &[C::AuthMissing]),
     says(&["api_key client option must be set"], &[C::AuthMissing]),
     says(&["anthropic_api_key", "not set"], &[C::AuthMissing]),
     says(&["anthropic_api_key", "missing"], &[C::AuthMissing]),
     above(30, says(&["token expired"], &[C::AuthExpired])),
-    above(30, says(&["session expired"], &[C::AuthExpired])),
+    above(30, beside(&["/login", "log in", "claude", "~401"], says(&["session expired"], &[C::AuthExpired]))),
     above(30, says(&["token revoked"], &[C::AuthRevoked])),
     above(30, says(&["credential", "revoked"], &[C::AuthRevoked])),
     shares(&["permission_error"], &[C::AuthForbidden]),
@@ -111,7 +112,21 @@ pub(super) const CREDENTIALS: &[Pattern] = &[
     says(&["reauthentication is needed"], &[C::CloudGcpCredentials]),
     says(&["invalid_rapt"], &[C::CloudGcpCredentials]),
     says(&["api has not been used in project"], &[C::CloudGcpModelUnavailable, C::CloudGcpCredentials]),
+    says(&["modeltimeoutexception"], &[C::ServerTimeout]),
+    says(&["modelnotreadyexception"], &[C::CloudAwsThrottled]),
+    says(&["modelerrorexception"], &[C::ServerError]),
+    says(&["internalserverexception"], &[C::ServerError]),
+    says(&["serviceunavailableexception"], &[C::ServerUnavailable]),
 ];
+
+/// What shows that a limit was met, and is not only spoken of.
+const USED_UP: &[&str] = &["hit your", "reached", "resets", "exceed", "claude", "usage", "/upgrade", "~429"];
+
+/// The API refused it, and not the caller's own check of a form.
+const BAD_REQUEST: &[&str] = &["~400", "~422", "invalid_request", "api error", "badrequest", "messages."];
+
+/// What shows that a model of an API is meant, and not one of the program.
+const MODELS: &[&str] = &["claude", "anthropic", "api", "~404", "~400", "sonnet", "opus", "haiku", "llm"];
 
 /// Limits, requests and the API's own trouble.
 pub(super) const QUOTAS: &[Pattern] = &[
@@ -128,8 +143,8 @@ pub(super) const QUOTAS: &[Pattern] = &[
     says(&["spend limit"], &[C::QuotaSpendLimit]),
     says(&["specified api usage limits"], &[C::QuotaSpendLimit]),
     says(&["reached your api usage limits"], &[C::QuotaSpendLimit]),
-    says(&["session limit"], &[C::QuotaSubscription]),
-    says(&["weekly limit"], &[C::QuotaSubscription]),
+    beside(USED_UP, says(&["session limit"], &[C::QuotaSubscription])),
+    beside(USED_UP, says(&["weekly limit"], &[C::QuotaSubscription])),
     says(&["hit your", "limit", "resets"], &[C::QuotaSubscription]),
     says(&["usage limit reached"], &[C::QuotaSubscription]),
     says(&["exceed your account's rate limit"], &[C::QuotaSubscription]),
@@ -139,8 +154,20 @@ pub(super) const QUOTAS: &[Pattern] = &[
     shares(&["temporary capacity issue"], &[C::QuotaRequests, C::QuotaThrottled]),
     shares(&["ratelimiterror"], &[C::QuotaThrottled, C::QuotaRequests, C::QuotaInputTokens]),
     shares(&["rate_limit_error"], &[C::QuotaThrottled, C::QuotaRequests, C::QuotaInputTokens]),
-    says(&["overloaded"], &[C::ServerOverloaded, C::StreamErrorEvent]),
-    says(&["internal server error"], &[C::ServerError]),
+    // Compilers overload functions.
+    unless(
+        &[
+            "ambiguous",
+            "no matching",
+            "candidate",
+            "overloaded function",
+            "overloaded method",
+            "overloaded operator",
+        ],
+        says(&["overloaded"], &[C::ServerOverloaded, C::StreamErrorEvent]),
+    ),
+    // Django logs its own failures so, with their path.
+    unless(&["internal server error: /"], says(&["internal server error"], &[C::ServerError])),
     says(&["internalservererror"], &[C::ServerError, C::ServerUnavailable]),
     above(
         30,
@@ -163,7 +190,10 @@ pub(super) const QUOTAS: &[Pattern] = &[
     says(&["anthropic-version", "required"], &[C::RequestVersionHeader]),
     says(&["not a valid version"], &[C::RequestVersionHeader]),
     says(&["anthropic-beta"], &[C::RequestBetaHeader]),
-    says(&["extra inputs are not permitted"], &[C::RequestBetaHeader, C::RequestInvalid]),
+    beside(
+        BAD_REQUEST,
+        says(&["extra inputs are not permitted"], &[C::RequestBetaHeader, C::RequestInvalid]),
+    ),
     says(&["invalid url (post"], &[C::ConfigBaseUrlPath]),
     says(&["/v1/v1/"], &[C::ConfigBaseUrlPath]),
     says(&["request url is missing an 'http://'"], &[C::ConfigBaseUrlInvalid]),
@@ -173,13 +203,13 @@ pub(super) const QUOTAS: &[Pattern] = &[
     says(&["relative url without a base"], &[C::ConfigBaseUrlInvalid]),
     says(&["does not support assistant message prefill"], &[C::RequestInvalid]),
     says(&["is not supported for this model"], &[C::RequestInvalid]),
-    says(&["field required"], &[C::RequestInvalid]),
-    says(&["input should be"], &[C::RequestInvalid]),
+    beside(BAD_REQUEST, says(&["field required"], &[C::RequestInvalid])),
+    beside(BAD_REQUEST, says(&["input should be"], &[C::RequestInvalid])),
     shares(&["invalid_request_error"], &[C::RequestInvalid]),
     says(&["not_found_error", "model:"], &[C::RequestModelNotFound]),
-    says(&["model", "does not exist"], &[C::RequestModelNotFound]),
+    beside(MODELS, says(&["model", "does not exist"], &[C::RequestModelNotFound])),
     shares(&["not_found_error"], &[C::RequestModelNotFound, C::ConfigBaseUrlPath]),
-    says(&["credit balance"], &[C::QuotaCredit]),
+    beside(&["too low", "insufficient", "anthropic", "~api"], says(&["credit balance"], &[C::QuotaCredit])),
     says(&["insufficient credit"], &[C::QuotaCredit]),
     says(&["insufficient_user_quota"], &[C::QuotaCredit, C::QuotaSpendLimit]),
     says(&["specified workspace api usage limits"], &[C::QuotaSpendLimit]),
@@ -188,8 +218,8 @@ pub(super) const QUOTAS: &[Pattern] = &[
     says(&["hour limit"], &[C::QuotaSubscription]),
     says(&["billing_error"], &[C::QuotaBilling]),
     says(&["selected model", "may not exist"], &[C::RequestModelNotFound]),
-    says(&["model", "not found"], &[C::RequestModelNotFound]),
-    says(&["unknown model"], &[C::RequestModelNotFound]),
+    beside(MODELS, says(&["model", "not found"], &[C::RequestModelNotFound])),
+    beside(MODELS, says(&["unknown model"], &[C::RequestModelNotFound])),
     says(&["request size exceeds"], &[C::RequestTooLarge, C::RequestContextTooLong]),
     says(&["maximum context length"], &[C::RequestContextTooLong]),
     says(&["context length exceeded"], &[C::RequestContextTooLong]),
@@ -198,6 +228,9 @@ pub(super) const QUOTAS: &[Pattern] = &[
     shares(&["~timeout_error"], &[C::ServerTimeout]),
     says(&["unsupported protocol scheme"], &[C::ConfigBaseUrlInvalid]),
     says(&["output token maximum"], &[C::RequestMaxTokens]),
+    says(&["llm provider not provided"], &[C::RequestModelNotFound, C::RequestInvalid]),
+    says(&["url rejected"], &[C::ConfigBaseUrlInvalid, C::ProxySettingInvalid]),
+    says(&["malformed input to a url function"], &[C::ConfigBaseUrlInvalid, C::ProxySettingInvalid]),
 ];
 
 /// Whoever stands in front of the API.
@@ -229,7 +262,7 @@ pub(super) const EDGES: &[Pattern] = &[
     above(60, says(&["fortiguard"], &[C::EdgeWebFilter])),
     above(60, says(&["access to this site is blocked"], &[C::EdgeWebFilter])),
     above(60, says(&["captive portal"], &[C::EdgeCaptivePortal])),
-    above(60, says(&["hotspot", "login"], &[C::EdgeCaptivePortal])),
+    above(60, says(&["hotspot login"], &[C::EdgeCaptivePortal])),
     above(30, says(&["bad gateway"], &[C::GatewayBadGateway, C::ServerUnavailable])),
     above(40, says(&["bad gateway", "cloudflare"], &[C::ServerUnavailable, C::GatewayBadGateway])),
     above(30, says(&["524: a timeout occurred"], &[C::GatewayBadGateway, C::ServerTimeout])),
@@ -283,6 +316,15 @@ pub(super) const EDGES: &[Pattern] = &[
         says(&["upstream_reset_before_response_started"], &[C::GatewayMeshUnavailable, C::GatewayBadGateway]),
     ),
     above(30, says(&["rbac: access denied"], &[C::GatewayMeshUnavailable, C::ProxyDenied])),
+    above(
+        70,
+        says(&["request could not be satisfied", "cloudfront"], &[C::EdgeWafBlocked, C::GatewayBadGateway]),
+    ),
+    above(70, says(&["access denied", "reference #"], &[C::EdgeWafBlocked, C::ProxyDenied])),
+    above(
+        30,
+        says(&["invalid response", "from", "upstream server"], &[C::GatewayBadGateway, C::ServerUnavailable]),
+    ),
 ];
 
 /// What a page of a web filter says beside its maker's name; a certificate of the maker's names it, too.

@@ -3,7 +3,7 @@
 use clearline_model::Cause;
 use clearline_model::Cause as C;
 
-use super::{Pattern, above, says, shares, unless};
+use super::{Pattern, above, beside, says, shares, unless, weakly};
 
 /// Proxies and their settings.
 pub(super) const PROXIES: &[Pattern] = &[
@@ -147,6 +147,25 @@ pub(super) const PROXIES: &[Pattern] = &[
         says(&["access denied", "authentication_failed"], &[C::ProxyAuthRequired, C::ProxyAuthRejected]),
     ),
     above(50, says(&["policy has denied access"], &[C::ProxyDenied, C::EdgeWebFilter])),
+    above(75, says(&["proxyconnect", "unknown scheme"], &[C::ProxySettingInvalid])),
+    above(50, says(&["403 from proxy after connect"], &[C::ProxyDenied, C::ProxyPortDenied])),
+    above(
+        50,
+        says(&["http code 50", "from proxy after connect"], &[C::ProxyCannotConnect, C::ProxyCannotResolve]),
+    ),
+    above(50, says(&["proxy tunneling failed: forbidden"], &[C::ProxyDenied, C::ProxyPortDenied])),
+    above(
+        50,
+        says(
+            &["proxy tunneling failed: service unavailable"],
+            &[C::ProxyCannotConnect, C::ProxyCannotResolve],
+        ),
+    ),
+    above(
+        50,
+        says(&["proxy tunneling failed: bad gateway"], &[C::ProxyCannotConnect, C::ProxyCannotResolve]),
+    ),
+    above(40, says(&["general socks server failure"], &[C::ProxyCannotConnect, C::ProxySocksDenied])),
 ];
 
 /// What a gateway or proxy made of an answer, where no page is shown.
@@ -197,7 +216,21 @@ pub(super) const HTTP: &[Pattern] = &[
     says(&["clientpayloaderror"], &[C::StreamCut, C::HttpTruncated]),
     says(&["connection lost mid-response"], &[C::StreamCut, C::StreamReset]),
     says(&["connection closed mid-response"], &[C::StreamCut, C::StreamReset]),
-    says(&["stream ended without"], &[C::StreamEndedEarly, C::StreamCut]),
+    beside(
+        &[
+            "message_stop",
+            "event",
+            "chunk",
+            "response",
+            "finish",
+            "content",
+            "complet",
+            "data",
+            "error",
+            "message",
+        ],
+        says(&["stream ended without"], &[C::StreamEndedEarly, C::StreamCut]),
+    ),
     says(&["request ended without sending any chunks"], &[C::StreamEndedEarly, C::EdgeNotTheApi]),
     says(&["message_stop", "missing"], &[C::StreamEndedEarly]),
     says(&["stream", "without message_stop"], &[C::StreamEndedEarly]),
@@ -239,7 +272,7 @@ pub(super) const HTTP: &[Pattern] = &[
     says(&["redirect loop"], &[C::GatewayRedirectLoop]),
     says(&["maximum number of redirects"], &[C::GatewayRedirectLoop]),
     says(&["err_too_many_redirects"], &[C::GatewayRedirectLoop]),
-    says(&["operation timed out", "0 bytes received"], &[C::HttpNoResponse, C::ServerSlowFirstByte]),
+    says(&["operation timed out", "~0 bytes received"], &[C::HttpNoResponse, C::ServerSlowFirstByte]),
     says(&["timeout awaiting response headers"], &[C::HttpNoResponse, C::ServerSlowFirstByte]),
     says(
         &["und_err_headers_timeout"],
@@ -324,4 +357,24 @@ pub(super) const HTTP: &[Pattern] = &[
         &["the request timed out"],
         &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte, C::HttpNoResponse],
     ),
+    above(20, says(&["connection broken", "reset"], &[C::StreamReset, C::StreamCut])),
+    says(&["chunkedencodingerror"], &[C::StreamCut, C::HttpTruncated, C::StreamReset]),
+    says(&["invalidchunklength"], &[C::StreamCut, C::HttpTruncated]),
+    says(&["end of file before message length reached"], &[C::StreamCut, C::HttpTruncated]),
+    above(40, says(&["timeout passed=", "time taken="], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte])),
+    unless(
+        &["~0 bytes received"],
+        above(
+            40,
+            says(&["operation timed out", "bytes received"], &[C::ClientTimeoutTooShort, C::StreamStalled]),
+        ),
+    ),
+    shares(
+        &["timeout on reading data"],
+        &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte, C::StreamStalled],
+    ),
+    shares(&["aborted due to timeout"], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte]),
+    // Who gave up, and why, is not said: mostly the caller's own deadline.
+    weakly(&["aborterror"], &[C::ClientTimeoutTooShort]),
+    weakly(&["context canceled"], &[C::ClientTimeoutTooShort]),
 ];

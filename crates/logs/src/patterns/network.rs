@@ -173,4 +173,6 @@ pub(super) const CONNECTIONS: &[Pattern] = &[
     says(&["http2: client connection lost"], &[C::StreamStalled, C::TcpIdleCut, C::TlsH2Broken]),
     shares(&["the underlying connection was closed"], &[C::TcpReset, C::HttpClosedBeforeResponse]),
     says(&["expected to be kept alive was closed"], &[C::HttpKeepaliveRace, C::TcpStalePooled]),
+    shares(&["urlopen error timed out"], &[C::TcpTimeout, C::ClientTimeoutTooShort]),
+    says(&["connection timeout to host"], &[C::TcpTimeout, C::TcpFiltered]),
 ];

@@ -95,10 +95,7 @@ pub(super) const TLS: &[Pattern] = &[
     shares(&["handshakefailure"], &[C::TlsHandshakeRejected, C::TlsVersionTooOld]),
     shares(&["received fatal alert"], &[C::TlsHandshakeRejected, C::TlsVersionTooOld]),
     says(&["terminated the handshake"], &[C::TlsHandshakeRejected, C::TlsSniBlocked]),
-    says(
-        &["before secure tls connection was established"],
-        &[C::TlsHandshakeRejected, C::TlsSniBlocked, C::TcpAcceptsThenCloses],
-    ),
+    above(10, says(&["before secure tls connection was established"], CLOSED)),
     says(&["tls handshake eof"], &[C::TlsHandshakeRejected, C::TlsSniBlocked, C::TcpAcceptsThenCloses]),
     says(
         &["unexpected_eof_while_reading"],
@@ -145,7 +142,7 @@ pub(super) const TLS: &[Pattern] = &[
     above(40, says(&["sec_e_wrong_principal"], &[C::TlsWrongHost])),
     says(&["remote host closed connection during handshake"], &[C::TlsHandshakeRejected, C::TlsSniBlocked]),
     says(&["connection reset", "handshake"], &[C::TlsSniBlocked, C::TlsHandshakeRejected, C::TcpReset]),
-    says(&["econnreset", "tls"], &[C::TlsSniBlocked, C::TlsHandshakeRejected, C::TcpReset]),
+    says(&["econnreset", "tls handshake"], &[C::TlsSniBlocked, C::TlsHandshakeRejected, C::TcpReset]),
     says(&["ssl connect error"], &[C::TlsHandshakeRejected, C::TlsSniBlocked]),
     above(40, says(&["not valid yet"], &[C::ClockSkew, C::TlsNotYetValid])),
     above(
@@ -197,6 +194,13 @@ pub(super) const TLS: &[Pattern] = &[
     shares(&["an ssl error has occurred"], &[C::TlsHandshakeRejected, C::TlsIntercepted, C::TlsSniBlocked]),
     shares(&["ssl connection could not be established"], &[C::TlsHandshakeRejected, C::TlsIntercepted]),
     shares(&["winhttp_secure_failure"], &[C::TlsIntercepted, C::TlsUntrustedRoot, C::TlsHandshakeRejected]),
+    says(&["unrecognized name"], &[C::TlsHandshakeRejected, C::TlsSniBlocked, C::TlsWrongHost]),
+    says(&["unrecognized_name"], &[C::TlsHandshakeRejected, C::TlsSniBlocked, C::TlsWrongHost]),
+    shares(&["bad record mac"], &[C::StreamCorrupt, C::TlsHandshakeRejected]),
+    shares(&["insufficient security"], &[C::TlsHandshakeRejected, C::TlsVersionTooOld]),
+    above(40, says(&["certificate is not valid for any names"], &[C::TlsWrongHost])),
+    above(40, says(&["doesn't contain any ip sans"], &[C::TlsWrongHost])),
+    says(&["http2 framing layer"], &[C::TlsH2Broken]),
 ];
 
 /// The peer is gone before the handshake is over.
