@@ -41,7 +41,7 @@ pub(crate) fn read(original: &str, normal: &str) -> Answers {
     let headers = headers(original);
     let mut errors = Vec::new();
     for object in objects(original) {
-        let status = beside(original, &object).or(statuses.first().copied()).unwrap_or(0);
+        let status = beside(original, &object).or_else(|| statuses.first().copied()).unwrap_or(0);
         let value = opened(object.value);
         for map in bodies(&value) {
             let status = own_status(map).unwrap_or(status);

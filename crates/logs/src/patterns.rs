@@ -76,8 +76,8 @@ impl Pattern {
                     ..text.ceil_char_boundary(at + first.len() + NEAR),
             );
             let stands = |f: &&str| near.is_some_and(|near| places(f, near).next().is_some());
-            let beside = self.any.is_empty() || self.any.iter().any(|f| stands(f));
-            beside && others.iter().all(|f| stands(f)) && !self.none.iter().any(|f| stands(f))
+            let beside = self.any.is_empty() || self.any.iter().any(stands);
+            beside && others.iter().all(stands) && !self.none.iter().any(stands)
         })
     }
 }

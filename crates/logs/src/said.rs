@@ -21,7 +21,7 @@ pub(crate) fn said(text: &str) -> Said {
     for line in text.lines().flat_map(|line| line.split("\\n")) {
         let trimmed = line.trim_start();
         // Python shows the code of a frame beneath it, further in.
-        frame = python_frame(line).or(frame.filter(|margin| is_further_in(line, margin)));
+        frame = python_frame(line).or_else(|| frame.filter(|margin| is_further_in(line, margin)));
         if frame.is_some() || is_code(trimmed) || is_frame(trimmed) {
             push(&mut said.traced, line);
             continue;

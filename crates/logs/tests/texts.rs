@@ -1,4 +1,6 @@
 //! The texts of `cases/texts.jsonl`: what each says, and of which nothing may be said.
+#![expect(clippy::disallowed_methods, reason = "a test reads its cases")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 
@@ -11,7 +13,6 @@ struct Line {
     causes: Vec<String>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test reads its cases")]
 fn lines() -> Vec<Line> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../cases/texts.jsonl");
     let text = std::fs::read_to_string(path).unwrap();
