@@ -1,7 +1,7 @@
 //! `clearline explain`: what an error text means.
 
 use std::collections::VecDeque;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::{BufReader, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,7 +10,7 @@ use clearline_model::{Cause, Confidence, Layer};
 use clearline_report::{document, json, terminal};
 
 use crate::exit::{self, Failure};
-use crate::{lines, look, out, shared};
+use crate::{lines, look, out, shared, utf16};
 
 /// How much of an input is read, bytes; errors stand at its beginning and at its end.
 const HALF: usize = 1 << 20;
@@ -84,8 +84,9 @@ fn is_path(text: &str) -> bool {
 }
 
 /// The beginning and the end of a stream, in bounded memory, however long it or its lines are.
-fn sample(mut stream: impl std::io::Read, name: &str) -> Result<String, Failure> {
+fn sample(stream: impl std::io::Read, name: &str) -> Result<String, Failure> {
     let failed = |e: std::io::Error| Failure::usage(format!("cannot read {name}: {e}"));
+    let mut stream = utf16::decoded(BufReader::new(stream)).map_err(failed)?;
     let mut head = Vec::new();
     stream.by_ref().take(HALF as u64).read_to_end(&mut head).map_err(failed)?;
     if let Some(why) = lines::no_text(&head) {
@@ -107,7 +108,9 @@ fn sample(mut stream: impl std::io::Read, name: &str) -> Result<String, Failure>
         }
     }
     tail.iter().for_each(|piece| head.extend_from_slice(piece));
-    Ok(String::from_utf8_lossy(&head).into_owned())
+    let text = String::from_utf8_lossy(&head);
+    // A mark of the encoding belongs to no text.
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
 /// Explains lines of `{"id","text"}`; a line that is none is told and left out.
@@ -185,5 +188,8 @@ mod tests {
         assert!(text.starts_with("first ") && text.ends_with(" last"));
         assert!(text.len() <= 2 * HALF);
         assert!(sample(&b"\x7fELF\0\0"[..], "a file").is_err());
+        let windows: Vec<u8> = "\u{feff}拒绝连接\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(sample(&windows[..], "a file").unwrap(), "拒绝连接\r\n");
+        assert_eq!(sample("\u{feff}529".as_bytes(), "a file").unwrap(), "529");
     }
 }
