@@ -44,8 +44,22 @@ pub struct Call {
 }
 
 /// Words that announce a failure in a line that is otherwise not understood.
-const ALARMS: [&str; 8] =
-    ["error", "exception", "failed", "failure", "fatal", "timeout", "refused", "traceback"];
+const ALARMS: [&str; 14] = [
+    "error",
+    "exception",
+    "failed",
+    "failure",
+    "fatal",
+    "timeout",
+    "refused",
+    "traceback",
+    "错误",
+    "异常",
+    "失败",
+    "拒绝",
+    "超时",
+    "无法",
+];
 
 /// Reads a line.
 #[must_use]
@@ -188,6 +202,10 @@ mod tests {
             (
                 "2026-11-24 10:00:00 ERROR getaddrinfo ENOTFOUND api.example",
                 Kind::Failure(Cause::DnsNameNotFound),
+            ),
+            (
+                "2026-11-24 10:00:00 警告 网络: 由于目标计算机积极拒绝，无法连接。",
+                Kind::Failure(Cause::TcpRefused),
             ),
             ("2026-11-24 10:00:00 INFO started in 4 ms", Kind::Fine),
             ("ERROR the flux compensator is out of flux", Kind::Unknown),
