@@ -242,7 +242,7 @@ const RESULTS: [(u32, &[Cause]); 24] = [
 /// Notes what the numbers in a normal text mean.
 pub(crate) fn note(text: &str, found: &mut Found) {
     for space in SPACES.iter().filter(|space| space.beside.iter().any(|word| text.contains(word))) {
-        for before in space.before {
+        for before in space.before.iter().filter(|before| text.contains(**before)) {
             for number in behind(text, before) {
                 if let Some((_, causes)) = space.codes.iter().find(|(code, _)| *code == number) {
                     found.note(causes, space.strength);
@@ -259,7 +259,7 @@ pub(crate) fn note(text: &str, found: &mut Found) {
 
 /// The whole numbers behind a word.
 fn behind<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = i64> + 'a {
-    memchr::memmem::find_iter(text.as_bytes(), before).filter_map(move |at| {
+    text.match_indices(before).filter_map(move |(at, _)| {
         let rest = text.get(at + before.len()..)?;
         let digits = rest.strip_prefix('-').unwrap_or(rest);
         let end = rest.len() - digits.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -270,11 +270,11 @@ fn behind<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = i64> + 'a 
 
 /// Numbers of 32 bits whose highest is set, as `0x80090325` and as `-2146893019`.
 fn results(text: &str) -> impl Iterator<Item = u32> + '_ {
-    let hex = memchr::memmem::find_iter(text.as_bytes(), "0x8").filter_map(|at| {
+    let hex = text.match_indices("0x8").filter_map(|(at, _)| {
         let digits = text.get(at + 2..at + 10)?;
         u32::from_str_radix(digits, 16).ok()
     });
-    let signed = memchr::memmem::find_iter(text.as_bytes(), "-214").filter_map(|at| {
+    let signed = text.match_indices("-214").filter_map(|(at, _)| {
         let number = text.get(at..at + 11)?.parse::<i32>().ok()?;
         Some(number.cast_unsigned())
     });
