@@ -6,9 +6,9 @@ use crate::codes;
 use crate::found::{Found, SHARED, SPECIFIC, STATUS, TYPED, WEAK};
 use crate::http::{self, Answers};
 use crate::masked;
-use crate::normal::{normal, sample};
+use crate::normal::{normal, plain, sample};
 use crate::objects::{objects, without_speech};
-use crate::patterns::{ANSWERS, NETWORK, TRACES};
+use crate::patterns::{ANSWERS, NEAR, NEAR_IN_TRACE, NETWORK, TRACES};
 use crate::said::said;
 
 /// A cause and how sure it is.
@@ -35,15 +35,18 @@ const CAUSES_MAX: usize = 5;
 /// Explains a text: an error, an exception chain, a dump, a line of a log.
 #[must_use]
 pub fn explain(text: &str) -> Explanation {
-    let text = sample(text);
+    let sampled = sample(text);
+    let text = plain(&sampled);
     let said = said(&without_speech(&text, &objects(&text)));
     let (call, answer) = (normal(&said.call), normal(&said.answer));
     let mut found = Found::default();
     typed(&http::read(&said.answer, &answer), &mut found);
     codes::note(&call, &mut found);
     let traced = normal(&said.traced);
-    for (tables, words) in [(&NETWORK[..], &call), (&TRACES[..], &traced), (&ANSWERS[..], &answer)] {
-        for pattern in tables.iter().flat_map(|t| t.iter()).filter(|p| p.holds(words)) {
+    for (tables, words, apart) in
+        [(&NETWORK[..], &call, NEAR), (&TRACES[..], &traced, NEAR_IN_TRACE), (&ANSWERS[..], &answer, NEAR)]
+    {
+        for pattern in tables.iter().flat_map(|t| t.iter()).filter(|p| p.holds(words, apart)) {
             found.note(pattern.causes, pattern.strength);
         }
     }

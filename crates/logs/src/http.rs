@@ -166,34 +166,55 @@ fn statuses_in(normal: &str) -> impl Iterator<Item = u16> {
     })
 }
 
-/// Headers that say who answered, wherever a line holds one.
+/// Headers that say who answered, or what is left of a limit.
+const HEADERS: [&str; 14] = [
+    "request-id",
+    "cf-ray",
+    "server",
+    "via",
+    "x-amzn-errortype",
+    "x-amzn-requestid",
+    "x-squid-error",
+    "x-deny-reason",
+    "proxy-authenticate",
+    "cf-mitigated",
+    "x-should-retry",
+    "content-type",
+    "retry-after",
+    "anthropic-ratelimit-",
+];
+
+/// These headers, wherever a line holds one: in a transcript, behind a log's prefix, in a dump of all of them.
 fn headers(text: &str) -> HeaderMap {
-    const NAMES: [&str; 9] = [
-        "request-id",
-        "cf-ray",
-        "server",
-        "via",
-        "x-amzn-errortype",
-        "x-deny-reason",
-        "cf-mitigated",
-        "x-should-retry",
-        "content-type",
-    ];
     let mut found = HeaderMap::new();
     for line in text.lines().take(10_000) {
-        let Some((name, value)) = line.trim().trim_start_matches(['<', '>', '|', ' ']).split_once(':') else {
-            continue;
-        };
-        let name = name.trim().trim_matches(['"', '\'']).to_ascii_lowercase();
-        if !NAMES.contains(&name.as_str()) {
-            continue;
-        }
-        let value = value.trim().trim_matches(['"', '\'', ',']);
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
-            found.insert(name, value);
+        let lower = line.to_ascii_lowercase();
+        for (name, value) in HEADERS.iter().filter_map(|name| field(&lower, line, name)) {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+                found.append(name, value);
+            }
         }
     }
     found
+}
+
+/// The header of a line whose name begins so, and its value.
+fn field<'a>(lower: &'a str, line: &'a str, begins: &str) -> Option<(&'a str, &'a str)> {
+    let at = lower.find(begins)?;
+    let before = lower.get(..at)?.trim_end();
+    // Words that stand in sentences as well are headers only where a field begins.
+    let is_field = before.is_empty() || before.ends_with(['<', '|', '{', ',', '"', '\'', '[']);
+    let is_free = !lower.get(..at)?.ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if !(is_field || (is_free && begins.contains('-'))) {
+        return None;
+    }
+    let rest = lower.get(at..)?;
+    let length =
+        rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|n| *n >= begins.len())?;
+    let after = line.get(at + length..)?.trim_start_matches(['"', '\'']).strip_prefix(':')?;
+    let value = after.trim_start_matches([' ', '"', '\'']);
+    let value = value.split(['"', '\'', ',']).next().unwrap_or_default().trim();
+    (begins.ends_with('-') || length == begins.len()).then(|| (rest.get(..length).unwrap_or_default(), value))
 }
 
 /// A bare `{"type":…,"message":…}`, as some clients print the inner part of the error.
@@ -240,6 +261,23 @@ mod tests {
         {
             assert_eq!(kind(&format!("> {text}")).0, None, "{text}");
         }
+    }
+
+    #[test]
+    fn headers_are_found_wherever_a_line_holds_one() {
+        let spent = "anthropic-ratelimit-output-tokens-remaining";
+        for line in [
+            format!("< {spent}: 0"),
+            format!("10:00:00 app-1 | {spent}: 0"),
+            format!("headers={{'date': 'x', '{spent}': '0', 'via': 'y'}}"),
+        ] {
+            assert_eq!(headers(&line).get(spent).map(HeaderValue::as_bytes), Some(&b"0"[..]), "{line}");
+        }
+        assert_eq!(
+            headers("< Server: cloudflare").get("server").map(HeaderValue::as_bytes),
+            Some(&b"cloudflare"[..])
+        );
+        assert!(headers("the server: it fell, sent via: mail, x-cf-ray: 1").is_empty());
     }
 
     #[test]

@@ -25,13 +25,10 @@ const VAGUE: [&str; 5] =
 /// What shows that a call over HTTP is meant.
 const CALLS: [&str; 8] = ["anthropic", "claude", "api ", "fetch", "axios", "http", "internet", "err_"];
 
-/// The longest text that may consist of a vague sentence and no more, bytes.
-const ALONE_MAX: usize = 60;
-
 /// Whether a text hides its cause.
 pub(crate) fn hides(normal: &str) -> bool {
     let holds = |fragments: &[&str]| fragments.iter().any(|fragment| normal.contains(fragment));
-    let is_alone = normal.len() <= ALONE_MAX && VAGUE.iter().any(|vague| normal.starts_with(vague));
+    let is_alone = VAGUE.contains(&normal.trim_end_matches(['.', '!', ' ']));
     holds(&SENTENCES) || is_alone || (holds(&VAGUE) && holds(&CALLS))
 }
 
@@ -51,7 +48,7 @@ mod tests {
         }
         for text in [
             "importerror: dll load failed while importing _ssl: the specified module could not be found.",
-            "qt.qpa.xcb: could not connect to display :0",
+            "could not connect to display :0",
             "the pull request failed two checks and will not be merged into the branch",
         ] {
             assert!(!hides(text), "{text}");

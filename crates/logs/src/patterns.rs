@@ -60,14 +60,16 @@ const fn above(more: u16, pattern: Pattern) -> Pattern {
 }
 
 /// How far apart the fragments of one failure stand, bytes. Further apart in a log, they tell of two.
-const NEAR: usize = 600;
+pub(crate) const NEAR: usize = 600;
+/// The same with a stack trace between them.
+pub(crate) const NEAR_IN_TRACE: usize = 4000;
 /// How often a fragment is looked at in one text.
 const PLACES_MAX: usize = 200;
 
 impl Pattern {
     /// Whether a normal text holds it: all of its fragments near one place, one of those
     /// that it wants beside them, and none of the excluded ones.
-    pub(crate) fn holds(&self, text: &str) -> bool {
+    pub(crate) fn holds(&self, text: &str, apart: usize) -> bool {
         // Nearly every pattern ends here, in nearly every text.
         if !self.all.iter().all(|f| text.contains(word(f).0)) {
             return false;
@@ -76,8 +78,8 @@ impl Pattern {
         let mut at_first = places(first, text).take(PLACES_MAX);
         at_first.any(|at| {
             let near = text.get(
-                text.floor_char_boundary(at.saturating_sub(NEAR))
-                    ..text.ceil_char_boundary(at + first.len() + NEAR),
+                text.floor_char_boundary(at.saturating_sub(apart))
+                    ..text.ceil_char_boundary(at + first.len() + apart),
             );
             let stands = |f: &&str| near.is_some_and(|near| places(f, near).next().is_some());
             let beside = self.any.is_empty() || self.any.iter().any(stands);
@@ -161,7 +163,7 @@ mod tests {
         let direct =
             Pattern { all: &["~econnrefused"], any: &[], none: &["proxy"], causes: &[], strength: SHARED };
         let far = format!("proxy started {} econnrefused", "x ".repeat(NEAR));
-        assert!(proxied.holds("econnrefused by the proxy") && !proxied.holds(&far));
-        assert!(direct.holds(&far) && !direct.holds("econnrefused by the proxy"));
+        assert!(proxied.holds("econnrefused by the proxy", NEAR) && !proxied.holds(&far, NEAR));
+        assert!(direct.holds(&far, NEAR) && !direct.holds("econnrefused by the proxy", NEAR));
     }
 }

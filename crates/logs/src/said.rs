@@ -100,7 +100,7 @@ const PORTS: [&str; 21] = [
 ];
 
 /// Programs and failures that speak of servers of their own, or of tests.
-const PROGRAMS: [&str; 29] = [
+const PROGRAMS: [&str; 31] = [
     "address already in use",
     "eaddrinuse",
     "assertionerror",
@@ -129,7 +129,9 @@ const PROGRAMS: [&str; 29] = [
     "org.hibernate",
     "java.sql.",
     "sqlalchemy",
-    "probe failed",
+    "readiness probe",
+    "liveness probe",
+    "startup probe",
 ];
 
 /// A line of another program, which does not speak of a call over HTTP.
@@ -163,7 +165,10 @@ fn is_host_before(before: &str) -> bool {
 }
 
 /// Services of others that answer over HTTP, and models of theirs.
-const VENDORS: [&str; 24] = [
+const VENDORS: [&str; 27] = [
+    "fatal: unable to access",
+    "werkzeug",
+    "favicon",
     "azure openai",
     "githubusercontent.com",
     "openai.com",

@@ -59,8 +59,8 @@ pub(super) const PROXIES: &[Pattern] = &[
     says(&["socks5", "not allowed by ruleset"], &[C::ProxySocksDenied]),
     says(&["socks", "general server failure"], &[C::ProxySocksDenied, C::ProxyCannotConnect]),
     says(&["missing dependencies for socks support"], &[C::ProxySettingInvalid]),
-    says(&["x-deny-reason"], &[C::ConfigSandboxNoEgress]),
-    says(&["host_not_allowed"], &[C::ConfigSandboxNoEgress]),
+    above(60, says(&["x-deny-reason"], &[C::ConfigSandboxNoEgress])),
+    above(60, says(&["host_not_allowed"], &[C::ConfigSandboxNoEgress])),
     shares(&["check for a proxy or gateway", "empty or malformed response"], MALFORMED),
     above(50, says(&["tunnel connection failed: 403"], &[C::ProxyDenied, C::ProxyPortDenied])),
     above(50, says(&["tunnel connection failed: 50"], &[C::ProxyCannotConnect, C::ProxyCannotResolve])),
@@ -377,4 +377,13 @@ pub(super) const HTTP: &[Pattern] = &[
     // Who gave up, and why, is not said: mostly the caller's own deadline.
     weakly(&["aborterror"], &[C::ClientTimeoutTooShort]),
     weakly(&["context canceled"], &[C::ClientTimeoutTooShort]),
+    says(&["decompression failed"], &[C::HttpBadEncoding]),
+    says(&["failed to decode it"], &[C::HttpBadEncoding]),
+    beside(
+        &["<html", "<!doctype html"],
+        says(
+            &["200", "content-type: text/html"],
+            &[C::EdgeNotTheApi, C::EdgeCaptivePortal, C::EdgeWebFilter],
+        ),
+    ),
 ];

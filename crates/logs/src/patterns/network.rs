@@ -136,7 +136,11 @@ pub(super) const CONNECTIONS: &[Pattern] = &[
     shares(&["err_connection_reset"], &[C::TcpReset, C::HttpResetBeforeResponse]),
     shares(&["connection reset"], &[C::TcpReset, C::HttpResetBeforeResponse]),
     shares(&["recv failure"], &[C::TcpReset, C::HttpResetBeforeResponse]),
-    shares(&["broken pipe"], &[C::TcpStalePooled, C::TcpReset, C::HttpUploadBlocked]),
+    // Every program whose reader has gone prints this.
+    beside(
+        &["http", "write tcp", "socket", "ssl", "tls", "os error 32", "ioexception", "connection", "~api"],
+        shares(&["broken pipe"], &[C::TcpStalePooled, C::TcpReset, C::HttpUploadBlocked]),
+    ),
     shares(&["~epipe"], &[C::TcpStalePooled, C::TcpReset, C::HttpUploadBlocked]),
     says(&["computer", "sleep"], &[C::TcpStalePooled, C::HttpKeepaliveRace]),
     says(&["computer was asleep"], &[C::TcpStalePooled, C::HttpKeepaliveRace]),
@@ -175,4 +179,8 @@ pub(super) const CONNECTIONS: &[Pattern] = &[
     says(&["expected to be kept alive was closed"], &[C::HttpKeepaliveRace, C::TcpStalePooled]),
     shares(&["urlopen error timed out"], &[C::TcpTimeout, C::ClientTimeoutTooShort]),
     says(&["connection timeout to host"], &[C::TcpTimeout, C::TcpFiltered]),
+    shares(&["err_connection_closed"], &[C::HttpClosedBeforeResponse, C::TcpReset, C::TcpAcceptsThenCloses]),
+    shares(&["err_connection_aborted"], &[C::TcpReset, C::ConfigLocalFirewall]),
+    says(&["~eperm", "connect"], &[C::ConfigLocalFirewall, C::ConfigSandboxNoEgress]),
+    says(&["connect: permission denied"], &[C::ConfigLocalFirewall, C::ConfigSandboxNoEgress]),
 ];

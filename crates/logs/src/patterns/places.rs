@@ -16,7 +16,20 @@ pub(super) const PLACES: &[Pattern] = &[
         HANDSHAKES,
         above(20, says(&["connect", "read timed out"], &[C::TlsHandshakeStalled, C::TlsSniBlocked])),
     ),
+    beside(PROXIES, above(50, says(&["connection refused"], &[C::ProxyUnreachable]))),
+    beside(
+        PROXIES,
+        above(50, says(&["all connection attempts failed"], &[C::ProxyUnreachable, C::ProxyTimeout])),
+    ),
+    beside(PROXIES, above(50, says(&["connecttimeout"], &[C::ProxyTimeout, C::ProxyUnreachable]))),
+    beside(PROXIES, above(50, says(&["name or service not known"], &[C::ProxyNameNotFound]))),
+    beside(PROXIES, above(50, says(&["nodename nor servname"], &[C::ProxyNameNotFound]))),
+    beside(PROXIES, above(50, says(&["getaddrinfo failed"], &[C::ProxyNameNotFound]))),
 ];
+
+/// Files of clients that connect to a proxy.
+const PROXIES: &[&str] =
+    &["http_proxy.py", "socks_proxy.py", "https-proxy-agent", "socks-proxy-agent", "proxy-agent.js"];
 
 /// Functions that do a handshake, and nothing else.
 const HANDSHAKES: &[&str] = &[
