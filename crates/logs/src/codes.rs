@@ -30,7 +30,8 @@ const NAME_LATER: &[Cause] = &[C::DnsServerFailure, C::DnsResolverUnreachable, C
 const NOT_REACHED: &[Cause] = &[C::TcpRefused, C::TcpTimeout, C::TcpFiltered];
 const UNTRUSTED: &[Cause] =
     &[C::TlsIntercepted, C::TlsUntrustedRoot, C::TlsSelfSigned, C::TlsTrustStoreMismatch];
-const REVOCATION: &[Cause] = &[C::TlsTrustStoreMismatch, C::TlsIntercepted, C::NetEgressBlocked];
+/// A CA of a company's own rarely says where its list of revoked certificates is, or the list cannot be fetched from here.
+const REVOCATION: &[Cause] = &[C::TlsIntercepted, C::TlsTrustStoreMismatch, C::NetEgressBlocked];
 const OUT_OF_DATE: &[Cause] = &[C::TlsExpired, C::ClockSkew];
 const HANDSHAKE: &[Cause] = &[C::TlsHandshakeRejected, C::TlsVersionTooOld, C::TlsSniBlocked];
 const LATE: &[Cause] = &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte, C::HttpNoResponse, C::TcpTimeout];

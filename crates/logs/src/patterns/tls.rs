@@ -168,7 +168,7 @@ pub(super) const TLS: &[Pattern] = &[
         10,
         beside(
             &["check revocation", "revocation server was offline"],
-            says(&["revocation"], &[C::TlsTrustStoreMismatch, C::TlsIntercepted, C::NetEgressBlocked]),
+            says(&["revocation"], &[C::TlsIntercepted, C::TlsTrustStoreMismatch, C::NetEgressBlocked]),
         ),
     ),
     says(
