@@ -1,6 +1,6 @@
 //! From a text to ranked causes.
 
-use clearline_model::{Cause, Confidence, ErrorKind, Failure, Sent, Stage, classify};
+use clearline_model::{Cause, Confidence, ErrorKind, Failure, Origin, Sent, Stage, classify};
 
 use crate::codes;
 use crate::found::{Found, SHARED, SPECIFIC, STATUS, TYPED, WEAK};
@@ -86,8 +86,11 @@ fn typed(answers: &Answers, found: &mut Found) {
             error.kind,
             ErrorKind::InvalidRequest | ErrorKind::Api | ErrorKind::RateLimit | ErrorKind::NotFound
         );
+        // The shape of others' errors is that of many services.
+        let is_own = matches!(error.origin, Origin::Api | Origin::Edge);
         let strength = match (error.is_typed, is_vague) {
-            (true, false) => TYPED,
+            (true, false) if is_own => TYPED,
+            (true, false) => SPECIFIC + 60,
             (true, true) | (false, false) => SPECIFIC - 50,
             (false, true) => SHARED,
         };
@@ -173,6 +176,15 @@ mod tests {
         ] {
             assert_eq!(first(text).0, cause, "{text}");
         }
+    }
+
+    #[test]
+    fn only_the_apis_own_shape_makes_certain() {
+        let google =
+            r#"{"error":{"code":404,"message":"Requested entity was not found.","status":"NOT_FOUND"}}"#;
+        assert_eq!(first(google).1, Confidence::Likely);
+        let own = r#"{"type":"error","error":{"type":"permission_error","message":"no"}}"#;
+        assert_eq!(first(own), ("auth.forbidden", Confidence::Certain));
     }
 
     #[test]
