@@ -152,6 +152,7 @@ const FOUNDATION: Space = Space {
         (-1007, &[C::GatewayRedirectLoop]),
         (-1009, &[C::NetLinkDown, C::NetNoRoute]),
         (-1017, &[C::GatewayMalformedResponse]),
+        (-1022, &[C::ConfigBaseUrlInsecure]),
         (-1200, HANDSHAKE),
         (-1201, OUT_OF_DATE),
         (-1202, UNTRUSTED),

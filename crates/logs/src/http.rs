@@ -116,7 +116,9 @@ fn is_announced(before: &str) -> bool {
     let word = word.map(|word| {
         word.rsplit_once(['.', '/']).filter(|(_, last)| is_name(last)).map_or(word, |(_, last)| last)
     });
-    between <= 4 && word.is_some_and(|word| BEFORE.contains(&word))
+    // In code and queries, blanks stand around the mark.
+    let is_compared = before.ends_with("= ");
+    between <= 4 && !is_compared && word.is_some_and(|word| BEFORE.contains(&word))
 }
 
 /// Whether the last part of a path or of a dotted name is a name, and not the version of HTTP.

@@ -117,6 +117,9 @@ pub(super) const CREDENTIALS: &[Pattern] = &[
     says(&["modelerrorexception"], &[C::ServerError]),
     says(&["internalserverexception"], &[C::ServerError]),
     says(&["serviceunavailableexception"], &[C::ServerUnavailable]),
+    above(40, says(&["header part", "must be of type str or bytes"], &[C::AuthMalformedKey])),
+    above(40, says(&["header value must be str or bytes", "nonetype"], &[C::AuthMissing])),
+    says(&["no auth credentials found"], &[C::AuthMissing]),
 ];
 
 /// What shows that a limit was met, and is not only spoken of.
@@ -164,7 +167,7 @@ pub(super) const QUOTAS: &[Pattern] = &[
             "overloaded method",
             "overloaded operator",
         ],
-        says(&["overloaded"], &[C::ServerOverloaded, C::StreamErrorEvent]),
+        says(&["~overloaded"], &[C::ServerOverloaded, C::StreamErrorEvent]),
     ),
     // Django logs its own failures so, with their path.
     unless(&["internal server error: /"], says(&["internal server error"], &[C::ServerError])),
@@ -231,6 +234,14 @@ pub(super) const QUOTAS: &[Pattern] = &[
     says(&["llm provider not provided"], &[C::RequestModelNotFound, C::RequestInvalid]),
     says(&["url rejected"], &[C::ConfigBaseUrlInvalid, C::ProxySettingInvalid]),
     says(&["malformed input to a url function"], &[C::ConfigBaseUrlInvalid, C::ProxySettingInvalid]),
+    says(&["no connection adapters were found for"], &[C::ConfigBaseUrlInvalid]),
+    says(&["no host supplied"], &[C::ConfigBaseUrlInvalid]),
+    says(&["unknown url type"], &[C::ConfigBaseUrlInvalid]),
+    says(&["app transport security"], &[C::ConfigBaseUrlInsecure]),
+    says(&["cleartext communication", "not permitted"], &[C::ConfigBaseUrlInsecure]),
+    shares(&["http://api.anthropic.com"], &[C::ConfigBaseUrlInsecure]),
+    says(&["overloaded_error"], &[C::ServerOverloaded, C::StreamErrorEvent]),
+    says(&["overloadederror"], &[C::ServerOverloaded, C::StreamErrorEvent]),
 ];
 
 /// Whoever stands in front of the API.
@@ -344,4 +355,8 @@ pub(super) const CLIENTS: &[Pattern] = &[
     above(60, says(&["pool#acquire"], &[C::ClientPoolExhausted])),
     above(60, says(&["acquire operation took longer"], &[C::ClientPoolExhausted])),
     above(60, says(&["connectionrequesttimeoutexception"], &[C::ClientPoolExhausted])),
+    says(&["unexpected keyword argument 'socket_options'"], &[C::ClientDependencyMismatch]),
+    says(&["'anthropic' object has no attribute"], &[C::ClientDependencyMismatch]),
+    says(&["cannot import name 'anthropic'"], &[C::ClientDependencyMismatch]),
+    says(&["module 'anthropic' has no attribute"], &[C::ClientDependencyMismatch]),
 ];

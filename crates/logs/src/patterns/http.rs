@@ -166,6 +166,14 @@ pub(super) const PROXIES: &[Pattern] = &[
         says(&["proxy tunneling failed: bad gateway"], &[C::ProxyCannotConnect, C::ProxyCannotResolve]),
     ),
     above(40, says(&["general socks server failure"], &[C::ProxyCannotConnect, C::ProxySocksDenied])),
+    above(50, says(&["proxy connect aborted due to timeout"], &[C::ProxyHangs, C::ProxyTimeout])),
+    above(45, says(&["err_socks_connection_failed"], &[C::ProxyUnreachable, C::ProxyCannotConnect])),
+    above(45, says(&["err_socks_connection_host_unreachable"], &[C::ProxyCannotConnect])),
+    above(45, says(&["initial socks5 response"], &[C::ProxyUnreachable, C::ProxySchemeMismatch])),
+    says(&["rejected by the socks5 server"], &[C::ProxySocksAuth]),
+    says(&["err_mandatory_proxy_configuration"], &[C::ProxySettingInvalid]),
+    says(&["invalid proxy url"], &[C::ProxySettingInvalid]),
+    says(&["invalid proxy address"], &[C::ProxySettingInvalid]),
 ];
 
 /// What a gateway or proxy made of an answer, where no page is shown.
@@ -385,5 +393,20 @@ pub(super) const HTTP: &[Pattern] = &[
             &["200", "content-type: text/html"],
             &[C::EdgeNotTheApi, C::EdgeCaptivePortal, C::EdgeWebFilter],
         ),
+    ),
+    shares(&["interruptedioexception: timeout"], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte]),
+    weakly(&["ioexception: canceled"], &[C::ClientTimeoutTooShort]),
+    shares(&["java.io.eofexception"], &[C::HttpClosedBeforeResponse, C::StreamCut]),
+    says(&["err_content_length_mismatch"], &[C::HttpTruncated, C::StreamCut]),
+    says(&["shorter than content-length"], &[C::HttpTruncated, C::StreamCut]),
+    says(&["badstatusline"], &[C::GatewayMalformedResponse, C::HttpClosedBeforeResponse]),
+    // JSON that ends within a string was cut off.
+    beside(
+        &["stream", "sse", "anthropic", "claude", "response body"],
+        shares(&["unterminated string"], &[C::StreamCut, C::HttpTruncated, C::StreamCorrupt]),
+    ),
+    beside(
+        &["stream", "sse", "anthropic", "claude", "response body"],
+        shares(&["unexpected end of json input"], &[C::StreamCut, C::HttpTruncated, C::StreamCorrupt]),
     ),
 ];

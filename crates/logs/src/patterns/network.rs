@@ -75,6 +75,31 @@ pub(super) const NAMES: &[Pattern] = &[
             &[C::DnsServerFailure, C::DnsResolverUnreachable, C::DnsFlaky],
         ),
     ),
+    says(&["dns_probe_finished_nxdomain"], &[C::DnsNameNotFound, C::DnsFiltered]),
+    says(&["dns_probe_finished_no_internet"], &[C::NetLinkDown, C::NetNoRoute]),
+    says(&["dns_probe_finished_bad_config"], &[C::DnsResolverUnreachable, C::DnsServerFailure]),
+    says(&["dns_resolution_failure"], &[C::DnsServerFailure, C::DnsNameNotFound]),
+    says(&["dns resolution failed"], &[C::DnsServerFailure, C::DnsNameNotFound]),
+    says(&["failed host lookup"], &[C::DnsNameNotFound, C::DnsNoAddress]),
+    says(&["host not found in upstream"], &[C::DnsNameNotFound, C::DnsServerFailure]),
+    says(&["no record found for"], &[C::DnsNameNotFound, C::DnsNoAddress]),
+    says(&["no records found for"], &[C::DnsNoAddress, C::DnsNameNotFound]),
+    says(&["~eai_noname"], &[C::DnsNameNotFound, C::DnsFiltered]),
+    says(&["~eai_nodata"], &[C::DnsNoAddress, C::DnsNameNotFound]),
+    above(10, says(&["~eai_fail"], &[C::DnsServerFailure])),
+    above(10, says(&["~eservfail"], &[C::DnsServerFailure, C::DnsFlaky])),
+    above(10, says(&["querya etimeout"], &[C::DnsResolverUnreachable, C::DnsSlow])),
+    above(10, says(&["non-recoverable failure in name resolution"], &[C::DnsServerFailure])),
+    above(
+        10,
+        says(
+            &["temporary error during hostname resolution"],
+            &[C::DnsServerFailure, C::DnsResolverUnreachable],
+        ),
+    ),
+    // The scheme was taken for the host.
+    above(40, says(&["enotfound https "], &[C::ConfigBaseUrlInvalid])),
+    above(40, says(&["enotfound http "], &[C::ConfigBaseUrlInvalid])),
 ];
 
 /// Connections that do not come about, or break.
@@ -183,4 +208,17 @@ pub(super) const CONNECTIONS: &[Pattern] = &[
     shares(&["err_connection_aborted"], &[C::TcpReset, C::ConfigLocalFirewall]),
     says(&["~eperm", "connect"], &[C::ConfigLocalFirewall, C::ConfigSandboxNoEgress]),
     says(&["connect: permission denied"], &[C::ConfigLocalFirewall, C::ConfigSandboxNoEgress]),
+    shares(&["all connection attempts failed"], &[C::TcpRefused, C::TcpTimeout, C::NetNoRoute]),
+    says(&["connection attempt timed out"], &[C::TcpTimeout, C::TcpFiltered]),
+    says(&["~ehostdown"], &[C::TcpUnreachable, C::NetNoRoute, C::NetLinkDown]),
+    says(&["host is down"], &[C::TcpUnreachable, C::NetNoRoute, C::NetLinkDown]),
+    says(&["network is down"], &[C::NetLinkDown]),
+    says(&["err_blocked_by_client"], &[C::ConfigLocalFirewall]),
+    says(&["err_blocked_by_administrator"], &[C::ConfigLocalFirewall, C::EdgeWebFilter]),
+    shares(&["pr_connect_reset_error"], &[C::TcpReset, C::TlsSniBlocked]),
+    shares(
+        &["transporterror", "reason: :closed"],
+        &[C::HttpClosedBeforeResponse, C::TcpStalePooled, C::TcpReset],
+    ),
+    shares(&["transporterror", "reason: :timeout"], &[C::ClientTimeoutTooShort, C::TcpTimeout]),
 ];

@@ -201,7 +201,31 @@ pub(super) const TLS: &[Pattern] = &[
     above(40, says(&["certificate is not valid for any names"], &[C::TlsWrongHost])),
     above(40, says(&["doesn't contain any ip sans"], &[C::TlsWrongHost])),
     says(&["http2 framing layer"], &[C::TlsH2Broken]),
+    above(20, says(&["digest algorithm too weak"], &[C::TlsWeakKey, C::ConfigTlsPolicyStrict])),
+    above(20, says(&["certificate key too weak"], &[C::TlsWeakKey, C::ConfigTlsPolicyStrict])),
+    above(20, says(&["dh_key_too_small"], &[C::TlsWeakKey, C::ConfigTlsPolicyStrict])),
+    above(40, says(&["ip address mismatch"], &[C::TlsWrongHost])),
+    above(40, says(&["ssl_error_bad_cert_domain"], &[C::TlsWrongHost])),
+    above(40, says(&["sec_error_expired_certificate"], &[C::TlsExpired, C::ClockSkew])),
+    says(&["sec_error_unknown_issuer"], INTERCEPTED),
+    says(&["alert_protocol_version"], &[C::TlsVersionTooOld, C::TlsHandshakeRejected]),
+    shares(&["alert_handshake_failure"], &[C::TlsHandshakeRejected, C::TlsVersionTooOld]),
+    says(&["certificate_required"], &[C::TlsClientCertRequired]),
+    says(&["no required ssl certificate was sent"], &[C::TlsClientCertRequired]),
+    says(&["closed while ssl/tls handshake"], CLOSED),
+    says(&["handshake timed out"], &[C::TlsHandshakeStalled, C::TlsSniBlocked]),
+    says(&["connectionterminated error_code"], &[C::TlsH2Broken]),
+    says(&["streamreset stream_id"], &[C::TlsH2Broken, C::StreamReset]),
+    says(&["err_quic"], &[C::TlsH2Broken]),
+    says(&["no ca certificates were loaded"], &[C::ConfigCaStoreEmpty]),
+    above(70, beside(CA_FILES, says(&["no such file or directory"], &[C::ConfigCaFileMissing]))),
+    above(70, says(&["no_certificate_or_crl_found"], &[C::ConfigCaFileMissing])),
+    above(70, says(&["error adding trust anchors from file"], &[C::ConfigCaFileMissing])),
+    above(70, says(&["failed to open ca file"], &[C::ConfigCaFileMissing])),
 ];
+
+/// How files of certificates are called.
+const CA_FILES: &[&str] = &[".pem", ".crt", ".cer", "cacert", "ca-bundle"];
 
 /// The peer is gone before the handshake is over.
 const CLOSED: &[Cause] = &[C::TlsHandshakeRejected, C::TlsSniBlocked, C::TcpAcceptsThenCloses];
