@@ -55,7 +55,8 @@ pub(crate) fn read(original: &str, normal: &str) -> Answers {
         }
     }
     let status = statuses.first().copied().unwrap_or(0);
-    if errors.is_empty() && (status != 0 || !headers.is_empty()) {
+    let is_page = ["<html", "<!doctype html", "<title"].iter().any(|tag| normal.contains(tag));
+    if errors.is_empty() && (status != 0 || !headers.is_empty() || is_page) {
         // Pages and bare sentences: the words alone, with the status beside them.
         let error = parse_error(status, &headers, original.trim().as_bytes());
         if error.kind != ErrorKind::None {

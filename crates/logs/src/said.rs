@@ -90,8 +90,19 @@ fn is_code(line: &str) -> bool {
 }
 
 /// What a line says that speaks of the API, wherever it runs.
-const OURS: [&str; 8] =
-    ["anthropic", "claude", "sk-ant-", "bedrock", "invokemodel", "converse", "/v1/messages", "aiplatform"];
+const OURS: [&str; 11] = [
+    "anthropic",
+    "claude",
+    "sk-ant-",
+    "x-api-key",
+    "\"type\":\"error\"",
+    "'type': 'error'",
+    "bedrock",
+    "invokemodel",
+    "converse",
+    "/v1/messages",
+    "aiplatform",
+];
 
 /// Ports at which databases, queues and other services listen, and no API.
 const PORTS: [&str; 21] = [
@@ -265,6 +276,7 @@ mod tests {
             assert_eq!((said.call.trim_end(), said.answer.as_str()), (line, ""), "{line}");
         }
         for line in [
+            r#"401 {"type":"error","error":{"type":"authentication_error"}} key=sk-proj-fake"#,
             "connect ECONNREFUSED 127.0.0.1:3128",
             "2026-11-20 10:00:22 ERROR connection refused",
             "main.py:22: connection refused",

@@ -120,7 +120,11 @@ pub(super) const CREDENTIALS: &[Pattern] = &[
     above(40, says(&["header part", "must be of type str or bytes"], &[C::AuthMalformedKey])),
     above(40, says(&["header value must be str or bytes", "nonetype"], &[C::AuthMissing])),
     says(&["no auth credentials found"], &[C::AuthMissing]),
+    above(250, beside(OTHER_KEYS, says(&["invalid x-api-key"], &[C::AuthWrongProviderKey, C::AuthInvalid]))),
 ];
+
+/// How the keys of other vendors begin.
+const OTHER_KEYS: &[&str] = &["sk-proj-", "sk-or-", "gsk_", "aizasy", "xai-", "hf_"];
 
 /// What shows that a limit was met, and is not only spoken of.
 const USED_UP: &[&str] = &["hit your", "reached", "resets", "exceed", "claude", "usage", "/upgrade", "~429"];
@@ -242,6 +246,8 @@ pub(super) const QUOTAS: &[Pattern] = &[
     shares(&["http://api.anthropic.com"], &[C::ConfigBaseUrlInsecure]),
     says(&["overloaded_error"], &[C::ServerOverloaded, C::StreamErrorEvent]),
     says(&["overloadederror"], &[C::ServerOverloaded, C::StreamErrorEvent]),
+    says(&["err_invalid_url"], &[C::ConfigBaseUrlInvalid]),
+    says(&["max_tokens", "less than or equal"], &[C::RequestMaxTokens]),
 ];
 
 /// Whoever stands in front of the API.

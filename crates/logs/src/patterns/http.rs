@@ -174,6 +174,7 @@ pub(super) const PROXIES: &[Pattern] = &[
     says(&["err_mandatory_proxy_configuration"], &[C::ProxySettingInvalid]),
     says(&["invalid proxy url"], &[C::ProxySettingInvalid]),
     says(&["invalid proxy address"], &[C::ProxySettingInvalid]),
+    above(45, says(&["failed to connect to proxy"], &[C::ProxyUnreachable, C::ProxyTimeout])),
 ];
 
 /// What a gateway or proxy made of an answer, where no page is shown.
@@ -409,4 +410,12 @@ pub(super) const HTTP: &[Pattern] = &[
         &["stream", "sse", "anthropic", "claude", "response body"],
         shares(&["unexpected end of json input"], &[C::StreamCut, C::HttpTruncated, C::StreamCorrupt]),
     ),
+    shares(&["und_err_socket"], &[C::HttpClosedBeforeResponse, C::StreamCut, C::HttpKeepaliveRace]),
+    says(&["unrecognized token '<'"], &[C::EdgeNotTheApi, C::EdgeCaptivePortal]),
+    beside(
+        &["undefined is not an object", "cannot read properties of undefined"],
+        shares(&["input_tokens"], MALFORMED),
+    ),
+    says(&["no chunk received for"], &[C::StreamStalled]),
+    says(&["no event received for"], &[C::StreamStalled]),
 ];

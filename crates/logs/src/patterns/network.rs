@@ -221,4 +221,6 @@ pub(super) const CONNECTIONS: &[Pattern] = &[
         &[C::HttpClosedBeforeResponse, C::TcpStalePooled, C::TcpReset],
     ),
     shares(&["transporterror", "reason: :timeout"], &[C::ClientTimeoutTooShort, C::TcpTimeout]),
+    // Bun does not say which step failed.
+    shares(&["failedtoopensocket"], &[C::TcpRefused, C::DnsNameNotFound, C::TcpTimeout]),
 ];
