@@ -107,8 +107,8 @@ fn prune(value: &mut Value) -> bool {
                 *value = Value::Null;
                 return true;
             }
-            if map.get("messages").is_some_and(Value::is_array) {
-                for name in ["messages", "system", "tools"] {
+            if ["messages", "choices"].iter().any(|name| map.get(*name).is_some_and(Value::is_array)) {
+                for name in ["messages", "system", "tools", "choices"] {
                     changed |= map.remove(name).is_some();
                 }
             }
@@ -258,6 +258,7 @@ mod tests {
             r#"{"type":"message","role":"assistant","content":[{"type":"text","text":"ECONNREFUSED"}]}"#,
             r#"> {"model":"m","max_tokens":9,"messages":[{"role":"user","content":"ECONNREFUSED"}]}"#,
             r#"data: {"type":"content_block_delta","delta":{"text":"ECONNREFUSED"}}"#,
+            r#"data: {"choices":[{"delta":{"content":"ECONNREFUSED"}}]}"#,
             r#"{"level":"error","request":"{\"messages\":[{\"role\":\"user\",\"content\":\"ECONNREFUSED\"}]}","err":"late"}"#,
         ] {
             let said = without_speech(text, &objects(text));

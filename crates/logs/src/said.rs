@@ -28,7 +28,9 @@ pub(crate) fn said(text: &str) -> Said {
         }
         let words = trimmed.to_lowercase();
         let is_ours = OURS.iter().any(|word| words.contains(word));
-        if !is_ours && is_other_program(&words) {
+        // A port says it, whoever wrote the line.
+        let is_other = names_port(&words) && !words.contains("http");
+        if is_other || (!is_ours && is_other_program(&words)) {
             continue;
         }
         push(&mut said.call, line);
@@ -155,9 +157,15 @@ fn names_port(words: &str) -> bool {
     PORTS.iter().any(|port| {
         words.match_indices(port).any(|(at, _)| {
             let before = words.get(..at).unwrap_or_default();
-            let after = words.get(at + port.len()..).and_then(|rest| rest.chars().next());
+            let mut after = words.get(at + port.len()..).unwrap_or_default().chars();
             let is_port = before.ends_with("port ") || is_host_before(before);
-            is_port && after.is_none_or(|c| !c.is_ascii_alphanumeric() && !matches!(c, ':' | '.'))
+            let is_over = match after.next() {
+                // The end of a sentence, and not of a number's first part.
+                Some('.') => after.next().is_none_or(|c| !c.is_ascii_digit()),
+                Some(c) => !c.is_ascii_alphanumeric() && c != ':',
+                None => true,
+            };
+            is_port && is_over
         })
     })
 }
@@ -264,6 +272,7 @@ mod tests {
             "connection to server at \"localhost\", port 5432 failed: Connection refused",
             "ssh: connect to host build.example port 22: Connection timed out",
             "connection to queue:5672 failed",
+            "[claude-worker] connect ECONNREFUSED 127.0.0.1:6379",
         ] {
             assert_eq!(said(line), Said::default(), "{line}");
         }

@@ -418,4 +418,23 @@ pub(super) const HTTP: &[Pattern] = &[
     ),
     says(&["no chunk received for"], &[C::StreamStalled]),
     says(&["no event received for"], &[C::StreamStalled]),
+    // httpcore's own log names the step.
+    above(
+        80,
+        says(&["receive_response_headers.failed", "reset"], &[C::HttpResetBeforeResponse, C::TcpReset]),
+    ),
+    above(80, says(&["receive_response_body.failed", "reset"], &[C::StreamReset, C::StreamCut])),
+    above(
+        60,
+        says(
+            &["receive_response_headers.failed", "readtimeout"],
+            &[C::HttpNoResponse, C::ServerSlowFirstByte],
+        ),
+    ),
+    above(
+        60,
+        says(&["receive_response_body.failed", "readtimeout"], &[C::StreamStalled, C::ClientTimeoutTooShort]),
+    ),
+    // The TypeScript SDK calls its own deadline so.
+    above(60, says(&["[log_", "connection timed out"], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte])),
 ];

@@ -34,6 +34,7 @@ const PROXIES: &[&str] =
 /// Functions that do a handshake, and nothing else.
 const HANDSHAKES: &[&str] = &[
     ".start_tls(",
+    "start_tls.failed",
     ".do_handshake(",
     "ssl_wrap_socket(",
     ".starthandshake(",
