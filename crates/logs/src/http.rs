@@ -66,6 +66,11 @@ pub(crate) fn read(original: &str, normal: &str) -> Answers {
     Answers { statuses, errors }
 }
 
+/// Whether a line of a log, in lower case, prints a status with which a server asks to wait or says that it failed.
+pub(crate) fn refuses(line: &str) -> bool {
+    statuses_in(line).any(|status| status == 429 || status >= 500)
+}
+
 /// How far before a body its status stands, bytes.
 const BESIDE: usize = 200;
 

@@ -4,6 +4,7 @@ use clearline_model::{Cause, Confidence, Wall};
 use serde_json::Value;
 
 use crate::explain::explain;
+use crate::http;
 use crate::time;
 
 /// What a line says.
@@ -152,10 +153,7 @@ fn judged(text: &str, is_alarming: bool) -> Kind {
 
 fn alarms(line: &str) -> bool {
     let lower = line.to_ascii_lowercase();
-    ALARMS.iter().any(|word| lower.contains(word))
-        || lower.contains(" 429")
-        || lower.contains(" 529")
-        || lower.contains(" 50")
+    ALARMS.iter().any(|word| lower.contains(word)) || http::refuses(&lower)
 }
 
 /// The API's request ids in a text, and the parts of a traceparent.
@@ -208,6 +206,11 @@ mod tests {
                 Kind::Failure(Cause::TcpRefused),
             ),
             ("2026-11-24 10:00:00 INFO started in 4 ms", Kind::Fine),
+            ("2026-11-24 10:00:00 INFO 429 calls done in 500 ms", Kind::Fine),
+            (
+                "2026-11-24 10:00:00 \"POST /v1/messages HTTP/1.1\" 529 0",
+                Kind::Failure(Cause::ServerOverloaded),
+            ),
             ("ERROR the flux compensator is out of flux", Kind::Unknown),
             ("", Kind::Fine),
             ("{ half a line", Kind::Fine),
