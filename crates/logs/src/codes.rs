@@ -124,7 +124,6 @@ const WININET: Space = Space {
         (12038, &[C::TlsWrongHost]),
         (12044, &[C::TlsClientCertRequired]),
         (12045, UNTRUSTED),
-        (12057, REVOCATION),
         (12152, &[C::GatewayMalformedResponse]),
         (12157, HANDSHAKE),
         (12175, &[C::TlsIntercepted, C::TlsUntrustedRoot, C::TlsHandshakeRejected]),
@@ -214,7 +213,7 @@ const ALERTS: Space = Space {
 const SPACES: [Space; 6] = [WINSOCK, ERRNO, WININET, FOUNDATION, CURL, ALERTS];
 
 /// HRESULTs and SECURITY_STATUS, which are unmistakable; Rust prints them as negative numbers.
-const RESULTS: [(u32, &[Cause]); 24] = [
+const RESULTS: [(u32, &[Cause]); 22] = [
     (0x8007_2ee2, LATE),
     (0x8007_2ee7, NO_NAME),
     (0x8007_2efd, NOT_REACHED),
@@ -234,12 +233,13 @@ const RESULTS: [(u32, &[Cause]); 24] = [
     (0x8009_0326, HANDSHAKE),
     (0x8009_0328, OUT_OF_DATE),
     (0x8009_0331, &[C::TlsVersionTooOld, C::ConfigTlsPolicyStrict]),
-    (0x8009_2012, REVOCATION),
-    (0x8009_2013, REVOCATION),
     (0x800b_0101, OUT_OF_DATE),
     (0x800b_0109, UNTRUSTED),
     (0x800b_010f, &[C::TlsWrongHost]),
 ];
+
+/// The same that say less.
+const HINTS: [(u32, &[Cause]); 2] = [(0x8009_2012, REVOCATION), (0x8009_2013, REVOCATION)];
 
 /// Notes what the numbers in a normal text mean.
 pub(crate) fn note(text: &str, found: &mut Found) {
@@ -253,8 +253,10 @@ pub(crate) fn note(text: &str, found: &mut Found) {
         }
     }
     for result in results(text) {
-        if let Some((_, causes)) = RESULTS.iter().find(|(code, _)| *code == result) {
-            found.note(causes, SPECIFIC + 20);
+        for (results, strength) in [(&RESULTS[..], SPECIFIC + 20), (&HINTS[..], SHARED - 50)] {
+            if let Some((_, causes)) = results.iter().find(|(code, _)| *code == result) {
+                found.note(causes, strength);
+            }
         }
     }
 }
@@ -286,7 +288,7 @@ fn results(text: &str) -> impl Iterator<Item = u32> + '_ {
 /// Every cause that some number can name.
 pub(crate) fn emitted() -> impl Iterator<Item = Cause> {
     let spaces = SPACES.iter().flat_map(|space| space.codes.iter().map(|(_, causes)| *causes));
-    spaces.chain(RESULTS.iter().map(|(_, causes)| *causes)).flatten().copied()
+    spaces.chain(RESULTS.iter().chain(&HINTS).map(|(_, causes)| *causes)).flatten().copied()
 }
 
 #[cfg(test)]

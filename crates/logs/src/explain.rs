@@ -188,6 +188,17 @@ mod tests {
     }
 
     #[test]
+    fn what_has_many_reasons_is_only_possible() {
+        for text in [
+            "schannel: CRYPT_E_REVOCATION_OFFLINE (0x80092013) - the revocation server was offline",
+            "AbortError: This operation was aborted",
+            "curl: (35) schannel: 无法协商安全连接",
+        ] {
+            assert_eq!(first(text).1, Confidence::Possible, "{text}");
+        }
+    }
+
+    #[test]
     fn what_a_gateway_of_ours_says_is_believed() {
         for text in [
             "APIStatusError: {'type': 'error', 'error': {'type': 'api_error', 'message': 'The connection closed in the \

@@ -50,6 +50,11 @@ const fn unless(none: &'static [&'static str], pattern: Pattern) -> Pattern {
     Pattern { none, ..pattern }
 }
 
+/// Less than likely, and more than what is guessed from what is missing.
+const fn maybe(all: &'static [&'static str], causes: &'static [Cause]) -> Pattern {
+    Pattern { all, any: &[], none: &[], causes, strength: SHARED - 50 }
+}
+
 const fn weakly(all: &'static [&'static str], causes: &'static [Cause]) -> Pattern {
     Pattern { all, any: &[], none: &[], causes, strength: WEAK }
 }

@@ -3,7 +3,7 @@
 use clearline_model::Cause;
 use clearline_model::Cause as C;
 
-use super::{Pattern, above, beside, says, shares, unless, weakly};
+use super::{Pattern, above, beside, maybe, says, shares, unless, weakly};
 
 /// Handshakes and certificates.
 pub(super) const TLS: &[Pattern] = &[
@@ -164,13 +164,16 @@ pub(super) const TLS: &[Pattern] = &[
     says(&["unable to locally verify the issuer"], INTERCEPTED),
     says(&["ssl certificate verification failed"], INTERCEPTED),
     says(&["certificate is not standards compliant"], INTERCEPTED),
-    above(
-        10,
-        beside(
-            &["check revocation", "revocation server was offline"],
-            says(&["revocation"], &[C::TlsIntercepted, C::TlsTrustStoreMismatch, C::NetEgressBlocked]),
-        ),
+    // A CA of a company's own rarely says where its list of revoked certificates is; or the list cannot be fetched from here.
+    maybe(
+        &["unable to check revocation"],
+        &[C::TlsIntercepted, C::TlsTrustStoreMismatch, C::NetEgressBlocked],
     ),
+    maybe(
+        &["revocation server was offline"],
+        &[C::TlsIntercepted, C::TlsTrustStoreMismatch, C::NetEgressBlocked],
+    ),
+    maybe(&["revocationstatusunknown"], &[C::TlsIntercepted, C::TlsTrustStoreMismatch, C::NetEgressBlocked]),
     says(
         &["no appropriate protocol"],
         &[C::TlsVersionTooOld, C::ConfigTlsPolicyStrict, C::TlsHandshakeRejected],
