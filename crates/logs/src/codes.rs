@@ -34,6 +34,7 @@ const UNTRUSTED: &[Cause] =
 const REVOCATION: &[Cause] = &[C::TlsIntercepted, C::TlsTrustStoreMismatch, C::NetEgressBlocked];
 const OUT_OF_DATE: &[Cause] = &[C::TlsExpired, C::ClockSkew];
 const HANDSHAKE: &[Cause] = &[C::TlsHandshakeRejected, C::TlsVersionTooOld, C::TlsSniBlocked];
+const MISTRUSTED: &[Cause] = &[C::EdgeBotChallenge, C::EdgeWafBlocked];
 const LATE: &[Cause] = &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte, C::HttpNoResponse, C::TcpTimeout];
 const CLOSED: &[Cause] = &[C::HttpClosedBeforeResponse, C::TcpAcceptsThenCloses];
 
@@ -210,7 +211,29 @@ const ALERTS: Space = Space {
     strength: SPECIFIC - 20,
 };
 
-const SPACES: [Space; 6] = [WINSOCK, ERRNO, WININET, FOUNDATION, CURL, ALERTS];
+/// What Cloudflare's edge says instead of passing a request on.
+const CLOUDFLARE: Space = Space {
+    before: &["error code: ", "error "],
+    beside: &["cloudflare", "error code: 10", "| 530", "cf-ray", "<title"],
+    codes: &[
+        (1003, MISTRUSTED),
+        (1005, MISTRUSTED),
+        (1006, MISTRUSTED),
+        (1007, MISTRUSTED),
+        (1008, MISTRUSTED),
+        (1009, &[C::EdgeBotChallenge, C::EdgeRegionBlocked]),
+        (1010, MISTRUSTED),
+        (1012, MISTRUSTED),
+        (1015, MISTRUSTED),
+        (1020, MISTRUSTED),
+        (1000, &[C::ServerUnavailable, C::GatewayBadGateway]),
+        (1001, &[C::ServerUnavailable, C::GatewayBadGateway]),
+        (1016, &[C::ServerUnavailable, C::GatewayBadGateway]),
+    ],
+    strength: SPECIFIC + 70,
+};
+
+const SPACES: [Space; 7] = [WINSOCK, ERRNO, WININET, FOUNDATION, CURL, ALERTS, CLOUDFLARE];
 
 /// HRESULTs and SECURITY_STATUS, which are unmistakable; Rust prints them as negative numbers.
 const RESULTS: [(u32, &[Cause]); 22] = [
@@ -314,6 +337,9 @@ mod tests {
             ("WinHTTP 错误: 12007", None),
             ("[Errno 104] 连接被对方重设", Some(C::TcpReset)),
             ("SSL alert number 70", Some(C::TlsVersionTooOld)),
+            ("error code: 1020", Some(C::EdgeBotChallenge)),
+            ("error code: 10061", Some(C::TcpRefused)),
+            ("error code: 101", None),
             // Neither another number nor one that nothing announces.
             ("[Errno 1040]", None),
             ("took 10061 ms", None),

@@ -121,6 +121,7 @@ pub(super) const CREDENTIALS: &[Pattern] = &[
     above(40, says(&["header value must be str or bytes", "nonetype"], &[C::AuthMissing])),
     says(&["no auth credentials found"], &[C::AuthMissing]),
     above(250, beside(OTHER_KEYS, says(&["invalid x-api-key"], &[C::AuthWrongProviderKey, C::AuthInvalid]))),
+    above(40, says(&["anthropic_api_key", "field required"], &[C::AuthMissing])),
 ];
 
 /// How the keys of other vendors begin.
@@ -187,7 +188,10 @@ pub(super) const QUOTAS: &[Pattern] = &[
     says(&["prompt is too long"], &[C::RequestContextTooLong]),
     says(&["input is too long for requested model"], &[C::RequestContextTooLong]),
     says(&["exceed context limit"], &[C::RequestContextTooLong, C::RequestMaxTokens]),
-    says(&["context window"], &[C::RequestContextTooLong]),
+    beside(
+        &["exceed", "too long", "too large", "larger", "does not fit", "full", "reached"],
+        says(&["context window"], &[C::RequestContextTooLong]),
+    ),
     says(&["maximum allowed number of output tokens"], &[C::RequestMaxTokens]),
     says(&["request too large"], &[C::RequestTooLarge, C::GatewayBodyLimit]),
     says(&["request_too_large"], &[C::RequestTooLarge, C::GatewayBodyLimit]),
@@ -196,7 +200,10 @@ pub(super) const QUOTAS: &[Pattern] = &[
     says(&["payload too large"], &[C::GatewayBodyLimit, C::RequestTooLarge]),
     says(&["anthropic-version", "required"], &[C::RequestVersionHeader]),
     says(&["not a valid version"], &[C::RequestVersionHeader]),
-    says(&["anthropic-beta"], &[C::RequestBetaHeader]),
+    beside(
+        &["unexpected value", "invalid", "unsupported", "not supported", "unknown beta"],
+        says(&["anthropic-beta"], &[C::RequestBetaHeader]),
+    ),
     beside(
         BAD_REQUEST,
         says(&["extra inputs are not permitted"], &[C::RequestBetaHeader, C::RequestInvalid]),
@@ -220,9 +227,9 @@ pub(super) const QUOTAS: &[Pattern] = &[
     says(&["insufficient credit"], &[C::QuotaCredit]),
     says(&["insufficient_user_quota"], &[C::QuotaCredit, C::QuotaSpendLimit]),
     says(&["specified workspace api usage limits"], &[C::QuotaSpendLimit]),
-    says(&["spend cap"], &[C::QuotaSpendLimit]),
+    says(&["~spend cap"], &[C::QuotaSpendLimit]),
     says(&["limit reached", "resets"], &[C::QuotaSubscription]),
-    says(&["hour limit"], &[C::QuotaSubscription]),
+    beside(USED_UP, says(&["hour limit"], &[C::QuotaSubscription])),
     says(&["billing_error"], &[C::QuotaBilling]),
     says(&["selected model", "may not exist"], &[C::RequestModelNotFound]),
     beside(MODELS, says(&["model", "not found"], &[C::RequestModelNotFound])),
@@ -248,6 +255,10 @@ pub(super) const QUOTAS: &[Pattern] = &[
     says(&["overloadederror"], &[C::ServerOverloaded, C::StreamErrorEvent]),
     says(&["err_invalid_url"], &[C::ConfigBaseUrlInvalid]),
     says(&["max_tokens", "less than or equal"], &[C::RequestMaxTokens]),
+    says(&["reached your usage limit"], &[C::QuotaSubscription]),
+    beside(MODELS, says(&["model", "has been retired"], &[C::RequestModelNotFound])),
+    beside(MODELS, says(&["model", "no longer available"], &[C::RequestModelNotFound])),
+    beside(MODELS, says(&["model", "end of its life"], &[C::RequestModelNotFound])),
 ];
 
 /// Whoever stands in front of the API.
@@ -258,10 +269,16 @@ pub(super) const EDGES: &[Pattern] = &[
     above(80, says(&["not available in your region"], &[C::EdgeRegionBlocked])),
     above(80, says(&["unsupported country, region"], &[C::EdgeRegionBlocked])),
     above(60, says(&["err_bad_request", "unable to connect to anthropic services"], &[C::EdgeRegionBlocked])),
-    above(70, says(&["just a moment"], &[C::EdgeBotChallenge])),
+    above(
+        70,
+        beside(
+            &["<title", "cloudflare", "challenge", "~403"],
+            says(&["just a moment"], &[C::EdgeBotChallenge]),
+        ),
+    ),
     above(70, says(&["challenge-error-text"], &[C::EdgeBotChallenge])),
     above(70, says(&["cf-mitigated"], &[C::EdgeBotChallenge])),
-    above(70, says(&["error code: 10"], &[C::EdgeBotChallenge])),
+    above(70, says(&["used cloudflare to restrict access"], &[C::EdgeBotChallenge, C::EdgeWafBlocked])),
     above(70, says(&["enable javascript and cookies"], &[C::EdgeBotChallenge])),
     above(85, says(&["failed to connect", "status code 403"], &[C::EdgeBotChallenge, C::EdgeRegionBlocked])),
     above(
@@ -342,6 +359,14 @@ pub(super) const EDGES: &[Pattern] = &[
         30,
         says(&["invalid response", "from", "upstream server"], &[C::GatewayBadGateway, C::ServerUnavailable]),
     ),
+    // nginx and HAProxy write of the way to their upstream.
+    above(60, says(&["while connecting to upstream"], &[C::GatewayBadGateway])),
+    above(60, says(&["while ssl handshaking to upstream"], &[C::GatewayBadGateway])),
+    above(60, says(&["upstream timed out"], &[C::GatewayBadGateway, C::ServerTimeout])),
+    above(60, says(&["upstream prematurely closed connection"], &[C::GatewayBadGateway, C::StreamCut])),
+    above(60, says(&["no live upstreams"], &[C::GatewayBadGateway])),
+    above(60, says(&["client intended to send too large body"], &[C::GatewayBodyLimit])),
+    above(60, says(&["<nosrv>"], &[C::GatewayBadGateway, C::ServerUnavailable])),
 ];
 
 /// What a page of a web filter says beside its maker's name; a certificate of the maker's names it, too.

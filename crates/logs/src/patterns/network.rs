@@ -29,7 +29,7 @@ pub(super) const NAMES: &[Pattern] = &[
             &[C::DnsServerFailure, C::DnsResolverUnreachable, C::DnsFlaky],
         ),
     ),
-    above(10, says(&["errno -3"], &[C::DnsServerFailure, C::DnsResolverUnreachable, C::DnsFlaky])),
+    above(10, says(&["~errno -3"], &[C::DnsServerFailure, C::DnsResolverUnreachable, C::DnsFlaky])),
     above(10, says(&["~eai_again"], &[C::DnsServerFailure, C::DnsResolverUnreachable, C::DnsFlaky])),
     above(10, says(&["~servfail"], &[C::DnsServerFailure, C::DnsFlaky])),
     above(10, says(&["server misbehaving"], &[C::DnsServerFailure, C::DnsFlaky])),
@@ -52,7 +52,7 @@ pub(super) const NAMES: &[Pattern] = &[
     says(&["name does not resolve"], &[C::DnsNameNotFound, C::DnsFiltered]),
     says(&["unknown host"], &[C::DnsNameNotFound, C::DnsFiltered]),
     says(&["no answer from nameserver"], &[C::DnsResolverUnreachable]),
-    above(10, says(&["errno -5"], &[C::DnsNoAddress, C::DnsNameNotFound])),
+    above(10, says(&["~errno -5"], &[C::DnsNoAddress, C::DnsNameNotFound])),
     above(10, says(&["try again", "name resolution"], &[C::DnsServerFailure, C::DnsFlaky])),
     above(10, says(&["could not contact dns servers"], &[C::DnsResolverUnreachable])),
     above(10, says(&["err_dns_timed_out"], &[C::DnsSlow, C::DnsResolverUnreachable])),
@@ -100,6 +100,11 @@ pub(super) const NAMES: &[Pattern] = &[
     // The scheme was taken for the host.
     above(40, says(&["enotfound https "], &[C::ConfigBaseUrlInvalid])),
     above(40, says(&["enotfound http "], &[C::ConfigBaseUrlInvalid])),
+    says(&["could not find host"], &[C::DnsNameNotFound, C::DnsServerFailure]),
+    says(&["non-existent domain"], &[C::DnsNameNotFound, C::DnsFiltered]),
+    says(&["dns name does not exist"], &[C::DnsNameNotFound, C::DnsFiltered]),
+    says(&["any rr of the requested type"], &[C::DnsNoAddress, C::DnsNameNotFound]),
+    above(10, says(&["dns request timed out"], &[C::DnsResolverUnreachable, C::DnsSlow])),
 ];
 
 /// Connections that do not come about, or break.
@@ -223,4 +228,6 @@ pub(super) const CONNECTIONS: &[Pattern] = &[
     shares(&["transporterror", "reason: :timeout"], &[C::ClientTimeoutTooShort, C::TcpTimeout]),
     // Bun does not say which step failed.
     shares(&["failedtoopensocket"], &[C::TcpRefused, C::DnsNameNotFound, C::TcpTimeout]),
+    says(&["timed out: operation now in progress"], &[C::TcpTimeout, C::TcpFiltered]),
+    shares(&["tcptestsucceeded : false"], &[C::TcpTimeout, C::TcpRefused, C::TcpFiltered]),
 ];

@@ -120,7 +120,7 @@ pub(super) const TLS: &[Pattern] = &[
     says(&["no root certificates"], &[C::ConfigCaStoreEmpty]),
     says(&["no native root ca certificates"], &[C::ConfigCaStoreEmpty]),
     says(&["trustanchors parameter must be non-empty"], &[C::ConfigCaStoreEmpty]),
-    says(&["goaway"], &[C::TlsH2Broken]),
+    says(&["~goaway"], &[C::TlsH2Broken]),
     says(&["http2", "protocol error"], &[C::TlsH2Broken]),
     says(&["err_http2_protocol_error"], &[C::TlsH2Broken]),
     says(&["http/2 stream", "not closed cleanly"], &[C::TlsH2Broken]),
@@ -129,7 +129,7 @@ pub(super) const TLS: &[Pattern] = &[
     says(&["certificate for this server is invalid"], INTERCEPTED),
     says(&["certificate is not trusted"], INTERCEPTED),
     says(&["invalid peer certificate"], INTERCEPTED),
-    says(&["unknown ca"], INTERCEPTED),
+    says(&["~unknown ca"], INTERCEPTED),
     says(&["unknownca"], INTERCEPTED),
     says(&["suncertpathbuilderexception"], INTERCEPTED),
     says(&["error in certificate chain"], INTERCEPTED),
@@ -225,6 +225,8 @@ pub(super) const TLS: &[Pattern] = &[
     above(70, says(&["no_certificate_or_crl_found"], &[C::ConfigCaFileMissing])),
     above(70, says(&["error adding trust anchors from file"], &[C::ConfigCaFileMissing])),
     above(70, says(&["failed to open ca file"], &[C::ConfigCaFileMissing])),
+    above(30, says(&["errno=104", "ssl handshake has read 0 bytes"], &[C::TlsSniBlocked, C::TcpReset])),
+    says(&["ssl handshake has read 0 bytes"], CLOSED),
 ];
 
 /// How files of certificates are called.
