@@ -294,5 +294,13 @@ mod tests {
             let explained = explain(&text);
             proptest::prop_assert!(explained.causes.len() <= CAUSES_MAX);
         }
+
+        #[test]
+        fn no_shards_of_logs_break_it(
+            shards in "([{}'\"\\\\:a40\u{1b}\\[é\n\t ]|  File \"|\", line |  at |HTTP/1.1 |529|\\\\n|0x8|-2146893019|:5432|via: ){0,60}",
+        ) {
+            let explained = explain(&shards);
+            proptest::prop_assert!(explained.causes.len() <= CAUSES_MAX);
+        }
     }
 }

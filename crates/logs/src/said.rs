@@ -113,38 +113,49 @@ const PORTS: [&str; 21] = [
 ];
 
 /// Programs and failures that speak of servers of their own, or of tests.
-const PROGRAMS: [&str; 31] = [
-    "address already in use",
-    "eaddrinuse",
-    "assertionerror",
-    "ldap",
-    "mqtt",
+const PROGRAMS: [&str; 42] = [
     "psql:",
     "psycopg",
-    "postgres",
-    "redis",
-    "mysql",
-    "mariadb",
+    "postgresql",
+    "postgres://",
+    "redis.exceptions",
+    "redis://",
+    "rediserror",
+    "redis connection",
+    "mysql server",
+    "mysql://",
+    "mysqlconnector",
+    "pymysql",
+    "mariadb server",
     "mongoserver",
     "mongonetwork",
     "pymongo",
+    "mongodb://",
     "smtp",
     "ssh:",
     "sshd",
     "git@",
     "amqp",
-    "rabbitmq",
-    "kafka",
-    "zookeeper",
-    "memcached",
-    "elasticsearch",
+    "rabbitmq:",
+    "kafka.errors",
+    "kafkaerror",
+    "org.apache.kafka",
+    "org.apache.zookeeper",
+    "memcached:",
+    "elasticsearch.exceptions",
+    "elastic_transport",
     "hikaripool",
     "org.hibernate",
     "java.sql.",
     "sqlalchemy",
+    "ldap",
+    "mqtt",
     "readiness probe",
     "liveness probe",
     "startup probe",
+    "address already in use",
+    "eaddrinuse",
+    "assertionerror",
 ];
 
 /// A line of another program, which does not speak of a call over HTTP.
@@ -158,7 +169,7 @@ fn names_port(words: &str) -> bool {
         words.match_indices(port).any(|(at, _)| {
             let before = words.get(..at).unwrap_or_default();
             let mut after = words.get(at + port.len()..).unwrap_or_default().chars();
-            let is_port = before.ends_with("port ") || is_host_before(before);
+            let is_port = before.ends_with("port ") || is_host_before(before, port.len() > 3);
             let is_over = match after.next() {
                 // The end of a sentence, and not of a number's first part.
                 Some('.') => after.next().is_none_or(|c| !c.is_ascii_digit()),
@@ -170,8 +181,9 @@ fn names_port(words: &str) -> bool {
     })
 }
 
-/// Whether a host and a colon stand at the end: `db:`, `10.0.0.1:`, `[::1]:`, and not a time or a place in a file.
-fn is_host_before(before: &str) -> bool {
+/// Whether a host and a colon stand at the end: `db:`, `10.0.0.1:`, `[::1]:`, and not a time or a place in a file. Before a small
+/// number any other name may be a module, and the number a line.
+fn is_host_before(before: &str, is_large: bool) -> bool {
     let Some(before) = before.strip_suffix(':') else { return false };
     let host = before.rsplit(|c: char| c.is_whitespace() || matches!(c, '/' | '(' | '\'' | '"' | '=' | '@'));
     let host = host.into_iter().next().unwrap_or_default();
@@ -180,7 +192,8 @@ fn is_host_before(before: &str) -> bool {
     let is_file = [".c", ".h", ".py", ".rs", ".js", ".ts", ".go", ".java", ".cpp", ".kt", ".rb"]
         .iter()
         .any(|end| host.ends_with(end));
-    !host.is_empty() && !is_file && (is_address || host.ends_with(']') || !is_numeric)
+    let is_known = is_address || host.ends_with(']') || host == "localhost";
+    !host.is_empty() && !is_file && (is_known || (is_large && !is_numeric))
 }
 
 /// Services of others that answer over HTTP, and models of theirs.
@@ -195,7 +208,7 @@ const VENDORS: [&str; 27] = [
     "`gpt-",
     "'gpt-",
     "generativelanguage",
-    "gemini",
+    "gemini-",
     "mistral.ai",
     "cohere.",
     "api.github.com",
@@ -205,7 +218,7 @@ const VENDORS: [&str; 27] = [
     "pypi.org",
     "crates.io",
     "docker.io",
-    "stripe",
+    "stripe.",
     "sk-proj-",
     "sk_test_",
     "sk_live_",
@@ -288,7 +301,9 @@ mod tests {
             r#"401 {"type":"error","error":{"type":"authentication_error"}} key=sk-proj-fake"#,
             "connect ECONNREFUSED 127.0.0.1:3128",
             "2026-11-20 10:00:22 ERROR connection refused",
+            "kafka-worker-1  | httpx.ConnectError: [Errno 111] Connection refused",
             "main.py:22: connection refused",
+            "[10:00:00 - app.worker:389 - ERROR] connection refused",
             "anthropic call failed while postgres was up: connection refused",
             "An error occurred (ThrottlingException) when calling the InvokeModel operation",
             "\"POST /v1/messages HTTP/1.1\" 529 0",
