@@ -110,6 +110,7 @@ const fn by_status(status: u16) -> (&'static [Cause], u16) {
         402 => &[Cause::QuotaBilling],
         403 => &[Cause::AuthForbidden, Cause::EdgeRegionBlocked, Cause::EdgeWafBlocked],
         404 => &[Cause::RequestModelNotFound, Cause::ConfigBaseUrlPath],
+        405 => &[Cause::EdgeNotTheApi, Cause::ConfigBaseUrlPath, Cause::ConfigBaseUrlInsecure],
         // Only a proxy says this.
         407 => {
             return (
@@ -120,11 +121,13 @@ const fn by_status(status: u16) -> (&'static [Cause], u16) {
         408 => &[Cause::ServerTimeout],
         413 => &[Cause::RequestTooLarge, Cause::GatewayBodyLimit],
         429 => &[Cause::QuotaThrottled, Cause::QuotaRequests, Cause::QuotaInputTokens],
+        451 => &[Cause::EdgeRegionBlocked, Cause::EdgeWebFilter],
         500 => &[Cause::ServerError],
         502 => &[Cause::GatewayBadGateway, Cause::ServerUnavailable],
         503 => &[Cause::ServerUnavailable, Cause::GatewayMeshUnavailable],
         504 | 524 => &[Cause::ServerTimeout, Cause::GatewayBadGateway],
         529 => return (&[Cause::ServerOverloaded], SHARED),
+        511 => &[Cause::EdgeCaptivePortal],
         520..=599 => &[Cause::ServerUnavailable, Cause::GatewayBadGateway],
         _ => &[],
     };

@@ -133,20 +133,23 @@ fn is_name(last: &str) -> bool {
 }
 
 /// Statuses and how their phrases begin.
-const PHRASES: [(u16, &[&str]); 15] = [
+const PHRASES: [(u16, &[&str]); 18] = [
     (400, &["bad request"]),
     (401, &["unauthorized"]),
     (402, &["payment required"]),
     (403, &["forbidden"]),
     (404, &["not found"]),
+    (405, &["method not"]),
     (407, &["proxy auth"]),
     (408, &["request time"]),
     (413, &["request entity", "payload too", "content too"]),
     (429, &["too many"]),
+    (451, &["unavailable for"]),
     (500, &["internal server"]),
     (502, &["bad gateway"]),
     (503, &["service unavailable", "service temporarily"]),
     (504, &["gateway time"]),
+    (511, &["network auth"]),
     (524, &["a timeout"]),
     (529, &["overloaded", "site is"]),
 ];
