@@ -40,10 +40,11 @@ const CAUSES_MAX: usize = 5;
 pub fn explain(text: &str) -> Explanation {
     let sampled = sample(text);
     let text = plain(&sampled);
-    let said = said(&without_speech(&text, &objects(&text)));
+    let text = without_speech(&text, &objects(&text));
+    let said = said(&text);
     let (call, answer) = (normal(&said.call), normal(&said.answer));
     let mut found = Found::default();
-    typed(&http::read(&said.answer, &answer), &mut found);
+    typed(&http::read(&text, &said.answer, &answer), &mut found);
     codes::note(&call, &mut found);
     let traced = normal(&said.traced);
     for (tables, words, apart) in

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::normal::normal;
 use crate::objects::{Object, bodies, objects, opened};
+use crate::said::is_anothers;
 
 /// What a text says of HTTP answers.
 #[derive(Debug, Default)]
@@ -30,40 +31,47 @@ pub(crate) struct Error {
     pub(crate) is_typed: bool,
 }
 
-/// Reads them: the text as it is, and in its normal form.
-pub(crate) fn read(original: &str, normal: &str) -> Answers {
+/// Reads them: the whole text, what of it may be an answer of the API's, and that in its normal form.
+pub(crate) fn read(text: &str, answer: &str, normal: &str) -> Answers {
     let mut statuses: Vec<u16> = Vec::new();
     statuses_in(normal).for_each(|status| {
         if !statuses.contains(&status) {
             statuses.push(status);
         }
     });
-    let headers = headers(original);
-    let mut errors = Vec::new();
-    for object in objects(original) {
-        let status = beside(original, &object).or_else(|| statuses.first().copied()).unwrap_or(0);
-        let value = opened(object.value);
-        for map in bodies(&value) {
-            let status = own_status(map).unwrap_or(status);
-            let error = parse_error(status, &headers, enveloped(map).to_string().as_bytes());
-            let error = Error { status, kind: error.kind, origin: error.origin, is_typed: true };
-            if error.kind != ErrorKind::None {
-                // What is within says the same less well.
-                errors.push(error);
-                break;
-            }
-        }
-    }
+    let headers = headers(text);
     let status = statuses.first().copied().unwrap_or(0);
+    let objects = objects(text).into_iter().filter(|object| !is_anothers(lines_of(text, object)));
+    let mut errors: Vec<Error> = objects
+        .filter_map(|object| error(beside(text, &object).unwrap_or(status), &headers, object))
+        .collect();
     let is_page = ["<html", "<!doctype html", "<title"].iter().any(|tag| normal.contains(tag));
     if errors.is_empty() && (status != 0 || !headers.is_empty() || is_page) {
         // Pages and bare sentences: the words alone, with the status beside them.
-        let error = parse_error(status, &headers, original.trim().as_bytes());
+        let error = parse_error(status, &headers, answer.trim().as_bytes());
         if error.kind != ErrorKind::None {
             errors.push(Error { status, kind: error.kind, origin: error.origin, is_typed: false });
         }
     }
     Answers { statuses, errors }
+}
+
+/// What an object says; what is within says the same less well.
+fn error(status: u16, headers: &HeaderMap, object: Object) -> Option<Error> {
+    let value = opened(object.value);
+    bodies(&value).into_iter().find_map(|map| {
+        let status = own_status(map).unwrap_or(status);
+        let error = parse_error(status, headers, enveloped(map).to_string().as_bytes());
+        let error = Error { status, kind: error.kind, origin: error.origin, is_typed: true };
+        (error.kind != ErrorKind::None).then_some(error)
+    })
+}
+
+/// The lines on which an object stands.
+fn lines_of<'a>(text: &'a str, object: &Object) -> &'a str {
+    let from = text.get(..object.at.start).and_then(|t| t.rfind('\n')).map_or(0, |at| at + 1);
+    let to = text.get(object.at.end..).and_then(|t| t.find('\n')).map_or(text.len(), |at| object.at.end + at);
+    text.get(from..to).unwrap_or_default()
 }
 
 /// Whether a line of a log, in lower case, prints a status with which a server asks to wait or says that it failed.
@@ -242,7 +250,7 @@ mod tests {
     use super::*;
 
     fn kind(text: &str) -> (Option<u16>, Option<ErrorKind>) {
-        let answers = read(text, &normal(text));
+        let answers = read(text, text, &normal(text));
         (answers.statuses.first().copied(), answers.errors.first().map(|error| error.kind))
     }
 
@@ -297,18 +305,21 @@ mod tests {
         let invalid =
             r#"{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}"#;
         let text = format!("attempt 1: 529 {overloaded}\nattempt 2: 401 {invalid}");
-        let answers = read(&text, &normal(&text));
+        let answers = read(&text, &text, &normal(&text));
         assert_eq!(answers.statuses, [529, 401]);
         let errors: Vec<_> = answers.errors.iter().map(|error| (error.status, error.kind)).collect();
         assert_eq!(errors, [(529, ErrorKind::Overloaded), (401, ErrorKind::Authentication)]);
         let line = serde_json::json!({ "level": "error", "err": format!("529 {overloaded}") }).to_string();
-        assert_eq!(read(&line, &normal(&line)).errors.first().map(|e| e.kind), Some(ErrorKind::Overloaded));
+        assert_eq!(
+            read(&line, &line, &normal(&line)).errors.first().map(|e| e.kind),
+            Some(ErrorKind::Overloaded)
+        );
     }
 
     proptest::proptest! {
         #[test]
         fn no_text_breaks_it(text in "[{}'\"\\\\:a-c0-9 \n]{0,60}") {
-            let _ = read(&text, &normal(&text));
+            let _ = read(&text, &text, &normal(&text));
         }
     }
 }

@@ -42,6 +42,12 @@ pub(crate) fn said(text: &str) -> Said {
     said
 }
 
+/// Whether some lines tell of another service or program alone.
+pub(crate) fn is_anothers(lines: &str) -> bool {
+    let words = lines.to_lowercase();
+    !OURS.iter().any(|word| words.contains(word)) && (is_other_program(&words) || is_other_answer(&words))
+}
+
 fn push(to: &mut String, line: &str) {
     to.push_str(line);
     to.push('\n');
