@@ -203,7 +203,11 @@ fn is_host_before(before: &str, is_large: bool) -> bool {
 }
 
 /// Services of others that answer over HTTP, and models of theirs.
-const VENDORS: [&str; 27] = [
+const VENDORS: [&str; 31] = [
+    "gmail",
+    "youtube",
+    "sheets.googleapis",
+    "drive.googleapis",
     "fatal: unable to access",
     "werkzeug",
     "favicon",

@@ -111,7 +111,10 @@ pub(super) const CREDENTIALS: &[Pattern] = &[
     says(&["gcloud auth"], &[C::CloudGcpCredentials]),
     says(&["reauthentication is needed"], &[C::CloudGcpCredentials]),
     says(&["invalid_rapt"], &[C::CloudGcpCredentials]),
-    says(&["api has not been used in project"], &[C::CloudGcpModelUnavailable, C::CloudGcpCredentials]),
+    beside(
+        &["vertex", "aiplatform"],
+        says(&["api has not been used in project"], &[C::CloudGcpModelUnavailable, C::CloudGcpCredentials]),
+    ),
     says(&["modeltimeoutexception"], &[C::ServerTimeout]),
     says(&["modelnotreadyexception"], &[C::CloudAwsThrottled]),
     says(&["modelerrorexception"], &[C::ServerError]),
@@ -259,6 +262,16 @@ pub(super) const QUOTAS: &[Pattern] = &[
     beside(MODELS, says(&["model", "has been retired"], &[C::RequestModelNotFound])),
     beside(MODELS, says(&["model", "no longer available"], &[C::RequestModelNotFound])),
     beside(MODELS, says(&["model", "end of its life"], &[C::RequestModelNotFound])),
+    says(&["insufficient balance"], &[C::QuotaCredit]),
+    says(&["insufficient_balance"], &[C::QuotaCredit]),
+    // Of a model, the API names it.
+    above(
+        10,
+        beside(
+            &["\"message\":\"not found", "\"message\": \"not found", "'message': 'not found"],
+            says(&["not_found_error"], &[C::ConfigBaseUrlPath, C::RequestModelNotFound]),
+        ),
+    ),
 ];
 
 /// Whoever stands in front of the API.
