@@ -272,6 +272,9 @@ pub(super) const QUOTAS: &[Pattern] = &[
             says(&["not_found_error"], &[C::ConfigBaseUrlPath, C::RequestModelNotFound]),
         ),
     ),
+    says(&["character in url"], &[C::ConfigBaseUrlInvalid]),
+    says(&["port could not be cast to integer"], &[C::ConfigBaseUrlInvalid, C::ProxySettingInvalid]),
+    says(&["out of extra usage"], &[C::QuotaSubscription]),
 ];
 
 /// Whoever stands in front of the API.
@@ -380,6 +383,13 @@ pub(super) const EDGES: &[Pattern] = &[
     above(60, says(&["no live upstreams"], &[C::GatewayBadGateway])),
     above(60, says(&["client intended to send too large body"], &[C::GatewayBodyLimit])),
     above(60, says(&["<nosrv>"], &[C::GatewayBadGateway, C::ServerUnavailable])),
+    above(70, says(&["requested url was rejected", "support id"], &[C::EdgeWafBlocked])),
+    above(70, says(&["incapsula incident"], &[C::EdgeWafBlocked])),
+    above(70, says(&["sucuri", "firewall", "block"], &[C::EdgeWafBlocked])),
+    above(60, says(&["access policies", "has been blocked"], &[C::EdgeWebFilter, C::ProxyDenied])),
+    above(60, says(&["web site has been blocked"], &[C::EdgeWebFilter, C::ProxyDenied])),
+    above(60, says(&["website has been blocked"], &[C::EdgeWebFilter, C::ProxyDenied])),
+    above(60, says(&["this site is blocked", "policy"], &[C::EdgeWebFilter, C::ProxyDenied])),
 ];
 
 /// What a page of a web filter says beside its maker's name; a certificate of the maker's names it, too.

@@ -437,4 +437,9 @@ pub(super) const HTTP: &[Pattern] = &[
     ),
     // The TypeScript SDK calls its own deadline so.
     above(60, says(&["[log_", "connection timed out"], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte])),
+    above(
+        40,
+        says(&["litellm.timeout", "timed out after"], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte]),
+    ),
+    says(&["expected json", "html"], &[C::EdgeNotTheApi, C::EdgeCaptivePortal]),
 ];
