@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
 
-use crate::out;
+use crate::{out, utf16};
 
 /// The most of a line that is kept, bytes.
 const LINE_MAX: u64 = 1 << 20;
@@ -34,7 +34,8 @@ pub(crate) fn each(files: &[String], mut each: impl FnMut(usize, u64, &str)) -> 
     read
 }
 
-fn of_stream(mut stream: impl BufRead, mut each: impl FnMut(u64, &str)) -> Result<(), String> {
+fn of_stream(stream: impl BufRead, mut each: impl FnMut(u64, &str)) -> Result<(), String> {
+    let mut stream = utf16::decoded(stream).map_err(|e| format!("left out: {e}"))?;
     let begins = stream.fill_buf().map_err(|e| format!("left out: {e}"))?;
     if let Some(why) = no_text(begins) {
         return Err(format!("left out: {why}"));
@@ -63,19 +64,16 @@ fn of_stream(mut stream: impl BufRead, mut each: impl FnMut(u64, &str)) -> Resul
 /// leaves them behind, do not make a log binary.
 pub(crate) fn no_text(begins: &[u8]) -> Option<&'static str> {
     const SEEN: usize = 8192;
-    match begins {
-        [0x1f, 0x8b, ..] => {
-            return Some("it is compressed; unpack it first: gzip -dc FILE | clearline logs -");
-        }
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
-            return Some("it is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8 FILE | clearline logs -");
-        }
-        _ => {}
+    if begins.starts_with(&[0x1f, 0x8b]) {
+        return Some("it is compressed; unpack it first: gzip -dc FILE.gz > FILE");
     }
     let begins = begins.get(..SEEN).unwrap_or(begins);
     let is_odd = |b: &&u8| matches!(**b, 0..=8 | 14..=26 | 28..=31 | 127);
     let odd = begins.iter().filter(is_odd).count();
-    (odd * 10 > begins.len()).then_some("it is binary, no text")
+    // Where much is read that is no UTF-8 either, but for a character that is cut in two, fewer of them tell.
+    let is_utf8 = std::str::from_utf8(begins).map_or_else(|e| e.error_len().is_none(), |_| true);
+    let share = if is_utf8 || begins.len() < 512 { 10 } else { 25 };
+    (odd * share > begins.len()).then_some("it is binary, no text")
 }
 
 #[cfg(test)]
@@ -100,9 +98,14 @@ mod tests {
         seen.clear();
         of_stream("\u{feff}one\r\n\u{feff}two".as_bytes(), |_, line| seen.push(line.to_owned())).unwrap();
         assert_eq!(seen, ["one", "\u{feff}two"]);
+        seen.clear();
+        of_stream(&b"\xff\xfeo\0n\0e\0\r\0\n\0t\0w\0o\0"[..], |_, line| seen.push(line.to_owned())).unwrap();
+        assert_eq!(seen, ["one", "two"]);
         assert!(of_stream(&b""[..], |_, _| panic!("an empty file has no line")).is_ok());
+        // Every byte once, as in a compressed picture.
+        let bytes = (0..=255).collect::<Vec<u8>>().repeat(4);
         for (begins, word) in
-            [(&b"\x1f\x8b\x08"[..], "gzip -dc"), (&b"\xff\xfeE\0r\0"[..], "iconv"), (&[0; 64][..], "binary")]
+            [(&b"\x1f\x8b\x08"[..], "gzip -dc"), (&[0; 64][..], "binary"), (&bytes[..], "binary")]
         {
             assert!(no_text(begins).is_some_and(|why| why.contains(word)), "{word}");
         }

@@ -21,6 +21,7 @@ mod setup;
 mod shared;
 mod signals;
 mod traces;
+mod utf16;
 mod watch;
 
 use std::process::ExitCode;

@@ -1,10 +1,13 @@
 //! How often the first and the first three causes are right: `… --example accuracy -- CORPUS.jsonl [-v]`.
 //!
-//! A line of the corpus is `{"id","text","causes":[…],"source"}`; every cause of a line is right. Five folds by source
-//! thread show whether the tables carry over: a fold's lines are none of the others' threads.
+//! A line of the corpus is `{"id","text","causes":[…],"source"}`; every cause of a line is right, and of a line without
+//! causes none must be named. Five folds by source thread show whether the tables carry over: a fold's lines are none of the
+//! others' threads.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+
+use clearline_model::Confidence;
 
 #[derive(serde::Deserialize)]
 struct Line {
@@ -47,23 +50,41 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let verbose = arguments.next().is_some();
     let mut out = std::io::stdout().lock();
     let (mut all, mut folds) = (Score::default(), BTreeMap::<u64, Score>::new());
+    let (mut others, mut silent, mut sure) = (0, 0, 0);
     for line in std::fs::read_to_string(path)?.lines() {
         let line: Line = serde_json::from_str(line)?;
         let explained = clearline_logs::explain(&line.text);
         let ids: Vec<&str> = explained.causes.iter().map(|r| r.cause.id()).collect();
         let rank = ids.iter().position(|id| line.causes.iter().any(|c| c == id));
+        let is_sure = explained.causes.first().is_some_and(|r| r.confidence > Confidence::Possible);
+        let is_wrong = if line.causes.is_empty() { !ids.is_empty() } else { rank != Some(0) };
+        sure += u32::from(is_wrong && is_sure);
+        if verbose && is_wrong {
+            let text: String = line.text.chars().take(150).collect();
+            let mark = if is_sure { "sure" } else { "" };
+            writeln!(
+                out,
+                "{} {mark} {:?} not {:?}: {}",
+                line.id,
+                ids,
+                line.causes,
+                text.replace('\n', "\\n")
+            )?;
+        }
+        if line.causes.is_empty() {
+            others += 1;
+            silent += u32::from(!is_wrong);
+            continue;
+        }
         all.add(rank);
         // Lines of one thread share a fold.
         let thread = line.source.bytes().fold(0_u64, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b)));
         folds.entry(thread % 5).or_default().add(rank);
-        if verbose && rank != Some(0) {
-            let text: String = line.text.chars().take(150).collect();
-            writeln!(out, "{} {:?} not {:?}: {}", line.id, ids, line.causes, text.replace('\n', "\\n"))?;
-        }
     }
     for (fold, score) in &folds {
         writeln!(out, "{}", score.say(&format!("fold {}", fold + 1)))?;
     }
     writeln!(out, "{}", all.say("all"))?;
+    writeln!(out, "of others {silent} of {others} lines left alone; {sure} times sure and wrong")?;
     Ok(())
 }

@@ -1,12 +1,16 @@
 //! From a text to ranked causes.
 
-use clearline_model::{Cause, Confidence, ErrorKind, Failure, Sent, Stage, classify};
+use clearline_model::{Cause, Confidence, ErrorKind, Failure, Origin, Sent, Stage, classify};
 
+use crate::codes;
 use crate::found::{Found, SHARED, SPECIFIC, STATUS, TYPED, WEAK};
-use crate::http::{self, Answer};
+use crate::http::{self, Answers};
 use crate::masked;
-use crate::normal::normal;
-use crate::patterns::TABLES;
+use crate::normal::{normal, plain, sample};
+use crate::objects::{objects, without_speech};
+use crate::patterns::{ANSWERS, NEAR, NEAR_IN_TRACE, NETWORK, TRACES};
+use crate::runtime::{self, Runtime};
+use crate::said::said;
 
 /// A cause and how sure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +28,8 @@ pub struct Explanation {
     pub causes: Vec<Ranked>,
     /// The text is one of those behind which anything may stand.
     pub masked: bool,
+    /// What printed it.
+    pub runtime: Runtime,
 }
 
 /// The most causes that are named.
@@ -32,23 +38,32 @@ const CAUSES_MAX: usize = 5;
 /// Explains a text: an error, an exception chain, a dump, a line of a log.
 #[must_use]
 pub fn explain(text: &str) -> Explanation {
-    let normal = normal(text);
+    let sampled = sample(text);
+    let text = plain(&sampled);
+    let text = without_speech(&text, &objects(&text));
+    let said = said(&text);
+    let (call, answer) = (normal(&said.call), normal(&said.answer));
     let mut found = Found::default();
-    let answer = http::read(text, &normal);
-    typed(&answer, &mut found);
-    for pattern in TABLES.iter().flat_map(|t| t.iter()).filter(|p| p.holds(&normal)) {
-        found.note(pattern.causes, pattern.strength);
+    typed(&http::read(&text, &said.answer, &answer), &mut found);
+    codes::note(&call, &mut found);
+    let traced = normal(&said.traced);
+    for (tables, words, apart) in
+        [(&NETWORK[..], &call, NEAR), (&TRACES[..], &traced, NEAR_IN_TRACE), (&ANSWERS[..], &answer, NEAR)]
+    {
+        for pattern in tables.iter().flat_map(|t| t.iter()).filter(|p| p.holds(words, apart)) {
+            found.note(pattern.causes, pattern.strength);
+        }
     }
-    weigh(&normal, &mut found);
-    found.note(&stated(&normal), STATED);
-    let masked = masked::hides(&normal);
+    weigh(&call, &mut found);
+    found.note(&stated(&call), STATED);
+    let masked = masked::hides(&call);
     if masked {
         let said = found.ranked().first().map_or(0, |(cause, _)| found.strength(*cause));
         found.note(&[Cause::ClientMasked], if said == 0 { SPECIFIC } else { WEAK });
     }
     let causes = found.ranked().into_iter().take(CAUSES_MAX);
     let causes = causes.map(|(cause, confidence)| Ranked { cause, confidence }).collect();
-    Explanation { causes, masked }
+    Explanation { causes, masked, runtime: runtime::of(&traced) }
 }
 
 /// The strength of a cause that a gateway of ours on the way has named: it saw the failure itself.
@@ -64,41 +79,60 @@ fn stated(normal: &str) -> Vec<Cause> {
     ["clearline: ", "clearline-cause: "].into_iter().flat_map(named).take(CAUSES_MAX).collect()
 }
 
-/// What the status and the body of an answer say.
-fn typed(answer: &Answer, found: &mut Found) {
-    let status = answer.status.unwrap_or(0);
-    if let Some((kind, origin)) = answer.kind {
-        let cause = classify(Stage::Head, &Failure::Status(status, kind, origin), Sent::Yes);
+/// What the statuses and the bodies of answers say.
+fn typed(answers: &Answers, found: &mut Found) {
+    for error in &answers.errors {
+        let failure = Failure::Status(error.status, error.kind, error.origin);
         let is_vague = matches!(
-            kind,
+            error.kind,
             ErrorKind::InvalidRequest | ErrorKind::Api | ErrorKind::RateLimit | ErrorKind::NotFound
         );
-        let strength = match (answer.is_typed, is_vague) {
-            (true, false) => TYPED,
+        // The shape of others' errors is that of many services.
+        let is_own = matches!(error.origin, Origin::Api | Origin::Edge);
+        let strength = match (error.is_typed, is_vague) {
+            (true, false) if is_own => TYPED,
+            (true, false) => SPECIFIC + 60,
             (true, true) | (false, false) => SPECIFIC - 50,
             (false, true) => SHARED,
         };
-        found.note(&[cause], strength);
+        found.note(&[classify(Stage::Head, &failure, Sent::Yes)], strength);
     }
-    let by_status: &[Cause] = match status {
+    for status in &answers.statuses {
+        let (causes, strength) = by_status(*status);
+        found.note(causes, strength);
+    }
+}
+
+/// What a status without anything else says, the most frequent first.
+const fn by_status(status: u16) -> (&'static [Cause], u16) {
+    let causes: &[Cause] = match status {
         400 | 422 => &[Cause::RequestInvalid],
         401 => &[Cause::AuthInvalid, Cause::AuthExpired],
         402 => &[Cause::QuotaBilling],
         403 => &[Cause::AuthForbidden, Cause::EdgeRegionBlocked, Cause::EdgeWafBlocked],
         404 => &[Cause::RequestModelNotFound, Cause::ConfigBaseUrlPath],
-        407 => &[Cause::ProxyAuthRequired],
+        405 => &[Cause::EdgeNotTheApi, Cause::ConfigBaseUrlPath, Cause::ConfigBaseUrlInsecure],
+        // Only a proxy says this.
+        407 => {
+            return (
+                &[Cause::ProxyAuthRequired, Cause::ProxyAuthRejected, Cause::ProxyAuthScheme],
+                SPECIFIC + 60,
+            );
+        }
         408 => &[Cause::ServerTimeout],
         413 => &[Cause::RequestTooLarge, Cause::GatewayBodyLimit],
         429 => &[Cause::QuotaThrottled, Cause::QuotaRequests, Cause::QuotaInputTokens],
+        451 => &[Cause::EdgeRegionBlocked, Cause::EdgeWebFilter],
         500 => &[Cause::ServerError],
         502 => &[Cause::GatewayBadGateway, Cause::ServerUnavailable],
         503 => &[Cause::ServerUnavailable, Cause::GatewayMeshUnavailable],
         504 | 524 => &[Cause::ServerTimeout, Cause::GatewayBadGateway],
-        529 => &[Cause::ServerOverloaded],
+        529 => return (&[Cause::ServerOverloaded], SHARED),
+        511 => &[Cause::EdgeCaptivePortal],
         520..=599 => &[Cause::ServerUnavailable, Cause::GatewayBadGateway],
         _ => &[],
     };
-    found.note(by_status, STATUS);
+    (causes, STATUS)
 }
 
 /// Where one thing that was found makes another unlikely.
@@ -145,6 +179,26 @@ mod tests {
             ("status code 503", "server.unavailable"),
         ] {
             assert_eq!(first(text).0, cause, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_apis_own_shape_makes_certain() {
+        let google =
+            r#"{"error":{"code":404,"message":"Requested entity was not found.","status":"NOT_FOUND"}}"#;
+        assert_eq!(first(google).1, Confidence::Likely);
+        let own = r#"{"type":"error","error":{"type":"permission_error","message":"no"}}"#;
+        assert_eq!(first(own), ("auth.forbidden", Confidence::Certain));
+    }
+
+    #[test]
+    fn what_has_many_reasons_is_only_possible() {
+        for text in [
+            "schannel: CRYPT_E_REVOCATION_OFFLINE (0x80092013) - the revocation server was offline",
+            "AbortError: This operation was aborted",
+            "curl: (35) schannel: 无法协商安全连接",
+        ] {
+            assert_eq!(first(text).1, Confidence::Possible, "{text}");
         }
     }
 
@@ -211,9 +265,30 @@ mod tests {
     }
 
     #[test]
+    fn places_in_the_code_and_what_models_write_are_no_errors() {
+        let reset = "Error: read ECONNRESET\n    at TLSWrap.onStreamRead (node:internal/stream_base_commons:216:20) {";
+        assert_eq!(first(reset).0, "tcp.reset");
+        for text in [
+            r#"{"type":"message","role":"assistant","content":[{"type":"text","text":"connect ECONNREFUSED"}]}"#,
+            "src/parser.c:407:12: error: 'tok' undeclared",
+            "  File \"/app/views.py\", line 529, in dispatch\n    raise ReadTimeout(1)\nAttributeError: 'x'",
+            "except anthropic.RateLimitError as e:",
+        ] {
+            assert!(explain(text).causes.is_empty() && !explain(text).masked, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_error_of_a_long_log_counts() {
+        let fine = "{\"level\":\"info\",\"msg\":\"listening\"}\n".repeat(100);
+        let error = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+        assert_eq!(first(&format!("{fine}{error}")), ("server.overloaded", Confidence::Certain));
+    }
+
+    #[test]
     fn what_says_nothing_is_not_explained() {
         for text in ["", "all is well", "Traceback (most recent call last):", "\u{0}\u{1}\u{2}"] {
-            assert_eq!(explain(text), Explanation::default(), "{text}");
+            assert!(explain(text).causes.is_empty() && !explain(text).masked, "{text}");
         }
     }
 
@@ -221,6 +296,14 @@ mod tests {
         #[test]
         fn no_text_breaks_it(text in ".{0,200}") {
             let explained = explain(&text);
+            proptest::prop_assert!(explained.causes.len() <= CAUSES_MAX);
+        }
+
+        #[test]
+        fn no_shards_of_logs_break_it(
+            shards in "([{}'\"\\\\:a40\u{1b}\\[é\n\t ]|  File \"|\", line |  at |HTTP/1.1 |529|\\\\n|0x8|-2146893019|:5432|via: ){0,60}",
+        ) {
+            let explained = explain(&shards);
             proptest::prop_assert!(explained.causes.len() <= CAUSES_MAX);
         }
     }

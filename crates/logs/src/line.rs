@@ -4,6 +4,7 @@ use clearline_model::{Cause, Confidence, Wall};
 use serde_json::Value;
 
 use crate::explain::explain;
+use crate::http;
 use crate::time;
 
 /// What a line says.
@@ -44,8 +45,22 @@ pub struct Call {
 }
 
 /// Words that announce a failure in a line that is otherwise not understood.
-const ALARMS: [&str; 8] =
-    ["error", "exception", "failed", "failure", "fatal", "timeout", "refused", "traceback"];
+const ALARMS: [&str; 14] = [
+    "error",
+    "exception",
+    "failed",
+    "failure",
+    "fatal",
+    "timeout",
+    "refused",
+    "traceback",
+    "错误",
+    "异常",
+    "失败",
+    "拒绝",
+    "超时",
+    "无法",
+];
 
 /// Reads a line.
 #[must_use]
@@ -138,10 +153,7 @@ fn judged(text: &str, is_alarming: bool) -> Kind {
 
 fn alarms(line: &str) -> bool {
     let lower = line.to_ascii_lowercase();
-    ALARMS.iter().any(|word| lower.contains(word))
-        || lower.contains(" 429")
-        || lower.contains(" 529")
-        || lower.contains(" 50")
+    ALARMS.iter().any(|word| lower.contains(word)) || http::refuses(&lower)
 }
 
 /// The API's request ids in a text, and the parts of a traceparent.
@@ -189,7 +201,16 @@ mod tests {
                 "2026-11-24 10:00:00 ERROR getaddrinfo ENOTFOUND api.example",
                 Kind::Failure(Cause::DnsNameNotFound),
             ),
+            (
+                "2026-11-24 10:00:00 警告 网络: 由于目标计算机积极拒绝，无法连接。",
+                Kind::Failure(Cause::TcpRefused),
+            ),
             ("2026-11-24 10:00:00 INFO started in 4 ms", Kind::Fine),
+            ("2026-11-24 10:00:00 INFO 429 calls done in 500 ms", Kind::Fine),
+            (
+                "2026-11-24 10:00:00 \"POST /v1/messages HTTP/1.1\" 529 0",
+                Kind::Failure(Cause::ServerOverloaded),
+            ),
             ("ERROR the flux compensator is out of flux", Kind::Unknown),
             ("", Kind::Fine),
             ("{ half a line", Kind::Fine),

@@ -1,16 +1,16 @@
 //! `clearline explain`: what an error text means.
 
 use std::collections::VecDeque;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::{BufReader, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearline_logs::{Explanation, explain};
+use clearline_logs::{Explanation, Runtime, explain};
 use clearline_model::{Cause, Confidence, Layer};
 use clearline_report::{document, json, terminal};
 
 use crate::exit::{self, Failure};
-use crate::{lines, look, out, shared};
+use crate::{lines, look, out, shared, utf16};
 
 /// How much of an input is read, bytes; errors stand at its beginning and at its end.
 const HALF: usize = 1 << 20;
@@ -84,8 +84,9 @@ fn is_path(text: &str) -> bool {
 }
 
 /// The beginning and the end of a stream, in bounded memory, however long it or its lines are.
-fn sample(mut stream: impl std::io::Read, name: &str) -> Result<String, Failure> {
+fn sample(stream: impl std::io::Read, name: &str) -> Result<String, Failure> {
     let failed = |e: std::io::Error| Failure::usage(format!("cannot read {name}: {e}"));
+    let mut stream = utf16::decoded(BufReader::new(stream)).map_err(failed)?;
     let mut head = Vec::new();
     stream.by_ref().take(HALF as u64).read_to_end(&mut head).map_err(failed)?;
     if let Some(why) = lines::no_text(&head) {
@@ -107,7 +108,9 @@ fn sample(mut stream: impl std::io::Read, name: &str) -> Result<String, Failure>
         }
     }
     tail.iter().for_each(|piece| head.extend_from_slice(piece));
-    Ok(String::from_utf8_lossy(&head).into_owned())
+    let text = String::from_utf8_lossy(&head);
+    // A mark of the encoding belongs to no text.
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
 /// Explains lines of `{"id","text"}`; a line that is none is told and left out.
@@ -144,33 +147,73 @@ fn next(explanation: &Explanation) -> Vec<String> {
         all => all,
     };
     let mut commands: Vec<String> = Vec::new();
-    for cause in open.iter().map(|r| r.cause).take(3) {
-        let command = decides(cause).to_owned();
-        if !command.is_empty() && !commands.contains(&command) {
+    let causes = open.iter().map(|r| r.cause).take(3);
+    for command in causes.flat_map(|cause| decides(cause, explanation.runtime)) {
+        if !commands.contains(&command) {
             commands.push(command);
         }
     }
     commands
 }
 
-/// The command that shows whether it is this one.
-fn decides(cause: Cause) -> &'static str {
-    match cause.row().layer {
-        Layer::Client if cause == Cause::ClientMasked => {
-            "ANTHROPIC_LOG=debug python app.py 2>&1 | clearline explain"
+/// The commands that show whether it is this one, for a program on this runtime.
+fn decides(cause: Cause, runtime: Runtime) -> Vec<String> {
+    let doctor = || "clearline doctor".to_owned();
+    let run = || vec![format!("clearline run -- {}", program(runtime))];
+    match (cause, cause.row().layer) {
+        (Cause::ClientMasked, _) => vec![said_below(runtime).unwrap_or_else(doctor)],
+        // How long each call waits for what, a summary of the program's calls tells.
+        (Cause::ClientTimeoutTooShort | Cause::ServerSlowFirstByte, _) | (_, Layer::Http | Layer::Stream) => {
+            run()
         }
-        Layer::Http | Layer::Stream => "clearline run -- python app.py",
-        Layer::Dns
-        | Layer::Net
-        | Layer::Tcp
-        | Layer::Tls
-        | Layer::Clock
-        | Layer::Proxy
-        | Layer::Config
-        | Layer::Edge
-        | Layer::Gateway
-        | Layer::Auth => "clearline doctor",
-        Layer::Request | Layer::Quota | Layer::Server | Layer::Cloud | Layer::Client => "",
+        (
+            _,
+            Layer::Dns
+            | Layer::Net
+            | Layer::Tcp
+            | Layer::Tls
+            | Layer::Clock
+            | Layer::Proxy
+            | Layer::Config
+            | Layer::Edge
+            | Layer::Gateway
+            | Layer::Auth
+            | Layer::Quota,
+        ) => vec![doctor()],
+        (_, Layer::Request | Layer::Server | Layer::Cloud | Layer::Client) => Vec::new(),
+    }
+}
+
+/// How the SDKs that can do so are made to print the error below their own.
+fn said_below(runtime: Runtime) -> Option<String> {
+    let program = program(runtime);
+    match runtime {
+        Runtime::Unknown | Runtime::Python | Runtime::Node | Runtime::Bun | Runtime::Deno | Runtime::Java => {
+            Some(format!("ANTHROPIC_LOG=debug {program} 2>&1 | clearline explain"))
+        }
+        Runtime::ClaudeCode
+        | Runtime::DotNet
+        | Runtime::Go
+        | Runtime::Ruby
+        | Runtime::Php
+        | Runtime::Rust => None,
+    }
+}
+
+/// How a program on a runtime is started.
+const fn program(runtime: Runtime) -> &'static str {
+    match runtime {
+        Runtime::Unknown | Runtime::Python => "python app.py",
+        Runtime::ClaudeCode => "claude",
+        Runtime::Bun => "bun app.ts",
+        Runtime::Deno => "deno run -A app.ts",
+        Runtime::Node => "node app.js",
+        Runtime::Java => "java -jar app.jar",
+        Runtime::DotNet => "dotnet run",
+        Runtime::Go => "go run .",
+        Runtime::Ruby => "ruby app.rb",
+        Runtime::Php => "php app.php",
+        Runtime::Rust => "cargo run",
     }
 }
 
@@ -179,11 +222,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_to_type_next_fits_the_program_and_the_causes() {
+        for (text, commands) in [
+            (
+                "APIConnectionError: Connection error.",
+                &["ANTHROPIC_LOG=debug python app.py 2>&1 | clearline explain"][..],
+            ),
+            (
+                "TypeError: fetch failed\n    at node:internal/deps/undici/undici:13502:13",
+                &["ANTHROPIC_LOG=debug node app.js 2>&1 | clearline explain"],
+            ),
+            ("API Error: Connection error.", &["clearline doctor"]),
+            ("API Error (Request timed out.)", &["clearline run -- claude"]),
+            ("java.net.SocketTimeoutException: Read timed out", &["clearline run -- java -jar app.jar"]),
+            ("connect ECONNREFUSED 10.0.0.1:443", &["clearline doctor"]),
+            ("HTTP/1.1 429 Too Many Requests", &["clearline doctor"]),
+            ("all is well", &[]),
+            (r#"529 {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, &[]),
+        ] {
+            assert_eq!(next(&explain(text)), commands, "{text}");
+        }
+    }
+
+    #[test]
     fn a_long_stream_is_read_in_bounded_memory_from_both_ends() {
         let long = std::io::repeat(b'x').take(40 << 20);
         let text = sample((&b"first "[..]).chain(long).chain(&b" last"[..]), "a stream").unwrap();
         assert!(text.starts_with("first ") && text.ends_with(" last"));
         assert!(text.len() <= 2 * HALF);
         assert!(sample(&b"\x7fELF\0\0"[..], "a file").is_err());
+        let windows: Vec<u8> = "\u{feff}拒绝连接\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(sample(&windows[..], "a file").unwrap(), "拒绝连接\r\n");
+        assert_eq!(sample("\u{feff}529".as_bytes(), "a file").unwrap(), "529");
     }
 }

@@ -35,7 +35,6 @@ fn what_is_no_text_is_named_and_the_rest_is_read() {
     for (path, word) in [
         (write("core", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0"), "it is binary, no text"),
         (write("old.log.gz", b"\x1f\x8b\x08\0\0\0\0\0"), "it is compressed; unpack it first: gzip -dc"),
-        (write("shell.txt", b"\xff\xfeE\0r\0r\0o\0r\0"), "it is UTF-16; convert it first: iconv"),
         (folder, "Is a directory"),
         (home.0.join("gone.log"), "No such file"),
     ] {
@@ -50,6 +49,24 @@ fn what_is_no_text_is_named_and_the_rest_is_read() {
             assert!(err.contains(word) && err.contains(&name), "{command}: {err}");
         }
     }
+}
+
+#[test]
+fn what_windows_writes_is_read() {
+    let home = Folder::new();
+    let text = "\u{feff}connect ECONNREFUSED 10.0.0.1:443\r\n由于目标计算机积极拒绝，无法连接。 error\r\n";
+    let path = home.0.join("shell.txt");
+    std::fs::write(&path, text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+    let (code, out, err) = run(clearline(&home.0).args(["explain", "--json"]).arg(&path));
+    assert_eq!((code, err.as_str()), (0, ""));
+    let explained: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(explained["causes"][0]["id"], "tcp.refused");
+    let (picture, err) = logs(&home, std::slice::from_ref(&path));
+    assert_eq!(
+        (&picture["failed"], &picture["lines"], err.as_str()),
+        (&3.into(), &3.into(), ""),
+        "{picture}"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use clearline_model::Cause as C;
 
-use super::{Pattern, above, says, shares};
+use super::{Pattern, above, beside, says, shares, unless};
 
 /// Credentials.
 pub(super) const CREDENTIALS: &[Pattern] = &[
@@ -16,12 +16,12 @@ pub(super) const CREDENTIALS: &[Pattern] = &[
     above(40, says(&["err_invalid_char"], &[C::AuthMalformedKey])),
     above(40, says(&["failed to parse header value"], &[C::AuthMalformedKey])),
     above(40, says(&["invalid header field value"], &[C::AuthMalformedKey])),
-    above(40, says(&["codec can't encode", "header"], &[C::AuthMalformedKey])),
     says(&["could not resolve authentication method"], &[C::AuthMissing]),
     says(&["apikeyhelper"], &[C::AuthMissing]),
     says(&["api key is missing"], &[C::AuthMissing]),
     says(&["no api key"], &[C::AuthMissing]),
     says(&["missing api key"], &[C::AuthMissing]),
+    above(40, says(&["header", "has invalid value"], &[C::AuthMalformedKey])),
     says(&["x-api-key header is required"], &[C::AuthMissing, C::ProxyStripsCredentials]),
     says(&["please run /login"], &[C::AuthMissing, C::AuthExpired]),
     above(60, says(&["auth conflict"], &[C::AuthConflicting])),
@@ -76,19 +76,19 @@ pub(super) const CREDENTIALS: &[Pattern] = &[
     above(40, says(&["resource_exhausted"], &[C::CloudGcpQuota])),
     above(40, says(&["quota exceeded for aiplatform"], &[C::CloudGcpQuota])),
     above(20, says(&["missing api key"], &[C::AuthMissing])),
-    says(&["not logged in"], &[C::AuthMissing]),
+    beside(&["/login", "claude", "anthropic"], says(&["not logged in"], &[C::AuthMissing])),
     says(&["apikey", "undefined"], &[C::AuthMissing]),
     says(&["api_key client option must be set"], &[C::AuthMissing]),
     says(&["anthropic_api_key", "not set"], &[C::AuthMissing]),
     says(&["anthropic_api_key", "missing"], &[C::AuthMissing]),
     above(30, says(&["token expired"], &[C::AuthExpired])),
-    above(30, says(&["session expired"], &[C::AuthExpired])),
+    above(30, beside(&["/login", "log in", "claude", "~401"], says(&["session expired"], &[C::AuthExpired]))),
     above(30, says(&["token revoked"], &[C::AuthRevoked])),
     above(30, says(&["credential", "revoked"], &[C::AuthRevoked])),
     shares(&["permission_error"], &[C::AuthForbidden]),
-    shares(&["permissiondeniederror"], &[C::AuthForbidden, C::EdgeRegionBlocked]),
+    shares(&["~permissiondeniederror"], &[C::AuthForbidden, C::EdgeRegionBlocked]),
     shares(&["authentication_error"], &[C::AuthInvalid, C::AuthExpired]),
-    shares(&["authenticationerror"], &[C::AuthInvalid, C::AuthMissing]),
+    shares(&["~authenticationerror"], &[C::AuthInvalid, C::AuthMissing]),
     says(&["signature we calculated does not match"], &[C::CloudAwsCredentials]),
     says(&["could not load credentials"], &[C::CloudAwsCredentials, C::CloudGcpCredentials]),
     says(&["token is expired", "aws"], &[C::CloudAwsCredentials]),
@@ -99,7 +99,45 @@ pub(super) const CREDENTIALS: &[Pattern] = &[
     says(&["application default credentials"], &[C::CloudGcpCredentials]),
     above(40, says(&["aiplatform", "not found"], &[C::CloudGcpModelUnavailable])),
     above(40, says(&["aiplatform", "quota"], &[C::CloudGcpQuota])),
+    above(40, says(&["new-line characters", "header value"], &[C::AuthMalformedKey])),
+    above(40, says(&["unexpected char 0x", "value"], &[C::AuthMalformedKey])),
+    says(&["unable to load credentials from any"], &[C::CloudAwsCredentials]),
+    says(&["no providers in chain"], &[C::CloudAwsCredentials]),
+    says(&["credentialsnotloaded"], &[C::CloudAwsCredentials]),
+    says(&["must specify a region"], &[C::CloudAwsModelInvalid, C::CloudAwsCredentials]),
+    says(&["resourcenotfoundexception"], &[C::CloudAwsModelInvalid]),
+    says(&["servicequotaexceededexception"], &[C::CloudAwsThrottled]),
+    says(&["too many tokens per day"], &[C::CloudAwsThrottled]),
+    says(&["gcloud auth"], &[C::CloudGcpCredentials]),
+    says(&["reauthentication is needed"], &[C::CloudGcpCredentials]),
+    says(&["invalid_rapt"], &[C::CloudGcpCredentials]),
+    beside(
+        &["vertex", "aiplatform"],
+        says(&["api has not been used in project"], &[C::CloudGcpModelUnavailable, C::CloudGcpCredentials]),
+    ),
+    says(&["modeltimeoutexception"], &[C::ServerTimeout]),
+    says(&["modelnotreadyexception"], &[C::CloudAwsThrottled]),
+    says(&["modelerrorexception"], &[C::ServerError]),
+    says(&["internalserverexception"], &[C::ServerError]),
+    says(&["serviceunavailableexception"], &[C::ServerUnavailable]),
+    above(40, says(&["header part", "must be of type str or bytes"], &[C::AuthMalformedKey])),
+    above(40, says(&["header value must be str or bytes", "nonetype"], &[C::AuthMissing])),
+    says(&["no auth credentials found"], &[C::AuthMissing]),
+    above(250, beside(OTHER_KEYS, says(&["invalid x-api-key"], &[C::AuthWrongProviderKey, C::AuthInvalid]))),
+    above(40, says(&["anthropic_api_key", "field required"], &[C::AuthMissing])),
 ];
+
+/// How the keys of other vendors begin.
+const OTHER_KEYS: &[&str] = &["sk-proj-", "sk-or-", "gsk_", "aizasy", "xai-", "hf_"];
+
+/// What shows that a limit was met, and is not only spoken of.
+const USED_UP: &[&str] = &["hit your", "reached", "resets", "exceed", "claude", "usage", "/upgrade", "~429"];
+
+/// The API refused it, and not the caller's own check of a form.
+const BAD_REQUEST: &[&str] = &["~400", "~422", "invalid_request", "api error", "badrequest", "messages."];
+
+/// What shows that a model of an API is meant, and not one of the program.
+const MODELS: &[&str] = &["claude", "anthropic", "api", "~404", "~400", "sonnet", "opus", "haiku", "llm"];
 
 /// Limits, requests and the API's own trouble.
 pub(super) const QUOTAS: &[Pattern] = &[
@@ -116,8 +154,8 @@ pub(super) const QUOTAS: &[Pattern] = &[
     says(&["spend limit"], &[C::QuotaSpendLimit]),
     says(&["specified api usage limits"], &[C::QuotaSpendLimit]),
     says(&["reached your api usage limits"], &[C::QuotaSpendLimit]),
-    says(&["session limit"], &[C::QuotaSubscription]),
-    says(&["weekly limit"], &[C::QuotaSubscription]),
+    beside(USED_UP, says(&["session limit"], &[C::QuotaSubscription])),
+    beside(USED_UP, says(&["weekly limit"], &[C::QuotaSubscription])),
     says(&["hit your", "limit", "resets"], &[C::QuotaSubscription]),
     says(&["usage limit reached"], &[C::QuotaSubscription]),
     says(&["exceed your account's rate limit"], &[C::QuotaSubscription]),
@@ -127,15 +165,36 @@ pub(super) const QUOTAS: &[Pattern] = &[
     shares(&["temporary capacity issue"], &[C::QuotaRequests, C::QuotaThrottled]),
     shares(&["ratelimiterror"], &[C::QuotaThrottled, C::QuotaRequests, C::QuotaInputTokens]),
     shares(&["rate_limit_error"], &[C::QuotaThrottled, C::QuotaRequests, C::QuotaInputTokens]),
-    says(&["overloaded"], &[C::ServerOverloaded, C::StreamErrorEvent]),
-    says(&["internal server error"], &[C::ServerError]),
+    // Compilers overload functions.
+    unless(
+        &[
+            "ambiguous",
+            "no matching",
+            "candidate",
+            "overloaded function",
+            "overloaded method",
+            "overloaded operator",
+        ],
+        says(&["~overloaded"], &[C::ServerOverloaded, C::StreamErrorEvent]),
+    ),
+    // Django logs its own failures so, with their path.
+    unless(&["internal server error: /"], says(&["internal server error"], &[C::ServerError])),
     says(&["internalservererror"], &[C::ServerError, C::ServerUnavailable]),
-    says(&["upstream connect error or disconnect/reset"], &[C::ServerUnavailable, C::GatewayMeshUnavailable]),
+    above(
+        30,
+        says(
+            &["upstream connect error or disconnect/reset"],
+            &[C::ServerUnavailable, C::GatewayMeshUnavailable],
+        ),
+    ),
     says(&["no healthy upstream"], &[C::GatewayMeshUnavailable, C::ServerUnavailable]),
     says(&["prompt is too long"], &[C::RequestContextTooLong]),
     says(&["input is too long for requested model"], &[C::RequestContextTooLong]),
     says(&["exceed context limit"], &[C::RequestContextTooLong, C::RequestMaxTokens]),
-    says(&["context window"], &[C::RequestContextTooLong]),
+    beside(
+        &["exceed", "too long", "too large", "larger", "does not fit", "full", "reached"],
+        says(&["context window"], &[C::RequestContextTooLong]),
+    ),
     says(&["maximum allowed number of output tokens"], &[C::RequestMaxTokens]),
     says(&["request too large"], &[C::RequestTooLarge, C::GatewayBodyLimit]),
     says(&["request_too_large"], &[C::RequestTooLarge, C::GatewayBodyLimit]),
@@ -144,8 +203,14 @@ pub(super) const QUOTAS: &[Pattern] = &[
     says(&["payload too large"], &[C::GatewayBodyLimit, C::RequestTooLarge]),
     says(&["anthropic-version", "required"], &[C::RequestVersionHeader]),
     says(&["not a valid version"], &[C::RequestVersionHeader]),
-    says(&["anthropic-beta"], &[C::RequestBetaHeader]),
-    says(&["extra inputs are not permitted"], &[C::RequestBetaHeader, C::RequestInvalid]),
+    beside(
+        &["unexpected value", "invalid", "unsupported", "not supported", "unknown beta"],
+        says(&["anthropic-beta"], &[C::RequestBetaHeader]),
+    ),
+    beside(
+        BAD_REQUEST,
+        says(&["extra inputs are not permitted"], &[C::RequestBetaHeader, C::RequestInvalid]),
+    ),
     says(&["invalid url (post"], &[C::ConfigBaseUrlPath]),
     says(&["/v1/v1/"], &[C::ConfigBaseUrlPath]),
     says(&["request url is missing an 'http://'"], &[C::ConfigBaseUrlInvalid]),
@@ -155,29 +220,61 @@ pub(super) const QUOTAS: &[Pattern] = &[
     says(&["relative url without a base"], &[C::ConfigBaseUrlInvalid]),
     says(&["does not support assistant message prefill"], &[C::RequestInvalid]),
     says(&["is not supported for this model"], &[C::RequestInvalid]),
-    says(&["field required"], &[C::RequestInvalid]),
-    says(&["input should be"], &[C::RequestInvalid]),
+    beside(BAD_REQUEST, says(&["field required"], &[C::RequestInvalid])),
+    beside(BAD_REQUEST, says(&["input should be"], &[C::RequestInvalid])),
     shares(&["invalid_request_error"], &[C::RequestInvalid]),
     says(&["not_found_error", "model:"], &[C::RequestModelNotFound]),
-    says(&["model", "does not exist"], &[C::RequestModelNotFound]),
+    beside(MODELS, says(&["model", "does not exist"], &[C::RequestModelNotFound])),
     shares(&["not_found_error"], &[C::RequestModelNotFound, C::ConfigBaseUrlPath]),
-    says(&["credit balance"], &[C::QuotaCredit]),
+    beside(&["too low", "insufficient", "anthropic", "~api"], says(&["credit balance"], &[C::QuotaCredit])),
     says(&["insufficient credit"], &[C::QuotaCredit]),
+    says(&["insufficient_user_quota"], &[C::QuotaCredit, C::QuotaSpendLimit]),
     says(&["specified workspace api usage limits"], &[C::QuotaSpendLimit]),
-    says(&["spend cap"], &[C::QuotaSpendLimit]),
+    says(&["~spend cap"], &[C::QuotaSpendLimit]),
     says(&["limit reached", "resets"], &[C::QuotaSubscription]),
-    says(&["hour limit"], &[C::QuotaSubscription]),
+    beside(USED_UP, says(&["hour limit"], &[C::QuotaSubscription])),
     says(&["billing_error"], &[C::QuotaBilling]),
     says(&["selected model", "may not exist"], &[C::RequestModelNotFound]),
-    says(&["model", "not found"], &[C::RequestModelNotFound]),
-    says(&["unknown model"], &[C::RequestModelNotFound]),
+    beside(MODELS, says(&["model", "not found"], &[C::RequestModelNotFound])),
+    beside(MODELS, says(&["unknown model"], &[C::RequestModelNotFound])),
     says(&["request size exceeds"], &[C::RequestTooLarge, C::RequestContextTooLong]),
     says(&["maximum context length"], &[C::RequestContextTooLong]),
     says(&["context length exceeded"], &[C::RequestContextTooLong]),
     says(&["tokens > ", "maximum"], &[C::RequestContextTooLong, C::RequestMaxTokens]),
-    shares(&["~529"], &[C::ServerOverloaded]),
-    shares(&["api_error"], &[C::ServerError]),
-    shares(&["timeout_error"], &[C::ServerTimeout]),
+    shares(&["~api_error"], &[C::ServerError]),
+    shares(&["~timeout_error"], &[C::ServerTimeout]),
+    says(&["unsupported protocol scheme"], &[C::ConfigBaseUrlInvalid]),
+    says(&["output token maximum"], &[C::RequestMaxTokens]),
+    says(&["llm provider not provided"], &[C::RequestModelNotFound, C::RequestInvalid]),
+    says(&["url rejected"], &[C::ConfigBaseUrlInvalid, C::ProxySettingInvalid]),
+    says(&["malformed input to a url function"], &[C::ConfigBaseUrlInvalid, C::ProxySettingInvalid]),
+    says(&["no connection adapters were found for"], &[C::ConfigBaseUrlInvalid]),
+    says(&["no host supplied"], &[C::ConfigBaseUrlInvalid]),
+    says(&["unknown url type"], &[C::ConfigBaseUrlInvalid]),
+    says(&["app transport security"], &[C::ConfigBaseUrlInsecure]),
+    says(&["cleartext communication", "not permitted"], &[C::ConfigBaseUrlInsecure]),
+    shares(&["http://api.anthropic.com"], &[C::ConfigBaseUrlInsecure]),
+    says(&["overloaded_error"], &[C::ServerOverloaded, C::StreamErrorEvent]),
+    says(&["overloadederror"], &[C::ServerOverloaded, C::StreamErrorEvent]),
+    says(&["err_invalid_url"], &[C::ConfigBaseUrlInvalid]),
+    says(&["max_tokens", "less than or equal"], &[C::RequestMaxTokens]),
+    says(&["reached your usage limit"], &[C::QuotaSubscription]),
+    beside(MODELS, says(&["model", "has been retired"], &[C::RequestModelNotFound])),
+    beside(MODELS, says(&["model", "no longer available"], &[C::RequestModelNotFound])),
+    beside(MODELS, says(&["model", "end of its life"], &[C::RequestModelNotFound])),
+    says(&["insufficient balance"], &[C::QuotaCredit]),
+    says(&["insufficient_balance"], &[C::QuotaCredit]),
+    // Of a model, the API names it.
+    above(
+        10,
+        beside(
+            &["\"message\":\"not found", "\"message\": \"not found", "'message': 'not found"],
+            says(&["not_found_error"], &[C::ConfigBaseUrlPath, C::RequestModelNotFound]),
+        ),
+    ),
+    says(&["character in url"], &[C::ConfigBaseUrlInvalid]),
+    says(&["port could not be cast to integer"], &[C::ConfigBaseUrlInvalid, C::ProxySettingInvalid]),
+    says(&["out of extra usage"], &[C::QuotaSubscription]),
 ];
 
 /// Whoever stands in front of the API.
@@ -188,10 +285,16 @@ pub(super) const EDGES: &[Pattern] = &[
     above(80, says(&["not available in your region"], &[C::EdgeRegionBlocked])),
     above(80, says(&["unsupported country, region"], &[C::EdgeRegionBlocked])),
     above(60, says(&["err_bad_request", "unable to connect to anthropic services"], &[C::EdgeRegionBlocked])),
-    above(70, says(&["just a moment"], &[C::EdgeBotChallenge])),
+    above(
+        70,
+        beside(
+            &["<title", "cloudflare", "challenge", "~403"],
+            says(&["just a moment"], &[C::EdgeBotChallenge]),
+        ),
+    ),
     above(70, says(&["challenge-error-text"], &[C::EdgeBotChallenge])),
     above(70, says(&["cf-mitigated"], &[C::EdgeBotChallenge])),
-    above(70, says(&["error code: 10"], &[C::EdgeBotChallenge])),
+    above(70, says(&["used cloudflare to restrict access"], &[C::EdgeBotChallenge, C::EdgeWafBlocked])),
     above(70, says(&["enable javascript and cookies"], &[C::EdgeBotChallenge])),
     above(85, says(&["failed to connect", "status code 403"], &[C::EdgeBotChallenge, C::EdgeRegionBlocked])),
     above(
@@ -206,11 +309,10 @@ pub(super) const EDGES: &[Pattern] = &[
     above(70, says(&["modsecurity"], &[C::EdgeWafBlocked])),
     above(60, says(&["blocked by your organization"], &[C::EdgeWebFilter])),
     above(60, says(&["web filter"], &[C::EdgeWebFilter])),
-    above(60, says(&["zscaler"], &[C::EdgeWebFilter, C::ProxyDenied])),
     above(60, says(&["fortiguard"], &[C::EdgeWebFilter])),
     above(60, says(&["access to this site is blocked"], &[C::EdgeWebFilter])),
     above(60, says(&["captive portal"], &[C::EdgeCaptivePortal])),
-    above(60, says(&["hotspot", "login"], &[C::EdgeCaptivePortal])),
+    above(60, says(&["hotspot login"], &[C::EdgeCaptivePortal])),
     above(30, says(&["bad gateway"], &[C::GatewayBadGateway, C::ServerUnavailable])),
     above(40, says(&["bad gateway", "cloudflare"], &[C::ServerUnavailable, C::GatewayBadGateway])),
     above(30, says(&["524: a timeout occurred"], &[C::GatewayBadGateway, C::ServerTimeout])),
@@ -228,12 +330,71 @@ pub(super) const EDGES: &[Pattern] = &[
     above(70, says(&["verify you are human"], &[C::EdgeBotChallenge])),
     above(70, says(&["403 forbidden", "cloudfront"], &[C::EdgeWafBlocked])),
     above(60, says(&["policy", "blocked", "category"], &[C::EdgeWebFilter])),
-    above(60, says(&["netskope"], &[C::EdgeWebFilter, C::TlsIntercepted])),
     above(60, says(&["web page blocked"], &[C::EdgeWebFilter])),
-    above(30, says(&["temporarily unavailable"], &[C::ServerUnavailable, C::GatewayMeshUnavailable])),
+    above(
+        30,
+        unless(
+            &["resource temporarily unavailable"],
+            says(&["temporarily unavailable"], &[C::ServerUnavailable, C::GatewayMeshUnavailable]),
+        ),
+    ),
     above(30, says(&["origin is unreachable"], &[C::ServerUnavailable, C::GatewayBadGateway])),
     above(30, says(&["connection timed out", "cloudflare"], &[C::ServerUnavailable, C::GatewayBadGateway])),
+    above(60, beside(FILTERED, says(&["~zscaler"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["~netskope"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["~mcafee"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["skyhigh"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["cisco umbrella"], &[C::EdgeWebFilter, C::DnsBlockPage]))),
+    above(60, beside(FILTERED, says(&["~sophos"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["forcepoint"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["websense"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["blue coat"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["check point"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, beside(FILTERED, says(&["barracuda"], &[C::EdgeWebFilter, C::ProxyDenied]))),
+    above(60, says(&["blocked due to content filtering"], &[C::EdgeWebFilter])),
+    above(60, says(&["blocked in accordance with", "policy"], &[C::EdgeWebFilter])),
+    above(60, says(&["violation of your internet usage policy"], &[C::EdgeWebFilter])),
+    above(
+        30,
+        says(
+            &["no server is available to handle this request"],
+            &[C::GatewayBadGateway, C::ServerUnavailable],
+        ),
+    ),
+    above(
+        40,
+        says(&["upstream_reset_before_response_started"], &[C::GatewayMeshUnavailable, C::GatewayBadGateway]),
+    ),
+    above(30, says(&["rbac: access denied"], &[C::GatewayMeshUnavailable, C::ProxyDenied])),
+    above(
+        70,
+        says(&["request could not be satisfied", "cloudfront"], &[C::EdgeWafBlocked, C::GatewayBadGateway]),
+    ),
+    above(70, says(&["access denied", "reference #"], &[C::EdgeWafBlocked, C::ProxyDenied])),
+    above(
+        30,
+        says(&["invalid response", "from", "upstream server"], &[C::GatewayBadGateway, C::ServerUnavailable]),
+    ),
+    // nginx and HAProxy write of the way to their upstream.
+    above(60, says(&["while connecting to upstream"], &[C::GatewayBadGateway])),
+    above(60, says(&["while ssl handshaking to upstream"], &[C::GatewayBadGateway])),
+    above(60, says(&["upstream timed out"], &[C::GatewayBadGateway, C::ServerTimeout])),
+    above(60, says(&["upstream prematurely closed connection"], &[C::GatewayBadGateway, C::StreamCut])),
+    above(60, says(&["no live upstreams"], &[C::GatewayBadGateway])),
+    above(60, says(&["client intended to send too large body"], &[C::GatewayBodyLimit])),
+    above(60, says(&["<nosrv>"], &[C::GatewayBadGateway, C::ServerUnavailable])),
+    above(70, says(&["requested url was rejected", "support id"], &[C::EdgeWafBlocked])),
+    above(70, says(&["incapsula incident"], &[C::EdgeWafBlocked])),
+    above(70, says(&["sucuri", "firewall", "block"], &[C::EdgeWafBlocked])),
+    above(60, says(&["access policies", "has been blocked"], &[C::EdgeWebFilter, C::ProxyDenied])),
+    above(60, says(&["web site has been blocked"], &[C::EdgeWebFilter, C::ProxyDenied])),
+    above(60, says(&["website has been blocked"], &[C::EdgeWebFilter, C::ProxyDenied])),
+    above(60, says(&["this site is blocked", "policy"], &[C::EdgeWebFilter, C::ProxyDenied])),
 ];
+
+/// What a page of a web filter says beside its maker's name; a certificate of the maker's names it, too.
+const FILTERED: &[&str] =
+    &["blocked", "denied", "not allowed", "permission to visit", "violation", "prohibits", "category"];
 
 /// What a client library says of itself.
 pub(super) const CLIENTS: &[Pattern] = &[
@@ -245,4 +406,11 @@ pub(super) const CLIENTS: &[Pattern] = &[
     says(&["cannot import name", "httpx"], &[C::ClientDependencyMismatch]),
     says(&["is not a constructor", "anthropic"], &[C::ClientDependencyMismatch]),
     says(&["module 'httpx' has no attribute"], &[C::ClientDependencyMismatch]),
+    above(60, says(&["pool#acquire"], &[C::ClientPoolExhausted])),
+    above(60, says(&["acquire operation took longer"], &[C::ClientPoolExhausted])),
+    above(60, says(&["connectionrequesttimeoutexception"], &[C::ClientPoolExhausted])),
+    says(&["unexpected keyword argument 'socket_options'"], &[C::ClientDependencyMismatch]),
+    says(&["'anthropic' object has no attribute"], &[C::ClientDependencyMismatch]),
+    says(&["cannot import name 'anthropic'"], &[C::ClientDependencyMismatch]),
+    says(&["module 'anthropic' has no attribute"], &[C::ClientDependencyMismatch]),
 ];

@@ -3,17 +3,16 @@
 use clearline_model::Cause;
 use clearline_model::Cause as C;
 
-use super::{Pattern, above, says, shares, unless};
+use super::{Pattern, above, beside, says, shares, unless, weakly};
 
 /// Proxies and their settings.
 pub(super) const PROXIES: &[Pattern] = &[
-    above(60, says(&["~407"], &[C::ProxyAuthRequired, C::ProxyAuthRejected, C::ProxyAuthScheme])),
     above(60, says(&["proxy authentication required"], &[C::ProxyAuthRequired, C::ProxyAuthRejected])),
     above(60, says(&["proxy authorization required"], &[C::ProxyAuthRequired, C::ProxyAuthRejected])),
     above(60, says(&["err_proxy_auth"], &[C::ProxyAuthRequired, C::ProxyAuthScheme])),
     above(60, says(&["err_unsupported_proxy_authentication"], &[C::ProxyAuthScheme])),
     above(50, says(&["connect tunnel failed, response 403"], &[C::ProxyDenied, C::ProxyPortDenied])),
-    above(50, says(&["proxyerror", "403"], &[C::ProxyDenied, C::ProxyPortDenied])),
+    above(50, says(&["proxyerror", "~403"], &[C::ProxyDenied, C::ProxyPortDenied])),
     above(50, says(&["tunnel failed, got: 403"], &[C::ProxyDenied, C::ProxyPortDenied])),
     above(50, says(&["err_tunnel_connection_failed"], &[C::ProxyDenied, C::ProxyCannotConnect])),
     above(50, says(&["err_proxy_tunnel"], &[C::ProxyDenied, C::ProxyCannotConnect])),
@@ -60,8 +59,8 @@ pub(super) const PROXIES: &[Pattern] = &[
     says(&["socks5", "not allowed by ruleset"], &[C::ProxySocksDenied]),
     says(&["socks", "general server failure"], &[C::ProxySocksDenied, C::ProxyCannotConnect]),
     says(&["missing dependencies for socks support"], &[C::ProxySettingInvalid]),
-    says(&["x-deny-reason"], &[C::ConfigSandboxNoEgress]),
-    says(&["host_not_allowed"], &[C::ConfigSandboxNoEgress]),
+    above(60, says(&["x-deny-reason"], &[C::ConfigSandboxNoEgress])),
+    above(60, says(&["host_not_allowed"], &[C::ConfigSandboxNoEgress])),
     shares(&["check for a proxy or gateway", "empty or malformed response"], MALFORMED),
     above(50, says(&["tunnel connection failed: 403"], &[C::ProxyDenied, C::ProxyPortDenied])),
     above(50, says(&["tunnel connection failed: 50"], &[C::ProxyCannotConnect, C::ProxyCannotResolve])),
@@ -104,6 +103,78 @@ pub(super) const PROXIES: &[Pattern] = &[
     says(&["egress", "not allowed"], &[C::ConfigSandboxNoEgress]),
     says(&["sandbox_egress_restricted"], &[C::ConfigSandboxNoEgress]),
     says(&["proxyerror"], &[C::ProxyUnreachable, C::ProxyCannotConnect, C::ProxyDenied]),
+    above(75, says(&["proxyconnect", "no such host"], &[C::ProxyNameNotFound])),
+    above(75, says(&["proxyconnect", "i/o timeout"], &[C::ProxyTimeout, C::ProxyUnreachable])),
+    above(75, says(&["proxyconnect", "does not look like a tls handshake"], &[C::ProxySchemeMismatch])),
+    above(75, says(&["proxy appears to only use http and not https"], &[C::ProxySchemeMismatch])),
+    // Go prints only the words of a proxy's answer to CONNECT.
+    above(50, says(&["\": forbidden"], &[C::ProxyDenied, C::ProxyPortDenied])),
+    above(50, says(&["\": service unavailable"], &[C::ProxyCannotConnect, C::ProxyCannotResolve])),
+    above(50, says(&["\": bad gateway"], &[C::ProxyCannotConnect, C::ProxyCannotResolve])),
+    above(50, says(&["\": gateway timeout"], &[C::ProxyCannotConnect, C::ProxyTimeout])),
+    above(50, says(&["unable to tunnel through proxy", " 403"], &[C::ProxyDenied, C::ProxyPortDenied])),
+    above(
+        50,
+        says(&["unable to tunnel through proxy", " 50"], &[C::ProxyCannotConnect, C::ProxyCannotResolve]),
+    ),
+    above(50, says(&["connection to proxy closed"], &[C::ProxyUnreachable, C::ProxyCannotConnect])),
+    above(70, says(&["not allowed by ruleset"], &[C::ProxySocksDenied])),
+    above(50, says(&["complete socks5 connection to", "(2)"], &[C::ProxySocksDenied])),
+    above(40, says(&["complete socks5 connection to"], &[C::ProxyCannotConnect, C::ProxySocksDenied])),
+    above(40, says(&["complete socks4 connection to"], &[C::ProxyCannotConnect, C::ProxySocksDenied])),
+    above(
+        50,
+        says(
+            &["requested url could not be retrieved", "access denied"],
+            &[C::ProxyDenied, C::ProxyPortDenied],
+        ),
+    ),
+    above(
+        70,
+        says(
+            &["requested url could not be retrieved", "unable to determine ip address"],
+            &[C::ProxyCannotResolve],
+        ),
+    ),
+    above(
+        70,
+        says(&["requested url could not be retrieved", "connection to", "failed"], &[C::ProxyCannotConnect]),
+    ),
+    above(50, says(&["policy_denied"], &[C::ProxyDenied, C::EdgeWebFilter])),
+    above(50, says(&["content_filter_denied"], &[C::EdgeWebFilter, C::ProxyDenied])),
+    above(
+        50,
+        says(&["access denied", "authentication_failed"], &[C::ProxyAuthRequired, C::ProxyAuthRejected]),
+    ),
+    above(50, says(&["policy has denied access"], &[C::ProxyDenied, C::EdgeWebFilter])),
+    above(75, says(&["proxyconnect", "unknown scheme"], &[C::ProxySettingInvalid])),
+    above(50, says(&["403 from proxy after connect"], &[C::ProxyDenied, C::ProxyPortDenied])),
+    above(
+        50,
+        says(&["http code 50", "from proxy after connect"], &[C::ProxyCannotConnect, C::ProxyCannotResolve]),
+    ),
+    above(50, says(&["proxy tunneling failed: forbidden"], &[C::ProxyDenied, C::ProxyPortDenied])),
+    above(
+        50,
+        says(
+            &["proxy tunneling failed: service unavailable"],
+            &[C::ProxyCannotConnect, C::ProxyCannotResolve],
+        ),
+    ),
+    above(
+        50,
+        says(&["proxy tunneling failed: bad gateway"], &[C::ProxyCannotConnect, C::ProxyCannotResolve]),
+    ),
+    above(40, says(&["general socks server failure"], &[C::ProxyCannotConnect, C::ProxySocksDenied])),
+    above(50, says(&["proxy connect aborted due to timeout"], &[C::ProxyHangs, C::ProxyTimeout])),
+    above(45, says(&["err_socks_connection_failed"], &[C::ProxyUnreachable, C::ProxyCannotConnect])),
+    above(45, says(&["err_socks_connection_host_unreachable"], &[C::ProxyCannotConnect])),
+    above(45, says(&["initial socks5 response"], &[C::ProxyUnreachable, C::ProxySchemeMismatch])),
+    says(&["rejected by the socks5 server"], &[C::ProxySocksAuth]),
+    says(&["err_mandatory_proxy_configuration"], &[C::ProxySettingInvalid]),
+    says(&["invalid proxy url"], &[C::ProxySettingInvalid]),
+    says(&["invalid proxy address"], &[C::ProxySettingInvalid]),
+    above(45, says(&["failed to connect to proxy"], &[C::ProxyUnreachable, C::ProxyTimeout])),
 ];
 
 /// What a gateway or proxy made of an answer, where no page is shown.
@@ -154,7 +225,21 @@ pub(super) const HTTP: &[Pattern] = &[
     says(&["clientpayloaderror"], &[C::StreamCut, C::HttpTruncated]),
     says(&["connection lost mid-response"], &[C::StreamCut, C::StreamReset]),
     says(&["connection closed mid-response"], &[C::StreamCut, C::StreamReset]),
-    says(&["stream ended without"], &[C::StreamEndedEarly, C::StreamCut]),
+    beside(
+        &[
+            "message_stop",
+            "event",
+            "chunk",
+            "response",
+            "finish",
+            "content",
+            "complet",
+            "data",
+            "error",
+            "message",
+        ],
+        says(&["stream ended without"], &[C::StreamEndedEarly, C::StreamCut]),
+    ),
     says(&["request ended without sending any chunks"], &[C::StreamEndedEarly, C::EdgeNotTheApi]),
     says(&["message_stop", "missing"], &[C::StreamEndedEarly]),
     says(&["stream", "without message_stop"], &[C::StreamEndedEarly]),
@@ -196,7 +281,7 @@ pub(super) const HTTP: &[Pattern] = &[
     says(&["redirect loop"], &[C::GatewayRedirectLoop]),
     says(&["maximum number of redirects"], &[C::GatewayRedirectLoop]),
     says(&["err_too_many_redirects"], &[C::GatewayRedirectLoop]),
-    says(&["operation timed out", "0 bytes received"], &[C::HttpNoResponse, C::ServerSlowFirstByte]),
+    says(&["operation timed out", "~0 bytes received"], &[C::HttpNoResponse, C::ServerSlowFirstByte]),
     says(&["timeout awaiting response headers"], &[C::HttpNoResponse, C::ServerSlowFirstByte]),
     says(
         &["und_err_headers_timeout"],
@@ -259,4 +344,102 @@ pub(super) const HTTP: &[Pattern] = &[
     says(&["idle timeout waiting for sse"], &[C::StreamStalled]),
     says(&["no response", "stream", "timeout"], &[C::StreamStalled]),
     says(&["chunk timeout"], &[C::StreamStalled]),
+    says(
+        &["connection prematurely closed before response"],
+        &[C::HttpClosedBeforeResponse, C::HttpKeepaliveRace],
+    ),
+    says(&["connection prematurely closed during response"], &[C::StreamCut, C::HttpTruncated]),
+    says(&["nohttpresponseexception"], &[C::HttpClosedBeforeResponse, C::HttpKeepaliveRace]),
+    says(&["end of file reached"], &[C::HttpClosedBeforeResponse, C::HttpKeepaliveRace, C::StreamCut]),
+    // Go's words for a connection that ends instead of an answer.
+    says(&["\": eof"], &[C::HttpClosedBeforeResponse, C::HttpKeepaliveRace, C::TcpAcceptsThenCloses]),
+    says(&["stopped after", "redirects"], &[C::GatewayRedirectLoop]),
+    says(&["http2 error", "stream error"], &[C::TlsH2Broken, C::StreamReset]),
+    shares(&["asyncio", "timeouterror"], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte]),
+    shares(
+        &["timeout of", "ms exceeded"],
+        &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte, C::HttpNoResponse],
+    ),
+    shares(&["~econnaborted", "timeout"], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte]),
+    shares(&["read timeout"], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte, C::HttpNoResponse]),
+    shares(
+        &["the request timed out"],
+        &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte, C::HttpNoResponse],
+    ),
+    above(20, says(&["connection broken", "reset"], &[C::StreamReset, C::StreamCut])),
+    says(&["chunkedencodingerror"], &[C::StreamCut, C::HttpTruncated, C::StreamReset]),
+    says(&["invalidchunklength"], &[C::StreamCut, C::HttpTruncated]),
+    says(&["end of file before message length reached"], &[C::StreamCut, C::HttpTruncated]),
+    above(40, says(&["timeout passed=", "time taken="], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte])),
+    unless(
+        &["~0 bytes received"],
+        above(
+            40,
+            says(&["operation timed out", "bytes received"], &[C::ClientTimeoutTooShort, C::StreamStalled]),
+        ),
+    ),
+    shares(
+        &["timeout on reading data"],
+        &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte, C::StreamStalled],
+    ),
+    shares(&["aborted due to timeout"], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte]),
+    // Who gave up, and why, is not said: mostly the caller's own deadline.
+    weakly(&["aborterror"], &[C::ClientTimeoutTooShort]),
+    weakly(&["context canceled"], &[C::ClientTimeoutTooShort]),
+    says(&["decompression failed"], &[C::HttpBadEncoding]),
+    says(&["failed to decode it"], &[C::HttpBadEncoding]),
+    beside(
+        &["<html", "<!doctype html"],
+        says(
+            &["200", "content-type: text/html"],
+            &[C::EdgeNotTheApi, C::EdgeCaptivePortal, C::EdgeWebFilter],
+        ),
+    ),
+    shares(&["interruptedioexception: timeout"], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte]),
+    weakly(&["ioexception: canceled"], &[C::ClientTimeoutTooShort]),
+    shares(&["java.io.eofexception"], &[C::HttpClosedBeforeResponse, C::StreamCut]),
+    says(&["err_content_length_mismatch"], &[C::HttpTruncated, C::StreamCut]),
+    says(&["shorter than content-length"], &[C::HttpTruncated, C::StreamCut]),
+    says(&["badstatusline"], &[C::GatewayMalformedResponse, C::HttpClosedBeforeResponse]),
+    // JSON that ends within a string was cut off.
+    beside(
+        &["stream", "sse", "anthropic", "claude", "response body"],
+        shares(&["unterminated string"], &[C::StreamCut, C::HttpTruncated, C::StreamCorrupt]),
+    ),
+    beside(
+        &["stream", "sse", "anthropic", "claude", "response body"],
+        shares(&["unexpected end of json input"], &[C::StreamCut, C::HttpTruncated, C::StreamCorrupt]),
+    ),
+    shares(&["und_err_socket"], &[C::HttpClosedBeforeResponse, C::StreamCut, C::HttpKeepaliveRace]),
+    says(&["unrecognized token '<'"], &[C::EdgeNotTheApi, C::EdgeCaptivePortal]),
+    beside(
+        &["undefined is not an object", "cannot read properties of undefined"],
+        shares(&["input_tokens"], MALFORMED),
+    ),
+    says(&["no chunk received for"], &[C::StreamStalled]),
+    says(&["no event received for"], &[C::StreamStalled]),
+    // httpcore's own log names the step.
+    above(
+        80,
+        says(&["receive_response_headers.failed", "reset"], &[C::HttpResetBeforeResponse, C::TcpReset]),
+    ),
+    above(80, says(&["receive_response_body.failed", "reset"], &[C::StreamReset, C::StreamCut])),
+    above(
+        60,
+        says(
+            &["receive_response_headers.failed", "readtimeout"],
+            &[C::HttpNoResponse, C::ServerSlowFirstByte],
+        ),
+    ),
+    above(
+        60,
+        says(&["receive_response_body.failed", "readtimeout"], &[C::StreamStalled, C::ClientTimeoutTooShort]),
+    ),
+    // The TypeScript SDK calls its own deadline so.
+    above(60, says(&["[log_", "connection timed out"], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte])),
+    above(
+        40,
+        says(&["litellm.timeout", "timed out after"], &[C::ClientTimeoutTooShort, C::ServerSlowFirstByte]),
+    ),
+    says(&["expected json", "html"], &[C::EdgeNotTheApi, C::EdgeCaptivePortal]),
 ];
