@@ -1,6 +1,7 @@
 //! Settings: flag > variable > file > default, each value with its origin, all mistakes at once.
 
 mod file;
+mod shown;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -104,10 +105,9 @@ impl Settings {
         match value::parse(row, text) {
             Ok(value) => drop(self.0.insert(row.key, Entry { value, origin })),
             Err(problem) => {
-                let secret = matches!(row.kind, Kind::SecretList | Kind::Table | Kind::Rows(_))
-                    || row.key == "alerts.webhook";
-                let shown = if secret { "…" } else { text };
-                mistakes.push(SettingError { origin, found: format!("{} = \"{shown}\"", row.key), problem });
+                let text =
+                    if shown::is_secret(row) { "…".to_owned() } else { shown::without_password(text) };
+                mistakes.push(SettingError { origin, found: format!("{} = \"{text}\"", row.key), problem });
             }
         }
     }
@@ -124,6 +124,7 @@ impl Settings {
         match value::one_of_list(row, text).and_then(|()| value::list(row, texts)) {
             Ok(value) => drop(self.0.insert(row.key, Entry { value, origin })),
             Err(problem) => {
+                let text = shown::without_password(text);
                 mistakes.push(SettingError { origin, found: format!("{} = \"{text}\"", row.key), problem });
             }
         }

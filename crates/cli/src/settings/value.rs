@@ -172,8 +172,12 @@ pub(crate) fn secrets(named: Vec<(String, String)>) -> Result<Value, String> {
 
 /// A secret in the file would be read, copied and committed by people who do not know of it.
 pub(crate) fn check_reference(text: &str) -> Result<(), String> {
-    let named = text.strip_prefix("env:").or_else(|| text.strip_prefix("file:"));
-    match named {
+    if let Some(name) = text.strip_prefix("env:").map(str::trim).filter(|name| !name.is_empty()) {
+        let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let problem = "must name a variable behind env: (letters, digits and _), not hold the secret itself";
+        return if is_name { Ok(()) } else { Err(problem.to_owned()) };
+    }
+    match text.strip_prefix("file:") {
         Some(rest) if !rest.trim().is_empty() => Ok(()),
         _ => Err("must say where the secret is, never the secret itself: \"env:VARIABLE\" or \"file:PATH\""
             .to_owned()),
@@ -273,9 +277,8 @@ fn check_text(key: &str, text: &str) -> Result<(), String> {
             Err(fault) => Err(format!("is no base URL: {}", fault.detail.escaped())),
         },
         "hedge.after" => hedge(text).map(|_| ()),
-        "alerts.webhook" if text.is_empty() || text.starts_with("env:") || text.starts_with("file:") => {
-            Ok(())
-        }
+        "alerts.webhook" if text.is_empty() => Ok(()),
+        "alerts.webhook" if text.starts_with("env:") || text.starts_with("file:") => check_reference(text),
         // The address is not repeated: with most receivers it is a secret.
         "alerts.webhook" => match crate::notify::parse(text) {
             Ok(_) => Ok(()),
