@@ -11,6 +11,7 @@ mod value;
 use std::collections::BTreeMap;
 
 use clearline_model::{Dur, Kind, Setting, SettingError, SettingOrigin};
+pub(crate) use shown::without_password;
 pub(crate) use table::ROWS;
 pub(crate) use value::{Row, Value};
 
@@ -105,8 +106,7 @@ impl Settings {
         match value::parse(row, text) {
             Ok(value) => drop(self.0.insert(row.key, Entry { value, origin })),
             Err(problem) => {
-                let text =
-                    if shown::is_secret(row) { "…".to_owned() } else { shown::without_password(text) };
+                let text = if shown::is_secret(row) { "…".to_owned() } else { without_password(text) };
                 mistakes.push(SettingError { origin, found: format!("{} = \"{text}\"", row.key), problem });
             }
         }
@@ -124,7 +124,7 @@ impl Settings {
         match value::one_of_list(row, text).and_then(|()| value::list(row, texts)) {
             Ok(value) => drop(self.0.insert(row.key, Entry { value, origin })),
             Err(problem) => {
-                let text = shown::without_password(text);
+                let text = without_password(text);
                 mistakes.push(SettingError { origin, found: format!("{} = \"{text}\"", row.key), problem });
             }
         }

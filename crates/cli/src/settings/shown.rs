@@ -11,7 +11,7 @@ pub(super) fn is_secret(row: &Setting) -> bool {
 }
 
 /// A text without what stands between the scheme of a URL and its `@`.
-pub(super) fn without_password(text: &str) -> String {
+pub(crate) fn without_password(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     match authority.rsplit_once('@') {
