@@ -5,6 +5,7 @@ mod unseen;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use clearline::Upstream;
@@ -12,6 +13,7 @@ use clearline_gateway::LogTarget;
 use clearline_model::{Dur, Foreign, SettingOrigin};
 
 use crate::exit::Failure;
+use crate::out::grouped;
 use crate::serve::{self, Wanted};
 use crate::settings::Settings;
 use crate::{look, out, setup, traces};
@@ -21,7 +23,7 @@ use crate::{look, out, setup, traces};
 /// The program finds a private gateway in ANTHROPIC_BASE_URL. Its signals, its output and its exit code are its own.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Base URL of the API [default: ANTHROPIC_BASE_URL, else the setting gateway.upstream]
+    /// Base URL of the API [default: the setting gateway.upstream where it is set, else ANTHROPIC_BASE_URL]
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
     /// File of the JSON log, or none [default: a new one in ~/.local/state/clearline]
@@ -58,8 +60,9 @@ impl Run {
             drain: Some(Dur::secs(2)),
             lang: look::lang(lang, config),
         };
-        let (code, summary) = serve::one_thread()?.block_on(async {
+        let ran = serve::one_thread()?.block_on(async {
             let gateway = serve::gateway(&settings, wanted).await?;
+            let readers = Arc::clone(&gateway.readers);
             let base_url = format!("http://{}/{prefix}", gateway.gateway.addr());
             let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
             let serving =
@@ -67,21 +70,26 @@ impl Run {
             let code = child::run(&self.command, &base_url).await;
             drop(stop);
             let summary = serving.await.map_err(Failure::own)?;
-            code.map(|code| (code, summary))
-        })?;
+            code.map(|code| (code, summary, readers.unwritten()))
+        });
+        let has_log = ran.as_ref().is_ok_and(|(_, summary, _)| summary.calls > 0);
+        if let Some(path) = log_file.as_ref().filter(|_| !has_log && self.log.is_none()) {
+            remove_if_empty(path);
+        }
+        let (code, summary, unwritten) = ran?;
         if summary.calls == 0 {
             out::note(&unseen::explain(&look::prose(lang, config), &self.command, &setup::variable));
         } else if !self.quiet || summary.failed > 0 {
             let prose = look::prose(lang, config);
             let mut text = traces::summary(&prose, "clearline", &summary);
             if let Some(path) = &log_file {
-                let log = traces::labelled(&prose, "summary-log", &path.display().to_string());
-                text.push_str(&format!("\n{log}"));
+                let mut log = path.display().to_string();
+                if unwritten > 0 {
+                    log.push_str(&prose.count("summary-unwritten", unwritten, &grouped(unwritten)));
+                }
+                text.push_str(&format!("\n{}", traces::labelled(&prose, "summary-log", &log)));
             }
             out::note(&text);
-        }
-        if let Some(path) = log_file.filter(|_| summary.calls == 0 && self.log.is_none()) {
-            remove_if_empty(&path);
         }
         Ok(code)
     }

@@ -214,8 +214,29 @@ fn a_program_under_run_reaches_the_api_and_its_summary_comes_last() {
     assert_eq!((code, out.as_str()), (7, "200"), "{err}");
     assert!(err.contains("clearline: 1 call, 1 succeeded, 1 of them after retries; 0 failed"), "{err}");
     assert!(err.contains("server.error 1"), "{err}");
-    let logs = std::fs::read_dir(home.0.join(".local/state/clearline")).unwrap().count();
-    assert_eq!(logs, 1);
+    assert_eq!(logs_of_runs(&home), 1);
+    // A log that could not be written is not recommended as if it were whole.
+    for (lang, words) in [("en", ", 1 line of which could not be written"), ("zh-CN", "，其中 1 行未能写入")]
+    {
+        let (_, _, err) = run(clearline(&home.0).args([
+            "run",
+            "--lang",
+            lang,
+            "--log",
+            "/dev/full",
+            "--upstream",
+            &api.url,
+            "--",
+            "sh",
+            "-c",
+            call,
+        ]));
+        assert!(err.contains(&format!("/dev/full{words}")), "{err}");
+    }
+}
+
+fn logs_of_runs(home: &Folder) -> usize {
+    std::fs::read_dir(home.0.join(".local/state/clearline")).unwrap().count()
 }
 
 #[test]
@@ -229,6 +250,12 @@ fn a_program_that_makes_no_call_is_told_why_that_may_be() {
     let (code, _, err) = run(clearline(&home.0).args(["run", "--", "/no/such/program"]));
     assert_eq!(code, 2);
     assert!(err.contains("cannot start /no/such/program"), "{err}");
+    // A key in the arguments stays there.
+    let (code, _, err) = run(clearline(&home.0).args(["run", "--", "sh", "-c", "true", "sk-ant-fake-own"]));
+    assert_eq!(code, 0);
+    assert!(err.contains("\n  sh made none") && !err.contains("sk-ant"), "{err}");
+    let (code, _, _) = run(clearline(&home.0).args(["run", "--upstream", "no-url", "--", "true"]));
+    assert_eq!((code, logs_of_runs(&home)), (2, 0), "a run without a call leaves no log behind");
 }
 
 #[test]
