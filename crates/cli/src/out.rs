@@ -1,6 +1,10 @@
 //! The two streams that people and programs read.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
+
+use tokio::io::Interest;
+use tokio::net::unix::pipe::Sender;
 
 /// Writes a line to the standard output. A reader that went away (`| head`) is not an error.
 ///
@@ -12,6 +16,21 @@ pub(crate) fn say(text: &str) -> io::Result<()> {
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
+    }
+}
+
+/// Waits until the reader of the standard output has gone away. What would go on for ever ends then: nobody is left to be told,
+/// and whoever looks at a pipeline takes it for ended.
+pub(crate) async fn unread() {
+    let kept = io::stdout().as_fd().try_clone_to_owned();
+    // A file has no reader, and cannot be watched.
+    let watched = kept.and_then(Sender::from_owned_fd_unchecked);
+    let is_gone = match &watched {
+        Ok(watched) => watched.ready(Interest::ERROR).await.is_ok(),
+        Err(_) => false,
+    };
+    if !is_gone {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -131,13 +131,15 @@ async fn watch(
         out::say(&show.begin(&prober.target.host_port(), every))?;
     }
     let stop = signals::stop()?;
-    tokio::pin!(stop);
+    let unread = out::unread();
+    tokio::pin!(stop, unread);
     let mut ticks = interval(every.into());
     // A probe that takes longer than the interval is not made up for.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let round = tokio::select! {
             () = &mut stop => break,
+            () = &mut unread => break,
             round = async { ticks.tick().await; Box::pin(prober.round()).await } => round,
         };
         let alerts = watching.take(&round);
