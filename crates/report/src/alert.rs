@@ -181,6 +181,9 @@ pub fn percent(share: f64) -> String {
 #[must_use]
 pub fn window(prose: &Prose, window: Dur) -> String {
     let seconds = window.0 / 1_000_000;
+    if Dur::secs(seconds) != window {
+        return window.to_string();
+    }
     let (name, n) = if seconds.is_multiple_of(60) { ("minutes", seconds / 60) } else { ("seconds", seconds) };
     prose.say(name, &Args::default().with("count", Foreign::new(&n.to_string())))
 }
@@ -238,6 +241,19 @@ mod tests {
         }
         let zh = headline(&Prose::load(Lang::Zh), &told(false, Subject::Key(KeyId(1))));
         assert_eq!(zh, "告警解除  密钥“batch-2”自 2026-11-24 11:58:03 (+08:00) 起停用，现已恢复");
+    }
+
+    #[test]
+    fn a_window_has_the_unit_that_it_deserves() {
+        let prose = Prose::load(Lang::En);
+        for (time, text) in [
+            (Dur::millis(50), "50 ms"),
+            (Dur::millis(1500), "1.5 s"),
+            (Dur::secs(30), "30 s"),
+            (Dur::secs(300), "5 min"),
+        ] {
+            assert_eq!(window(&prose, time), text);
+        }
     }
 
     #[test]

@@ -74,7 +74,10 @@ pub(crate) fn parse(row: &Setting, text: &str) -> Result<Value, String> {
             _ => Err("must be true or false".to_owned()),
         },
         Kind::Count { min, max } | Kind::Ratio { min, max } => count(text, min, max),
-        Kind::Duration { max_secs } => duration(text, max_secs).map(Value::Time),
+        Kind::Duration { max_secs } => {
+            let time = duration(text, max_secs)?;
+            check_time(row.key, time, max_secs).map(|()| Value::Time(time))
+        }
         Kind::Size { max } => size(text, max).map(Value::Size),
         Kind::Text => check_text(row.key, text).map(|()| Value::Text(text.to_owned())),
         Kind::Word(words) if words.contains(&text) => Ok(Value::Text(text.to_owned())),
@@ -259,6 +262,23 @@ fn scaled(number: &str, unit: u64) -> Option<u64> {
         Err(_) => 0,
     };
     whole.parse::<u64>().ok()?.checked_mul(unit)?.checked_add(part)
+}
+
+/// Times that mean nothing where they are none: a limit that everything exceeds is no limit that is off.
+fn check_time(key: &str, time: Dur, max_secs: u64) -> Result<(), String> {
+    const NEVER_NONE: [&str; 6] = [
+        "gateway.body_time",
+        "alerts.window",
+        "alerts.window_long",
+        "alerts.timeout",
+        "watch.interval",
+        "watch.timeout",
+    ];
+    let is_limit = key.starts_with("timeout.") || key.ends_with("_timeout") || NEVER_NONE.contains(&key);
+    if time == Dur::ZERO && is_limit {
+        return Err(format!("must be more than 0, and at most {max_secs} s"));
+    }
+    Ok(())
 }
 
 /// Texts that must be more than texts.
