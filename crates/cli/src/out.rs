@@ -88,9 +88,10 @@ pub(crate) fn grouped(n: u64) -> String {
     text
 }
 
-/// A share of a whole in percent, `99.17`; `–` of nothing.
+/// A share of a whole in percent, `99.17`; `–` of nothing. Only nothing is 0, and only the whole is 100.
 pub(crate) fn percent(part: u64, whole: u64) -> String {
     let Some(hundredths) = (part * 20_000 + whole).checked_div(2 * whole) else { return "–".to_owned() };
+    let hundredths = if part == 0 || part >= whole { hundredths } else { hundredths.clamp(1, 9_999) };
     format!("{}.{:02} %", hundredths / 100, hundredths % 100)
 }
 
@@ -105,7 +106,15 @@ mod tests {
         {
             assert_eq!(grouped(n), text);
         }
-        for (part, whole, text) in [(0, 0, "–"), (1, 3, "33.33 %"), (2, 3, "66.67 %"), (7, 7, "100.00 %")] {
+        for (part, whole, text) in [
+            (0, 0, "–"),
+            (1, 3, "33.33 %"),
+            (2, 3, "66.67 %"),
+            (7, 7, "100.00 %"),
+            (0, 7, "0.00 %"),
+            (30_000, 30_001, "99.99 %"),
+            (1, 30_001, "0.01 %"),
+        ] {
             assert_eq!(percent(part, whole), text);
         }
     }
