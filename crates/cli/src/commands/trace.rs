@@ -48,11 +48,17 @@ impl Trace {
         if self.files.iter().any(|f| f == "-") {
             return Err(Failure::usage("files are read twice, so the standard input cannot be one of them"));
         }
+        if self.id.trim().is_empty() {
+            // What a command substitution that found nothing leaves behind; every line has it.
+            return Err(Failure::usage(
+                "the id is empty: name a request id, an x-request-id or a traceparent",
+            ));
+        }
         let prose = look::prose(lang, config);
         let ids = self.linked();
         let mut seen = Vec::new();
         let read = lines::each(&self.files, |file, line, text| {
-            if seen.len() < LINES_MAX && ids.iter().any(|id| text.contains(id.as_str())) {
+            if seen.len() < LINES_MAX && ids.iter().any(|id| names(text, id)) {
                 seen.push(Seen { file, line, at: clearline_logs::read(text).at, text: text.to_owned() });
             }
         });
@@ -66,7 +72,7 @@ impl Trace {
             last = line.at;
         }
         seen.sort_by_key(|s| (s.at, s.file, s.line));
-        if seen.is_empty() {
+        if seen.is_empty() && !self.json && !self.printed.is_asked() {
             let read = u64::try_from(read).unwrap_or(u64::MAX);
             let files = prose.count("files", read, &grouped(read));
             let args = Args::default().with("files", Foreign::new(&files)).with("id", Foreign::new(&self.id));
@@ -86,7 +92,7 @@ impl Trace {
         let mut ids = BTreeSet::from([self.id.clone()]);
         lines::each(&self.files, |_, _, text| {
             let is_own = text.contains("\"call ended\"") || text.contains("\"request refused\"");
-            if is_own && text.contains(self.id.as_str()) {
+            if is_own && names(text, &self.id) {
                 ids.extend(clearline_logs::read(text).ids);
             }
         });
@@ -103,8 +109,9 @@ impl Trace {
             .with("lines", count("lines", seen.len()))
             .with("files", count("files", self.files.len()));
         let mut text = vec![format!("{}   {shown}", prose.say("trace-head", &head))];
+        let with_day = are_of_several_days(seen);
         for line in seen {
-            let at = line.at.map(clock).unwrap_or_default();
+            let at = line.at.map(|at| clock(at, with_day)).unwrap_or_default();
             let place = format!("{}:{}", self.files.get(line.file).map_or("", String::as_str), line.line);
             let story =
                 serde_json::from_str::<Value>(&line.text).ok().and_then(|value| story::text(prose, &value));
@@ -129,11 +136,12 @@ impl Trace {
         let place =
             |line: &Seen| format!("{}:{}", self.files.get(line.file).map_or("", String::as_str), line.line);
         let mut others = Vec::new();
+        let with_day = are_of_several_days(seen);
         for line in seen {
             match serde_json::from_str::<Value>(&line.text).ok().and_then(|v| story::blocks(prose, &v)) {
                 Some(blocks) => document.blocks.extend(blocks),
                 None => others.push(vec![
-                    Item::Text(line.at.map(clock).unwrap_or_default()),
+                    Item::Text(line.at.map(|at| clock(at, with_day)).unwrap_or_default()),
                     Item::Said(Foreign::new(&place(line)).escaped()),
                     Item::Said(Foreign::new(&line.text).escaped().chars().take(400).collect()),
                 ]),
@@ -160,9 +168,56 @@ impl Trace {
     }
 }
 
-/// A moment in local time, to the millisecond.
-fn clock(at: Wall) -> String {
+/// Whether a text names an id: as a whole, because `job-1` is a part of `job-10`, which is another call.
+fn names(text: &str, id: &str) -> bool {
+    let goes_on = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+    text.match_indices(id).any(|(at, found)| {
+        let (before, after) = (text.get(..at), text.get(at + found.len()..));
+        let (before, after) =
+            (before.and_then(|t| t.chars().next_back()), after.and_then(|t| t.chars().next()));
+        !(goes_on(before) && goes_on(id.chars().next()))
+            && !(goes_on(after) && goes_on(id.chars().next_back()))
+    })
+}
+
+/// A moment in local time, to the millisecond; with its day where the lines are of several.
+fn clock(at: Wall, with_day: bool) -> String {
     let zone = jiff::tz::TimeZone::system();
     let zoned = jiff::Timestamp::from_microsecond(at.0).map(|t| t.to_zoned_datetime(zone));
-    zoned.map(|z| z.strftime("%H:%M:%S%.3f").to_string()).unwrap_or_default()
+    let format = if with_day { "%Y-%m-%d %H:%M:%S%.3f" } else { "%H:%M:%S%.3f" };
+    zoned.map(|z| z.strftime(format).to_string()).unwrap_or_default()
+}
+
+/// Whether not all of these lines are of one day.
+fn are_of_several_days(seen: &[Seen]) -> bool {
+    let days: BTreeSet<_> =
+        seen.iter().filter_map(|s| Some(clock(s.at?, true).get(..10)?.to_owned())).collect();
+    days.len() > 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_found_as_a_whole() {
+        for (text, id, is_named) in [
+            ("x-request-id job-1", "job-1", true),
+            ("{\"x_request_id\":\"job-1\"}", "job-1", true),
+            ("x-request-id job-10", "job-1", false),
+            ("job-10 and job-1.", "job-1", true),
+            ("myjob-1", "job-1", false),
+            (
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                "0af7651916cd43dd8448eb211c80319c",
+                true,
+            ),
+            ("请求req_1失败", "req_1", true),
+            ("请求：req_1，失败", "req_1", true),
+            ("req_1_2", "req_1", false),
+            ("a(b)c", "(b)", true),
+        ] {
+            assert_eq!(names(text, id), is_named, "{id} in {text}");
+        }
+    }
 }

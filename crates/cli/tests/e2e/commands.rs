@@ -359,7 +359,12 @@ fn logs_of_all_kinds_are_grouped_by_cause() {
     std::fs::write(&binary, b"\0\0").unwrap();
     let (code, out, err) = run(clearline(&home.0).arg("logs").arg(&log).arg(&other).arg(&binary));
     assert_eq!(code, 0);
-    assert!(out.starts_with("3 calls, 0 succeeded (0.00 %), 4 failed"), "{out}");
+    assert!(
+        out.starts_with(
+            "3 calls, 0 succeeded (0.00 %), 3 failed; 1 line tells of a failure besides these calls"
+        ),
+        "{out}"
+    );
     assert!(out.contains("auth.invalid") && out.contains("tcp.refused") && out.contains("First: "), "{out}");
     assert!(err.contains("binary: left out"), "{err}");
     let (code, out, _) = run(clearline(&home.0).args(["logs", "--json", "--fail-on", "99"]).arg(&log));
@@ -396,6 +401,21 @@ fn a_call_is_traced_over_files_by_any_of_its_ids() {
     let (code, out, _) = run(clearline(&home.0).args(["trace", "req_none"]).arg(&gateway));
     assert_eq!(code, 0);
     assert!(out.contains("No line of 1 file names req_none."), "{out}");
+    let (code, out, _) = run(clearline(&home.0).args(["trace", "--json", "req_none"]).arg(&gateway));
+    assert_eq!(code, 0);
+    crate::schemas::check(&home, "trace", &out);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert!(report["lines"].as_array().unwrap().is_empty(), "{report}");
+    // The start of an id is another id, and nothing at all is none.
+    let (_, out, _) = run(clearline(&home.0).args(["trace", "mine"]).arg(&app));
+    assert!(out.starts_with("1 line"), "{out}");
+    let (_, out, _) = run(clearline(&home.0).args(["trace", "req"]).arg(&gateway).arg(&app));
+    assert!(out.starts_with("No line"), "{out}");
+    for id in ["", " "] {
+        let (code, out, err) = run(clearline(&home.0).args(["trace", id]).arg(&gateway));
+        assert_eq!((code, out.as_str()), (2, ""), "{err}");
+        assert!(err.contains("the id is empty"), "{err}");
+    }
 }
 
 #[test]
