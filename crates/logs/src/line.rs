@@ -47,6 +47,19 @@ pub struct Call {
 const ALARMS: [&str; 8] =
     ["error", "exception", "failed", "failure", "fatal", "timeout", "refused", "traceback"];
 
+/// What our own log tells of besides calls: it is about the gateway, and an alert about calls that have lines of their own.
+const ASIDE: [&str; 9] = [
+    "alert",
+    "alert ended",
+    "alert not delivered",
+    "upstream rests",
+    "upstream serves again",
+    "connections wait",
+    "connections are taken again",
+    "settings reloaded",
+    "reload refused",
+];
+
 /// Reads a line.
 #[must_use]
 pub fn read(line: &str) -> Entry {
@@ -71,7 +84,9 @@ fn json(value: &Value, line: &str) -> Entry {
         let kind = cause(value.get("cause")).map_or(Kind::Unknown, Kind::Failure);
         return Entry { at, kind, ids: own_ids(value) };
     }
-    Entry { at, kind: foreign(value, line), ids: ids_in(line) }
+    let is_aside = event.is_some_and(|event| ASIDE.contains(&event)) && value.get("ts").is_some();
+    let kind = if is_aside { Kind::Fine } else { foreign(value, line) };
+    Entry { at, kind, ids: ids_in(line) }
 }
 
 fn call(value: &Value, outcome: &str) -> Call {
@@ -178,6 +193,13 @@ mod tests {
                 r#"{"event":"request refused","cause":"auth.invalid","status":401}"#,
                 Kind::Failure(Cause::AuthInvalid),
             ),
+            (
+                r#"{"event":"alert","ts":1,"cause":"server.error","title":"The API failed inside"}"#,
+                Kind::Fine,
+            ),
+            (r#"{"event":"upstream rests","ts":1,"upstream":"b","cause":"tcp.refused"}"#, Kind::Fine),
+            (r#"{"event":"reload refused","ts":1,"why":"error: a.toml has 1 mistake"}"#, Kind::Fine),
+            (r#"{"event":"alert","msg":"ECONNREFUSED"}"#, Kind::Failure(Cause::TcpRefused)),
             (r#"{"level":"info","msg":"listening"}"#, Kind::Fine),
             (
                 r#"{"level":"error","msg":"upstream: connect ECONNREFUSED 10.0.0.1:443"}"#,

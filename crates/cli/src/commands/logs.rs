@@ -25,7 +25,7 @@ pub(crate) struct Logs {
     #[command(flatten)]
     printed: shared::As,
     /// Ends with 1 where fewer than this many percent of the calls succeeded
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = percentage)]
     fail_on: Option<f64>,
 }
 
@@ -65,6 +65,15 @@ impl Logs {
     }
 }
 
+/// A share that may be demanded: what is no number, or more than all, would judge every log alike.
+fn percentage(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim_end();
+    match number.parse::<f64>() {
+        Ok(n) if (0.0..=100.0).contains(&n) => Ok(n),
+        Ok(_) | Err(_) => Err("write a number from 0 to 100, such as 99 or 99.5".to_owned()),
+    }
+}
+
 /// A moment in local time, to the minute.
 fn local(at: Wall, format: &str) -> String {
     let zone = jiff::tz::TimeZone::system();
@@ -73,11 +82,25 @@ fn local(at: Wall, format: &str) -> String {
         .unwrap_or_default()
 }
 
-/// From when to when.
-fn span(first: Option<Wall>, last: Option<Wall>) -> String {
+/// How the day of a headline is written.
+const DAY: &str = "%Y-%m-%d ";
+
+/// From when to when, with the day in front: of the end only where it is another one.
+fn span(first: Option<Wall>, last: Option<Wall>, day: &str) -> String {
     let (Some(first), Some(last)) = (first, last) else { return String::new() };
-    let (from, to) = (local(first, "%H:%M"), local(last, "%H:%M"));
-    if from == to { from } else { format!("{from} – {to}") }
+    let from = local(first, &format!("{day}%H:%M"));
+    let is_one_day = local(first, DAY) == local(last, DAY);
+    if is_one_day && local(first, "%H:%M") == local(last, "%H:%M") {
+        return from;
+    }
+    let day = if is_one_day { "" } else { day };
+    format!("{from} – {}", local(last, &format!("{day}%H:%M")))
+}
+
+/// How the days of the rows are written: not at all where all is of one.
+fn days(s: &Summary) -> &'static str {
+    let day = |at: Option<Wall>| at.map(|at| local(at, DAY));
+    if day(s.first) == day(s.last) { "" } else { "%m-%d " }
 }
 
 /// Numbers as bars.
@@ -92,22 +115,29 @@ fn number(name: &'static str, text: &str) -> Args {
     Args::default().with(name, Foreign::new(text))
 }
 
-/// One sentence: how many calls, and how they ended.
+/// One sentence: how many calls, and how they ended. What is not a call, or did not end, is said behind them, so that the
+/// numbers add up.
 fn headline(prose: &Prose, s: &Summary) -> String {
-    let when = match (s.first, s.last) {
-        (Some(first), Some(_)) => format!("   {} {}", local(first, "%Y-%m-%d"), span(s.first, s.last)),
-        _ => String::new(),
-    };
-    let failed = Foreign::new(&grouped(s.failed));
-    let sentence = if s.calls > 0 {
-        let args = number("calls", &prose.count("calls", s.calls, &grouped(s.calls)))
-            .with("well", Foreign::new(&grouped(s.succeeded)))
-            .with("rate", Foreign::new(&percent(s.succeeded, s.calls.saturating_sub(s.left))));
-        prose.say("logs-calls", &args.with("failed", failed))
-    } else {
+    let when = span(s.first, s.last, DAY);
+    let when = if when.is_empty() { when } else { format!("   {when}") };
+    if s.calls == 0 {
         let lines = prose.count("lines", s.lines, &grouped(s.lines));
-        prose.say("logs-lines", &number("lines", &lines).with("failed", failed))
-    };
+        let args = number("lines", &lines).with("failed", Foreign::new(&grouped(s.failed)));
+        return prose.say("logs-lines", &args) + &when;
+    }
+    let failed = s.calls.saturating_sub(s.succeeded + s.left);
+    let args = number("calls", &prose.count("calls", s.calls, &grouped(s.calls)))
+        .with("well", Foreign::new(&grouped(s.succeeded)))
+        .with("rate", Foreign::new(&percent(s.succeeded, s.calls.saturating_sub(s.left))))
+        .with("failed", Foreign::new(&grouped(failed)));
+    let mut sentence = prose.say("logs-calls", &args);
+    if s.left > 0 {
+        sentence += &prose.say("summary-left", &number("count", &grouped(s.left)));
+    }
+    let others = s.failed.saturating_sub(failed);
+    if others > 0 {
+        sentence += &prose.count("logs-others", others, &grouped(others));
+    }
     sentence + &when
 }
 
@@ -126,7 +156,7 @@ fn to_document(prose: &Prose, s: &Summary) -> Document {
             Item::Text(grouped(row.calls)),
             Item::Text(grouped(row.attempts)),
             Item::Text(blame(prose, *cause)),
-            Item::Text(span(row.first, row.last)),
+            Item::Text(span(row.first, row.last, days(s))),
             Item::Said(id),
         ]
     });
@@ -153,6 +183,9 @@ fn to_text(prose: &Prose, s: &Summary) -> String {
         out.extend(table(prose, s, &ranked));
         out.extend(first_move(prose, &ranked).map(|first| format!("  {first}")));
     }
+    if s.unnamed > 0 {
+        out.push(format!("  {}", prose.count("logs-unnamed", s.unnamed, &grouped(s.unnamed))));
+    }
     if s.torn > 0 {
         out.push(format!("  {}", prose.count("logs-torn", s.torn, &grouped(s.torn))));
     }
@@ -173,9 +206,10 @@ fn blame(prose: &Prose, cause: Cause) -> String {
 fn table(prose: &Prose, s: &Summary, ranked: &[(Cause, &Row)]) -> Vec<String> {
     let head = ["cause", "calls", "attempts", "whose-move", "when"];
     let mut rows = vec![head.map(|name| prose.word(name).to_lowercase())];
+    let day = days(s);
     rows.extend(ranked.iter().map(|(cause, row)| {
         let id = row.last_id.as_ref().map(|id| format!("  {}", id.escaped())).unwrap_or_default();
-        let when = format!("{}  {}{id}", bars(&s.course(row, COURSE)), span(row.first, row.last));
+        let when = format!("{}  {}{id}", bars(&s.course(row, COURSE)), span(row.first, row.last, day));
         // A program's own lines tell of calls, and not of the attempts below them.
         let attempts = if row.attempts == 0 { "–".to_owned() } else { grouped(row.attempts) };
         [cause.id().to_owned(), grouped(row.calls), attempts, blame(prose, *cause), when]
@@ -216,6 +250,6 @@ fn to_json(prose: &Prose, s: &Summary) -> serde_json::Value {
     serde_json::json!({
         "schema": "clearline.logs/1", "lines": s.lines, "calls": s.calls, "succeeded": s.succeeded, "left": s.left,
         "failed": s.failed, "first": time(s.first), "last": time(s.last), "causes": causes.collect::<Vec<_>>(),
-        "torn": s.torn, "unknown": s.unknown, "samples": s.samples,
+        "unnamed": s.unnamed, "torn": s.torn, "unknown": s.unknown, "samples": s.samples,
     })
 }

@@ -1,0 +1,73 @@
+//! What is said of many calls at once: the numbers add up, and times say their day where there are several.
+
+use std::fmt::Write as _;
+
+use crate::common::{Folder, clearline, run};
+
+const DAY: i64 = 86_400_000;
+/// 2026-11-24, 23:50 UTC.
+const NIGHT: i64 = 1_795_564_200_000;
+
+/// A log of our own: a moment and an outcome a call.
+fn log(home: &Folder, calls: &[(i64, &str)]) -> std::path::PathBuf {
+    let mut text = String::new();
+    for (ts, outcome) in calls {
+        let cause = if *outcome == "failed" { "\"server.overloaded\"" } else { "null" };
+        writeln!(text, "{{\"event\":\"call ended\",\"ts\":{ts},\"outcome\":\"{outcome}\",\"cause\":{cause},\"attempts\":[{{\"cause\":{cause}}}]}}").unwrap();
+    }
+    home.write("gateway.jsonl", &text)
+}
+
+fn told(home: &Folder, lang: &str, log: &std::path::Path) -> Vec<String> {
+    let (code, out, err) = run(clearline(&home.0).args(["logs", "--lang", lang]).arg(log).env("TZ", "UTC"));
+    assert_eq!(code, 0, "{err}");
+    out.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn every_call_is_in_one_of_the_numbers() {
+    let home = Folder::new();
+    let log = log(&home, &[(NIGHT, "succeeded"), (NIGHT, "failed"), (NIGHT, "left"), (NIGHT, "left")]);
+    for (lang, head) in [
+        ("en", "4 calls, 1 succeeded (50.00 %), 1 failed; in 2 the caller left   2026-11-24 23:50"),
+        ("zh-CN", "4 次调用，成功 1 次（50.00 %），失败 1 次，另有 2 次调用方中途离开   2026-11-24 23:50"),
+    ] {
+        assert_eq!(told(&home, lang, &log)[0], head);
+    }
+    let (_, html, _) = run(clearline(&home.0).args(["logs", "--html"]).arg(&log));
+    assert!(html.contains("in 2 the caller left"), "{html}");
+}
+
+#[test]
+fn times_say_their_day_where_there_are_several() {
+    let home = Folder::new();
+    let later = NIGHT + 3 * DAY;
+    let log = log(&home, &[(NIGHT, "succeeded"), (later, "failed"), (later + 1_200_000, "failed")]);
+    let told = told(&home, "en", &log);
+    assert!(told[0].ends_with("   2026-11-24 23:50 – 2026-11-28 00:10"), "{told:?}");
+    assert!(told[2].ends_with("  11-27 23:50 – 11-28 00:10"), "{told:?}");
+    let moments: Vec<i64> = (0..3).map(|n| NIGHT + n * DAY).collect();
+    let calls: Vec<_> = moments.iter().map(|at| (*at, "failed")).collect();
+    // The same time of another day is another moment.
+    let told = self::told(&home, "en", &self::log(&home, &calls));
+    assert!(told[0].ends_with("   2026-11-24 23:50 – 2026-11-26 23:50"), "{told:?}");
+    let (_, out, _) =
+        run(clearline(&home.0).args(["trace", "ended"]).arg(home.0.join("gateway.jsonl")).env("TZ", "UTC"));
+    assert!(
+        out.contains("\n2026-11-24 23:50:00.000  ") && out.contains("\n2026-11-26 23:50:00.000  "),
+        "{out}"
+    );
+}
+
+#[test]
+fn a_share_that_is_demanded_is_one() {
+    let home = Folder::new();
+    let log = log(&home, &[(NIGHT, "succeeded"), (NIGHT, "failed")]);
+    for (percent, wanted) in
+        [("50", 0), ("50.1", 1), ("99%", 1), ("0", 0), ("100", 1), ("101", 2), ("nan", 2), ("many", 2)]
+    {
+        let (code, _, err) = run(clearline(&home.0).args(["logs", "--fail-on", percent]).arg(&log));
+        assert_eq!(code, wanted, "{percent}: {err}");
+        assert_eq!(err.contains("write a number from 0 to 100"), wanted == 2, "{percent}: {err}");
+    }
+}
