@@ -229,7 +229,7 @@ fn u32_of(n: u64) -> u32 {
 /// # Errors
 ///
 /// A base URL, a proxy, a key or a CA file that cannot be used.
-fn client(
+pub(crate) fn client(
     settings: &Settings,
     (upstreams, routes): (Vec<Upstream>, Vec<Route>),
     readers: Arc<Readers>,

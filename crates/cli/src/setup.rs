@@ -1,5 +1,6 @@
 //! Where settings come from on this machine: the file, the environment, and the secrets that they refer to.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -112,11 +113,14 @@ fn read(path: &Path) -> Result<String, Failure> {
             path.display()
         ))
     };
-    let length = std::fs::metadata(path).map_err(|e| wrong(&e))?.len();
-    if length > FILE_MAX {
+    // Not by its length: a pipe or a device says nothing of what will come.
+    let (mut text, mut file) =
+        (String::new(), std::fs::File::open(path).map_err(|e| wrong(&e))?.take(FILE_MAX + 1));
+    let read = file.read_to_string(&mut text);
+    if file.limit() == 0 {
         return Err(wrong(&"it is larger than 1 MiB"));
     }
-    std::fs::read_to_string(path).map_err(|e| wrong(&e))
+    read.map(|_length| text).map_err(|e| wrong(&e))
 }
 
 /// The pool of keys: the settings, else `CLEARLINE_KEYS`, else (where `single` says so) `ANTHROPIC_API_KEY`.

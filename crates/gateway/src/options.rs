@@ -129,7 +129,7 @@ impl Options {
     ///
     /// # Errors
     /// An exposed address without tokens.
-    pub(crate) fn guarded(&self, addr: SocketAddr) -> Result<(), BindError> {
+    pub fn guarded(&self, addr: SocketAddr) -> Result<(), BindError> {
         if !addr.ip().is_loopback() && self.tokens.is_empty() {
             return Err(BindError::Exposed(addr));
         }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use clearline_model::{Dur, Kind, Setting, SettingError, SettingOrigin};
 pub(crate) use shown::without_password;
-pub(crate) use table::ROWS;
+pub(crate) use table::{ROWS, meant_variable};
 pub(crate) use value::{Row, Value};
 
 /// Everything that settings are made of.

@@ -320,6 +320,26 @@ fn all_mistakes_come_at_once() {
 }
 
 #[test]
+fn only_a_slip_of_a_variable_is_taken_for_a_setting() {
+    for (name, meant) in [
+        ("CLEARLINE_TIMEOUT_IDEL", Some("CLEARLINE_TIMEOUT_IDLE")),
+        ("CLEARLINE_KEY_QUARANTIN", Some("CLEARLINE_KEY_QUARANTINE")),
+        ("CLEARLINE_TIMEOUT_IDLE", None),
+        ("CLEARLINE_KEYS", None),
+        // Our own that are no settings, and what an orchestrator sets for a service of this name.
+        ("CLEARLINE_FENCE", None),
+        ("CLEARLINE_CONFIG", None),
+        ("CLEARLINE_PUBLIC_ROOTS", None),
+        ("CLEARLINE_CI", None),
+        ("CLEARLINE_PORT", None),
+        ("CLEARLINE_SERVICE_HOST", None),
+        ("TIMEOUT_IDEL", None),
+    ] {
+        assert_eq!(meant_variable(name).as_deref(), meant, "{name}");
+    }
+}
+
+#[test]
 fn upstreams_have_columns_in_the_order_of_the_file() {
     let text = "[upstreams]\nz = \"http://127.0.0.1:1\"\n[upstreams.a]\nurl = \"http://127.0.0.1:2\"\nweight = 4\n\
                 keys = { one = \"env:A\" }\n[routes.batches]\npath = \"/v1/messages/batches\"\nupstreams = [\"a\"]\n";

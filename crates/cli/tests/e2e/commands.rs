@@ -60,6 +60,31 @@ fn config_shows_origins_and_reports_every_mistake_at_once() {
     home.write("key", "sk-ant-fake-1\nsk-ant-fake-2\n");
     let (code, _, err) = check();
     assert!(code == 2 && err.contains("auth.malformed-key") && err.contains("\"a\""), "{code} {err}");
+    let wrong = "[gateway]\nlisten = \"0.0.0.0:8787\"\nupstream = \"http://192.0.2.1\"\ntls_cert = \"/no/such.pem\"\ntls_key = \"/no/such.pem\"\n\
+                 [alerts]\nwebhook = \"env:NO_HOOK\"\n";
+    let wrong = home.write("wrong.toml", wrong);
+    let (code, out, err) = run(clearline(&home.0)
+        .args(["config", "check", "--config"])
+        .arg(&wrong)
+        .env("CLEARLINE_TIMEOUT_IDEL", "5s")
+        .env("CLEARLINE_SERVICE_HOST", "192.0.2.1"));
+    assert_eq!((code, out.as_str()), (2, ""));
+    let all = [
+        "config.base-url-insecure",
+        "0.0.0.0:8787 can be reached by others",
+        "/no/such.pem",
+        "NO_HOOK is not set",
+        "CLEARLINE_TIMEOUT_IDEL is no setting; did you mean CLEARLINE_TIMEOUT_IDLE?",
+    ];
+    assert!(all.iter().all(|part| err.contains(part)), "{err}");
+    assert_eq!(err.matches("error: ").count(), all.len(), "{err}");
+    let secrets =
+        home.write("secrets.toml", "[keys]\na = \"env:NO_KEY\"\n[gateway.tokens]\nb = \"env:NO_TOKEN\"\n");
+    let (_, _, err) = run(clearline(&home.0).args(["config", "check", "--config"]).arg(&secrets));
+    assert!(err.contains("NO_KEY is not set") && err.contains("NO_TOKEN is not set"), "{err}");
+    // What never ends is read to the limit of a file that does.
+    let (code, _, err) = run(clearline(&home.0).args(["config", "check", "--config", "/dev/zero"]));
+    assert!(code == 2 && err.contains("larger than 1 MiB"), "{err}");
     let missing = run(clearline(&home.0).args(["config", "check", "--config", "/no/such/file.toml"]));
     assert_eq!(missing.0, 2);
     assert!(missing.2.contains("/no/such/file.toml"), "{}", missing.2);
