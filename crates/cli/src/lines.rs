@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::out;
 
@@ -12,13 +12,14 @@ const LINE_MAX: u64 = 1 << 20;
 /// Calls `each` with the number and the text of every line of every file. `-` is the standard input.
 ///
 /// A file that cannot be read is said and left out; returns how many were read.
-pub(crate) fn each(files: &[String], mut each: impl FnMut(usize, u64, &str)) -> usize {
+pub(crate) fn each(files: &[PathBuf], mut each: impl FnMut(usize, u64, &str)) -> usize {
     let mut read = 0;
-    for (i, name) in files.iter().enumerate() {
-        let stream: Box<dyn BufRead> = if name == "-" {
+    for (i, path) in files.iter().enumerate() {
+        let name = path.display();
+        let stream: Box<dyn BufRead> = if path == Path::new("-") {
             Box::new(BufReader::new(std::io::stdin()))
         } else {
-            match File::open(Path::new(name)) {
+            match File::open(path) {
                 Ok(file) => Box::new(BufReader::with_capacity(256 << 10, file)),
                 Err(e) => {
                     out::note(&format!("{name}: left out: {e}"));
@@ -63,12 +64,20 @@ fn of_stream(mut stream: impl BufRead, mut each: impl FnMut(u64, &str)) -> Resul
 /// leaves them behind, do not make a log binary.
 pub(crate) fn no_text(begins: &[u8]) -> Option<&'static str> {
     const SEEN: usize = 8192;
+    // Into a file: not every command takes the standard input.
     match begins {
-        [0x1f, 0x8b, ..] => {
-            return Some("it is compressed; unpack it first: gzip -dc FILE | clearline logs -");
+        [0x1f, 0x8b, ..] => return Some("it is compressed; unpack it first: gzip -dc FILE > unpacked.log"),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => {
+            return Some("it is compressed; unpack it first: xz -dc FILE > unpacked.log");
+        }
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            return Some("it is compressed; unpack it first: zstd -dc FILE > unpacked.log");
+        }
+        [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', ..] => {
+            return Some("it is compressed; unpack it first: bzip2 -dc FILE > unpacked.log");
         }
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
-            return Some("it is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8 FILE | clearline logs -");
+            return Some("it is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8 FILE > converted.log");
         }
         _ => {}
     }
@@ -101,10 +110,16 @@ mod tests {
         of_stream("\u{feff}one\r\n\u{feff}two".as_bytes(), |_, line| seen.push(line.to_owned())).unwrap();
         assert_eq!(seen, ["one", "\u{feff}two"]);
         assert!(of_stream(&b""[..], |_, _| panic!("an empty file has no line")).is_ok());
-        for (begins, word) in
-            [(&b"\x1f\x8b\x08"[..], "gzip -dc"), (&b"\xff\xfeE\0r\0"[..], "iconv"), (&[0; 64][..], "binary")]
-        {
+        for (begins, word) in [
+            (&b"\x1f\x8b\x08"[..], "gzip -dc"),
+            (&b"\xfd7zXZ\0\0"[..], "xz -dc"),
+            (&b"\x28\xb5\x2f\xfd\x04"[..], "zstd -dc"),
+            (&b"BZh91AY&SY"[..], "bzip2 -dc"),
+            (&b"\xff\xfeE\0r\0"[..], "iconv"),
+            (&[0; 64][..], "binary"),
+        ] {
             assert!(no_text(begins).is_some_and(|why| why.contains(word)), "{word}");
         }
+        assert_eq!(no_text(b"BZh is how this line begins\n"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! `clearline logs`: failures grouped by cause.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clearline_logs::{Row, Summary};
 use clearline_model::{Cause, Foreign, Wall};
@@ -18,7 +18,7 @@ use crate::{lines, look, out, shared};
 pub(crate) struct Logs {
     /// The files
     #[arg(required = true)]
-    files: Vec<String>,
+    files: Vec<PathBuf>,
     /// Prints one JSON object
     #[arg(long)]
     json: bool,

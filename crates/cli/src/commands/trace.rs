@@ -3,7 +3,7 @@
 mod story;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clearline_model::{Foreign, Wall};
 use clearline_report::document::{Block, Document, Item};
@@ -24,7 +24,7 @@ pub(crate) struct Trace {
     id: String,
     /// The files; each is read twice
     #[arg(required = true)]
-    files: Vec<String>,
+    files: Vec<PathBuf>,
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
@@ -45,7 +45,7 @@ const LINES_MAX: usize = 1000;
 
 impl Trace {
     pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
-        if self.files.iter().any(|f| f == "-") {
+        if self.files.iter().any(|f| f == Path::new("-")) {
             return Err(Failure::usage("files are read twice, so the standard input cannot be one of them"));
         }
         if self.id.trim().is_empty() {
@@ -112,7 +112,7 @@ impl Trace {
         let with_day = are_of_several_days(seen);
         for line in seen {
             let at = line.at.map(|at| clock(at, with_day)).unwrap_or_default();
-            let place = format!("{}:{}", self.files.get(line.file).map_or("", String::as_str), line.line);
+            let place = self.place(line);
             let story =
                 serde_json::from_str::<Value>(&line.text).ok().and_then(|value| story::text(prose, &value));
             text.push(format!("{at}  {place}"));
@@ -133,8 +133,6 @@ impl Trace {
             (prose.word("ids"), shown),
             (prose.word("lines-files"), vec![Item::Text(count)]),
         ]));
-        let place =
-            |line: &Seen| format!("{}:{}", self.files.get(line.file).map_or("", String::as_str), line.line);
         let mut others = Vec::new();
         let with_day = are_of_several_days(seen);
         for line in seen {
@@ -142,7 +140,7 @@ impl Trace {
                 Some(blocks) => document.blocks.extend(blocks),
                 None => others.push(vec![
                     Item::Text(line.at.map(|at| clock(at, with_day)).unwrap_or_default()),
-                    Item::Said(Foreign::new(&place(line)).escaped()),
+                    Item::Said(Foreign::new(&self.place(line)).escaped()),
                     Item::Said(Foreign::new(&line.text).escaped().chars().take(400).collect()),
                 ]),
             }
@@ -154,12 +152,21 @@ impl Trace {
         document
     }
 
+    fn name(&self, line: &Seen) -> String {
+        self.files.get(line.file).map(|file| file.display().to_string()).unwrap_or_default()
+    }
+
+    /// File and number of a line.
+    fn place(&self, line: &Seen) -> String {
+        format!("{}:{}", self.name(line), line.line)
+    }
+
     fn to_json(&self, ids: &BTreeSet<String>, seen: &[Seen]) -> Value {
         let line = |s: &Seen| {
             let at = s.at.and_then(|at| jiff::Timestamp::from_microsecond(at.0).ok()).map(|t| t.to_string());
             let record = serde_json::from_str::<Value>(&s.text).ok();
             let text = if record.is_some() { None } else { Some(Foreign::new(&s.text)) };
-            serde_json::json!({ "file": self.files.get(s.file), "line": s.line, "at": at, "record": record, "text": text })
+            serde_json::json!({ "file": self.name(s), "line": s.line, "at": at, "record": record, "text": text })
         };
         serde_json::json!({
             "schema": "clearline.trace/1", "id": self.id, "ids": ids,
