@@ -121,6 +121,12 @@ mod tests {
         for row in ROWS {
             let (en, zh) = (meaning(None, row), meaning(Some(&help), row));
             assert!(!en.is_empty() && zh != en, "{} has no meaning in Chinese", row.key);
+            let numbers = |text: &str| -> std::collections::BTreeSet<String> {
+                let parts = text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
+                parts.map(str::to_owned).collect()
+            };
+            // What changed in one language alone mostly shows in its numbers.
+            assert_eq!(numbers(&en), numbers(&zh), "{}: {en} / {zh}", row.key);
         }
         let names: std::collections::BTreeSet<_> =
             ROWS.iter().map(|row| row.key.replace(['.', '_'], "-")).collect();
