@@ -40,7 +40,7 @@ pub(crate) struct Watch {
     #[arg(long)]
     call: bool,
     /// The model of that call
-    #[arg(long, value_name = "NAME", default_value = "claude-haiku-5-5")]
+    #[arg(long, value_name = "NAME", default_value = "claude-haiku-5-5", requires = "call")]
     model: String,
 }
 

@@ -39,6 +39,9 @@ fn one_probe_ends_with_the_code_of_what_it_found() {
     let (code, _, err) = run(clearline(&home.0).args(["watch", "--once", "--interval", "30"]));
     assert_eq!(code, 2);
     assert!(err.contains("a duration needs a unit: \"30s\""), "{err}");
+    // Whoever names a model takes it for called.
+    let (code, _, err) = run(clearline(&home.0).args(["watch", "--once", "--model", "x"]).envs([KEY, url]));
+    assert!(code == 2 && err.contains("--call"), "{err}");
     let (code, _, err) = run(clearline(&home.0).args(["watch", "--interval", "0s"]).envs([KEY, url]));
     assert_eq!(code, 2);
     assert!(err.contains("must be more than 0"), "{err}");
