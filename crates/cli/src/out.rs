@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
 
+use clearline_model::Foreign;
 use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
 
@@ -75,6 +76,20 @@ impl Progress {
     }
 }
 
+/// A text of others over several lines: its line ends and tabs stay what they are, and all else is visible and harmless.
+pub(crate) fn text_of_others(text: &str) -> String {
+    let line = |line: &str| {
+        let parts = line.trim_end_matches('\r').split('\t').map(|part| Foreign::new(part).escaped());
+        parts.collect::<Vec<_>>().join("\t")
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The beginning of a line of others, on one line: many logs set their columns off by tabs.
+pub(crate) fn line_of_others(line: &str, most: usize) -> String {
+    Foreign::new(&line.replace('\t', " ")).escaped().chars().take(most).collect()
+}
+
 /// A number with its thousands set off: `14,203`.
 pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
@@ -98,6 +113,13 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_wrote_keeps_its_lines_and_does_no_harm() {
+        assert_eq!(text_of_others("one\r\n\n\ttwo\u{1b}[31m"), "one\n\n\ttwo\\u{1b}[31m");
+        assert_eq!(line_of_others("12:00\tERROR\tx\u{7}", 13), "12:00 ERROR x");
+        assert_eq!(line_of_others("a\u{202e}b", 99), "a\\u{202e}b");
+    }
 
     #[test]
     fn numbers_are_written_for_people() {

@@ -187,7 +187,7 @@ fn to_text(prose: &Prose, seen: &Seen, record: Option<&CallRecord>) -> String {
             lines.push(format!("\n  \"{}\"", seen.detail.escaped()));
         }
     } else {
-        lines.push(Foreign::new(&seen.text).escaped());
+        lines.push(out::text_of_others(&seen.text));
     }
     lines.push(String::new());
     for (stage, took) in stages(record) {
@@ -209,6 +209,11 @@ fn to_text(prose: &Prose, seen: &Seen, record: Option<&CallRecord>) -> String {
     }
     for (name, value) in &seen.headers {
         lines.push(format!("  {name}: {}", value.escaped()));
+    }
+    if seen.cause.is_none() && seen.stop.as_ref().is_some_and(|stop| stop.raw() == "max_tokens") {
+        // The stream is whole, and the text is not: without a word it would look like a fault.
+        let count = Args::default().with("count", Foreign::new(&seen.usage.output.to_string()));
+        lines.push(format!("  {}", prose.say("call-cut", &count)));
     }
     lines.join("\n")
 }
@@ -235,4 +240,35 @@ fn to_json(prose: &Prose, seen: &Seen, record: Option<&CallRecord>) -> serde_jso
         "took_ms": seen.took.as_millis(),
         "headers": headers,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clearline_report::Lang;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_of_several_lines_is_shown_as_such() {
+        let seen = Seen { text: "Hello!\n\n\tHow are you?".to_owned(), ..Seen::default() };
+        let text = to_text(&Prose::load(Lang::En), &seen, None);
+        assert!(text.starts_with("Hello!\n\n\tHow are you?\n"), "{text}");
+    }
+
+    #[test]
+    fn an_answer_that_the_limit_cut_says_so() {
+        let usage = Usage { output: 64, ..Usage::default() };
+        let seen = Seen { stop: Some(Foreign::new("max_tokens")), usage, ..Seen::default() };
+        let told = |seen: &Seen, lang| to_text(&Prose::load(lang), seen, None);
+        assert!(
+            told(&seen, Lang::En)
+                .ends_with("\n  The answer was cut after 64 tokens: raise --max-tokens for all of it.")
+        );
+        assert!(
+            told(&seen, Lang::Zh)
+                .ends_with("\n  应答在 64 个 token 处被截断：调大 --max-tokens 可得到全文。")
+        );
+        let whole = Seen { stop: Some(Foreign::new("end_turn")), ..seen };
+        assert!(!told(&whole, Lang::En).contains("--max-tokens"));
+    }
 }

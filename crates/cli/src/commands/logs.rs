@@ -191,7 +191,7 @@ fn to_text(prose: &Prose, s: &Summary) -> String {
     }
     if s.unknown > 0 {
         out.push(format!("  {}", prose.count("logs-unknown", s.unknown, &grouped(s.unknown))));
-        let sample = |line: &Foreign| format!("    {}", line.escaped().chars().take(100).collect::<String>());
+        let sample = |line: &Foreign| format!("    {}", out::line_of_others(line.raw(), 100));
         out.extend(s.samples.iter().map(sample));
     }
     out.join("\n")

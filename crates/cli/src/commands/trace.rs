@@ -116,10 +116,7 @@ impl Trace {
             let story =
                 serde_json::from_str::<Value>(&line.text).ok().and_then(|value| story::text(prose, &value));
             text.push(format!("{at}  {place}"));
-            text.extend(story.unwrap_or_else(|| {
-                let foreign = Foreign::new(&line.text).escaped();
-                vec![format!("  {}", foreign.chars().take(200).collect::<String>())]
-            }));
+            text.extend(story.unwrap_or_else(|| vec![format!("  {}", out::line_of_others(&line.text, 200))]));
         }
         text.join("\n")
     }
@@ -141,7 +138,7 @@ impl Trace {
                 None => others.push(vec![
                     Item::Text(line.at.map(|at| clock(at, with_day)).unwrap_or_default()),
                     Item::Said(Foreign::new(&self.place(line)).escaped()),
-                    Item::Said(Foreign::new(&line.text).escaped().chars().take(400).collect()),
+                    Item::Said(out::line_of_others(&line.text, 400)),
                 ]),
             }
         }

@@ -40,6 +40,7 @@ stage-head = head
 stage-body = body
 stage-stream = stream
 call-timing = first token { $first } · longest gap { $gap } · end { $end }
+call-cut = The answer was cut after { $count } tokens: raise --max-tokens for all of it.
 tokens = tokens
 tokens-count = { $input } in, { $output } out
 summary-calls = { $calls }, { $well } succeeded

@@ -40,6 +40,7 @@ stage-head = 响应头
 stage-body = 响应体
 stage-stream = 流
 call-timing = 首个 token { $first } · 最长间隔 { $gap } · 结束 { $end }
+call-cut = 应答在 { $count } 个 token 处被截断：调大 --max-tokens 可得到全文。
 tokens = token
 tokens-count = 输入 { $input }，输出 { $output }
 summary-calls = { $calls }，成功 { $well } 次
