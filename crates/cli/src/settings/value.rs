@@ -7,6 +7,10 @@ use clearline_policy::Hedge;
 /// The longest wait before a second attempt, seconds.
 const HEDGE_MAX_SECS: u64 = 3_600;
 
+/// What is said of a text that is none.
+pub(crate) const NO_ADDRESS: &str =
+    "must be an address and a port: \"127.0.0.1:8787\", or port 0 for any free one";
+
 /// A value that was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
@@ -287,10 +291,7 @@ fn check_text(key: &str, text: &str) -> Result<(), String> {
         "gateway.admin" if text.is_empty() => Ok(()),
         "gateway.listen" | "gateway.admin" => match text.parse::<std::net::SocketAddr>() {
             Ok(_) => Ok(()),
-            Err(_) => {
-                Err("must be an address and a port: \"127.0.0.1:8787\", or port 0 for any free one"
-                    .to_owned())
-            }
+            Err(_) => Err(NO_ADDRESS.to_owned()),
         },
         "gateway.upstream" | "upstreams.url" => match Target::parse(text) {
             Ok(_) => Ok(()),

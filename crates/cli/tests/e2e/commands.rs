@@ -18,6 +18,10 @@ fn help_names_every_command_and_mistakes_cost_a_2() {
     }
     assert_eq!(run(clearline(&home.0).arg("no-such-command")).0, 2);
     assert_eq!(run(clearline(&home.0).args(["sim", "no-such-scenario"])).0, 2);
+    for (command, address) in [("sim", "9000"), ("sim", "localhost:9000"), ("gateway", "localhost:9000")] {
+        let (code, _, err) = run(clearline(&home.0).args([command, "--listen", address]));
+        assert!(code == 2 && err.contains("must be an address and a port: \"127.0.0.1:8787\""), "{err}");
+    }
 }
 
 #[test]
