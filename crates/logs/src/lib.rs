@@ -8,6 +8,7 @@ mod explain;
 mod found;
 mod http;
 mod joined;
+mod keys;
 mod line;
 mod masked;
 mod normal;
@@ -16,6 +17,7 @@ mod summary;
 mod time;
 
 pub use explain::{Explanation, Ranked, explain};
+pub use keys::without_keys;
 pub use line::{Call, Entry, Kind, read};
 pub use patterns::emitted;
 pub use summary::{Row, Summary};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use clearline_model::{Cause, Foreign, Wall};
 
 use crate::joined::Joined;
+use crate::keys::without_keys;
 use crate::line::{Entry, Kind};
 
 /// A minute, microseconds.
@@ -108,7 +109,7 @@ impl Summary {
             Kind::Unknown => {
                 self.unknown += 1;
                 if self.samples.len() < SAMPLES_MAX {
-                    self.samples.push(Foreign::new(line));
+                    self.samples.push(Foreign::new(&without_keys(line)));
                 }
             }
         }

@@ -59,7 +59,12 @@ impl Trace {
         let mut seen = Vec::new();
         let read = lines::each(&self.files, |file, line, text| {
             if seen.len() < LINES_MAX && ids.iter().any(|id| names(text, id)) {
-                seen.push(Seen { file, line, at: clearline_logs::read(text).at, text: text.to_owned() });
+                seen.push(Seen {
+                    file,
+                    line,
+                    at: clearline_logs::read(text).at,
+                    text: clearline_logs::without_keys(text),
+                });
             }
         });
         if read == 0 {
