@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
 
 use clearline_model::Foreign;
+use clearline_report::layout;
 use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
 
@@ -49,31 +50,48 @@ pub(crate) fn error(text: &str) {
     }
 }
 
-/// One line that replaces itself; on a terminal alone.
+/// One line that replaces itself; on a terminal alone, and one that can take a line back.
 pub(crate) struct Progress {
-    is_on: bool,
+    /// How wide the terminal is, where the line is shown at all.
+    columns: Option<usize>,
 }
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self { is_on: io::stderr().is_terminal() }
+        let is_on = io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let window = rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |w| usize::from(w.ws_col));
+        Self { columns: is_on.then_some(if window == 0 { USUAL } else { window }) }
     }
 
     /// Shows this instead of what was shown before.
     pub(crate) fn show(&self, text: &str) {
-        if self.is_on {
+        if let Some(columns) = self.columns {
             // Back to the first column, the text, and nothing behind it.
-            let _told = write!(io::stderr().lock(), "\r{text}\x1b[K").is_ok();
+            let _told = write!(io::stderr().lock(), "\r{}\x1b[K", fitting(text, columns)).is_ok();
         }
     }
 
     /// Takes the line away.
     pub(crate) fn clear(&self) {
         self.show("");
-        if self.is_on {
+        if self.columns.is_some() {
             let _told = write!(io::stderr().lock(), "\r").is_ok();
         }
     }
+}
+
+/// The columns of a terminal that does not tell.
+const USUAL: usize = 80;
+
+/// As much of a line as fits: what goes on in a second row can not be taken back. The last column is left free, since some
+/// terminals begin a row behind it.
+fn fitting(text: &str, columns: usize) -> String {
+    let mut wide = 0;
+    let fits = |c: &char| {
+        wide += layout::width(c.encode_utf8(&mut [0; 4]));
+        wide < columns
+    };
+    text.chars().take_while(fits).collect()
 }
 
 /// A text of others over several lines: its line ends and tabs stay what they are, and all else is visible and harmless.
@@ -119,6 +137,19 @@ mod tests {
         assert_eq!(text_of_others("one\r\n\n\ttwo\u{1b}[31m"), "one\n\n\ttwo\\u{1b}[31m");
         assert_eq!(line_of_others("12:00\tERROR\tx\u{7}", 13), "12:00 ERROR x");
         assert_eq!(line_of_others("a\u{202e}b", 99), "a\\u{202e}b");
+    }
+
+    #[test]
+    fn a_line_that_replaces_itself_stays_in_its_row() {
+        for (text, columns, shown) in [
+            ("12 s", 80, "12 s"),
+            ("12 s   straight", 8, "12 s   "),
+            ("直接发出 12 次", 8, "直接发"),
+            ("直接发出 12 次", 9, "直接发出"),
+            ("abc", 0, ""),
+        ] {
+            assert_eq!(fitting(text, columns), shown);
+        }
     }
 
     #[test]

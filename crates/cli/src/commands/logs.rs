@@ -34,11 +34,12 @@ const COURSE: usize = 8;
 
 impl Logs {
     pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
+        let prose = look::prose(lang, config);
         let mut summary = Summary::default();
         let progress = Progress::new();
         let read = lines::each(&self.files, |_, n, line| {
             if n.is_multiple_of(100_000) {
-                progress.show(&format!("{} lines", grouped(n)));
+                progress.show(&prose.count("lines", n, &grouped(n)));
             }
             summary.add(&clearline_logs::read(line), line);
         });
@@ -46,7 +47,6 @@ impl Logs {
         if read == 0 {
             return Err(Failure::usage("none of the files could be read"));
         }
-        let prose = look::prose(lang, config);
         if self.json {
             out::say(&to_json(&prose, &summary).to_string())?;
         } else if !self.printed.print(|| to_document(&prose, &summary))? {
