@@ -308,6 +308,40 @@ fn signals_reach_the_program_and_its_end_is_the_exit_code() {
     assert_eq!(code, 128 + 9);
 }
 
+/// Once from the terminal and once from clearline would be one too many: the second ends what the first one only asked to.
+#[test]
+fn a_key_at_the_terminal_reaches_the_program_once() {
+    let home = Folder::new();
+    // Once interrupted, it has clearline pass another signal on: whatever was under way before has arrived then.
+    let script = "trap 'echo interrupted; kill -USR1 $PPID' INT\ntrap 'echo passed on; exit 5' USR1\n\
+                  (trap - INT; exec sleep 30) & echo ready\nwait; wait; wait; wait\n";
+    home.write("app.sh", script);
+    let Ok(mut terminal) = std::process::Command::new("script")
+        .args(["-qec", "echo input | \"$CLEARLINE\" run --log none -- sh app.sh", "/dev/null"])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("CLEARLINE", env!("CARGO_BIN_EXE_clearline"))
+        .env("CLEARLINE_FENCE", "loopback")
+        .current_dir(&home.0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+    else {
+        return skip("a key at the terminal: script is not installed");
+    };
+    let mut keys = terminal.stdin.take().unwrap();
+    let mut out = BufReader::new(terminal.stdout.take().unwrap());
+    let mut seen = String::new();
+    while !seen.contains("ready") {
+        assert!(out.read_line(&mut seen).unwrap() > 0, "{seen}");
+    }
+    std::io::Write::write_all(&mut keys, b"\x03").unwrap();
+    std::io::Read::read_to_string(&mut out, &mut seen).unwrap();
+    terminal.wait().unwrap();
+    assert!(seen.contains("passed on"), "{seen}");
+    assert_eq!(seen.matches("interrupted").count(), 1, "{seen}");
+}
+
 #[test]
 fn the_demo_makes_the_calls_succeed_that_can() {
     let home = Folder::new();
