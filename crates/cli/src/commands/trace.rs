@@ -184,8 +184,9 @@ fn names(text: &str, id: &str) -> bool {
         let (before, after) = (text.get(..at), text.get(at + found.len()..));
         let (before, after) =
             (before.and_then(|t| t.chars().next_back()), after.and_then(|t| t.chars().next()));
-        !(goes_on(before) && goes_on(id.chars().next()))
-            && !(goes_on(after) && goes_on(id.chars().next_back()))
+        let is_part = (goes_on(before) && goes_on(id.chars().next()))
+            || (goes_on(after) && goes_on(id.chars().next_back()));
+        !is_part
     })
 }
 

@@ -1,7 +1,5 @@
 //! What is said of many calls at once: the numbers add up, and times say their day where there are several.
 
-use std::fmt::Write as _;
-
 use crate::common::{Folder, clearline, run};
 
 const DAY: i64 = 86_400_000;
@@ -10,12 +8,18 @@ const NIGHT: i64 = 1_795_564_200_000;
 
 /// A log of our own: a moment and an outcome a call.
 fn log(home: &Folder, calls: &[(i64, &str)]) -> std::path::PathBuf {
-    let mut text = String::new();
-    for (ts, outcome) in calls {
-        let cause = if *outcome == "failed" { "\"server.overloaded\"" } else { "null" };
-        writeln!(text, "{{\"event\":\"call ended\",\"ts\":{ts},\"outcome\":\"{outcome}\",\"cause\":{cause},\"attempts\":[{{\"cause\":{cause}}}]}}").unwrap();
-    }
-    home.write("gateway.jsonl", &text)
+    let lines: Vec<String> = calls
+        .iter()
+        .map(|(ts, outcome)| {
+            let cause = (*outcome == "failed").then_some("server.overloaded");
+            let attempt = serde_json::json!({ "cause": cause });
+            serde_json::json!({
+                "event": "call ended", "ts": ts, "outcome": outcome, "cause": cause, "attempts": [attempt],
+            })
+            .to_string()
+        })
+        .collect();
+    home.write("gateway.jsonl", &lines.join("\n"))
 }
 
 fn told(home: &Folder, lang: &str, log: &std::path::Path) -> Vec<String> {
