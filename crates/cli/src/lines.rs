@@ -12,7 +12,16 @@ const LINE_MAX: u64 = 1 << 20;
 /// Calls `each` with the number and the text of every line of every file. `-` is the standard input.
 ///
 /// A file that cannot be read is said and left out; returns how many were read.
-pub(crate) fn each(files: &[PathBuf], mut each: impl FnMut(usize, u64, &str)) -> usize {
+pub(crate) fn each(files: &[PathBuf], each: impl FnMut(usize, u64, &str)) -> usize {
+    told(files, each, out::note)
+}
+
+/// The same of files that are read once more, where all is said.
+pub(crate) fn beforehand(files: &[PathBuf], each: impl FnMut(usize, u64, &str)) {
+    told(files, each, |_said_then| ());
+}
+
+fn told(files: &[PathBuf], mut each: impl FnMut(usize, u64, &str), tell: impl Fn(&str)) -> usize {
     let mut read = 0;
     for (i, path) in files.iter().enumerate() {
         let name = path.display();
@@ -22,14 +31,14 @@ pub(crate) fn each(files: &[PathBuf], mut each: impl FnMut(usize, u64, &str)) ->
             match File::open(path) {
                 Ok(file) => Box::new(BufReader::with_capacity(256 << 10, file)),
                 Err(e) => {
-                    out::note(&format!("{name}: left out: {e}"));
+                    tell(&format!("{name}: left out: {e}"));
                     continue;
                 }
             }
         };
         match of_stream(stream, |n, line| each(i, n, line)) {
             Ok(()) => read += 1,
-            Err(why) => out::note(&format!("{name}: {why}")),
+            Err(why) => tell(&format!("{name}: {why}")),
         }
     }
     read

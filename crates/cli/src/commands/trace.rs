@@ -56,9 +56,12 @@ impl Trace {
         }
         let prose = look::prose(lang, config);
         let ids = self.linked();
-        let mut seen = Vec::new();
+        let (mut seen, mut more) = (Vec::new(), 0_u64);
         let read = lines::each(&self.files, |file, line, text| {
-            if seen.len() < LINES_MAX && ids.iter().any(|id| names(text, id)) {
+            let is_of_it = ids.iter().any(|id| names(text, id));
+            if is_of_it && seen.len() == LINES_MAX {
+                more += 1;
+            } else if is_of_it {
                 seen.push(Seen {
                     file,
                     line,
@@ -89,13 +92,16 @@ impl Trace {
         } else if !self.printed.print(|| self.to_document(&prose, &ids, &seen))? {
             out::say(&self.to_text(&prose, &ids, &seen))?;
         }
+        if more > 0 {
+            out::note(&prose.count("trace-more", more, &grouped(more)));
+        }
         Ok(exit::WELL)
     }
 
     /// The id, and those that our own log names beside it.
     fn linked(&self) -> BTreeSet<String> {
         let mut ids = BTreeSet::from([self.id.clone()]);
-        lines::each(&self.files, |_, _, text| {
+        lines::beforehand(&self.files, |_, _, text| {
             let is_own = text.contains("\"call ended\"") || text.contains("\"request refused\"");
             if is_own && names(text, &self.id) {
                 ids.extend(clearline_logs::read(text).ids);

@@ -474,6 +474,15 @@ fn a_call_is_traced_over_files_by_any_of_its_ids() {
     assert!(out.starts_with("1 line"), "{out}");
     let (_, out, _) = run(clearline(&home.0).args(["trace", "req"]).arg(&gateway).arg(&app));
     assert!(out.starts_with("No line"), "{out}");
+    let (code, _, err) = run(clearline(&home.0).args(["trace", "mine-7", "/no/such.log"]).arg(&app));
+    assert!(code == 0 && err.lines().count() == 1, "each file is told once: {err}");
+    // What is left out is said.
+    let many = home.write("many.log", &"asking for mine-7\n".repeat(1_003));
+    let (_, out, err) = run(clearline(&home.0).args(["trace", "mine-7"]).arg(&many));
+    assert!(
+        out.starts_with("1,000 lines of 1 file") && err.starts_with("3 more lines name the call"),
+        "{err}"
+    );
     for id in ["", " "] {
         let (code, out, err) = run(clearline(&home.0).args(["trace", id]).arg(&gateway));
         assert_eq!((code, out.as_str()), (2, ""), "{err}");
