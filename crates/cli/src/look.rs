@@ -26,6 +26,13 @@ pub(crate) fn prose(flag: Option<&str>, config: Option<&Path>) -> Prose {
     Prose::load(lang(flag, config))
 }
 
+/// How wide the terminal of the standard output is, where it is one.
+pub(crate) fn window() -> Option<usize> {
+    let is_terminal = std::io::stdout().is_terminal();
+    let window = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|w| usize::from(w.ws_col));
+    window().filter(|columns| is_terminal && *columns >= 20)
+}
+
 /// The style of the standard output.
 pub(crate) fn style() -> Style {
     let set = |name: &str| setup::variable(name).filter(|v| !v.is_empty());
@@ -34,8 +41,7 @@ pub(crate) fn style() -> Style {
     let forced = set("CLICOLOR_FORCE").is_some_and(|v| v != "0");
     let colour = set("NO_COLOR").is_none() && (forced || (is_terminal && !is_dumb));
     let columns = set("COLUMNS").and_then(|c| c.parse::<usize>().ok()).filter(|c| *c >= 20);
-    let window = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|w| usize::from(w.ws_col));
-    let columns = columns.or_else(|| window().filter(|c| is_terminal && *c >= 20)).unwrap_or(PIPE);
+    let columns = columns.or_else(window).unwrap_or(PIPE);
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
     let is_utf8 = locale.is_none_or(|l| {
         let l = l.to_ascii_lowercase();
