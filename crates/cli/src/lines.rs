@@ -4,10 +4,26 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
+use clearline_logs::Entry;
+use clearline_model::Wall;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use crate::out;
 
 /// The most of a line that is kept, bytes.
 const LINE_MAX: u64 = 1 << 20;
+
+/// What a line says. A time without a zone is this machine's own, whose log it mostly is: `TZ` names another one.
+pub(crate) fn entry(line: &str) -> Entry {
+    clearline_logs::read_local(line, &|shown| local(shown).unwrap_or(shown))
+}
+
+/// The moment at which clocks here show what clocks in UTC show at that one.
+fn local(shown: Wall) -> Option<Wall> {
+    let clock = TimeZone::UTC.to_datetime(Timestamp::from_microsecond(shown.0).ok()?);
+    Some(Wall(TimeZone::system().to_timestamp(clock).ok()?.as_microsecond()))
+}
 
 /// Calls `each` with the number and the text of every line of every file. `-` is the standard input.
 ///

@@ -18,6 +18,7 @@ mod time;
 
 pub use explain::{Explanation, Ranked, explain};
 pub use keys::without_keys;
-pub use line::{Call, Entry, Kind, read};
+pub use line::{Call, Entry, Kind, read, read_local};
 pub use patterns::emitted;
 pub use summary::{Row, Summary};
+pub use time::Local;

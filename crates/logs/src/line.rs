@@ -4,7 +4,7 @@ use clearline_model::{Cause, Confidence, Wall};
 use serde_json::Value;
 
 use crate::explain::explain;
-use crate::time;
+use crate::time::{self, Local};
 
 /// What a line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,20 +60,26 @@ const ASIDE: [&str; 9] = [
     "reload refused",
 ];
 
-/// Reads a line.
+/// Reads a line; a time without a zone is taken for UTC.
 #[must_use]
 pub fn read(line: &str) -> Entry {
+    read_local(line, &|wall| wall)
+}
+
+/// Reads a line of a machine whose clock shows these times.
+#[must_use]
+pub fn read_local(line: &str, local: Local<'_>) -> Entry {
     let trimmed = line.trim();
     if trimmed.starts_with('{')
         && let Ok(Value::Object(object)) = serde_json::from_str::<Value>(trimmed)
     {
-        return json(&Value::Object(object), trimmed);
+        return json(&Value::Object(object), trimmed, local);
     }
-    Entry { at: time::leading(trimmed), kind: text(trimmed), ids: ids_in(trimmed) }
+    Entry { at: time::leading(trimmed, local), kind: text(trimmed), ids: ids_in(trimmed) }
 }
 
-fn json(value: &Value, line: &str) -> Entry {
-    let at = time::of_json(value);
+fn json(value: &Value, line: &str, local: Local<'_>) -> Entry {
+    let at = time::of_json(value, local);
     let event = value.get("event").and_then(Value::as_str);
     if event == Some("call ended")
         && let Some(outcome) = value.get("outcome").and_then(Value::as_str)

@@ -41,7 +41,7 @@ impl Logs {
             if n.is_multiple_of(100_000) {
                 progress.show(&prose.count("lines", n, &grouped(n)));
             }
-            summary.add(&clearline_logs::read(line), line);
+            summary.add(&lines::entry(line), line);
         });
         progress.clear();
         if read == 0 {
@@ -118,8 +118,10 @@ fn number(name: &'static str, text: &str) -> Args {
 /// One sentence: how many calls, and how they ended. What is not a call, or did not end, is said behind them, so that the
 /// numbers add up.
 fn headline(prose: &Prose, s: &Summary) -> String {
+    // The zone is said once: other logs of the same hours may be in another one.
+    let zone = s.last.map(|at| local(at, "%:z")).unwrap_or_default();
     let when = span(s.first, s.last, DAY);
-    let when = if when.is_empty() { when } else { format!("   {when}") };
+    let when = if when.is_empty() { when } else { format!("   {when} {zone}") };
     if s.calls == 0 {
         let lines = prose.count("lines", s.lines, &grouped(s.lines));
         let args = number("lines", &lines).with("failed", Foreign::new(&grouped(s.failed)));

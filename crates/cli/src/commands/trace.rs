@@ -65,7 +65,7 @@ impl Trace {
                 seen.push(Seen {
                     file,
                     line,
-                    at: clearline_logs::read(text).at,
+                    at: lines::entry(text).at,
                     text: clearline_logs::without_keys(text),
                 });
             }
@@ -104,7 +104,7 @@ impl Trace {
         lines::beforehand(&self.files, |_, _, text| {
             let is_own = text.contains("\"call ended\"") || text.contains("\"request refused\"");
             if is_own && names(text, &self.id) {
-                ids.extend(clearline_logs::read(text).ids);
+                ids.extend(lines::entry(text).ids);
             }
         });
         ids

@@ -33,8 +33,11 @@ fn every_call_is_in_one_of_the_numbers() {
     let home = Folder::new();
     let log = log(&home, &[(NIGHT, "succeeded"), (NIGHT, "failed"), (NIGHT, "left"), (NIGHT, "left")]);
     for (lang, head) in [
-        ("en", "4 calls, 1 succeeded (50.00 %), 1 failed; in 2 the caller left   2026-11-24 23:50"),
-        ("zh-CN", "4 次调用，成功 1 次（50.00 %），失败 1 次，另有 2 次调用方中途离开   2026-11-24 23:50"),
+        ("en", "4 calls, 1 succeeded (50.00 %), 1 failed; in 2 the caller left   2026-11-24 23:50 +00:00"),
+        (
+            "zh-CN",
+            "4 次调用，成功 1 次（50.00 %），失败 1 次，另有 2 次调用方中途离开   2026-11-24 23:50 +00:00",
+        ),
     ] {
         assert_eq!(told(&home, lang, &log)[0], head);
     }
@@ -48,13 +51,13 @@ fn times_say_their_day_where_there_are_several() {
     let later = NIGHT + 3 * DAY;
     let log = log(&home, &[(NIGHT, "succeeded"), (later, "failed"), (later + 1_200_000, "failed")]);
     let told = told(&home, "en", &log);
-    assert!(told[0].ends_with("   2026-11-24 23:50 – 2026-11-28 00:10"), "{told:?}");
+    assert!(told[0].ends_with("   2026-11-24 23:50 – 2026-11-28 00:10 +00:00"), "{told:?}");
     assert!(told[2].ends_with("  11-27 23:50 – 11-28 00:10"), "{told:?}");
     let moments: Vec<i64> = (0..3).map(|n| NIGHT + n * DAY).collect();
     let calls: Vec<_> = moments.iter().map(|at| (*at, "failed")).collect();
     // The same time of another day is another moment.
     let told = self::told(&home, "en", &self::log(&home, &calls));
-    assert!(told[0].ends_with("   2026-11-24 23:50 – 2026-11-26 23:50"), "{told:?}");
+    assert!(told[0].ends_with("   2026-11-24 23:50 – 2026-11-26 23:50 +00:00"), "{told:?}");
     let (_, out, _) =
         run(clearline(&home.0).args(["trace", "ended"]).arg(home.0.join("gateway.jsonl")).env("TZ", "UTC"));
     assert!(
@@ -74,4 +77,29 @@ fn a_share_that_is_demanded_is_one() {
         assert_eq!(code, wanted, "{percent}: {err}");
         assert_eq!(err.contains("write a number from 0 to 100"), wanted == 2, "{percent}: {err}");
     }
+}
+
+/// The gateway's record has a moment, and what most programs write is the time of their machine.
+#[test]
+fn a_time_without_a_zone_is_that_of_the_machine() {
+    let home = Folder::new();
+    let own = home.write(
+        "gateway.jsonl",
+        "{\"event\":\"call ended\",\"ts\":1795514402000,\"outcome\":\"failed\",\"cause\":\"server.error\",\
+         \"request_ids\":[\"req_000001\"],\"attempts\":[]}\n",
+    );
+    let app = home.write(
+        "app.log",
+        "2026-11-24 18:00:01,000 INFO asking for req_000001\n2026-11-24 18:00:03,000 ERROR 500 of req_000001\n",
+    );
+    // Eight hours before UTC, as POSIX counts.
+    let (_, out, _) =
+        run(clearline(&home.0).args(["trace", "req_000001"]).arg(&own).arg(&app).env("TZ", "CST-8"));
+    let order: Vec<_> =
+        ["18:00:01.000", "18:00:02.000", "18:00:03.000"].iter().map(|at| out.find(at)).collect();
+    assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{out}");
+    let (_, out, _) = run(clearline(&home.0).arg("logs").arg(&app).env("TZ", "CST-8"));
+    assert!(out.lines().next().unwrap().ends_with("   2026-11-24 18:00 +08:00"), "{out}");
+    let (_, out, _) = run(clearline(&home.0).args(["logs", "--json"]).arg(&app).env("TZ", "CST-8"));
+    assert!(out.contains("\"first\":\"2026-11-24T10:00:01Z\""), "{out}");
 }
