@@ -179,12 +179,12 @@ impl fmt::Display for BindError {
             }
             Self::Exposed(addr) => write!(
                 f,
-                "{addr} can be reached by others, and no caller token is set\n  Set a token, or listen on 127.0.0.1:{}.",
+                "{addr} can be reached by others, and no caller token is set\n  Set one (gateway.tokens), or listen on 127.0.0.1:{}.",
                 addr.port()
             ),
             Self::Log { path, why } => write!(
                 f,
-                "cannot write the log {}: {why}\n  Choose another file for the log.",
+                "cannot write the log {}: {why}\n  Make its folder, or choose another file for the log.",
                 path.display()
             ),
         }
