@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use clearline_model::{Dur, Kind, Setting, SettingError, SettingOrigin};
 pub(crate) use shown::without_password;
-pub(crate) use table::{ROWS, meant_variable};
+pub(crate) use table::{ROWS, edits, meant_variable};
 pub(crate) use value::{NO_ADDRESS, Row, Value};
 
 /// Everything that settings are made of.

@@ -329,7 +329,7 @@ pub(crate) fn meant_variable(found: &str) -> Option<String> {
 }
 
 /// How many letters must be put in, taken out or replaced to make one text the other.
-fn edits(a: &str, b: &str) -> usize {
+pub(crate) fn edits(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut line: Vec<usize> = (0..=b.len()).collect();
     for (i, ca) in a.chars().enumerate() {

@@ -396,6 +396,11 @@ fn causes_are_listed_explained_and_said_by_whom() {
     let (code, _, err) = run(clearline(&home.0).args(["causes", "expired"]));
     assert_eq!(code, 2);
     assert!(err.contains("tls.expired") && err.contains("auth.expired"), "{err}");
+    let (code, _, err) = run(clearline(&home.0).args(["causes", "tcp.refsued"]));
+    assert!(code == 2 && err.contains("Did you mean tcp.refused?"), "{err}");
+    let (code, _, err) = run(clearline(&home.0).args(["causes", "zzzzzz"]));
+    assert!(code == 2 && err.contains("List them all with"), "{err}");
+    assert_eq!(run(clearline(&home.0).args(["causes", "TCP.REFUSED"])).0, 0);
     let (_, out, _) = run(clearline(&home.0).args(["causes", "--emitters", "--json"]));
     let emitters: Value = serde_json::from_str(&out).unwrap();
     let rows = emitters["causes"].as_array().unwrap();
