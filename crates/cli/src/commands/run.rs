@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use clearline::Upstream;
+use clearline::{Route, Upstream};
 use clearline_gateway::LogTarget;
 use clearline_model::{Dur, Foreign, SettingOrigin};
 
@@ -23,7 +23,7 @@ use crate::{look, out, setup, traces};
 /// The program finds a private gateway in ANTHROPIC_BASE_URL. Its signals, its output and its exit code are its own.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Base URL of the API [default: the setting gateway.upstream where it is set, else ANTHROPIC_BASE_URL]
+    /// Base URL of the API [default: the settings upstreams or gateway.upstream where one is set, else ANTHROPIC_BASE_URL]
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
     /// File of the JSON log, or none [default: a new one in ~/.local/state/clearline]
@@ -42,16 +42,14 @@ impl Run {
         let settings = setup::load(config, &[])?;
         let log = self.log_target(lang, config);
         let log_file = if let LogTarget::File(path) = &log { Some(path.clone()) } else { None };
-        let upstream = self.upstream(&settings);
-        let keys = setup::keys(&settings, false)?;
-        let upstream = Upstream { name: String::new(), base_url: upstream, weight: 1, keys };
+        let (upstreams, routes) = self.ways(&settings)?;
         // 128 bits: nobody on this machine finds the gateway by trying.
         let prefix = format!("{:016x}{:016x}", serve::random()?, serve::random()?);
         let wanted = Wanted {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             admin: None,
-            upstreams: vec![upstream],
-            routes: Vec::new(),
+            upstreams,
+            routes,
             prefix: Some(prefix.clone()),
             log,
             // One program makes no crowd.
@@ -92,6 +90,15 @@ impl Run {
             out::note(&text);
         }
         Ok(code)
+    }
+
+    /// Where calls go, and with which keys: to the upstreams with names, where the settings have them and no flag says otherwise.
+    fn ways(&self, settings: &Settings) -> Result<(Vec<Upstream>, Vec<Route>), Failure> {
+        if self.upstream.is_none() && settings.names_upstreams() {
+            return setup::upstreams(settings, false);
+        }
+        let (base_url, keys) = (self.upstream(settings), setup::keys(settings, false)?);
+        Ok((vec![Upstream { name: String::new(), base_url, weight: 1, keys }], Vec::new()))
     }
 
     /// Where the program itself would have gone, unless something here says otherwise.

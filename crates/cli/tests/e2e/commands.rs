@@ -264,6 +264,29 @@ fn a_program_under_run_reaches_the_api_and_its_summary_comes_last() {
     }
 }
 
+/// The settings are those of a gateway that others call: what it asks of them is not asked of one program, and where it sends
+/// their calls, there go this one's.
+#[test]
+fn the_settings_of_a_gateway_for_others_do_not_stand_in_the_way_of_a_run() {
+    if !has_curl() {
+        return;
+    }
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let settings = "[gateway]\nlisten = \"0.0.0.0:1\"\ntls_cert = \"/no/such.pem\"\ntls_key = \"/no/such.pem\"\n\
+                    [gateway.tokens]\nteam = \"env:PATH\"\nother = \"env:NOT_SET_HERE\"\n[quota]\nrequests = 1\n\
+                    [upstreams]\nmain = \"URL\"\n";
+    let settings = home.write("gateway.toml", &settings.replace("URL", &api.url));
+    let call = "curl -sS -o /dev/null -w '%{http_code} ' \"$ANTHROPIC_BASE_URL/v1/models\" -H 'x-api-key: sk-ant-fake-own' -H 'anthropic-version: 2023-06-01'";
+    let (code, out, err) = run(clearline(&home.0)
+        .arg("--config")
+        .arg(&settings)
+        .args(["run", "--log", "none", "--", "sh", "-c", &format!("{call}; {call}")])
+        .env("ANTHROPIC_BASE_URL", "http://127.0.0.1:9"));
+    assert_eq!((code, out.as_str()), (0, "200 200 "), "{err}");
+    assert!(err.contains("2 calls, 2 succeeded; 0 failed"), "{err}");
+}
+
 fn logs_of_runs(home: &Folder) -> usize {
     std::fs::read_dir(home.0.join(".local/state/clearline")).unwrap().count()
 }
