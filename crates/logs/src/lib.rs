@@ -13,6 +13,7 @@ mod line;
 mod masked;
 mod normal;
 mod patterns;
+mod record;
 mod summary;
 mod time;
 
@@ -20,5 +21,6 @@ pub use explain::{Explanation, Ranked, explain};
 pub use keys::without_keys;
 pub use line::{Call, Entry, Kind, read, read_local};
 pub use patterns::emitted;
+pub use record::{Record, Records};
 pub use summary::{Row, Summary};
 pub use time::Local;

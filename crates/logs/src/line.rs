@@ -123,7 +123,10 @@ fn foreign(value: &Value, line: &str) -> Kind {
     let level = LEVELS.iter().find_map(|name| value.get(name)?.as_str()).map(str::to_ascii_lowercase);
     let status =
         ["status", "status_code", "statusCode", "http_status"].iter().find_map(|n| value.get(n)?.as_u64());
-    let is_quiet = level.as_deref().is_some_and(|l| QUIET.contains(&l));
+    // Loggers of Node write numbers: 30 is info, 50 and more are errors.
+    let number = value.get("level").and_then(Value::as_u64);
+    let is_quiet = level.as_deref().is_some_and(|l| QUIET.contains(&l)) || number.is_some_and(|n| n < 50);
+    let is_loud = number.is_some_and(|n| n >= 50);
     match (status, is_quiet) {
         (Some(status), _) if status < 400 => return Kind::Fine,
         (None, true) if !alarms(line) => return Kind::Fine,
@@ -138,11 +141,23 @@ fn foreign(value: &Value, line: &str) -> Kind {
         }
     }
     let said = status.map_or_else(|| words.clone(), |status| format!("status code {status} {words}"));
-    judged(&said, status.is_some() || alarms(line))
+    let kind = judged(&said, status.is_some() || is_loud || alarms(line));
+    // A word alone does not make a failure of what its own logger calls none.
+    if kind == Kind::Unknown && is_quiet { Kind::Fine } else { kind }
 }
 
 fn text(line: &str) -> Kind {
-    judged(line, alarms(line))
+    let kind = judged(line, alarms(line));
+    if kind == Kind::Unknown && is_quiet(line) { Kind::Fine } else { kind }
+}
+
+/// Whether a line says at its beginning that it is none of a failure.
+fn is_quiet(line: &str) -> bool {
+    const QUIET: [&str; 4] = ["INFO", "DEBUG", "TRACE", "NOTICE"];
+    let first = line.lines().next().unwrap_or_default();
+    let words = first.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty()).take(4);
+    line.lines().count() == 1
+        && words.into_iter().any(|word| QUIET.contains(&word.to_ascii_uppercase().as_str()))
 }
 
 /// The cause that a text most likely tells of; a mere possibility does not make a failure of a line.
@@ -219,6 +234,21 @@ mod tests {
             ),
             ("2026-11-24 10:00:00 INFO started in 4 ms", Kind::Fine),
             ("ERROR the flux compensator is out of flux", Kind::Unknown),
+            ("2026-11-24 10:00:00,123 INFO orders no errors, 429 left", Kind::Fine),
+            ("[info] 0 failed", Kind::Fine),
+            (
+                "2026-11-24 10:00:00 INFO httpx HTTP Request: POST https://x \"HTTP/1.1 529 \"",
+                Kind::Failure(Cause::ServerOverloaded),
+            ),
+            (
+                "2026-11-24 10:00:00 INFO orders gives up\nTraceback (most recent call last):\nStopIteration",
+                Kind::Unknown,
+            ),
+            (
+                r#"{"level":50,"msg":"getaddrinfo ENOTFOUND api.example"}"#,
+                Kind::Failure(Cause::DnsNameNotFound),
+            ),
+            (r#"{"level":30,"msg":"no errors"}"#, Kind::Fine),
             ("", Kind::Fine),
             ("{ half a line", Kind::Fine),
         ] {

@@ -66,6 +66,12 @@ fn is_torn(line: &str) -> bool {
     line.starts_with("{\"") && !line.ends_with('}')
 }
 
+/// The line of a record that tells most: its message, or the exception below `Traceback`.
+fn telling(record: &str) -> &str {
+    let last = record.lines().filter(|_| record.starts_with("Traceback")).next_back();
+    last.or_else(|| record.lines().next()).unwrap_or_default()
+}
+
 impl Summary {
     /// Takes a line in; `line` is its text.
     pub fn add(&mut self, entry: &Entry, line: &str) {
@@ -109,7 +115,7 @@ impl Summary {
             Kind::Unknown => {
                 self.unknown += 1;
                 if self.samples.len() < SAMPLES_MAX {
-                    self.samples.push(Foreign::new(&without_keys(line)));
+                    self.samples.push(Foreign::new(&without_keys(telling(line))));
                 }
             }
         }

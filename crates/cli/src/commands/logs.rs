@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clearline_logs::{Row, Summary};
+use clearline_logs::{Record, Records, Row, Summary};
 use clearline_model::{Cause, Foreign, Wall};
 use clearline_report::document::{self, Block, Document, Item, Mood};
 use clearline_report::{Args, Fix, Prose, json, layout};
@@ -35,14 +35,27 @@ const COURSE: usize = 8;
 impl Logs {
     pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
         let prose = look::prose(lang, config);
-        let mut summary = Summary::default();
+        let (mut summary, mut records) = (Summary::default(), Records::default());
+        let mut add = |record: Option<Record>| {
+            if let Some(Record { text, lines }) = record {
+                summary.add(&lines::entry(&text), &text);
+                summary.lines += lines.saturating_sub(1);
+            }
+        };
         let progress = Progress::new();
-        let read = lines::each(&self.files, |_, n, line| {
+        let mut file = 0;
+        let read = lines::each(&self.files, |at, n, line| {
             if n.is_multiple_of(100_000) {
                 progress.show(&prose.count("lines", n, &grouped(n)));
             }
-            summary.add(&lines::entry(line), line);
+            // What one file ends with, the next one does not go on with.
+            if at != file {
+                add(records.finish());
+                file = at;
+            }
+            add(records.push(line));
         });
+        add(records.finish());
         progress.clear();
         if read == 0 {
             return Err(Failure::usage("none of the files could be read"));

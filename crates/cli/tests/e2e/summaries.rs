@@ -103,3 +103,23 @@ fn a_time_without_a_zone_is_that_of_the_machine() {
     let (_, out, _) = run(clearline(&home.0).args(["logs", "--json"]).arg(&app).env("TZ", "CST-8"));
     assert!(out.contains("\"first\":\"2026-11-24T10:00:01Z\""), "{out}");
 }
+
+#[test]
+fn a_failure_of_many_lines_is_one() {
+    let home = Folder::new();
+    let chain = "2026-11-24 10:00:00,000 ERROR orders failed\nTraceback (most recent call last):\n  File \"a.py\", line 1, in f\n    \
+                 raise ConnectTimeout(error)\nhttpcore.ConnectError: [Errno 111] Connection refused\n\n\
+                 The above exception was the direct cause of the following exception:\n\nTraceback (most recent call last):\n  \
+                 File \"b.py\", line 2, in g\nanthropic.APIConnectionError: Connection error.\n";
+    let log = home.write("app.log", &format!("{chain}{chain}2026-11-24 10:00:01,000 INFO orders 0 errors\n"));
+    let (code, out, _) = run(clearline(&home.0).args(["logs", "--json"]).arg(&log));
+    assert_eq!(code, 0);
+    let picture: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let rows: Vec<_> =
+        picture["causes"].as_array().unwrap().iter().map(|c| (&c["id"], &c["calls"])).collect();
+    assert_eq!(rows, [(&"tcp.refused".into(), &2.into())], "{picture}");
+    assert_eq!(
+        (&picture["lines"], &picture["failed"], &picture["unknown"]),
+        (&23.into(), &2.into(), &0.into())
+    );
+}
