@@ -224,7 +224,11 @@ fn table(prose: &Prose, s: &Summary, ranked: &[(Cause, &Row)]) -> Vec<String> {
     let day = days(s);
     rows.extend(ranked.iter().map(|(cause, row)| {
         let id = row.last_id.as_ref().map(|id| format!("  {}", id.escaped())).unwrap_or_default();
-        let when = format!("{}  {}{id}", bars(&s.course(row, COURSE)), span(row.first, row.last, day));
+        let when = match row.first {
+            Some(_) => format!("{}  {}", bars(&s.course(row, COURSE)), span(row.first, row.last, day)),
+            // A flat course would say that it was rare.
+            None => "–".to_owned(),
+        } + &id;
         // A program's own lines tell of calls, and not of the attempts below them.
         let attempts = if row.attempts == 0 { "–".to_owned() } else { grouped(row.attempts) };
         [cause.id().to_owned(), grouped(row.calls), attempts, blame(prose, *cause), when]

@@ -105,6 +105,15 @@ fn a_time_without_a_zone_is_that_of_the_machine() {
 }
 
 #[test]
+fn what_says_no_time_has_none() {
+    let home = Folder::new();
+    let log = home.write("app.log", "ERROR 529 Overloaded, req_000001\n");
+    let told = told(&home, "en", &log);
+    assert!(told[0].ends_with("tell of failures"), "{told:?}");
+    assert!(told[2].ends_with("  provider    –  req_000001"), "{told:?}");
+}
+
+#[test]
 fn a_failure_of_many_lines_is_one() {
     let home = Folder::new();
     let chain = "2026-11-24 10:00:00,000 ERROR orders failed\nTraceback (most recent call last):\n  File \"a.py\", line 1, in f\n    \
