@@ -6,6 +6,7 @@ use std::path::Path;
 use clearline_report::terminal::Style;
 use clearline_report::{Lang, Prose};
 
+use crate::settings::Settings;
 use crate::setup;
 
 /// The widest report; longer lines are hard to read.
@@ -19,6 +20,11 @@ pub(crate) fn lang(flag: Option<&str>, config: Option<&Path>) -> Lang {
     let asked =
         flag.map(str::to_owned).or_else(|| Some(setup::load(config, &[]).ok()?.text("lang").to_owned()));
     Lang::wanted(asked.as_deref(), &setup::variable)
+}
+
+/// The language where the settings were read already. A settings file that is a pipe can be read once.
+pub(crate) fn spoken(flag: Option<&str>, settings: &Settings) -> Lang {
+    Lang::wanted(Some(flag.unwrap_or_else(|| settings.text("lang"))), &setup::variable)
 }
 
 /// The prose of that language.

@@ -37,14 +37,15 @@ enum What {
 impl Config {
     pub(crate) fn run(self, lang: Option<&str>, file: Option<&Path>) -> Result<u8, Failure> {
         match self.what {
-            What::Check => check::check(&look::prose(lang, file), file),
-            What::Show { json, verbose } => show(&look::prose(lang, file), file, json, verbose),
+            What::Check => check::check(lang, file),
+            What::Show { json, verbose } => show(lang, file, json, verbose),
         }
     }
 }
 
-fn show(prose: &Prose, file: Option<&Path>, json: bool, verbose: bool) -> Result<u8, Failure> {
+fn show(lang: Option<&str>, file: Option<&Path>, json: bool, verbose: bool) -> Result<u8, Failure> {
     let settings = setup::load(file, &[])?;
+    let prose = &Prose::load(look::spoken(lang, &settings));
     if json {
         return show_json(&settings);
     }

@@ -11,6 +11,7 @@ use clap::Args;
 use clearline::{Route, Upstream};
 use clearline_gateway::LogTarget;
 use clearline_model::{Dur, Foreign, SettingOrigin};
+use clearline_report::{Lang, Prose};
 
 use crate::exit::Failure;
 use crate::out::grouped;
@@ -40,7 +41,8 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
         let settings = setup::load(config, &[])?;
-        let log = self.log_target(lang, config);
+        let lang = look::spoken(lang, &settings);
+        let log = self.log_target(lang);
         let log_file = if let LogTarget::File(path) = &log { Some(path.clone()) } else { None };
         let (upstreams, routes) = self.ways(&settings)?;
         // 128 bits: nobody on this machine finds the gateway by trying.
@@ -56,7 +58,7 @@ impl Run {
             connections: u64::MAX,
             // The program has ended; whatever it left behind does not hold its exit up for long.
             drain: Some(Dur::secs(2)),
-            lang: look::lang(lang, config),
+            lang,
         };
         let ran = serve::one_thread()?.block_on(async {
             let gateway = serve::gateway(&settings, wanted).await?;
@@ -76,9 +78,9 @@ impl Run {
         }
         let (code, summary, unwritten) = ran?;
         if summary.calls == 0 {
-            out::note(&unseen::explain(&look::prose(lang, config), &self.command, &setup::variable));
+            out::note(&unseen::explain(&Prose::load(lang), &self.command, &setup::variable));
         } else if !self.quiet || summary.failed > 0 {
-            let prose = look::prose(lang, config);
+            let prose = Prose::load(lang);
             let mut text = traces::summary(&prose, "clearline", &summary);
             if let Some(path) = &log_file {
                 let mut log = path.display().to_string();
@@ -112,14 +114,14 @@ impl Run {
         }
     }
 
-    fn log_target(&self, lang: Option<&str>, config: Option<&Path>) -> LogTarget {
+    fn log_target(&self, lang: Lang) -> LogTarget {
         match &self.log {
             Some(text) => serve::log_target(text),
             None => match own_log() {
                 Ok(path) => LogTarget::File(path),
                 Err(why) => {
                     let why = clearline_report::Args::default().with("name", Foreign::new(&why));
-                    out::note(&look::prose(lang, config).say("run-no-log", &why));
+                    out::note(&Prose::load(lang).say("run-no-log", &why));
                     LogTarget::None
                 }
             },

@@ -52,7 +52,7 @@ const FAILURES_MIN: u32 = 3;
 impl Watch {
     pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
         let settings = setup::load(config, &flags(self.interval.as_ref()))?;
-        let lang = look::lang(lang, config);
+        let lang = look::spoken(lang, &settings);
         let prose = Prose::load(lang);
         let client = if self.call {
             Some((setup::single_attempt(Arc::new(NoObserver))?, self.model.clone()))

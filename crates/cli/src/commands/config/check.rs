@@ -10,7 +10,7 @@ use super::said;
 use crate::exit::{self, Failure};
 use crate::notify::Ways;
 use crate::settings::{self, ROWS, Settings};
-use crate::{out, serve, setup};
+use crate::{look, out, serve, setup};
 
 /// The mistakes that were found so far.
 #[derive(Default)]
@@ -33,8 +33,9 @@ impl Mistakes {
     }
 }
 
-pub(super) fn check(prose: &Prose, file: Option<&Path>) -> Result<u8, Failure> {
+pub(super) fn check(lang: Option<&str>, file: Option<&Path>) -> Result<u8, Failure> {
     let settings = setup::load(file, &[])?;
+    let prose = Prose::load(look::spoken(lang, &settings));
     let mut mistakes = Mistakes::default();
     let keys = mistakes.keep(ways(&settings)).unwrap_or(0);
     let tokens = mistakes.keep(setup::tokens(&settings));
