@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clearline_logs::{Record, Records, Row, Summary};
 use clearline_model::{Cause, Foreign, Wall};
-use clearline_report::document::{self, Block, Document, Item, Mood};
+use clearline_report::document::{Block, Document, Item, Mood};
 use clearline_report::{Args, Fix, Prose, json, layout};
 
 use crate::exit::{self, Failure};
@@ -169,7 +169,7 @@ fn to_document(prose: &Prose, s: &Summary) -> Document {
             Item::Command(cause.id().to_owned()),
             Item::Text(title),
             Item::Text(grouped(row.calls)),
-            Item::Text(grouped(row.attempts)),
+            Item::Text(attempts(row)),
             Item::Text(blame(prose, *cause)),
             Item::Text(span(row.first, row.last, days(s))),
             Item::Said(id),
@@ -184,9 +184,13 @@ fn to_document(prose: &Prose, s: &Summary) -> Document {
     if let Some(first) = first_move(prose, &ranked) {
         document.blocks.push(Block::Text(first));
     }
+    document.blocks.extend(unread(prose, s).into_iter().map(Block::Text));
     if s.unknown > 0 {
-        let samples = s.samples.iter().map(document::said).collect();
-        document.blocks.push(Block::Terms(vec![(prose.word("unknown"), samples)]));
+        let samples = s.samples.iter().map(|line| Item::Said(out::line_of_others(line.raw(), SAMPLE_MAX)));
+        let term = prose.count("logs-unknown", s.unknown, &grouped(s.unknown));
+        // The medium sets a mark of its own behind it.
+        let term = term.trim_end_matches([':', '：']).to_owned();
+        document.blocks.push(Block::Terms(vec![(term, samples.collect())]));
     }
     document
 }
@@ -198,18 +202,27 @@ fn to_text(prose: &Prose, s: &Summary) -> String {
         out.extend(table(prose, s, &ranked));
         out.extend(first_move(prose, &ranked).map(|first| format!("  {first}")));
     }
-    if s.unnamed > 0 {
-        out.push(format!("  {}", prose.count("logs-unnamed", s.unnamed, &grouped(s.unnamed))));
-    }
-    if s.torn > 0 {
-        out.push(format!("  {}", prose.count("logs-torn", s.torn, &grouped(s.torn))));
-    }
+    out.extend(unread(prose, s).into_iter().map(|line| format!("  {line}")));
     if s.unknown > 0 {
         out.push(format!("  {}", prose.count("logs-unknown", s.unknown, &grouped(s.unknown))));
         let sample = |line: &Foreign| format!("    {}", out::line_of_others(line.raw(), 100));
         out.extend(s.samples.iter().map(sample));
     }
     out.join("\n")
+}
+
+/// The most of a line that a report shows, characters.
+const SAMPLE_MAX: usize = 400;
+
+/// What was seen and not understood to its end.
+fn unread(prose: &Prose, s: &Summary) -> Vec<String> {
+    let counts = [("logs-unnamed", s.unnamed), ("logs-torn", s.torn)].into_iter().filter(|(_, n)| *n > 0);
+    counts.map(|(word, n)| prose.count(word, n, &grouped(n))).collect()
+}
+
+/// A program's own lines tell of calls, and not of the attempts below them.
+fn attempts(row: &Row) -> String {
+    if row.attempts == 0 { "–".to_owned() } else { grouped(row.attempts) }
 }
 
 /// Whose move a cause is, in a word.
@@ -229,9 +242,7 @@ fn table(prose: &Prose, s: &Summary, ranked: &[(Cause, &Row)]) -> Vec<String> {
             // A flat course would say that it was rare.
             None => "–".to_owned(),
         } + &id;
-        // A program's own lines tell of calls, and not of the attempts below them.
-        let attempts = if row.attempts == 0 { "–".to_owned() } else { grouped(row.attempts) };
-        [cause.id().to_owned(), grouped(row.calls), attempts, blame(prose, *cause), when]
+        [cause.id().to_owned(), grouped(row.calls), attempts(row), blame(prose, *cause), when]
     }));
     let wide = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|t| layout::width(t)).max();
     let [cause, calls, attempts, move_of] = [0, 1, 2, 3].map(|column| wide(column).unwrap_or(0));

@@ -113,6 +113,21 @@ fn what_says_no_time_has_none() {
     assert!(told[2].ends_with("  provider    –  req_000001"), "{told:?}");
 }
 
+/// What is not in the table is said in a report for others as well.
+#[test]
+fn a_report_says_what_the_terminal_says() {
+    let home = Folder::new();
+    let log = "ERROR 529 Overloaded\nERROR the flux is lost\nERROR the flux is lost again\n{\"event\":\"call en\n\
+               {\"event\":\"call ended\",\"outcome\":\"failed\",\"cause\":\"flux.lost\",\"attempts\":[]}\n";
+    let log = home.write("app.log", log);
+    let parts = ["1 record is cut off", "1 failed call has a cause", "2 more lines look like failures"];
+    for form in [&[][..], &["--md"], &["--html"]] {
+        let (_, out, _) = run(clearline(&home.0).arg("logs").args(form).arg(&log));
+        assert!(parts.iter().all(|part| out.contains(part)), "{form:?}: {out}");
+        assert!(out.contains('–') && !out.contains("| 0 |"), "{form:?}: {out}");
+    }
+}
+
 #[test]
 fn a_failure_of_many_lines_is_one() {
     let home = Folder::new();
