@@ -68,8 +68,9 @@ fn is_torn(line: &str) -> bool {
 
 /// The line of a record that tells most: its message, or the exception below `Traceback`.
 fn telling(record: &str) -> &str {
-    let last = record.lines().filter(|_| record.starts_with("Traceback")).next_back();
-    last.or_else(|| record.lines().next()).unwrap_or_default()
+    let mut lines = record.lines();
+    let telling = if record.starts_with("Traceback") { lines.next_back() } else { lines.next() };
+    telling.unwrap_or_default()
 }
 
 impl Summary {
