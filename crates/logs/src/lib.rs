@@ -14,6 +14,7 @@ mod masked;
 mod normal;
 mod patterns;
 mod record;
+mod status;
 mod summary;
 mod time;
 

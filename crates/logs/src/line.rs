@@ -4,6 +4,7 @@ use clearline_model::{Cause, Confidence, Wall};
 use serde_json::Value;
 
 use crate::explain::explain;
+use crate::status;
 use crate::time::{self, Local};
 
 /// What a line says.
@@ -126,7 +127,9 @@ fn foreign(value: &Value, line: &str) -> Kind {
     // Loggers of Node write numbers: 30 is info, 50 and more are errors.
     let number = value.get("level").and_then(Value::as_u64);
     let is_quiet = level.as_deref().is_some_and(|l| QUIET.contains(&l)) || number.is_some_and(|n| n < 50);
-    let is_loud = number.is_some_and(|n| n >= 50);
+    let is_error = number.is_some_and(|n| n >= 50);
+    let strict = is_quiet || !(is_error || is_loud(line));
+    let line = &status::alone(line, strict);
     match (status, is_quiet) {
         (Some(status), _) if status < 400 => return Kind::Fine,
         (None, true) if !alarms(line) => return Kind::Fine,
@@ -140,15 +143,19 @@ fn foreign(value: &Value, line: &str) -> Kind {
             Some(_) | None => {}
         }
     }
+    let words = status::alone(&words, strict);
     let said = status.map_or_else(|| words.clone(), |status| format!("status code {status} {words}"));
-    let kind = judged(&said, status.is_some() || is_loud || alarms(line));
+    let kind = judged(&said, status.is_some() || is_error || alarms(line));
     // A word alone does not make a failure of what its own logger calls none.
     if kind == Kind::Unknown && is_quiet { Kind::Fine } else { kind }
 }
 
 fn text(line: &str) -> Kind {
-    let kind = judged(line, alarms(line));
-    if kind == Kind::Unknown && is_quiet(line) { Kind::Fine } else { kind }
+    let is_quiet = is_quiet(line);
+    // A program of order 529 is well, and so is one that took 529 ms.
+    let said = status::alone(line, is_quiet || !is_loud(line));
+    let kind = judged(&said, alarms(&said));
+    if kind == Kind::Unknown && is_quiet { Kind::Fine } else { kind }
 }
 
 /// Whether a line says at its beginning that it is none of a failure.
@@ -173,11 +180,18 @@ fn judged(text: &str, is_alarming: bool) -> Kind {
 }
 
 fn alarms(line: &str) -> bool {
+    is_alarming(line) || status::is_in(line)
+}
+
+fn is_alarming(line: &str) -> bool {
     let lower = line.to_ascii_lowercase();
     ALARMS.iter().any(|word| lower.contains(word))
-        || lower.contains(" 429")
-        || lower.contains(" 529")
-        || lower.contains(" 50")
+}
+
+/// Whether a line says that something is the matter with it.
+fn is_loud(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    is_alarming(line) || ["warn", "critical"].iter().any(|word| lower.contains(word))
 }
 
 /// The API's request ids in a text, and the parts of a traceparent.
@@ -249,6 +263,14 @@ mod tests {
                 Kind::Failure(Cause::DnsNameNotFound),
             ),
             (r#"{"level":30,"msg":"no errors"}"#, Kind::Fine),
+            (r#"{"level":"info","msg":"order 12 done in 529 ms","took_ms": 529}"#, Kind::Fine),
+            (r#"{"msg":"took 529","id": 503}"#, Kind::Fine),
+            (r#"{"level":"warn","msg":"retrying after 529"}"#, Kind::Failure(Cause::ServerOverloaded)),
+            ("2026-11-24 10:00:00,000 INFO orders order 529 done in 407 ms", Kind::Fine),
+            ("order 12 done in 529 ms", Kind::Fine),
+            ("WARN the disk is getting full", Kind::Fine),
+            ("10.0.0.7 - - \"POST /v1/messages HTTP/1.1\" 529 87", Kind::Failure(Cause::ServerOverloaded)),
+            ("10.0.0.7 - - \"POST /v1/messages HTTP/1.1\" 200 5020", Kind::Fine),
             ("", Kind::Fine),
             ("{ half a line", Kind::Fine),
         ] {
