@@ -119,8 +119,12 @@ impl Trace {
         let head = Args::default()
             .with("lines", count("lines", seen.len()))
             .with("files", count("files", self.files.len()));
-        let mut text = vec![format!("{}   {shown}", prose.say("trace-head", &head))];
         let with_day = are_of_several_days(seen);
+        // Day and zone of all lines, said once.
+        let day = if with_day { "%:z" } else { "%Y-%m-%d %:z" };
+        let day =
+            seen.iter().find_map(|s| s.at).map(|at| format!("{}   ", local(at, day))).unwrap_or_default();
+        let mut text = vec![format!("{}   {day}{shown}", prose.say("trace-head", &head))];
         for line in seen {
             let at = line.at.map(|at| clock(at, with_day)).unwrap_or_default();
             let place = self.place(line);
@@ -137,10 +141,10 @@ impl Trace {
         let mut document = Document::new(prose, &prose.word("title-trace"));
         let shown = ids.iter().map(|id| Item::Said(Foreign::new(id).escaped())).collect();
         let count = format!("{} / {}", seen.len(), self.files.len());
-        document.blocks.push(Block::Terms(vec![
-            (prose.word("ids"), shown),
-            (prose.word("lines-files"), vec![Item::Text(count)]),
-        ]));
+        let mut terms =
+            vec![(prose.word("ids"), shown), (prose.word("lines-files"), vec![Item::Text(count)])];
+        terms.extend(day(seen).map(|day| (prose.word("when"), vec![Item::Text(day)])));
+        document.blocks.push(Block::Terms(terms));
         let mut others = Vec::new();
         let with_day = are_of_several_days(seen);
         for line in seen {
@@ -196,12 +200,22 @@ fn names(text: &str, id: &str) -> bool {
     })
 }
 
-/// A moment in local time, to the millisecond; with its day where the lines are of several.
-fn clock(at: Wall, with_day: bool) -> String {
+/// A moment in local time.
+fn local(at: Wall, format: &str) -> String {
     let zone = jiff::tz::TimeZone::system();
     let zoned = jiff::Timestamp::from_microsecond(at.0).map(|t| t.to_zoned_datetime(zone));
-    let format = if with_day { "%Y-%m-%d %H:%M:%S%.3f" } else { "%H:%M:%S%.3f" };
     zoned.map(|z| z.strftime(format).to_string()).unwrap_or_default()
+}
+
+/// The same to the millisecond; with its day where the lines are of several.
+fn clock(at: Wall, with_day: bool) -> String {
+    local(at, if with_day { "%Y-%m-%d %H:%M:%S%.3f" } else { "%H:%M:%S%.3f" })
+}
+
+/// Day and zone of all lines, to be said once; of several days each line says its own.
+fn day(seen: &[Seen]) -> Option<String> {
+    let format = if are_of_several_days(seen) { "%:z" } else { "%Y-%m-%d %:z" };
+    seen.iter().find_map(|line| line.at).map(|at| local(at, format))
 }
 
 /// Whether not all of these lines are of one day.

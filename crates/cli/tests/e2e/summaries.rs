@@ -95,6 +95,13 @@ fn a_time_without_a_zone_is_that_of_the_machine() {
     // Eight hours before UTC, as POSIX counts.
     let (_, out, _) =
         run(clearline(&home.0).args(["trace", "req_000001"]).arg(&own).arg(&app).env("TZ", "CST-8"));
+    assert!(out.contains("   2026-11-24 +08:00   "), "{out}");
+    let (_, html, _) = run(clearline(&home.0)
+        .args(["trace", "--html", "req_000001"])
+        .arg(&own)
+        .arg(&app)
+        .env("TZ", "CST-8"));
+    assert!(html.contains("2026-11-24 +08:00"), "{html}");
     let order: Vec<_> =
         ["18:00:01.000", "18:00:02.000", "18:00:03.000"].iter().map(|at| out.find(at)).collect();
     assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{out}");
