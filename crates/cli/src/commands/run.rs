@@ -134,8 +134,10 @@ fn own_log() -> Result<PathBuf, String> {
     let folder = setup::state_folder().ok_or("neither XDG_STATE_HOME nor HOME is set")?;
     std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let now = jiff::ZonedDateTime::now();
-    let name = format!("run-{}-{}.jsonl", now.strftime("%Y%m%d-%H%M%S"), std::process::id());
-    Ok(folder.join(name))
+    let path = folder.join(format!("run-{}-{}.jsonl", now.strftime("%Y%m%d-%H%M%S"), std::process::id()));
+    // Where nobody asked for a log, a folder that takes none does not keep the program from running.
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+    file.map(|_made| path).map_err(|e| format!("{}: {e}", folder.display()))
 }
 
 fn remove_if_empty(path: &Path) {

@@ -1,6 +1,7 @@
 //! Each command with the real binary.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 
 use crate::common::{Folder, Server, ask, clearline, gateway, message, run, skip};
@@ -312,6 +313,16 @@ fn a_program_that_makes_no_call_is_told_why_that_may_be() {
     let (code, _, err) = run(clearline(&home.0).args(["run", "--", "sh", "-c", "true", "sk-ant-fake-own"]));
     assert_eq!(code, 0);
     assert!(err.contains("\n  sh made none") && !err.contains("sk-ant"), "{err}");
+    // A log that nobody asked for is no reason not to run: neither where there can be no folder for it, nor where that takes no file.
+    let full = home.0.join("full");
+    std::fs::create_dir(&full).unwrap();
+    std::os::unix::fs::symlink("/proc", full.join("clearline")).unwrap();
+    for (state, word) in [(Path::new("/dev/null"), "Not a directory"), (&full, "No such file")] {
+        let mut command = clearline(&home.0);
+        command.args(["run", "--", "sh", "-c", "exit 5"]).env("XDG_STATE_HOME", state);
+        let (code, _, err) = run(&mut command);
+        assert!(code == 5 && err.contains("no log of this run: ") && err.contains(word), "{code} {err}");
+    }
     let (code, _, _) = run(clearline(&home.0).args(["run", "--upstream", "no-url", "--", "true"]));
     assert_eq!((code, logs_of_runs(&home)), (2, 0), "a run without a call leaves no log behind");
 }
