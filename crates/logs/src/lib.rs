@@ -17,6 +17,7 @@ mod record;
 mod status;
 mod summary;
 mod time;
+mod wrapped;
 
 pub use explain::{Explanation, Ranked, explain};
 pub use keys::without_keys;
@@ -25,3 +26,4 @@ pub use patterns::emitted;
 pub use record::{Record, Records};
 pub use summary::{Row, Summary};
 pub use time::Local;
+pub use wrapped::object;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::explain::explain;
 use crate::status;
 use crate::time::{self, Local};
+use crate::wrapped;
 
 /// What a line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,13 +71,22 @@ pub fn read(line: &str) -> Entry {
 /// Reads a line of a machine whose clock shows these times.
 #[must_use]
 pub fn read_local(line: &str, local: Local<'_>) -> Entry {
-    let trimmed = line.trim();
-    if trimmed.starts_with('{')
-        && let Ok(Value::Object(object)) = serde_json::from_str::<Value>(trimmed)
-    {
-        return json(&Value::Object(object), trimmed, local);
+    let trimmed = wrapped::bare(line.trim()).trim();
+    if let Some((outer, inner)) = wrapped::text(trimmed) {
+        let entry = one(&inner, local);
+        return Entry { at: entry.at.or_else(|| time::of_json(&outer, local)), ..entry };
     }
-    Entry { at: time::leading(trimmed, local), kind: text(trimmed), ids: ids_in(trimmed) }
+    one(trimmed, local)
+}
+
+fn one(line: &str, local: Local<'_>) -> Entry {
+    match wrapped::object(line) {
+        Some(object) => {
+            let entry = json(&object, line, local);
+            Entry { at: entry.at.or_else(|| time::leading(line, local)), ..entry }
+        }
+        None => Entry { at: time::leading(line, local), kind: text(line), ids: ids_in(line) },
+    }
 }
 
 fn json(value: &Value, line: &str, local: Local<'_>) -> Entry {

@@ -1,6 +1,8 @@
 //! Lines that belong together. What a program writes of one failure fills many lines: its message, and below it the chain of
 //! exceptions or the stack. Taken one by one they would be as many failures, with as many causes.
 
+use crate::wrapped::bare;
+
 /// The most of a record that is kept, bytes; its other lines are counted.
 const KEPT: usize = 64 << 10;
 
@@ -35,6 +37,7 @@ pub struct Records {
 impl Records {
     /// Takes the next line; gives the record before it, where that is over.
     pub fn push(&mut self, line: &str) -> Option<Record> {
+        let line = bare(line);
         let before =
             self.open.as_ref().map(|(record, place)| (record.text.as_str(), place.unwrap_or(Place::Line)));
         let Some(place) = before.and_then(|(text, place)| goes_on(text, place, line)) else {
@@ -168,6 +171,9 @@ anthropic.APIConnectionError: Connection error.
             let seen = records(text);
             assert_eq!(seen.len(), text.lines().count(), "{seen:?}");
         }
+        // A container's name before each line changes nothing.
+        let named: String = CHAIN.lines().map(|line| format!("app-1  | {line}\n")).collect();
+        assert_eq!(records(&named), records(CHAIN));
         // Two failures in a row are two.
         let twice = format!("{CHAIN}\n{CHAIN}");
         assert_eq!(records(&twice).iter().map(|(lines, _)| *lines).collect::<Vec<_>>(), [13, 1, 13, 1]);

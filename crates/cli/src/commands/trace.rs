@@ -102,8 +102,11 @@ impl Trace {
     fn linked(&self) -> BTreeSet<String> {
         let mut ids = BTreeSet::from([self.id.clone()]);
         lines::beforehand(&self.files, |_, _, text| {
-            let is_own = text.contains("\"call ended\"") || text.contains("\"request refused\"");
-            if is_own && names(text, &self.id) {
+            let is_own = |value: Value| {
+                let event = value.get("event").and_then(Value::as_str);
+                matches!(event, Some("call ended" | "request refused"))
+            };
+            if names(text, &self.id) && clearline_logs::object(text).is_some_and(is_own) {
                 ids.extend(lines::entry(text).ids);
             }
         });
@@ -128,8 +131,7 @@ impl Trace {
         for line in seen {
             let at = line.at.map(|at| clock(at, with_day)).unwrap_or_default();
             let place = self.place(line);
-            let story =
-                serde_json::from_str::<Value>(&line.text).ok().and_then(|value| story::text(prose, &value));
+            let story = clearline_logs::object(&line.text).and_then(|value| story::text(prose, &value));
             text.push(format!("{at}  {place}"));
             text.extend(story.unwrap_or_else(|| vec![format!("  {}", out::line_of_others(&line.text, 200))]));
         }
@@ -148,7 +150,7 @@ impl Trace {
         let mut others = Vec::new();
         let with_day = are_of_several_days(seen);
         for line in seen {
-            match serde_json::from_str::<Value>(&line.text).ok().and_then(|v| story::blocks(prose, &v)) {
+            match clearline_logs::object(&line.text).and_then(|v| story::blocks(prose, &v)) {
                 Some(blocks) => document.blocks.extend(blocks),
                 None => others.push(vec![
                     Item::Text(line.at.map(|at| clock(at, with_day)).unwrap_or_default()),
@@ -176,7 +178,7 @@ impl Trace {
     fn to_json(&self, ids: &BTreeSet<String>, seen: &[Seen]) -> Value {
         let line = |s: &Seen| {
             let at = s.at.and_then(|at| jiff::Timestamp::from_microsecond(at.0).ok()).map(|t| t.to_string());
-            let record = serde_json::from_str::<Value>(&s.text).ok();
+            let record = clearline_logs::object(&s.text);
             let text = if record.is_some() { None } else { Some(Foreign::new(&s.text)) };
             serde_json::json!({ "file": self.name(s), "line": s.line, "at": at, "record": record, "text": text })
         };

@@ -154,3 +154,22 @@ fn a_failure_of_many_lines_is_one() {
         (&23.into(), &2.into(), &0.into())
     );
 }
+
+/// The log of a gateway on the standard error output, as the journal or a container's runtime hands it on.
+#[test]
+fn a_log_that_came_through_a_collector_is_read_as_what_it_is() {
+    let home = Folder::new();
+    let plain = log(&home, &[(NIGHT, "succeeded"), (NIGHT, "failed")]);
+    let text = std::fs::read_to_string(&plain).unwrap();
+    let wanted = told(&home, "en", &plain);
+    for prefix in
+        ["gateway-1  | ", "Nov 27 10:00:00 host clearline[123]: ", "2026-11-26T19:57:00.1Z stderr F "]
+    {
+        let lines: Vec<_> = text.lines().map(|line| format!("{prefix}{line}")).collect();
+        let path = home.write("collected.log", &lines.join("\n"));
+        assert_eq!(told(&home, "en", &path), wanted, "{prefix}");
+    }
+    let path = home.write("one.log", &format!("gateway-1  | {}", text.lines().next_back().unwrap()));
+    let (_, out, _) = run(clearline(&home.0).args(["trace", "server"]).arg(&path));
+    assert!(out.contains("failed   server.overloaded") && !out.contains("gateway-1"), "{out}");
+}
