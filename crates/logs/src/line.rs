@@ -71,22 +71,13 @@ pub fn read(line: &str) -> Entry {
 /// Reads a line of a machine whose clock shows these times.
 #[must_use]
 pub fn read_local(line: &str, local: Local<'_>) -> Entry {
-    let trimmed = wrapped::bare(line.trim()).trim();
-    if let Some((outer, inner)) = wrapped::text(trimmed) {
-        let entry = one(&inner, local);
-        return Entry { at: entry.at.or_else(|| time::of_json(&outer, local)), ..entry };
-    }
-    one(trimmed, local)
-}
-
-fn one(line: &str, local: Local<'_>) -> Entry {
-    match wrapped::object(line) {
-        Some(object) => {
-            let entry = json(&object, line, local);
-            Entry { at: entry.at.or_else(|| time::leading(line, local)), ..entry }
-        }
-        None => Entry { at: time::leading(line, local), kind: text(line), ids: ids_in(line) },
-    }
+    let wrapped::Line { object, text: line, outer } = wrapped::read(line);
+    let entry = match &object {
+        Some(object) => json(object, &line, local),
+        None => Entry { at: None, kind: text(&line), ids: ids_in(&line) },
+    };
+    let outer = || time::of_json(outer.as_ref()?, local);
+    Entry { at: entry.at.or_else(|| time::leading(&line, local)).or_else(outer), ..entry }
 }
 
 fn json(value: &Value, line: &str, local: Local<'_>) -> Entry {

@@ -1,5 +1,7 @@
 //! Lines as collectors hand them on: behind the name of a container, a unit or a stream, or inside an object of their own.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 /// Fields in which collectors keep the line, and what such an object has beside it.
@@ -40,26 +42,38 @@ fn is_unit(before: &str) -> bool {
         && pid.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// What a line is once everything is off that a collector put around it, and the collector's own object.
+pub(crate) struct Line<'a> {
+    /// The object of JSON that it is.
+    pub(crate) object: Option<Value>,
+    /// Its text.
+    pub(crate) text: Cow<'a, str>,
+    /// The object that it was in.
+    pub(crate) outer: Option<Value>,
+}
+
+/// Takes everything off.
+pub(crate) fn read(line: &str) -> Line<'_> {
+    let line = bare(line.trim()).trim();
+    let text = Cow::Borrowed(line);
+    if line.starts_with('{') {
+        let Some(whole) = parse(line) else { return Line { object: None, text, outer: None } };
+        return match inside(&whole).map(|text| text.trim().to_owned()) {
+            Some(within) => Line { object: parse(&within), text: Cow::Owned(within), outer: Some(whole) },
+            None => Line { object: Some(whole), text, outer: None },
+        };
+    }
+    // What a program wrote itself before an object is a part of what it says.
+    let behind = line.find("{\"").and_then(|at| line.split_at_checked(at)).and_then(|(before, rest)| {
+        parse(rest).filter(|value| is_own(value) || BEFORE.iter().any(|end| before.ends_with(end)))
+    });
+    Line { object: behind, text, outer: None }
+}
+
 /// The object of JSON that a line is, without what a collector put around it.
 #[must_use]
 pub fn object(line: &str) -> Option<Value> {
-    let line = line.trim();
-    if line.starts_with('{') {
-        let whole = parse(line)?;
-        let within = inside(&whole).and_then(|text| parse(text.trim()));
-        return Some(within.unwrap_or(whole));
-    }
-    let (before, rest) = line.split_at_checked(line.find("{\"")?)?;
-    let value = parse(rest)?;
-    // What a program wrote itself before an object is a part of what it says.
-    (is_own(&value) || BEFORE.iter().any(|end| before.ends_with(end))).then_some(value)
-}
-
-/// The line of text that a collector's object has inside, and that object.
-pub(crate) fn text(line: &str) -> Option<(Value, String)> {
-    let whole = if line.starts_with('{') { parse(line)? } else { return None };
-    let text = inside(&whole).map(|text| text.trim().to_owned())?;
-    Some((whole, text))
+    read(line).object
 }
 
 fn inside(value: &Value) -> Option<&str> {
@@ -67,6 +81,9 @@ fn inside(value: &Value) -> Option<&str> {
 }
 
 fn parse(text: &str) -> Option<Value> {
+    if !text.ends_with('}') {
+        return None;
+    }
     serde_json::from_str(text).ok().filter(Value::is_object)
 }
 
@@ -128,7 +145,8 @@ mod tests {
         ] {
             assert_eq!(object(line), None, "{line}");
         }
-        assert_eq!(text("{\"log\":\"a line\\n\",\"stream\":\"stdout\"}").unwrap().1, "a line");
-        assert_eq!(text("{\"log\":\"a field of a program\"}"), None);
+        let docker = read("{\"log\":\"a line\\n\",\"stream\":\"stdout\"}");
+        assert!(docker.text == "a line" && docker.object.is_none() && docker.outer.is_some());
+        assert!(read("{\"log\":\"a field of a program\"}").outer.is_none());
     }
 }
