@@ -2,15 +2,17 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use clearline::{Client, Observer, Reply};
 use clearline_model::{CallRecord, Cause, Dur, Event, Foreign, Usage};
 use clearline_report::{Args, Prose, json, layout, terminal};
 use clearline_wire::{Mark, Parser, Watch};
 use http_body_util::BodyExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, interval_at};
 
 use crate::exit::{self, Failure};
+use crate::out::Progress;
 use crate::{look, out, serve, setup};
 
 /// Makes one call and shows the answer, the time of each phase and the headers that matter, or the cause
@@ -81,9 +83,9 @@ impl Call {
     pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
         let keep = Arc::new(Keep::default());
         let client = setup::single_attempt(Arc::<Keep>::clone(&keep))?;
-        let seen = serve::one_thread()?.block_on(self.make(&client));
-        let record = keep.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let prose = look::prose(lang, config);
+        let seen = serve::one_thread()?.block_on(patiently(&prose, self.make(&client)));
+        let record = keep.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if self.json {
             out::say(&to_json(&prose, &seen, record.as_ref()).to_string())?;
         } else {
@@ -109,6 +111,25 @@ impl Call {
         };
         seen.took = begun.elapsed().into();
         seen
+    }
+}
+
+/// Says on a terminal what takes longer than a second, and for how long it has.
+async fn patiently(prose: &Prose, call: impl Future<Output = Seen>) -> Seen {
+    let (line, begun) = (Progress::new(), Instant::now());
+    tokio::pin!(call);
+    let mut ticks = interval_at(begun + Duration::from_secs(1), Duration::from_millis(250));
+    loop {
+        tokio::select! {
+            seen = &mut call => {
+                line.clear();
+                return seen;
+            }
+            _ = ticks.tick() => {
+                let took = Foreign::new(&format!("{} s", begun.elapsed().as_secs()));
+                line.show(&prose.say("call-waits", &Args::default().with("took", took)));
+            }
+        }
     }
 }
 

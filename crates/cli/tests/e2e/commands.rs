@@ -348,6 +348,26 @@ fn signals_reach_the_program_and_its_end_is_the_exit_code() {
     assert_eq!(code, 128 + 9);
 }
 
+#[test]
+fn a_call_that_takes_its_time_says_that_it_waits() {
+    let home = Folder::new();
+    let api = Server::sim(&home, "[answer]\nfirst_byte = \"1200ms\"\nchunk = \"1ms\"\n");
+    let said = |terminal: bool| {
+        let call = format!("\"{}\" call Hello", env!("CARGO_BIN_EXE_clearline"));
+        let mut command = std::process::Command::new(if terminal { "script" } else { "sh" });
+        command.args(if terminal { vec!["-qec", &call, "/dev/null"] } else { vec!["-c", &call] });
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", &home.0);
+        command.env("ANTHROPIC_BASE_URL", &api.url).env("ANTHROPIC_API_KEY", "sk-ant-fake-own");
+        command.env("CLEARLINE_FENCE", "loopback").env("TERM", "xterm").stdin(Stdio::null());
+        command.output().map(|out| String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned())
+    };
+    let piped = said(false).unwrap();
+    assert!(piped.contains("message_stop") && !piped.contains("waiting"), "{piped}");
+    let Ok(shown) = said(true) else { return skip("a call at a terminal: script is not installed") };
+    let (waits, answer) = (shown.find("waiting for the answer: 1 s"), shown.find("message_stop"));
+    assert!(waits.is_some() && waits < answer, "{shown}");
+}
+
 /// Once from the terminal and once from clearline would be one too many: the second ends what the first one only asked to.
 #[test]
 fn a_key_at_the_terminal_reaches_the_program_once() {

@@ -42,6 +42,7 @@ stage-head = head
 stage-body = body
 stage-stream = stream
 call-timing = first token { $first } · longest gap { $gap } · end { $end }
+call-waits = waiting for the answer: { $took } (Ctrl-C ends it)
 call-cut = The answer was cut after { $count } tokens: raise --max-tokens for all of it.
 tokens = tokens
 tokens-count = { $input } in, { $output } out

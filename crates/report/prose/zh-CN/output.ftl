@@ -42,6 +42,7 @@ stage-head = 响应头
 stage-body = 响应体
 stage-stream = 流
 call-timing = 首个 token { $first } · 最长间隔 { $gap } · 结束 { $end }
+call-waits = 等待应答：{ $took }（按 Ctrl-C 结束）
 call-cut = 应答在 { $count } 个 token 处被截断：调大 --max-tokens 可得到全文。
 tokens = token
 tokens-count = 输入 { $input }，输出 { $output }
