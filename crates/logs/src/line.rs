@@ -26,6 +26,8 @@ pub enum Kind {
     Call(Call),
     /// A line that tells of a failure.
     Failure(Cause),
+    /// A line below the level of a warning that tells of one: of an attempt, since what makes it would say more of a failed call.
+    Attempt(Cause),
     /// A line that is understood and tells of none.
     Fine,
     /// It looks like a failure, and nothing is known of it.
@@ -130,12 +132,30 @@ fn foreign(value: &Value, line: &str) -> Kind {
     let is_quiet = level.as_deref().is_some_and(|l| QUIET.contains(&l)) || number.is_some_and(|n| n < 50);
     let is_error = number.is_some_and(|n| n >= 50);
     let strict = is_quiet || !(is_error || is_loud(line));
-    let line = &status::alone(line, strict);
+    let words = status::alone(&words(value), strict);
+    let is_alarming = is_error || alarms(&status::alone(line, strict)) || status::is_in(&words);
     match (status, is_quiet) {
         (Some(status), _) if status < 400 => return Kind::Fine,
-        (None, true) if !alarms(line) => return Kind::Fine,
+        (None, true) if !is_alarming => return Kind::Fine,
         _ => {}
     }
+    let is_dump = number.is_some_and(|n| n <= 20)
+        || level.as_deref().is_some_and(|l| DUMPS.iter().any(|dump| dump.eq_ignore_ascii_case(l)));
+    if is_dump {
+        return Kind::Fine;
+    }
+    let said = status.map_or_else(|| words.clone(), |status| format!("status code {status} {words}"));
+    let kind = judged(&said, status.is_some() || is_alarming);
+    let is_warning = level.as_deref() == Some("warning") || number.is_some_and(|n| n >= 40);
+    match kind {
+        Kind::Failure(_) if is_warning => kind,
+        _ if is_quiet => quietly(kind),
+        _ => kind,
+    }
+}
+
+/// What an object says of itself in words.
+fn words(value: &Value) -> String {
     let mut words = String::new();
     for name in ["error", "err", "exception", "message", "msg", "detail", "body", "cause", "stack"] {
         match value.get(name) {
@@ -144,28 +164,41 @@ fn foreign(value: &Value, line: &str) -> Kind {
             Some(_) | None => {}
         }
     }
-    let words = status::alone(&words, strict);
-    let said = status.map_or_else(|| words.clone(), |status| format!("status code {status} {words}"));
-    let kind = judged(&said, status.is_some() || is_error || alarms(line));
-    // A word alone does not make a failure of what its own logger calls none.
-    if kind == Kind::Unknown && is_quiet { Kind::Fine } else { kind }
+    words
+}
+
+/// What a line below the level of a warning is: a word alone does not make a failure of what its own logger calls none.
+fn quietly(kind: Kind) -> Kind {
+    match kind {
+        Kind::Failure(cause) => Kind::Attempt(cause),
+        Kind::Unknown => Kind::Fine,
+        Kind::Call(_) | Kind::Attempt(_) | Kind::Fine => kind,
+    }
 }
 
 fn text(line: &str) -> Kind {
-    let is_quiet = is_quiet(line);
+    let is_quiet = has_level(line, &QUIET);
     // A program of order 529 is well, and so is one that took 529 ms.
     let said = status::alone(line, is_quiet || !is_loud(line));
+    if has_level(line, &DUMPS) {
+        return Kind::Fine;
+    }
     let kind = judged(&said, alarms(&said));
-    if kind == Kind::Unknown && is_quiet { Kind::Fine } else { kind }
+    if is_quiet { quietly(kind) } else { kind }
 }
 
-/// Whether a line says at its beginning that it is none of a failure.
-fn is_quiet(line: &str) -> bool {
-    const QUIET: [&str; 4] = ["INFO", "DEBUG", "TRACE", "NOTICE"];
-    let first = line.lines().next().unwrap_or_default();
+/// Levels of lines that are none of a failure.
+const QUIET: [&str; 4] = ["INFO", "DEBUG", "TRACE", "NOTICE"];
+/// Of these, levels of lines that hold whole requests, with whatever a prompt is about, and say an attempt's end once more.
+const DUMPS: [&str; 2] = ["DEBUG", "TRACE"];
+
+/// Whether a line says one of these levels at its beginning. What has an exception below it is more than its level says.
+fn has_level(line: &str, levels: &[&str]) -> bool {
+    let mut lines = line.lines();
+    let first = lines.next().unwrap_or_default();
     let words = first.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty()).take(4);
-    line.lines().count() == 1
-        && words.into_iter().any(|word| QUIET.contains(&word.to_ascii_uppercase().as_str()))
+    let is_said = words.into_iter().any(|word| levels.contains(&word.to_ascii_uppercase().as_str()));
+    is_said && lines.next().is_none()
 }
 
 /// The cause that a text most likely tells of; a mere possibility does not make a failure of a line.
@@ -253,7 +286,7 @@ mod tests {
             ("[info] 0 failed", Kind::Fine),
             (
                 "2026-11-24 10:00:00 INFO httpx HTTP Request: POST https://x \"HTTP/1.1 529 \"",
-                Kind::Failure(Cause::ServerOverloaded),
+                Kind::Attempt(Cause::ServerOverloaded),
             ),
             (
                 "2026-11-24 10:00:00 INFO orders gives up\nTraceback (most recent call last):\nStopIteration",
@@ -267,9 +300,24 @@ mod tests {
             (r#"{"level":"info","msg":"order 12 done in 529 ms","took_ms": 529}"#, Kind::Fine),
             (r#"{"msg":"took 529","id": 503}"#, Kind::Fine),
             (r#"{"level":"warn","msg":"retrying after 529"}"#, Kind::Failure(Cause::ServerOverloaded)),
+            (r#"{"level":"warning","msg":"error: status 529"}"#, Kind::Failure(Cause::ServerOverloaded)),
+            (r#"{"level":"info","msg":"got 529, trying again"}"#, Kind::Attempt(Cause::ServerOverloaded)),
             ("2026-11-24 10:00:00,000 INFO orders order 529 done in 407 ms", Kind::Fine),
             ("order 12 done in 529 ms", Kind::Fine),
             ("WARN the disk is getting full", Kind::Fine),
+            (
+                "2026-11-24 10:00:00,010 DEBUG anthropic Request options: {'content': 'Why is this an error: self signed certificate?'}",
+                Kind::Fine,
+            ),
+            (r#"{"level":"debug","msg":"prompt: connect ECONNREFUSED is an error"}"#, Kind::Fine),
+            (
+                "2026-11-24 10:00:00,010 DEBUG anthropic HTTP Response: POST https://x \"429 Too Many Requests\"",
+                Kind::Fine,
+            ),
+            (
+                "2026-11-24 10:00:00,010 DEBUG anthropic Encountered\nTraceback (most recent call last):\nConnectError: [Errno 111] Connection refused",
+                Kind::Failure(Cause::TcpRefused),
+            ),
             ("10.0.0.7 - - \"POST /v1/messages HTTP/1.1\" 529 87", Kind::Failure(Cause::ServerOverloaded)),
             ("10.0.0.7 - - \"POST /v1/messages HTTP/1.1\" 200 5020", Kind::Fine),
             ("", Kind::Fine),

@@ -110,6 +110,7 @@ impl Summary {
                     self.failure(*cause, entry);
                 }
             }
+            Kind::Attempt(cause) => self.row(*cause, entry.at).attempts += 1,
             Kind::Fine => {}
             // Counted above.
             Kind::Unknown if is_torn => {}

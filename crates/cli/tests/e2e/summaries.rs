@@ -173,3 +173,18 @@ fn a_log_that_came_through_a_collector_is_read_as_what_it_is() {
     let (_, out, _) = run(clearline(&home.0).args(["trace", "server"]).arg(&path));
     assert!(out.contains("failed   server.overloaded") && !out.contains("gateway-1"), "{out}");
 }
+
+/// What the official Python SDK and its HTTP client write of one call that failed after two repeats.
+#[test]
+fn what_is_logged_of_an_attempt_is_no_call() {
+    let home = Folder::new();
+    let attempt = "2026-11-24 10:00:00,000 INFO httpx HTTP Request: POST https://x/v1/messages \"HTTP/1.1 529 \"\n\
+                   2026-11-24 10:00:00,000 DEBUG anthropic HTTP Response: POST https://x/v1/messages \"529 \" Headers({})\n\
+                   2026-11-24 10:00:00,000 DEBUG anthropic Retrying due to status code 529\n";
+    let end = "2026-11-24 10:00:01,000 ERROR orders Error code: 529 - Overloaded\n";
+    let log = home.write("app.log", &format!("{}{end}", attempt.repeat(3)));
+    let told = told(&home, "en", &log);
+    assert!(told[0].starts_with("10 lines, 1 of them tell of failures"), "{told:?}");
+    let row: Vec<&str> = told[2].split_whitespace().take(3).collect();
+    assert_eq!(row, ["server.overloaded", "1", "3"], "{told:?}");
+}
