@@ -147,11 +147,8 @@ fn foreign(value: &Value, line: &str) -> Kind {
     let said = status.map_or_else(|| words.clone(), |status| format!("status code {status} {words}"));
     let kind = judged(&said, status.is_some() || is_alarming);
     let is_warning = level.as_deref() == Some("warning") || number.is_some_and(|n| n >= 40);
-    match kind {
-        Kind::Failure(_) if is_warning => kind,
-        _ if is_quiet => quietly(kind),
-        _ => kind,
-    }
+    let is_low = is_quiet && !(is_warning && matches!(kind, Kind::Failure(_)));
+    if is_low { quietly(kind) } else { kind }
 }
 
 /// What an object says of itself in words.
@@ -282,6 +279,16 @@ mod tests {
             ),
             ("2026-11-24 10:00:00 INFO started in 4 ms", Kind::Fine),
             ("ERROR the flux compensator is out of flux", Kind::Unknown),
+            ("", Kind::Fine),
+            ("{ half a line", Kind::Fine),
+        ] {
+            assert_eq!(read(line).kind, kind, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_level_says_how_much_a_line_means() {
+        for (line, kind) in [
             ("2026-11-24 10:00:00,123 INFO orders no errors, 429 left", Kind::Fine),
             ("[info] 0 failed", Kind::Fine),
             (
@@ -320,8 +327,6 @@ mod tests {
             ),
             ("10.0.0.7 - - \"POST /v1/messages HTTP/1.1\" 529 87", Kind::Failure(Cause::ServerOverloaded)),
             ("10.0.0.7 - - \"POST /v1/messages HTTP/1.1\" 200 5020", Kind::Fine),
-            ("", Kind::Fine),
-            ("{ half a line", Kind::Fine),
         ] {
             assert_eq!(read(line).kind, kind, "{line}");
         }
