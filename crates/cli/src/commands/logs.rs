@@ -138,7 +138,7 @@ fn headline(prose: &Prose, s: &Summary) -> String {
     if s.calls == 0 {
         let lines = prose.count("lines", s.lines, &grouped(s.lines));
         let args = number("lines", &lines).with("failed", Foreign::new(&grouped(s.failed)));
-        return prose.say("logs-lines", &args) + &when;
+        return prose.say(if s.failed == 1 { "logs-lines-one" } else { "logs-lines" }, &args) + &when;
     }
     let failed = s.calls.saturating_sub(s.succeeded + s.left);
     let args = number("calls", &prose.count("calls", s.calls, &grouped(s.calls)))

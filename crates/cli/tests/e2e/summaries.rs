@@ -116,7 +116,7 @@ fn what_says_no_time_has_none() {
     let home = Folder::new();
     let log = home.write("app.log", "ERROR 529 Overloaded, req_000001\n");
     let told = told(&home, "en", &log);
-    assert!(told[0].ends_with("tell of failures"), "{told:?}");
+    assert!(told[0].ends_with("tells of a failure"), "{told:?}");
     assert!(told[2].ends_with("  provider    –  req_000001"), "{told:?}");
 }
 
@@ -184,7 +184,7 @@ fn what_is_logged_of_an_attempt_is_no_call() {
     let end = "2026-11-24 10:00:01,000 ERROR orders Error code: 529 - Overloaded\n";
     let log = home.write("app.log", &format!("{}{end}", attempt.repeat(3)));
     let told = told(&home, "en", &log);
-    assert!(told[0].starts_with("10 lines, 1 of them tell of failures"), "{told:?}");
+    assert!(told[0].starts_with("10 lines, 1 of them tells of a failure"), "{told:?}");
     let row: Vec<&str> = told[2].split_whitespace().take(3).collect();
     assert_eq!(row, ["server.overloaded", "1", "3"], "{told:?}");
 }

@@ -7,6 +7,7 @@ files-one = 1 file
 files-many = { $count } files
 logs-calls = { $calls }, { $well } succeeded ({ $rate }), { $failed } failed
 logs-lines = { $lines }, { $failed } of them tell of failures
+logs-lines-one = { $lines }, 1 of them tells of a failure
 logs-others-one = ; 1 line tells of a failure besides these calls
 logs-others-many = ; { $count } lines tell of failures besides these calls
 logs-unnamed-one = 1 failed call has a cause that this version does not know

@@ -7,6 +7,7 @@ files-one = 1 个文件
 files-many = { $count } 个文件
 logs-calls = { $calls }，成功 { $well } 次（{ $rate }），失败 { $failed } 次
 logs-lines = { $lines }，其中 { $failed } 行记录了失败
+logs-lines-one = { $lines }，其中 1 行记录了失败
 logs-others-one = ；另有 1 行记录了这些调用之外的失败
 logs-others-many = ；另有 { $count } 行记录了这些调用之外的失败
 logs-unnamed-one = 有 1 次失败调用的原因是本版本不认识的
