@@ -64,7 +64,8 @@ impl Watch {
             Err(miss) => return self.refused(&prose, miss),
         };
         let style = look::style();
-        let show = Show::new(&prose, style, self.json);
+        let mut show = Show::new(&prose, style, self.json);
+        show.calls = self.call;
         let runtime = serve::one_thread()?;
         if self.once {
             return runtime.block_on(self.once(&settings, &prober, show));

@@ -145,6 +145,7 @@ fn people_read_lines_with_the_local_time_and_its_zone() {
     let (code, rest) = watch.interrupt();
     assert_eq!(code, 0);
     assert!(lines[0].starts_with("watching 127.0.0.1:") && lines[0].contains(" every 50 ms; "), "{lines:?}");
+    assert!(lines[1].contains("and a call is answered"), "{lines:?}");
     let failing = lines.iter().find(|l| l.contains('✖')).unwrap();
     assert!(failing.contains("server.error"), "{failing}");
     let is_local = failing.contains(" +08:00  ✖ ")
