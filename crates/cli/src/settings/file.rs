@@ -16,6 +16,8 @@ pub(crate) struct Found {
     pub(crate) values: Vec<(&'static str, Value, SettingOrigin)>,
     /// What was not.
     pub(crate) mistakes: Vec<SettingError>,
+    /// Where the rows of tables of secrets stand.
+    pub(crate) places: super::Places,
 }
 
 /// A file's text and what its places are called.
@@ -136,7 +138,12 @@ impl Reader<'_> {
                 None => Err("must be a text: \"env:VARIABLE\" or \"file:PATH\"".to_owned()),
             };
             match checked {
-                Ok(text) => named.push((alias.span().start, alias.get_ref().to_string(), text)),
+                Ok(text) => {
+                    let (at, alias) = (alias.span().start, alias.get_ref().to_string());
+                    let origin = self.origin(at);
+                    self.found.places.insert((row.key, alias.clone()), origin);
+                    named.push((at, alias, text));
+                }
                 Err(problem) => {
                     let shown = hidden(&format!("{}.{}", row.key, alias.get_ref()));
                     self.mistake(reference.span().start, &shown, &problem);

@@ -46,7 +46,10 @@ pub(crate) struct Entry {
 
 /// The settings that hold.
 #[derive(Debug, Default)]
-pub(crate) struct Settings(BTreeMap<&'static str, Entry>);
+pub(crate) struct Settings(BTreeMap<&'static str, Entry>, Places);
+
+/// Where the file has each row of a table of secrets, by the setting's key and the row's name.
+type Places = BTreeMap<(&'static str, String), SettingOrigin>;
 
 /// Joins all sources.
 ///
@@ -65,6 +68,7 @@ pub(crate) fn resolve(sources: &Sources<'_>) -> Result<Settings, Vec<SettingErro
         for (key, value, origin) in found.values {
             settings.0.insert(key, Entry { value, origin });
         }
+        settings.1 = found.places;
     }
     // `CLEARLINE_KEYS` holds the keys themselves; whoever sends calls reads it when the settings name none.
     for row in ROWS.iter().filter(|r| r.key != "keys") {
@@ -146,6 +150,15 @@ impl Settings {
     /// Where a value came from.
     pub(crate) fn origin(&self, key: &str) -> SettingOrigin {
         self.0.get(key).map_or(SettingOrigin::Default, |e| e.origin.clone())
+    }
+
+    /// Where a row of a table of secrets came from.
+    pub(crate) fn row_origin(&self, key: &'static str, name: &str) -> SettingOrigin {
+        let whole = self.origin(key);
+        // A variable that beats the file has no rows there.
+        let of_file = matches!(whole, SettingOrigin::File { .. });
+        let place = self.1.get(&(key, name.to_owned())).filter(|_| of_file);
+        place.cloned().unwrap_or(whole)
     }
 
     fn value(&self, key: &str) -> Option<&Value> {
