@@ -14,6 +14,8 @@ use crate::{commands, look};
 /// The widest line of a text, columns, and how far clap sets the text of an option in.
 const WIDEST: usize = 96;
 const INDENT: usize = 10;
+/// What of a narrower terminal is not looked at: there would be nothing left beside the names.
+const NARROWEST: usize = 40;
 
 /// What a line that was not taken is answered with, in the language of the output where there is a choice.
 pub(crate) fn answer(words: &[OsString], error: clap::Error) -> clap::Error {
@@ -25,7 +27,8 @@ pub(crate) fn answer(words: &[OsString], error: clap::Error) -> clap::Error {
     let flag = |name: &str| flag(words, name);
     let lang = look::lang(flag("--lang").as_deref(), flag("--config").as_deref().map(Path::new));
     let Some(help) = Prose::help(lang) else { return error };
-    command(&help).try_get_matches_from(words).err().unwrap_or(error)
+    let widest = look::window().map_or(WIDEST, |columns| columns.clamp(NARROWEST, WIDEST));
+    command(&help, widest).try_get_matches_from(words).err().unwrap_or(error)
 }
 
 /// The value of a flag in a line that is not parsed. What stands behind `--` is a program's own.
@@ -37,31 +40,41 @@ fn flag(words: &[OsString], name: &str) -> Option<String> {
     })
 }
 
-/// The whole command line in these words.
-pub(crate) fn command(help: &Prose) -> Command {
+/// The whole command line in these words, in lines of so many columns. Where others set the lines, `usize::MAX` leaves that to them:
+/// they take a line's end for a blank, which stands between no two Han characters.
+pub(crate) fn command(help: &Prose, widest: usize) -> Command {
     let mut line = commands::line();
     // Only then are help itself and the options of all commands there to be worded.
     line.build();
     let after = ["long-after", "long-codes"].map(|part| help.part("help", part).unwrap_or_default());
-    let after = after.map(|text| layout::wrap(&text, WIDEST).join("\n"));
-    worded(line, "help", help).after_help(after.join("\n"))
+    let after = after.map(|text| layout::wrap(&text, widest).join("\n"));
+    let about = help.known("help", &Args::default()).unwrap_or_default();
+    let line = worded(line, "help", (help, widest)).about(layout::wrap(&about, widest).join("\n"));
+    line.after_help(after.join("\n"))
 }
 
-fn worded(command: Command, key: &str, help: &Prose) -> Command {
+fn worded(command: Command, key: &str, (help, widest): (&Prose, usize)) -> Command {
     let about = help.known(key, &Args::default()).unwrap_or_default();
     let long = help.part(key, "long").map(|long| format!("{about}\n\n{long}"));
     let long =
-        long.map(|text| text.lines().flat_map(|l| layout::wrap(l, WIDEST)).collect::<Vec<_>>().join("\n"));
+        long.map(|text| text.lines().flat_map(|l| layout::wrap(l, widest)).collect::<Vec<_>>().join("\n"));
+    let names = command.get_subcommands().map(|sub| sub.get_name().len());
+    let beside = names.max().unwrap_or(0) + 4;
     let command = command
-        .mut_args(|arg| argument(arg, key, help))
+        .mut_args(|arg| argument(arg, key, (help, widest)))
         .mut_subcommands(|sub| {
             let name = sub.get_name().to_owned();
             // What help says of the commands once more is shown nowhere.
             if name == "help" {
                 named(sub, "help-help", help)
             } else {
-                worded(sub, &format!("{key}-{name}"), help)
+                worded(sub, &format!("{key}-{name}"), (help, widest))
             }
+        })
+        .mut_subcommands(|sub| {
+            // In the list they stand behind the names.
+            let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
+            sub.about(layout::wrap(&about, widest - beside).join("\n"))
         })
         .about(about)
         .long_about(None::<&str>);
@@ -92,12 +105,12 @@ fn template(command: &Command, help: &Prose) -> String {
     all
 }
 
-fn argument(arg: Arg, command: &str, help: &Prose) -> Arg {
+fn argument(arg: Arg, command: &str, (help, widest): (&Prose, usize)) -> Arg {
     let name = arg.get_id().as_str().replace('_', "-");
     // Those of all commands are worded once.
     let text = help.part(command, &name).or_else(|| help.part("help", &name)).unwrap_or_default();
     let texts = std::iter::once(text).chain(values(&arg, help)).collect::<Vec<_>>().join(" ");
-    let lines = layout::wrap(&texts, WIDEST - INDENT).join("\n");
+    let lines = layout::wrap(&texts, widest - INDENT).join("\n");
     arg.help(lines)
         .long_help(None::<&str>)
         .next_line_help(true)
@@ -151,8 +164,10 @@ mod tests {
     fn every_command_and_option_is_worded_in_both_languages() {
         let mut english = commands::line();
         english.build();
-        let (en, zh) =
-            (texts(&english, "clearline"), texts(&command(&Prose::help(Lang::Zh).unwrap()), "clearline"));
+        let (en, zh) = (
+            texts(&english, "clearline"),
+            texts(&command(&Prose::help(Lang::Zh).unwrap(), WIDEST), "clearline"),
+        );
         assert!(en.len() > 100, "{}", en.len());
         for ((what, text), (same, other)) in en.iter().zip(&zh) {
             assert_eq!(what, same);
@@ -167,13 +182,43 @@ mod tests {
         let help = Prose::help(Lang::Zh).unwrap();
         for sub in ["", "doctor", "config", "sim", "call"] {
             let words = ["clearline", sub, "--help"].into_iter().filter(|w| !w.is_empty());
-            let text = command(&help).try_get_matches_from(words).unwrap_err().to_string();
+            let text = command(&help, WIDEST).try_get_matches_from(words).unwrap_err().to_string();
             assert!(text.contains("用法：clearline") && text.contains("\n选项：\n"), "{text}");
             for word in ["Usage", "Options", "Commands", "Arguments", "Print", "default", "possible"] {
                 assert!(!text.contains(word), "{sub}: {word}\n{text}");
             }
             assert!(text.lines().all(|line| layout::width(line) <= 100 || line.starts_with("  ")), "{text}");
         }
+    }
+
+    #[test]
+    fn a_page_that_others_set_has_no_line_ends_within_chinese() {
+        let line = command(&Prose::help(Lang::Zh).unwrap(), usize::MAX);
+        for (what, text) in texts(&line, "clearline") {
+            let lines: Vec<&str> = text.lines().collect();
+            for pair in lines.windows(2) {
+                assert!(pair.iter().any(|l| l.is_empty()), "{what}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn help_fits_into_the_terminal() {
+        let help = Prose::help(Lang::Zh).unwrap();
+        for (widest, path) in
+            [60, 80].into_iter().flat_map(|w| ["", "doctor", "config", "gateway"].map(|path| (w, path)))
+        {
+            let words = ["clearline", path, "--help"].into_iter().filter(|w| !w.is_empty());
+            let text = command(&help, widest).try_get_matches_from(words).unwrap_err().to_string();
+            for line in text.lines() {
+                assert!(layout::width(line) <= widest || !line.trim().contains(is_wide), "{path}: {line}");
+            }
+        }
+    }
+
+    /// What can be broken anywhere; names and addresses can not.
+    fn is_wide(c: char) -> bool {
+        layout::width(c.encode_utf8(&mut [0; 4])) > 1
     }
 
     #[test]

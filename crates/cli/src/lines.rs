@@ -2,33 +2,59 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use clearline_logs::Entry;
+use clearline_model::Wall;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::{out, utf16};
 
 /// The most of a line that is kept, bytes.
 const LINE_MAX: u64 = 1 << 20;
 
+/// What a line says. A time without a zone is this machine's own, whose log it mostly is: `TZ` names another one.
+pub(crate) fn entry(line: &str) -> Entry {
+    clearline_logs::read_local(line, &|shown| local(shown).unwrap_or(shown))
+}
+
+/// The moment at which clocks here show what clocks in UTC show at that one.
+fn local(shown: Wall) -> Option<Wall> {
+    let clock = TimeZone::UTC.to_datetime(Timestamp::from_microsecond(shown.0).ok()?);
+    Some(Wall(TimeZone::system().to_timestamp(clock).ok()?.as_microsecond()))
+}
+
 /// Calls `each` with the number and the text of every line of every file. `-` is the standard input.
 ///
 /// A file that cannot be read is said and left out; returns how many were read.
-pub(crate) fn each(files: &[String], mut each: impl FnMut(usize, u64, &str)) -> usize {
+pub(crate) fn each(files: &[PathBuf], each: impl FnMut(usize, u64, &str)) -> usize {
+    told(files, each, out::note)
+}
+
+/// The same of files that are read once more, where all is said.
+pub(crate) fn beforehand(files: &[PathBuf], each: impl FnMut(usize, u64, &str)) {
+    told(files, each, |_said_then| ());
+}
+
+fn told(files: &[PathBuf], mut each: impl FnMut(usize, u64, &str), tell: impl Fn(&str)) -> usize {
     let mut read = 0;
-    for (i, name) in files.iter().enumerate() {
-        let stream: Box<dyn BufRead> = if name == "-" {
+    for (i, path) in files.iter().enumerate() {
+        let name = path.display();
+        let stream: Box<dyn BufRead> = if path == Path::new("-") {
             Box::new(BufReader::new(std::io::stdin()))
         } else {
-            match File::open(Path::new(name)) {
+            match File::open(path) {
                 Ok(file) => Box::new(BufReader::with_capacity(256 << 10, file)),
                 Err(e) => {
-                    out::note(&format!("{name}: left out: {e}"));
+                    tell(&format!("{name}: left out: {e}"));
                     continue;
                 }
             }
         };
         match of_stream(stream, |n, line| each(i, n, line)) {
             Ok(()) => read += 1,
-            Err(why) => out::note(&format!("{name}: {why}")),
+            Err(why) => tell(&format!("{name}: {why}")),
         }
     }
     read
@@ -64,8 +90,19 @@ fn of_stream(stream: impl BufRead, mut each: impl FnMut(u64, &str)) -> Result<()
 /// leaves them behind, do not make a log binary.
 pub(crate) fn no_text(begins: &[u8]) -> Option<&'static str> {
     const SEEN: usize = 8192;
-    if begins.starts_with(&[0x1f, 0x8b]) {
-        return Some("it is compressed; unpack it first: gzip -dc FILE.gz > FILE");
+    // Into a file: not every command takes the standard input.
+    match begins {
+        [0x1f, 0x8b, ..] => return Some("it is compressed; unpack it first: gzip -dc FILE > unpacked.log"),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => {
+            return Some("it is compressed; unpack it first: xz -dc FILE > unpacked.log");
+        }
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            return Some("it is compressed; unpack it first: zstd -dc FILE > unpacked.log");
+        }
+        [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', ..] => {
+            return Some("it is compressed; unpack it first: bzip2 -dc FILE > unpacked.log");
+        }
+        _ => {}
     }
     let begins = begins.get(..SEEN).unwrap_or(begins);
     let is_odd = |b: &&u8| matches!(**b, 0..=8 | 14..=26 | 28..=31 | 127);
@@ -104,10 +141,16 @@ mod tests {
         assert!(of_stream(&b""[..], |_, _| panic!("an empty file has no line")).is_ok());
         // Every byte once, as in a compressed picture.
         let bytes = (0..=255).collect::<Vec<u8>>().repeat(4);
-        for (begins, word) in
-            [(&b"\x1f\x8b\x08"[..], "gzip -dc"), (&[0; 64][..], "binary"), (&bytes[..], "binary")]
-        {
+        for (begins, word) in [
+            (&b"\x1f\x8b\x08"[..], "gzip -dc"),
+            (&b"\xfd7zXZ\0\0"[..], "xz -dc"),
+            (&b"\x28\xb5\x2f\xfd\x04"[..], "zstd -dc"),
+            (&b"BZh91AY&SY"[..], "bzip2 -dc"),
+            (&[0; 64][..], "binary"),
+            (&bytes[..], "binary"),
+        ] {
             assert!(no_text(begins).is_some_and(|why| why.contains(word)), "{word}");
         }
+        assert_eq!(no_text(b"BZh is how this line begins\n"), None);
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use clearline_report::terminal::Style;
 use clearline_report::{Lang, Prose};
 
+use crate::settings::Settings;
 use crate::setup;
 
 /// The widest report; longer lines are hard to read.
@@ -21,9 +22,21 @@ pub(crate) fn lang(flag: Option<&str>, config: Option<&Path>) -> Lang {
     Lang::wanted(asked.as_deref(), &setup::variable)
 }
 
+/// The language where the settings were read already. A settings file that is a pipe can be read once.
+pub(crate) fn spoken(flag: Option<&str>, settings: &Settings) -> Lang {
+    Lang::wanted(Some(flag.unwrap_or_else(|| settings.text("lang"))), &setup::variable)
+}
+
 /// The prose of that language.
 pub(crate) fn prose(flag: Option<&str>, config: Option<&Path>) -> Prose {
     Prose::load(lang(flag, config))
+}
+
+/// How wide the terminal of the standard output is, where it is one.
+pub(crate) fn window() -> Option<usize> {
+    let is_terminal = std::io::stdout().is_terminal();
+    let window = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|w| usize::from(w.ws_col));
+    window().filter(|columns| is_terminal && *columns >= 20)
 }
 
 /// The style of the standard output.
@@ -34,8 +47,7 @@ pub(crate) fn style() -> Style {
     let forced = set("CLICOLOR_FORCE").is_some_and(|v| v != "0");
     let colour = set("NO_COLOR").is_none() && (forced || (is_terminal && !is_dumb));
     let columns = set("COLUMNS").and_then(|c| c.parse::<usize>().ok()).filter(|c| *c >= 20);
-    let window = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|w| usize::from(w.ws_col));
-    let columns = columns.or_else(|| window().filter(|c| is_terminal && *c >= 20)).unwrap_or(PIPE);
+    let columns = columns.or_else(window).unwrap_or(PIPE);
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
     let is_utf8 = locale.is_none_or(|l| {
         let l = l.to_ascii_lowercase();

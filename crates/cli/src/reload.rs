@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use clearline::Names;
 use clearline_gateway::Handle;
+use clearline_model::Setting;
 
 use crate::exit::Failure;
 use crate::notify::{Notifier, Ways};
 use crate::serve::{self, Fixed};
-use crate::settings::{Given, Settings};
+use crate::settings::{Entry, Given, Settings, Value};
 use crate::setup;
 
 /// What cannot change while the gateway runs: where it listens and writes, and what was set up once.
@@ -136,12 +137,16 @@ fn words(mistakes: &[clearline::CallError]) -> String {
     mistakes.iter().map(|e| serve::refused(e).to_string()).collect::<Vec<_>>().join("\n")
 }
 
-/// The settings that differ.
+/// The settings that differ. How they are written is for a log: a command may have a secret in it, as the address of a webhook has.
 fn changed(old: &Settings, new: &Settings) -> Vec<Changed> {
-    let pairs = old.entries().zip(new.entries());
-    let shown = pairs.map(|((row, old), (_, new))| (row, old.shown(row), new.shown(row)));
-    let differ = shown.filter(|(_, old, new)| old != new);
-    differ.map(|(row, from, to)| Changed { key: row.key, from, to }).collect()
+    let shown = |row: &Setting, entry: &Entry| {
+        let is_command = row.key == "alerts.command" && entry.value != Value::Text(String::new());
+        if is_command { "\"…\"".to_owned() } else { entry.shown(row) }
+    };
+    let pairs = old.entries().zip(new.entries()).filter(|((_, old), (_, new))| old.value != new.value);
+    pairs
+        .map(|((row, old), (_, new))| Changed { key: row.key, from: shown(row, old), to: shown(row, new) })
+        .collect()
 }
 
 /// The names of the keys of one side that the other does not have.

@@ -6,8 +6,11 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use clearline::{Client, Http2, Pings, Route, Tuning, Upstream};
-use clearline_gateway::{AlertRules, Gateway, LogTarget, Options, Quota, Quotas, Readers, Summary, Watching};
+use clearline_gateway::{
+    AlertRules, CallerToken, Gateway, LogTarget, Options, Quota, Quotas, Readers, Summary, Watching,
+};
 use clearline_model::Dur;
+use clearline_net::Acceptor;
 use clearline_report::alert::Told;
 use clearline_report::{Lang, Prose};
 
@@ -44,7 +47,8 @@ pub(crate) struct Wanted {
 ///
 /// Everything that keeps a gateway from starting, in words.
 pub(crate) async fn gateway(settings: &Settings, wanted: Wanted) -> Result<Serving, Failure> {
-    let callers = setup::tokens(settings)?.into_iter().map(|t| t.alias).collect();
+    let tokens = if wanted.prefix.is_some() { Vec::new() } else { setup::tokens(settings)? };
+    let callers = tokens.into_iter().map(|t| t.alias).collect();
     let watching = Watching { rules: alert_rules(settings), callers };
     let readers = Readers::watching(wanted.log.clone(), Vec::new(), watching);
     let notifier = Ways::of(settings, wanted.lang)?.start(ToLog(Arc::downgrade(&readers)))?;
@@ -97,11 +101,9 @@ impl Fixed {
     ///
     /// Tokens and certificates that cannot be read, all at once.
     pub(crate) fn options(&self, settings: &Settings) -> Result<Options, Failure> {
-        let (tokens, tls) = match (setup::tokens(settings), setup::tls(settings)) {
-            (Ok(tokens), Ok(tls)) => (tokens, tls),
-            (Err(one), Err(other)) => return Err(Failure::usage(format!("{one}\n{other}"))),
-            (Err(one), Ok(_)) | (Ok(_), Err(one)) => return Err(one),
-        };
+        // Who may call, how much, and over TLS: of that nothing concerns a gateway that one program alone can find.
+        let is_private = self.prefix.is_some();
+        let (tokens, tls) = if is_private { (Vec::new(), None) } else { guards(settings)? };
         Ok(Options {
             listen: self.listen,
             admin: self.admin,
@@ -124,7 +126,7 @@ impl Fixed {
             write_timeout: settings.time("gateway.write_timeout"),
             handshake_timeout: settings.time("gateway.handshake_timeout"),
             tls,
-            quotas: quotas(settings),
+            quotas: if is_private { Quotas::default() } else { quotas(settings) },
             http2: settings.flag("gateway.http2"),
             streams_max: u32_of(settings.number("gateway.streams_max")),
             resets_max: u32_of(settings.number("gateway.resets_max")),
@@ -134,6 +136,15 @@ impl Fixed {
             has_pool: false,
             log: self.log.clone(),
         })
+    }
+}
+
+/// The tokens of the callers, and the certificate.
+fn guards(settings: &Settings) -> Result<(Vec<CallerToken>, Option<Acceptor>), Failure> {
+    match (setup::tokens(settings), setup::tls(settings)) {
+        (Ok(tokens), Ok(tls)) => Ok((tokens, tls)),
+        (Err(one), Err(other)) => Err(Failure::usage(format!("{one}\n{other}"))),
+        (Err(one), Ok(_)) | (Ok(_), Err(one)) => Err(one),
     }
 }
 
@@ -229,7 +240,7 @@ fn u32_of(n: u64) -> u32 {
 /// # Errors
 ///
 /// A base URL, a proxy, a key or a CA file that cannot be used.
-fn client(
+pub(crate) fn client(
     settings: &Settings,
     (upstreams, routes): (Vec<Upstream>, Vec<Route>),
     readers: Arc<Readers>,

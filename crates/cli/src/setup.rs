@@ -1,11 +1,12 @@
 //! Where settings come from on this machine: the file, the environment, and the secrets that they refer to.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clearline::{Client, Observer, PoolKey, Route, Upstream};
 use clearline_gateway::CallerToken;
-use clearline_model::{Secret, SettingError, SettingOrigin, Wall};
+use clearline_model::{Secret, SettingError, Wall};
 use clearline_net::{Acceptor, TrustSettings};
 
 use crate::exit::Failure;
@@ -112,11 +113,14 @@ fn read(path: &Path) -> Result<String, Failure> {
             path.display()
         ))
     };
-    let length = std::fs::metadata(path).map_err(|e| wrong(&e))?.len();
-    if length > FILE_MAX {
+    // Not by its length: a pipe or a device says nothing of what will come.
+    let (mut text, mut file) =
+        (String::new(), std::fs::File::open(path).map_err(|e| wrong(&e))?.take(FILE_MAX + 1));
+    let read = file.read_to_string(&mut text);
+    if file.limit() == 0 {
         return Err(wrong(&"it is larger than 1 MiB"));
     }
-    std::fs::read_to_string(path).map_err(|e| wrong(&e))
+    read.map(|_length| text).map_err(|e| wrong(&e))
 }
 
 /// The pool of keys: the settings, else `CLEARLINE_KEYS`, else (where `single` says so) `ANTHROPIC_API_KEY`.
@@ -127,7 +131,7 @@ fn read(path: &Path) -> Result<String, Failure> {
 pub(crate) fn keys(settings: &Settings, single: bool) -> Result<Vec<PoolKey>, Failure> {
     let named = settings.table("keys");
     if !named.is_empty() {
-        let secrets = secrets(named, &settings.origin("keys"))?;
+        let secrets = secrets(settings, "keys")?;
         return Ok(secrets.into_iter().map(|(alias, secret)| PoolKey { alias, secret }).collect());
     }
     let set = |name: &str| variable(name).filter(|v| !v.trim().is_empty());
@@ -234,17 +238,17 @@ fn plain(settings: &Settings, single: bool) -> Result<Vec<Upstream>, Failure> {
 ///
 /// As [`keys`].
 pub(crate) fn tokens(settings: &Settings) -> Result<Vec<CallerToken>, Failure> {
-    let secrets = secrets(settings.table("gateway.tokens"), &settings.origin("gateway.tokens"))?;
+    let secrets = secrets(settings, "gateway.tokens")?;
     Ok(secrets.into_iter().map(|(alias, secret)| CallerToken { alias, secret }).collect())
 }
 
-fn secrets(named: &[(String, String)], origin: &SettingOrigin) -> Result<Vec<(String, Secret)>, Failure> {
+fn secrets(settings: &Settings, key: &'static str) -> Result<Vec<(String, Secret)>, Failure> {
     let (mut found, mut mistakes) = (Vec::new(), Vec::new());
-    for (alias, reference) in named {
+    for (alias, reference) in settings.table(key) {
         match secret(reference) {
             Ok(secret) => found.push((alias.clone(), secret)),
             Err(problem) => mistakes.push(SettingError {
-                origin: origin.clone(),
+                origin: settings.row_origin(key, alias),
                 found: format!("{alias} = \"{reference}\""),
                 problem,
             }),

@@ -43,16 +43,21 @@ pub(crate) struct As {
 }
 
 impl As {
+    /// Whether a document was asked for.
+    pub(crate) const fn is_asked(self) -> bool {
+        self.md || self.html
+    }
+
     /// Prints the document where that was asked for, and says whether it was.
     ///
     /// # Errors
     ///
     /// The standard output cannot be written.
     pub(crate) fn print(self, document: impl FnOnce() -> Document) -> Result<bool, Failure> {
-        if self.md || self.html {
+        if self.is_asked() {
             let stdout = Path::new("-");
             write(self.md.then_some(stdout), self.html.then_some(stdout), &document())?;
         }
-        Ok(self.md || self.html)
+        Ok(self.is_asked())
     }
 }

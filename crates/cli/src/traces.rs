@@ -40,8 +40,11 @@ pub(crate) fn summary(prose: &Prose, who: &str, s: &Summary) -> String {
         let waits = number("all", &s.waited.to_string())
             .with("longest", Foreign::new(&s.longest_wait.to_string()))
             .with("attempts", Foreign::new(&prose.count("attempts", more, &grouped(more))));
-        let waits = prose.say("summary-waits", &waits) + &counted("summary-billed", s.wasted);
-        lines.push(labelled(prose, "summary-waited", &waits));
+        lines.push(labelled(prose, "summary-waited", &prose.say("summary-waits", &waits)));
+    }
+    if s.wasted > 0 {
+        let wasted = prose.count("summary-wasted", s.wasted, &grouped(s.wasted));
+        lines.push(labelled(prose, "summary-billed", &wasted));
     }
     lines.join("\n")
 }
@@ -95,7 +98,8 @@ mod tests {
                 "clearline: 312 calls, 311 succeeded, 41 of them after retries; 1 failed\n  \
                  met     server.overloaded 37 · stream.cut 7\n  \
                  failed  1 × {title}   request.context-too-long   req_011C\n  \
-                 waited  3 m 12 s in all, 24.0 s at most; 58 attempts more than calls, 7 of them perhaps billed"
+                 waited  3 m 12 s in all, 24.0 s at most; 58 attempts more than calls\n  \
+                 billed  7 attempts, perhaps for nothing"
             )
         );
         let none = |lang| summary(&Prose::load(lang), "clearline", &Summary::default());
@@ -106,6 +110,10 @@ mod tests {
             zh.starts_with("clearline: 312 次调用，成功 311 次（其中 41 次靠重试），失败 1 次\n"),
             "{zh}"
         );
-        assert!(zh.ends_with("58 次尝试，其中 7 次可能已计费"), "{zh}");
+        assert!(zh.ends_with("58 次尝试\n  计费    7 次尝试可能计了费却没有结果"), "{zh}");
+        // What broke at its only attempt is billed as well, and no attempt more.
+        let broken = Summary { calls: 1, failed: 1, attempts: 1, wasted: 1, ..Summary::default() };
+        let text = summary(&Prose::load(Lang::En), "clearline", &broken);
+        assert!(text.ends_with("; 1 failed\n  billed  1 attempt, perhaps for nothing"), "{text}");
     }
 }

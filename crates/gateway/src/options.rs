@@ -129,7 +129,7 @@ impl Options {
     ///
     /// # Errors
     /// An exposed address without tokens.
-    pub(crate) fn guarded(&self, addr: SocketAddr) -> Result<(), BindError> {
+    pub fn guarded(&self, addr: SocketAddr) -> Result<(), BindError> {
         if !addr.ip().is_loopback() && self.tokens.is_empty() {
             return Err(BindError::Exposed(addr));
         }
@@ -179,12 +179,12 @@ impl fmt::Display for BindError {
             }
             Self::Exposed(addr) => write!(
                 f,
-                "{addr} can be reached by others, and no caller token is set\n  Set a token, or listen on 127.0.0.1:{}.",
+                "{addr} can be reached by others, and no caller token is set\n  Set one (gateway.tokens), or listen on 127.0.0.1:{}.",
                 addr.port()
             ),
             Self::Log { path, why } => write!(
                 f,
-                "cannot write the log {}: {why}\n  Choose another file for the log.",
+                "cannot write the log {}: {why}\n  Make its folder, or choose another file for the log.",
                 path.display()
             ),
         }

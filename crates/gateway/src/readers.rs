@@ -262,6 +262,13 @@ impl Readers {
         self.log.flush().await;
     }
 
+    /// How many log lines were not written: the disk was full, or too many waited.
+    #[must_use]
+    pub fn unwritten(&self) -> u64 {
+        let losses = &self.log.losses;
+        losses.errors.load(Ordering::Relaxed) + losses.dropped.load(Ordering::Relaxed)
+    }
+
     /// Changes what is pending of a call, and writes its line when it is whole.
     fn change(&self, call: CallId, change: impl FnOnce(&mut Pending)) {
         let whole = {

@@ -74,11 +74,6 @@ fn lines_of<'a>(text: &'a str, object: &Object) -> &'a str {
     text.get(from..to).unwrap_or_default()
 }
 
-/// Whether a line of a log, in lower case, prints a status with which a server asks to wait or says that it failed.
-pub(crate) fn refuses(line: &str) -> bool {
-    statuses_in(line).any(|status| status == 429 || status >= 500)
-}
-
 /// How far before a body its status stands, bytes.
 const BESIDE: usize = 200;
 
@@ -121,6 +116,17 @@ const BEFORE: [&str; 21] = [
     "rejected",
     "forbidden",
 ];
+
+/// Words behind which a number may be a status, or how many of what follows it.
+const PERHAPS: [&str; 7] = ["got", "received", "returned", "returns", "answered", "responded", "with"];
+
+/// Whether the last word before a number and what follows it leave it alone there: it is how many of nothing.
+fn is_alone(before: &str, after: &str) -> bool {
+    let word = before.strip_suffix(' ').and_then(|b| b.rsplit(|c: char| !c.is_ascii_alphanumeric()).next());
+    let follows = after.trim_start_matches(' ');
+    word.is_some_and(|word| PERHAPS.contains(&word))
+        && !follows.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '%' | '/' | '.'))
+}
 
 /// Whether what stands before a number announces a status: one of the words, and marks between.
 fn is_announced(before: &str) -> bool {
@@ -178,6 +184,7 @@ fn statuses_in(normal: &str) -> impl Iterator<Item = u16> {
             PHRASES.iter().filter(|(known, _)| *known == status).flat_map(|(_, phrases)| phrases.iter());
         let is_said = at == 0
             || is_announced(before)
+            || is_alone(before, after)
             || (before.ends_with('[') && after.starts_with(']'))
             || phrases.into_iter().any(|phrase| rest.starts_with(phrase))
             || (after.trim_start().starts_with(['{', '<']) && !before.ends_with([':', '/', '.']));

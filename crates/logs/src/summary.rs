@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use clearline_model::{Cause, Foreign, Wall};
 
 use crate::joined::Joined;
+use crate::keys::without_keys;
 use crate::line::{Entry, Kind};
 
 /// A minute, microseconds.
@@ -44,6 +45,8 @@ pub struct Summary {
     pub failed: u64,
     /// The causes.
     pub causes: BTreeMap<Cause, Row>,
+    /// Failed calls of our own log whose cause is none that this version knows: a later one wrote it.
+    pub unnamed: u64,
     /// Records whose end is missing: a crash or a full disk cut them off.
     pub torn: u64,
     /// Lines that look like failures and are not known.
@@ -63,11 +66,19 @@ fn is_torn(line: &str) -> bool {
     line.starts_with("{\"") && !line.ends_with('}')
 }
 
+/// The line of a record that tells most: its message, or the exception below `Traceback`.
+fn telling(record: &str) -> &str {
+    let mut lines = record.lines();
+    let telling = if record.starts_with("Traceback") { lines.next_back() } else { lines.next() };
+    telling.unwrap_or_default()
+}
+
 impl Summary {
     /// Takes a line in; `line` is its text.
     pub fn add(&mut self, entry: &Entry, line: &str) {
         self.lines += 1;
-        self.torn += u64::from(is_torn(line));
+        let is_torn = is_torn(line);
+        self.torn += u64::from(is_torn);
         if let Some(at) = entry.at {
             self.first = Some(self.first.map_or(at, |f| f.min(at)));
             self.last = Some(self.last.map_or(at, |l| l.max(at)));
@@ -86,8 +97,9 @@ impl Summary {
                         for (cause, at) in self.joined.call(&entry.ids) {
                             self.uncount(cause, at);
                         }
-                        if let Some(cause) = cause {
-                            self.failure(cause, entry);
+                        match cause {
+                            Some(cause) => self.failure(cause, entry),
+                            None => self.unnamed += 1,
                         }
                     }
                 }
@@ -98,11 +110,14 @@ impl Summary {
                     self.failure(*cause, entry);
                 }
             }
+            Kind::Attempt(cause) => self.row(*cause, entry.at).attempts += 1,
             Kind::Fine => {}
+            // Counted above.
+            Kind::Unknown if is_torn => {}
             Kind::Unknown => {
                 self.unknown += 1;
                 if self.samples.len() < SAMPLES_MAX {
-                    self.samples.push(Foreign::new(line));
+                    self.samples.push(Foreign::new(&without_keys(telling(line))));
                 }
             }
         }
@@ -196,6 +211,19 @@ mod tests {
         let revoked = &summary.causes[&Cause::AuthRevoked];
         assert_eq!(revoked.last_id.as_ref().map(Foreign::raw), Some("req_9"));
         assert_eq!(summary.course(revoked, 4), [0, 2, 0, 0]);
+    }
+
+    #[test]
+    fn what_a_later_version_wrote_is_counted_and_what_is_cut_off_is_counted_once() {
+        let mut summary = Summary::default();
+        for line in [
+            r#"{"event":"call ended","ts":1795514460000,"outcome":"failed","cause":"flux.lost","attempts":[{"cause":"flux.lost"}]}"#,
+            r#"{"event":"call ended","ts":1795514460000,"outcome":"failed","cause":"tcp.res"#,
+        ] {
+            summary.add(&read(line), line);
+        }
+        assert_eq!((summary.calls, summary.failed, summary.unnamed), (1, 1, 1));
+        assert_eq!((summary.torn, summary.unknown, summary.causes.len()), (1, 0, 0));
     }
 
     #[test]

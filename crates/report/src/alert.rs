@@ -80,7 +80,8 @@ pub fn json(prose: &Prose, told: &Told) -> Value {
         "lasts_s": alert.at.since(alert.since).0 / 1_000_000,
         "count": alert.count,
         "calls": alert.calls,
-        "rate": (alert.rate() * 10_000.0).round() / 10_000.0,
+        // Rounded up, a rate could meet the target that it misses.
+        "rate": (alert.rate() * 10_000.0 + EXACT).floor() / 10_000.0,
         "target": f64::from(alert.target_milli) / 1_000.0,
         "window_s": alert.window.0 / 1_000_000,
         "causes": causes.collect::<Vec<_>>(),
@@ -109,8 +110,8 @@ pub fn headline(prose: &Prose, told: &Told) -> String {
     };
     let number = |n: u32| Foreign::new(&n.to_string());
     let args = Args::default()
-        .with("rate", Foreign::new(&percent(alert.rate())))
-        .with("target", Foreign::new(&percent(f64::from(alert.target_milli) / 1_000.0)))
+        .with("rate", Foreign::new(&percent((alert.rate() * 1_000.0 + EXACT).floor())))
+        .with("target", Foreign::new(&percent(f64::from(alert.target_milli))))
         .with("window", Foreign::new(&window(prose, alert.window)))
         .with("since", Foreign::new(&since(&told.since)))
         .with("count", number(alert.count))
@@ -170,10 +171,12 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// A share in percent, to a tenth where it deserves one.
-#[must_use]
-pub fn percent(share: f64) -> String {
-    let text = format!("{:.1}", share * 100.0);
+/// What a number that is not quite exact may lack of the whole one that is meant.
+const EXACT: f64 = 1e-6;
+
+/// Whole thousandths in percent, to a tenth where they deserve one.
+fn percent(milli: f64) -> String {
+    let text = format!("{:.1}", milli / 10.0);
     format!("{} %", text.strip_suffix(".0").unwrap_or(&text))
 }
 
@@ -181,6 +184,9 @@ pub fn percent(share: f64) -> String {
 #[must_use]
 pub fn window(prose: &Prose, window: Dur) -> String {
     let seconds = window.0 / 1_000_000;
+    if Dur::secs(seconds) != window {
+        return window.to_string();
+    }
     let (name, n) = if seconds.is_multiple_of(60) { ("minutes", seconds / 60) } else { ("seconds", seconds) };
     prose.say(name, &Args::default().with("count", Foreign::new(&n.to_string())))
 }
@@ -238,6 +244,37 @@ mod tests {
         }
         let zh = headline(&Prose::load(Lang::Zh), &told(false, Subject::Key(KeyId(1))));
         assert_eq!(zh, "告警解除  密钥“batch-2”自 2026-11-24 11:58:03 (+08:00) 起停用，现已恢复");
+    }
+
+    #[test]
+    fn a_rate_below_the_target_is_not_rounded_up_to_it() {
+        let prose = Prose::load(Lang::En);
+        for (count, calls, target_milli, said) in [
+            (1, 100_000, 1_000, "success rate 99.9 % over 5 min (wanted: 100 %)"),
+            (504, 10_000, 950, "success rate 94.9 % over 5 min (wanted: 95 %)"),
+            (10, 100, 950, "success rate 90 % over 5 min (wanted: 95 %)"),
+            (100, 100, 950, "success rate 0 % over 5 min (wanted: 95 %)"),
+        ] {
+            let mut told = told(true, Subject::Calls);
+            (told.alert.count, told.alert.calls, told.alert.target_milli) = (count, calls, target_milli);
+            let head = headline(&prose, &told);
+            assert!(head.contains(said), "{head}");
+            let rate = json(&prose, &told)["rate"].as_f64().unwrap();
+            assert!(rate < f64::from(target_milli) / 1_000.0 && rate <= told.alert.rate() + EXACT, "{rate}");
+        }
+    }
+
+    #[test]
+    fn a_window_has_the_unit_that_it_deserves() {
+        let prose = Prose::load(Lang::En);
+        for (time, text) in [
+            (Dur::millis(50), "50 ms"),
+            (Dur::millis(1500), "1.5 s"),
+            (Dur::secs(30), "30 s"),
+            (Dur::secs(300), "5 min"),
+        ] {
+            assert_eq!(window(&prose, time), text);
+        }
     }
 
     #[test]

@@ -2,9 +2,7 @@
 //!
 //! Every text in it is plain and already harmless on a terminal; each medium escapes it once more for itself.
 
-use clearline_model::{
-    Cause, ClientView, Confidence, Dur, Fact, Fate, Finding, Foreign, Role, Status, Verdict,
-};
+use clearline_model::{Cause, ClientView, Confidence, Dur, Fact, Fate, Finding, Role, Status, Verdict};
 
 use crate::lang::Lang;
 use crate::prose::{Args, Fix, Prose};
@@ -221,10 +219,4 @@ fn finding(prose: &Prose, finding: &Finding, facts: &[Fact]) -> Vec<Block> {
     }
     all.extend(fix);
     vec![Block::Heading(mood, title, Some(finding.cause)), Block::Terms(all)]
-}
-
-/// Text of others as a part.
-#[must_use]
-pub fn said(text: &Foreign) -> Item {
-    Item::Said(text.escaped())
 }

@@ -2,15 +2,17 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use clearline::{Client, Observer, Reply};
 use clearline_model::{CallRecord, Cause, Dur, Event, Foreign, Usage};
 use clearline_report::{Args, Prose, json, layout, terminal};
 use clearline_wire::{Mark, Parser, Watch};
 use http_body_util::BodyExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, interval_at};
 
 use crate::exit::{self, Failure};
+use crate::out::Progress;
 use crate::{look, out, serve, setup};
 
 /// Makes one call and shows the answer, the time of each phase and the headers that matter, or the cause
@@ -81,9 +83,9 @@ impl Call {
     pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
         let keep = Arc::new(Keep::default());
         let client = setup::single_attempt(Arc::<Keep>::clone(&keep))?;
-        let seen = serve::one_thread()?.block_on(self.make(&client));
-        let record = keep.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let prose = look::prose(lang, config);
+        let seen = serve::one_thread()?.block_on(patiently(&prose, self.make(&client)));
+        let record = keep.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if self.json {
             out::say(&to_json(&prose, &seen, record.as_ref()).to_string())?;
         } else {
@@ -109,6 +111,25 @@ impl Call {
         };
         seen.took = begun.elapsed().into();
         seen
+    }
+}
+
+/// Says on a terminal what takes longer than a second, and for how long it has.
+async fn patiently(prose: &Prose, call: impl Future<Output = Seen>) -> Seen {
+    let (line, begun) = (Progress::new(), Instant::now());
+    tokio::pin!(call);
+    let mut ticks = interval_at(begun + Duration::from_secs(1), Duration::from_millis(250));
+    loop {
+        tokio::select! {
+            seen = &mut call => {
+                line.clear();
+                return seen;
+            }
+            _ = ticks.tick() => {
+                let took = Foreign::new(&format!("{} s", begun.elapsed().as_secs()));
+                line.show(&prose.say("call-waits", &Args::default().with("took", took)));
+            }
+        }
     }
 }
 
@@ -187,7 +208,7 @@ fn to_text(prose: &Prose, seen: &Seen, record: Option<&CallRecord>) -> String {
             lines.push(format!("\n  \"{}\"", seen.detail.escaped()));
         }
     } else {
-        lines.push(Foreign::new(&seen.text).escaped());
+        lines.push(out::text_of_others(&seen.text));
     }
     lines.push(String::new());
     for (stage, took) in stages(record) {
@@ -209,6 +230,11 @@ fn to_text(prose: &Prose, seen: &Seen, record: Option<&CallRecord>) -> String {
     }
     for (name, value) in &seen.headers {
         lines.push(format!("  {name}: {}", value.escaped()));
+    }
+    if seen.cause.is_none() && seen.stop.as_ref().is_some_and(|stop| stop.raw() == "max_tokens") {
+        // The stream is whole, and the text is not: without a word it would look like a fault.
+        let count = Args::default().with("count", Foreign::new(&seen.usage.output.to_string()));
+        lines.push(format!("  {}", prose.say("call-cut", &count)));
     }
     lines.join("\n")
 }
@@ -235,4 +261,35 @@ fn to_json(prose: &Prose, seen: &Seen, record: Option<&CallRecord>) -> serde_jso
         "took_ms": seen.took.as_millis(),
         "headers": headers,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clearline_report::Lang;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_of_several_lines_is_shown_as_such() {
+        let seen = Seen { text: "Hello!\n\n\tHow are you?".to_owned(), ..Seen::default() };
+        let text = to_text(&Prose::load(Lang::En), &seen, None);
+        assert!(text.starts_with("Hello!\n\n\tHow are you?\n"), "{text}");
+    }
+
+    #[test]
+    fn an_answer_that_the_limit_cut_says_so() {
+        let usage = Usage { output: 64, ..Usage::default() };
+        let seen = Seen { stop: Some(Foreign::new("max_tokens")), usage, ..Seen::default() };
+        let told = |seen: &Seen, lang| to_text(&Prose::load(lang), seen, None);
+        assert!(
+            told(&seen, Lang::En)
+                .ends_with("\n  The answer was cut after 64 tokens: raise --max-tokens for all of it.")
+        );
+        assert!(
+            told(&seen, Lang::Zh)
+                .ends_with("\n  应答在 64 个 token 处被截断：调大 --max-tokens 可得到全文。")
+        );
+        let whole = Seen { stop: Some(Foreign::new("end_turn")), ..seen };
+        assert!(!told(&whole, Lang::En).contains("--max-tokens"));
+    }
 }

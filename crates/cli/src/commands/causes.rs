@@ -7,6 +7,7 @@ use clearline_model::{Cause, Failure, Sent, Stage, classify};
 use clearline_report::{json, layout, terminal};
 
 use crate::exit::{self, Failure as Refused};
+use crate::settings::edits;
 use crate::{look, out};
 
 /// Lists the causes that clearline names, or explains one
@@ -50,22 +51,21 @@ impl Causes {
 
     /// The causes that are meant.
     fn chosen(&self) -> Result<Vec<Cause>, Refused> {
-        let Some(id) = &self.id else { return Ok(Cause::ALL.to_vec()) };
+        let Some(written) = &self.id else { return Ok(Cause::ALL.to_vec()) };
+        let id = written.trim().to_ascii_lowercase();
         if let Ok(cause) = id.parse::<Cause>() {
             return Ok(vec![cause]);
         }
         let of_layer = |c: &&Cause| c.id().split('.').next() == Some(id.as_str());
         let layer: Vec<Cause> = Cause::ALL.iter().filter(of_layer).copied().collect();
         if layer.is_empty() {
-            let near =
-                Cause::ALL.iter().filter(|c| c.id().contains(id.as_str()) || c.id().ends_with(id.as_str()));
-            let near: Vec<_> = near.take(5).map(|c| c.id()).collect();
+            let near = near(&id);
             let hint = if near.is_empty() {
                 "List them all with: clearline causes".to_owned()
             } else {
                 format!("Did you mean {}?", near.join(", "))
             };
-            return Err(Refused::usage(format!("there is no cause and no layer \"{id}\"\n  {hint}")));
+            return Err(Refused::usage(format!("there is no cause and no layer \"{written}\"\n  {hint}")));
         }
         Ok(layer)
     }
@@ -101,6 +101,21 @@ impl Causes {
         }
         Ok(exit::WELL)
     }
+}
+
+/// The causes that were probably meant: those that have this in them, else those that miss it by a slip.
+fn near(id: &str) -> Vec<&'static str> {
+    const SHOWN: usize = 5;
+    const SLIP: usize = 2;
+    let all = || Cause::ALL.iter().map(|c| c.id());
+    let within: Vec<_> = all().filter(|known| !id.is_empty() && known.contains(id)).take(SHOWN).collect();
+    if !within.is_empty() {
+        return within;
+    }
+    let mut slips: Vec<_> =
+        all().map(|known| (edits(id, known), known)).filter(|(n, _)| *n <= SLIP).collect();
+    slips.sort_unstable();
+    slips.into_iter().map(|(_, known)| known).take(SHOWN).collect()
 }
 
 /// Every cause that the classifier names for some failure of some stage.

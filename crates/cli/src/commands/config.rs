@@ -1,16 +1,16 @@
 //! `clearline config`: what is set, and where.
 
+mod check;
+
 use std::path::Path;
 
 use clap::{Args, Subcommand};
-use clearline::PoolKey;
 use clearline_model::{Foreign, Setting, SettingOrigin};
-use clearline_report::{Lang, Prose, layout};
+use clearline_report::{Prose, layout};
 
 use crate::exit::{self, Failure};
-use crate::notify::Ways;
-use crate::settings::{ROWS, Settings};
-use crate::{look, out, serve, setup};
+use crate::settings::Settings;
+use crate::{look, out, setup};
 
 /// Shows the settings that hold and where each comes from, or checks them
 #[derive(Debug, Args)]
@@ -37,40 +37,15 @@ enum What {
 impl Config {
     pub(crate) fn run(self, lang: Option<&str>, file: Option<&Path>) -> Result<u8, Failure> {
         match self.what {
-            What::Check => check(&look::prose(lang, file), file),
-            What::Show { json, verbose } => show(&look::prose(lang, file), file, json, verbose),
+            What::Check => check::check(lang, file),
+            What::Show { json, verbose } => show(lang, file, json, verbose),
         }
     }
 }
 
-fn check(prose: &Prose, file: Option<&Path>) -> Result<u8, Failure> {
+fn show(lang: Option<&str>, file: Option<&Path>, json: bool, verbose: bool) -> Result<u8, Failure> {
     let settings = setup::load(file, &[])?;
-    let (upstreams, _) = setup::upstreams(&settings, true)?;
-    let keys: Vec<PoolKey> = if settings.names_upstreams() {
-        upstreams.into_iter().flat_map(|u| u.keys).collect()
-    } else {
-        setup::keys(&settings, true)?
-    };
-    keys.iter().try_for_each(PoolKey::check).map_err(|e| serve::refused(&e))?;
-    let keys = keys.len();
-    let tokens = setup::tokens(&settings)?.len();
-    let _checked = setup::tls(&settings)?;
-    let _checked = Ways::of(&settings, Lang::En)?;
-    let changed = settings.entries().filter(|(_, e)| e.origin != SettingOrigin::Default).count();
-    let from = setup::file(file).map_or_else(|| prose.word("config-no-file"), |p| p.display().to_string());
-    let args = said("file", &from).with("count", Foreign::new(&changed.to_string()));
-    out::say(&prose.say("config-well", &args.with("total", Foreign::new(&ROWS.len().to_string()))))?;
-    let pool = match keys {
-        0 => prose.word("config-own"),
-        n => prose.count("server-keys", u64::try_from(n).unwrap_or(u64::MAX), &n.to_string()),
-    };
-    let args = said("name", &pool).with("count", Foreign::new(&tokens.to_string()));
-    out::say(&format!("  {}", prose.say("config-keys", &args)))?;
-    Ok(exit::WELL)
-}
-
-fn show(prose: &Prose, file: Option<&Path>, json: bool, verbose: bool) -> Result<u8, Failure> {
-    let settings = setup::load(file, &[])?;
+    let prose = &Prose::load(look::spoken(lang, &settings));
     if json {
         return show_json(&settings);
     }
@@ -136,7 +111,10 @@ fn meaning(help: Option<&Prose>, row: &Setting) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clearline_report::Lang;
+
     use super::*;
+    use crate::settings::ROWS;
 
     #[test]
     fn every_setting_has_its_meaning_in_both_languages() {
@@ -144,6 +122,12 @@ mod tests {
         for row in ROWS {
             let (en, zh) = (meaning(None, row), meaning(Some(&help), row));
             assert!(!en.is_empty() && zh != en, "{} has no meaning in Chinese", row.key);
+            let numbers = |text: &str| -> std::collections::BTreeSet<String> {
+                let parts = text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
+                parts.map(str::to_owned).collect()
+            };
+            // What changed in one language alone mostly shows in its numbers.
+            assert_eq!(numbers(&en), numbers(&zh), "{}: {en} / {zh}", row.key);
         }
         let names: std::collections::BTreeSet<_> =
             ROWS.iter().map(|row| row.key.replace(['.', '_'], "-")).collect();

@@ -116,8 +116,8 @@ fn sample(stream: impl std::io::Read, name: &str) -> Result<String, Failure> {
 /// Explains lines of `{"id","text"}`; a line that is none is told and left out.
 fn lines(path: &Path) -> Result<u8, Failure> {
     let (mut wrong, mut written) = (0_u64, Ok(()));
-    let name = path.display().to_string();
-    let read = lines::each(std::slice::from_ref(&name), |_, n, line| {
+    let name = path.display();
+    let read = lines::each(&[path.to_owned()], |_, n, line| {
         if line.trim().is_empty() || written.is_err() {
             return;
         }

@@ -54,6 +54,7 @@ impl Gateway {
         } else {
             Some(serve::address(&settings, "gateway.admin")?)
         };
+        let lang = look::spoken(lang, &settings);
         let (upstreams, routes) = setup::upstreams(&settings, true)?;
         let (urls, pool) = ways(&upstreams, settings.names_upstreams());
         let wanted = Wanted {
@@ -65,10 +66,10 @@ impl Gateway {
             log: serve::log_target(settings.text("gateway.log")),
             connections: serve::room(settings.number("gateway.connections_max")),
             drain: None,
-            lang: look::lang(lang, config),
+            lang,
         };
         let log = wanted.log.clone();
-        let prose = look::prose(lang, config);
+        let prose = Prose::load(lang);
         serve::one_thread()?.block_on(async {
             let ((stop, hurry), hangups) = (signals::stops()?, signals::hangup()?);
             let gateway = serve::gateway(&settings, wanted).await?;

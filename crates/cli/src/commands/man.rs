@@ -22,7 +22,7 @@ impl Pages {
         english.build();
         write(&english, &self.folder.join("man1"))?;
         if let Some(words) = Prose::help(Lang::Zh) {
-            write(&help::command(&words), &self.folder.join("zh_CN").join("man1"))?;
+            write(&help::command(&words, usize::MAX), &self.folder.join("zh_CN").join("man1"))?;
         }
         Ok(exit::WELL)
     }
@@ -35,6 +35,7 @@ fn write(command: &Command, folder: &Path) -> Result<(), Failure> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
     let mut page = Vec::new();
     let man = Man::new(command.clone()).title(name.to_uppercase());
+    let man = man.source(concat!("clearline ", env!("CARGO_PKG_VERSION")));
     man.render(&mut page).map_err(Failure::own)?;
     let path = folder.join(format!("{name}.1"));
     std::fs::write(&path, page).map_err(|e| wrong(&path, &e))?;

@@ -5,13 +5,16 @@ mod unseen;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
-use clearline::Upstream;
+use clearline::{Route, Upstream};
 use clearline_gateway::LogTarget;
 use clearline_model::{Dur, Foreign, SettingOrigin};
+use clearline_report::{Lang, Prose};
 
 use crate::exit::Failure;
+use crate::out::grouped;
 use crate::serve::{self, Wanted};
 use crate::settings::Settings;
 use crate::{look, out, setup, traces};
@@ -21,7 +24,7 @@ use crate::{look, out, setup, traces};
 /// The program finds a private gateway in ANTHROPIC_BASE_URL. Its signals, its output and its exit code are its own.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Base URL of the API [default: ANTHROPIC_BASE_URL, else the setting gateway.upstream]
+    /// Base URL of the API [default: the settings upstreams or gateway.upstream where one is set, else ANTHROPIC_BASE_URL]
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
     /// File of the JSON log, or none [default: a new one in ~/.local/state/clearline]
@@ -38,28 +41,28 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
         let settings = setup::load(config, &[])?;
-        let log = self.log_target(lang, config);
+        let lang = look::spoken(lang, &settings);
+        let log = self.log_target(lang);
         let log_file = if let LogTarget::File(path) = &log { Some(path.clone()) } else { None };
-        let upstream = self.upstream(&settings);
-        let keys = setup::keys(&settings, false)?;
-        let upstream = Upstream { name: String::new(), base_url: upstream, weight: 1, keys };
+        let (upstreams, routes) = self.ways(&settings)?;
         // 128 bits: nobody on this machine finds the gateway by trying.
         let prefix = format!("{:016x}{:016x}", serve::random()?, serve::random()?);
         let wanted = Wanted {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             admin: None,
-            upstreams: vec![upstream],
-            routes: Vec::new(),
+            upstreams,
+            routes,
             prefix: Some(prefix.clone()),
             log,
             // One program makes no crowd.
             connections: u64::MAX,
             // The program has ended; whatever it left behind does not hold its exit up for long.
             drain: Some(Dur::secs(2)),
-            lang: look::lang(lang, config),
+            lang,
         };
-        let (code, summary) = serve::one_thread()?.block_on(async {
+        let ran = serve::one_thread()?.block_on(async {
             let gateway = serve::gateway(&settings, wanted).await?;
+            let readers = Arc::clone(&gateway.readers);
             let base_url = format!("http://{}/{prefix}", gateway.gateway.addr());
             let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
             let serving =
@@ -67,23 +70,37 @@ impl Run {
             let code = child::run(&self.command, &base_url).await;
             drop(stop);
             let summary = serving.await.map_err(Failure::own)?;
-            code.map(|code| (code, summary))
-        })?;
+            code.map(|code| (code, summary, readers.unwritten()))
+        });
+        let has_log = ran.as_ref().is_ok_and(|(_, summary, _)| summary.calls > 0);
+        if let Some(path) = log_file.as_ref().filter(|_| !has_log && self.log.is_none()) {
+            remove_if_empty(path);
+        }
+        let (code, summary, unwritten) = ran?;
         if summary.calls == 0 {
-            out::note(&unseen::explain(&look::prose(lang, config), &self.command, &setup::variable));
+            out::note(&unseen::explain(&Prose::load(lang), &self.command, &setup::variable));
         } else if !self.quiet || summary.failed > 0 {
-            let prose = look::prose(lang, config);
+            let prose = Prose::load(lang);
             let mut text = traces::summary(&prose, "clearline", &summary);
             if let Some(path) = &log_file {
-                let log = traces::labelled(&prose, "summary-log", &path.display().to_string());
-                text.push_str(&format!("\n{log}"));
+                let mut log = path.display().to_string();
+                if unwritten > 0 {
+                    log.push_str(&prose.count("summary-unwritten", unwritten, &grouped(unwritten)));
+                }
+                text.push_str(&format!("\n{}", traces::labelled(&prose, "summary-log", &log)));
             }
             out::note(&text);
         }
-        if let Some(path) = log_file.filter(|_| summary.calls == 0 && self.log.is_none()) {
-            remove_if_empty(&path);
-        }
         Ok(code)
+    }
+
+    /// Where calls go, and with which keys: to the upstreams with names, where the settings have them and no flag says otherwise.
+    fn ways(&self, settings: &Settings) -> Result<(Vec<Upstream>, Vec<Route>), Failure> {
+        if self.upstream.is_none() && settings.names_upstreams() {
+            return setup::upstreams(settings, false);
+        }
+        let (base_url, keys) = (self.upstream(settings), setup::keys(settings, false)?);
+        Ok((vec![Upstream { name: String::new(), base_url, weight: 1, keys }], Vec::new()))
     }
 
     /// Where the program itself would have gone, unless something here says otherwise.
@@ -97,14 +114,14 @@ impl Run {
         }
     }
 
-    fn log_target(&self, lang: Option<&str>, config: Option<&Path>) -> LogTarget {
+    fn log_target(&self, lang: Lang) -> LogTarget {
         match &self.log {
             Some(text) => serve::log_target(text),
             None => match own_log() {
                 Ok(path) => LogTarget::File(path),
                 Err(why) => {
                     let why = clearline_report::Args::default().with("name", Foreign::new(&why));
-                    out::note(&look::prose(lang, config).say("run-no-log", &why));
+                    out::note(&Prose::load(lang).say("run-no-log", &why));
                     LogTarget::None
                 }
             },
@@ -117,8 +134,10 @@ fn own_log() -> Result<PathBuf, String> {
     let folder = setup::state_folder().ok_or("neither XDG_STATE_HOME nor HOME is set")?;
     std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let now = jiff::ZonedDateTime::now();
-    let name = format!("run-{}-{}.jsonl", now.strftime("%Y%m%d-%H%M%S"), std::process::id());
-    Ok(folder.join(name))
+    let path = folder.join(format!("run-{}-{}.jsonl", now.strftime("%Y%m%d-%H%M%S"), std::process::id()));
+    // Where nobody asked for a log, a folder that takes none does not keep the program from running.
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+    file.map(|_made| path).map_err(|e| format!("{}: {e}", folder.display()))
 }
 
 fn remove_if_empty(path: &Path) {

@@ -7,7 +7,7 @@ use clap::Args;
 use clearline_sim::{Options, Scenario};
 
 use crate::exit::{self, Failure};
-use crate::{out, serve, signals};
+use crate::{out, serve, settings, signals};
 
 /// The scenarios that are built in.
 pub(crate) const BUILT_IN: [(&str, &str); 5] = [
@@ -27,13 +27,13 @@ pub(crate) struct Sim {
     #[arg(default_value = "healthy")]
     scenario: String,
     /// Address and port of the API; port 0 takes any free one
-    #[arg(long, value_name = "ADDR", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))]
+    #[arg(long, value_name = "ADDR", value_parser = address, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))]
     listen: SocketAddr,
     /// More addresses of the same API
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     also: Vec<SocketAddr>,
     /// Address and port where events are read and the scenario is changed [default: none]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     admin: Option<SocketAddr>,
     /// Serves TLS under a CA of its own, which is written to this file
     #[arg(long, value_name = "FILE")]
@@ -44,6 +44,11 @@ pub(crate) struct Sim {
     /// Lets the times of the scenario pass this many times faster
     #[arg(long, value_name = "N", default_value_t = 1.0)]
     time_factor: f64,
+}
+
+/// Address and port, in the words of the settings.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| settings::NO_ADDRESS.to_owned())
 }
 
 impl Sim {

@@ -40,7 +40,7 @@ pub(crate) struct Watch {
     #[arg(long)]
     call: bool,
     /// The model of that call
-    #[arg(long, value_name = "NAME", default_value = "claude-haiku-5-5")]
+    #[arg(long, value_name = "NAME", default_value = "claude-haiku-5-5", requires = "call")]
     model: String,
 }
 
@@ -52,7 +52,7 @@ const FAILURES_MIN: u32 = 3;
 impl Watch {
     pub(crate) fn run(self, lang: Option<&str>, config: Option<&Path>) -> Result<u8, Failure> {
         let settings = setup::load(config, &flags(self.interval.as_ref()))?;
-        let lang = look::lang(lang, config);
+        let lang = look::spoken(lang, &settings);
         let prose = Prose::load(lang);
         let client = if self.call {
             Some((setup::single_attempt(Arc::new(NoObserver))?, self.model.clone()))
@@ -64,7 +64,8 @@ impl Watch {
             Err(miss) => return self.refused(&prose, miss),
         };
         let style = look::style();
-        let show = Show::new(&prose, style, self.json);
+        let mut show = Show::new(&prose, style, self.json);
+        show.calls = self.call;
         let runtime = serve::one_thread()?;
         if self.once {
             return runtime.block_on(self.once(&settings, &prober, show));
@@ -131,13 +132,15 @@ async fn watch(
         out::say(&show.begin(&prober.target.host_port(), every))?;
     }
     let stop = signals::stop()?;
-    tokio::pin!(stop);
+    let unread = out::unread();
+    tokio::pin!(stop, unread);
     let mut ticks = interval(every.into());
     // A probe that takes longer than the interval is not made up for.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let round = tokio::select! {
             () = &mut stop => break,
+            () = &mut unread => break,
             round = async { ticks.tick().await; Box::pin(prober.round()).await } => round,
         };
         let alerts = watching.take(&round);

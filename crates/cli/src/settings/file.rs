@@ -6,8 +6,8 @@ use clearline_model::{Kind, Setting, SettingError, SettingOrigin};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::table;
 use super::value::{self, Row, Value};
+use super::{shown, table};
 
 /// What was found in a file.
 #[derive(Debug, Default)]
@@ -16,30 +16,35 @@ pub(crate) struct Found {
     pub(crate) values: Vec<(&'static str, Value, SettingOrigin)>,
     /// What was not.
     pub(crate) mistakes: Vec<SettingError>,
+    /// Where the rows of tables of secrets stand.
+    pub(crate) places: super::Places,
 }
 
 /// A file's text and what its places are called.
 struct Reader<'a> {
     path: &'a str,
     text: &'a str,
+    /// The lines that are no TOML, and are reported: what the parser makes of their rest is its own confusion.
+    torn: Vec<usize>,
     found: Found,
 }
 
 /// Reads a whole file; a mistake does not hide the others.
 pub(crate) fn read(path: &str, text: &str) -> Found {
-    let mut reader = Reader { path, text, found: Found::default() };
+    let mut reader = Reader { path, text, torn: Vec::new(), found: Found::default() };
     let (root, errors) = DeTable::parse_recoverable(text);
     let mut torn = Vec::new();
     for error in errors {
         let at = error.span().map_or(0, |s| s.start);
         // What follows the first mistake of a line is mostly the parser's own confusion.
-        let line = text.get(..at).map_or(0, |before| before.matches('\n').count());
+        let line = line_number(text, at);
         if torn.contains(&line) {
             continue;
         }
         torn.push(line);
-        reader.mistake(at, line_of(text, at).trim(), &format!("is not TOML: {}", error.message()));
+        reader.mistake(at, &shown::torn(text, at), &format!("is not TOML: {}", error.message()));
     }
+    reader.torn = torn;
     reader.table("", root.get_ref());
     let place = |o: &SettingOrigin| match o {
         SettingOrigin::File { line, column, .. } => (*line, *column),
@@ -64,12 +69,12 @@ impl Reader<'_> {
                 (None, DeValue::Table(inner)) if section || !inner.is_empty() => self.table(&key, inner),
                 (None, _) if section => {
                     let problem = format!("is a section: write [{key}] and its settings below it");
-                    self.mistake(name.span().start, &self.written(&key, item.span()), &problem);
+                    self.mistake(name.span().start, &self.unknown(&key, item), &problem);
                 }
                 (None, _) => {
                     let hint = table::nearest(&key).map(|k| format!("; did you mean \"{k}\"?"));
                     let problem = format!("unknown setting{}", hint.unwrap_or_default());
-                    self.mistake(name.span().start, &self.written(&key, item.span()), &problem);
+                    self.mistake(name.span().start, &self.unknown(&key, item), &problem);
                 }
             }
         }
@@ -117,9 +122,9 @@ impl Reader<'_> {
         match read {
             Ok(value) => self.keep(row, value, item.span()),
             Err(problem) => {
-                let written = self.written(row.key, item.span());
-                let shown = if row.kind == Kind::SecretList { hidden(row.key) } else { written };
-                self.mistake(item.span().start, &shown, &problem);
+                let written =
+                    if shown::is_secret(row) { hidden(row.key) } else { self.written(row.key, item.span()) };
+                self.mistake(item.span().start, &written, &problem);
             }
         }
     }
@@ -133,7 +138,12 @@ impl Reader<'_> {
                 None => Err("must be a text: \"env:VARIABLE\" or \"file:PATH\"".to_owned()),
             };
             match checked {
-                Ok(text) => named.push((alias.span().start, alias.get_ref().to_string(), text)),
+                Ok(text) => {
+                    let (at, alias) = (alias.span().start, alias.get_ref().to_string());
+                    let origin = self.origin(at);
+                    self.found.places.insert((row.key, alias.clone()), origin);
+                    named.push((at, alias, text));
+                }
                 Err(problem) => {
                     let shown = hidden(&format!("{}.{}", row.key, alias.get_ref()));
                     self.mistake(reference.span().start, &shown, &problem);
@@ -180,8 +190,7 @@ impl Reader<'_> {
                 Ok(setting) => row.columns.extend(self.column(setting, value)),
                 Err(problem) => {
                     let key = format!("{key}.{}.{}", row.name, column.get_ref());
-                    let written = self.written(&key, value.span());
-                    self.mistake(column.span().start, &written, &problem);
+                    self.mistake(column.span().start, &self.unknown(&key, value), &problem);
                 }
             }
         }
@@ -217,6 +226,9 @@ impl Reader<'_> {
     }
 
     fn mistake(&mut self, at: usize, found: &str, problem: &str) {
+        if self.torn.contains(&line_number(self.text, at)) {
+            return;
+        }
         let origin = self.origin(at);
         self.found.mistakes.push(SettingError {
             origin,
@@ -231,7 +243,7 @@ impl Reader<'_> {
         let column = before.chars().rev().take_while(|c| *c != '\n').count();
         SettingOrigin::File {
             path: self.path.to_owned(),
-            line: number(before.matches('\n').count()),
+            line: number(line_number(self.text, at)),
             column: number(column),
         }
     }
@@ -239,7 +251,18 @@ impl Reader<'_> {
     /// Key and value as they stand in the file, one line.
     fn written(&self, key: &str, span: Range<usize>) -> String {
         let value = self.text.get(span).unwrap_or_default().lines().next().unwrap_or_default();
+        let value = shown::without_password(value);
         format!("{key} = {}", value.chars().take(60).collect::<String>())
+    }
+
+    /// The same of what is no setting. Nobody knows what it is, so that only what cannot be a secret is repeated.
+    fn unknown(&self, key: &str, item: &Spanned<DeValue<'_>>) -> String {
+        let harmless = match item.get_ref() {
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => true,
+            DeValue::String(text) => shown::would_fit(key, text),
+            DeValue::Array(_) | DeValue::Table(_) => false,
+        };
+        if harmless { self.written(key, item.span()) } else { hidden(key) }
     }
 }
 
@@ -248,9 +271,9 @@ fn hidden(key: &str) -> String {
     format!("{key} = \"…\"")
 }
 
-fn line_of(text: &str, at: usize) -> &str {
-    let start = text.get(..at).and_then(|t| t.rfind('\n')).map_or(0, |i| i + 1);
-    text.get(start..).and_then(|t| t.lines().next()).unwrap_or_default()
+/// How many lines stand before this place.
+fn line_number(text: &str, at: usize) -> usize {
+    text.get(..at).unwrap_or(text).matches('\n').count()
 }
 
 fn strings(items: &[Spanned<DeValue<'_>>]) -> Result<Vec<String>, String> {

@@ -1,6 +1,7 @@
 //! Settings: flag > variable > file > default, each value with its origin, all mistakes at once.
 
 mod file;
+mod shown;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -10,8 +11,9 @@ mod value;
 use std::collections::BTreeMap;
 
 use clearline_model::{Dur, Kind, Setting, SettingError, SettingOrigin};
-pub(crate) use table::ROWS;
-pub(crate) use value::{Row, Value};
+pub(crate) use shown::without_password;
+pub(crate) use table::{ROWS, edits, meant_variable};
+pub(crate) use value::{NO_ADDRESS, Row, Value};
 
 /// Everything that settings are made of.
 pub(crate) struct Sources<'a> {
@@ -44,7 +46,10 @@ pub(crate) struct Entry {
 
 /// The settings that hold.
 #[derive(Debug, Default)]
-pub(crate) struct Settings(BTreeMap<&'static str, Entry>);
+pub(crate) struct Settings(BTreeMap<&'static str, Entry>, Places);
+
+/// Where the file has each row of a table of secrets, by the setting's key and the row's name.
+type Places = BTreeMap<(&'static str, String), SettingOrigin>;
 
 /// Joins all sources.
 ///
@@ -63,6 +68,7 @@ pub(crate) fn resolve(sources: &Sources<'_>) -> Result<Settings, Vec<SettingErro
         for (key, value, origin) in found.values {
             settings.0.insert(key, Entry { value, origin });
         }
+        settings.1 = found.places;
     }
     // `CLEARLINE_KEYS` holds the keys themselves; whoever sends calls reads it when the settings name none.
     for row in ROWS.iter().filter(|r| r.key != "keys") {
@@ -104,10 +110,8 @@ impl Settings {
         match value::parse(row, text) {
             Ok(value) => drop(self.0.insert(row.key, Entry { value, origin })),
             Err(problem) => {
-                let secret = matches!(row.kind, Kind::SecretList | Kind::Table | Kind::Rows(_))
-                    || row.key == "alerts.webhook";
-                let shown = if secret { "…" } else { text };
-                mistakes.push(SettingError { origin, found: format!("{} = \"{shown}\"", row.key), problem });
+                let text = if shown::is_secret(row) { "…".to_owned() } else { without_password(text) };
+                mistakes.push(SettingError { origin, found: format!("{} = \"{text}\"", row.key), problem });
             }
         }
     }
@@ -124,6 +128,7 @@ impl Settings {
         match value::one_of_list(row, text).and_then(|()| value::list(row, texts)) {
             Ok(value) => drop(self.0.insert(row.key, Entry { value, origin })),
             Err(problem) => {
+                let text = without_password(text);
                 mistakes.push(SettingError { origin, found: format!("{} = \"{text}\"", row.key), problem });
             }
         }
@@ -145,6 +150,15 @@ impl Settings {
     /// Where a value came from.
     pub(crate) fn origin(&self, key: &str) -> SettingOrigin {
         self.0.get(key).map_or(SettingOrigin::Default, |e| e.origin.clone())
+    }
+
+    /// Where a row of a table of secrets came from.
+    pub(crate) fn row_origin(&self, key: &'static str, name: &str) -> SettingOrigin {
+        let whole = self.origin(key);
+        // A variable that beats the file has no rows there.
+        let of_file = matches!(whole, SettingOrigin::File { .. });
+        let place = self.1.get(&(key, name.to_owned())).filter(|_| of_file);
+        place.cloned().unwrap_or(whole)
     }
 
     fn value(&self, key: &str) -> Option<&Value> {

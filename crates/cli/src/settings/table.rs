@@ -316,8 +316,20 @@ pub(crate) fn nearest(found: &str) -> Option<&'static str> {
     (distance(best) <= 1 + name.chars().count() / 3).then_some(best.key)
 }
 
+/// The variable of a setting that a name was probably meant to be, where it is none.
+pub(crate) fn meant_variable(found: &str) -> Option<String> {
+    /// So few letters make a slip, and no other name.
+    const SLIP: usize = 2;
+    let all = || ROWS.iter().map(Setting::variable);
+    if !found.starts_with("CLEARLINE_") || all().any(|name| name == found) {
+        return None;
+    }
+    let near = all().map(|name| (edits(found, &name), name)).min()?;
+    (near.0 <= SLIP).then_some(near.1)
+}
+
 /// How many letters must be put in, taken out or replaced to make one text the other.
-fn edits(a: &str, b: &str) -> usize {
+pub(crate) fn edits(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut line: Vec<usize> = (0..=b.len()).collect();
     for (i, ca) in a.chars().enumerate() {

@@ -148,6 +148,9 @@ fn mistakes_name_place_and_remedy() {
         ),
         ("timeout.connect = \"2h\"", 1, 19, "is more than the 3600 s allowed"),
         ("timeout.connect = true", 1, 19, "must be a text in quotes, not boolean"),
+        ("timeout.idle = \"0s\"", 1, 16, "must be more than 0, and at most 3600 s"),
+        ("gateway.write_timeout = \"0ms\"", 1, 25, "must be more than 0, and at most 3600 s"),
+        ("watch.interval = \"0s\"", 1, 18, "must be more than 0, and at most 3600 s"),
         ("retrys = 3", 1, 1, "unknown setting; did you mean \"retry.maybe_billed\"?"),
         ("[timeout]\nconect = \"5s\"", 2, 1, "unknown setting; did you mean \"timeout.connect\"?"),
         ("[gatway]\nlisten = \"127.0.0.1:1\"", 2, 1, "unknown setting; did you mean \"gateway.listen\"?"),
@@ -220,6 +223,62 @@ fn a_literal_secret_is_refused_and_not_repeated() {
     assert!(!describe(&mistakes).contains(secret));
 }
 
+/// The log of a gateway repeats what is said of a reload.
+#[test]
+fn no_mistake_repeats_what_may_be_a_secret() {
+    let secret = "sk-ant-secret";
+    for (text, shown) in [
+        ("[keys]\nmain = SECRET", "main = …"),
+        ("[keys]\nmain = \"env:SECRET\"", "keys.main = \"…\""),
+        ("alerts.webhook = \"env:https://hooks.example/SECRET\"", "alerts.webhook = \"…\""),
+        ("[keys]\nSECRET", "…"),
+        ("[keys]\n\"SECRET\"", "…"),
+        ("keys = [SECRET]", "keys = …"),
+        ("keys = [\n\"env:A\",\nSECRET\n]", "…"),
+        ("keys = [\n\"env:A\"\n\"SECRET\"]", "…"),
+        ("[upstreams.a]\nurl = \"http://127.0.0.1:1\"\nkeys = [SECRET]", "keys = …"),
+        ("[upstreams.a]\nurl = \"http://127.0.0.1:1\"\nkey = \"SECRET\"", "upstreams.a.key = \"…\""),
+        ("api_key = \"SECRET\"", "api_key = \"…\""),
+        ("key = \"SECRET\"", "key = \"…\""),
+        ("[gateway]\nkey = \"SECRET\"", "gateway.key = \"…\""),
+        ("[gateway]\ntoken = [\"SECRET\"]", "gateway.token = \"…\""),
+        ("[gateway]\ntokens = \"SECRET\"", "gateway.tokens = \"…\""),
+        ("[alerts]\nwebhook = \"ftp://hooks.example/SECRET\"", "alerts.webhook = \"…\""),
+        ("[alerts]\nwebhok = \"https://hooks.example/SECRET\"", "alerts.webhok = \"…\""),
+        (
+            "gateway.upstream = \"https://me:SECRET@api.example\"",
+            "gateway.upstream = \"https://…@api.example\"",
+        ),
+    ] {
+        let mistakes = with(Some(&text.replace("SECRET", secret)), &[], &[]).unwrap_err();
+        let said = describe(&mistakes);
+        assert!(!said.contains("sk-ant"), "{said}");
+        assert_eq!((mistakes.len(), mistakes[0].found.as_str()), (1, shown), "{said}");
+    }
+    let url = format!("http://me:{secret}@127.0.0.1:1");
+    for mistakes in [
+        with(None, &[("CLEARLINE_GATEWAY_UPSTREAM", &url)], &[]),
+        with(None, &[], &[("gateway.upstream", &url)]),
+    ] {
+        assert!(!describe(&mistakes.unwrap_err()).contains(secret));
+    }
+}
+
+#[test]
+fn what_is_no_secret_is_shown_as_it_stands() {
+    for (text, shown) in [
+        ("[timeout]\nidle = 30s", "idle = 30s"),
+        ("[timeout]\nidle = \"1s\"\n[timeout]", "[timeout]"),
+        ("[timeout]\nconect = \"5s\"", "timeout.conect = \"5s\""),
+        ("retrys = 3", "retrys = 3"),
+        ("[retry]\nmaybe_biled = true", "retry.maybe_biled = true"),
+        ("[gateway]\nlisten = \"8787\"", "gateway.listen = \"8787\""),
+    ] {
+        let mistakes = with(Some(text), &[], &[]).unwrap_err();
+        assert_eq!((mistakes.len(), mistakes[0].found.as_str()), (1, shown), "{}", describe(&mistakes));
+    }
+}
+
 #[test]
 fn broken_streams_are_continued_only_where_that_is_asked_for() {
     assert!(!with(None, &[], &[]).unwrap().policy().resume);
@@ -257,6 +316,26 @@ fn all_mistakes_come_at_once() {
     assert_eq!(lines.len(), expected.len(), "{said}");
     for (line, start) in lines.iter().zip(expected) {
         assert!(line.starts_with(start), "{line} / {start}");
+    }
+}
+
+#[test]
+fn only_a_slip_of_a_variable_is_taken_for_a_setting() {
+    for (name, meant) in [
+        ("CLEARLINE_TIMEOUT_IDEL", Some("CLEARLINE_TIMEOUT_IDLE")),
+        ("CLEARLINE_KEY_QUARANTIN", Some("CLEARLINE_KEY_QUARANTINE")),
+        ("CLEARLINE_TIMEOUT_IDLE", None),
+        ("CLEARLINE_KEYS", None),
+        // Our own that are no settings, and what an orchestrator sets for a service of this name.
+        ("CLEARLINE_FENCE", None),
+        ("CLEARLINE_CONFIG", None),
+        ("CLEARLINE_PUBLIC_ROOTS", None),
+        ("CLEARLINE_CI", None),
+        ("CLEARLINE_PORT", None),
+        ("CLEARLINE_SERVICE_HOST", None),
+        ("TIMEOUT_IDEL", None),
+    ] {
+        assert_eq!(meant_variable(name).as_deref(), meant, "{name}");
     }
 }
 

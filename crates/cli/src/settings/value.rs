@@ -7,6 +7,10 @@ use clearline_policy::Hedge;
 /// The longest wait before a second attempt, seconds.
 const HEDGE_MAX_SECS: u64 = 3_600;
 
+/// What is said of a text that is none.
+pub(crate) const NO_ADDRESS: &str =
+    "must be an address and a port: \"127.0.0.1:8787\", or port 0 for any free one";
+
 /// A value that was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
@@ -74,7 +78,10 @@ pub(crate) fn parse(row: &Setting, text: &str) -> Result<Value, String> {
             _ => Err("must be true or false".to_owned()),
         },
         Kind::Count { min, max } | Kind::Ratio { min, max } => count(text, min, max),
-        Kind::Duration { max_secs } => duration(text, max_secs).map(Value::Time),
+        Kind::Duration { max_secs } => {
+            let time = duration(text, max_secs)?;
+            check_time(row.key, time, max_secs).map(|()| Value::Time(time))
+        }
         Kind::Size { max } => size(text, max).map(Value::Size),
         Kind::Text => check_text(row.key, text).map(|()| Value::Text(text.to_owned())),
         Kind::Word(words) if words.contains(&text) => Ok(Value::Text(text.to_owned())),
@@ -172,8 +179,12 @@ pub(crate) fn secrets(named: Vec<(String, String)>) -> Result<Value, String> {
 
 /// A secret in the file would be read, copied and committed by people who do not know of it.
 pub(crate) fn check_reference(text: &str) -> Result<(), String> {
-    let named = text.strip_prefix("env:").or_else(|| text.strip_prefix("file:"));
-    match named {
+    if let Some(name) = text.strip_prefix("env:").map(str::trim).filter(|name| !name.is_empty()) {
+        let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let problem = "must name a variable behind env: (letters, digits and _), not hold the secret itself";
+        return if is_name { Ok(()) } else { Err(problem.to_owned()) };
+    }
+    match text.strip_prefix("file:") {
         Some(rest) if !rest.trim().is_empty() => Ok(()),
         _ => Err("must say where the secret is, never the secret itself: \"env:VARIABLE\" or \"file:PATH\""
             .to_owned()),
@@ -257,25 +268,38 @@ fn scaled(number: &str, unit: u64) -> Option<u64> {
     whole.parse::<u64>().ok()?.checked_mul(unit)?.checked_add(part)
 }
 
+/// Times that mean nothing where they are none: a limit that everything exceeds is no limit that is off.
+fn check_time(key: &str, time: Dur, max_secs: u64) -> Result<(), String> {
+    const NEVER_NONE: [&str; 6] = [
+        "gateway.body_time",
+        "alerts.window",
+        "alerts.window_long",
+        "alerts.timeout",
+        "watch.interval",
+        "watch.timeout",
+    ];
+    let is_limit = key.starts_with("timeout.") || key.ends_with("_timeout") || NEVER_NONE.contains(&key);
+    if time == Dur::ZERO && is_limit {
+        return Err(format!("must be more than 0, and at most {max_secs} s"));
+    }
+    Ok(())
+}
+
 /// Texts that must be more than texts.
 fn check_text(key: &str, text: &str) -> Result<(), String> {
     match key {
         "gateway.admin" if text.is_empty() => Ok(()),
         "gateway.listen" | "gateway.admin" => match text.parse::<std::net::SocketAddr>() {
             Ok(_) => Ok(()),
-            Err(_) => {
-                Err("must be an address and a port: \"127.0.0.1:8787\", or port 0 for any free one"
-                    .to_owned())
-            }
+            Err(_) => Err(NO_ADDRESS.to_owned()),
         },
         "gateway.upstream" | "upstreams.url" => match Target::parse(text) {
             Ok(_) => Ok(()),
             Err(fault) => Err(format!("is no base URL: {}", fault.detail.escaped())),
         },
         "hedge.after" => hedge(text).map(|_| ()),
-        "alerts.webhook" if text.is_empty() || text.starts_with("env:") || text.starts_with("file:") => {
-            Ok(())
-        }
+        "alerts.webhook" if text.is_empty() => Ok(()),
+        "alerts.webhook" if text.starts_with("env:") || text.starts_with("file:") => check_reference(text),
         // The address is not repeated: with most receivers it is a secret.
         "alerts.webhook" => match crate::notify::parse(text) {
             Ok(_) => Ok(()),

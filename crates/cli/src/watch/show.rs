@@ -20,6 +20,8 @@ pub(crate) struct Show<'a> {
     pub(crate) style: Style,
     /// As one JSON object a line.
     pub(crate) json: bool,
+    /// A probe makes a call as well.
+    pub(crate) calls: bool,
     /// Causes that were explained whole.
     explained: BTreeSet<Cause>,
 }
@@ -48,7 +50,7 @@ fn rate(rate: Rate) -> String {
 
 impl<'a> Show<'a> {
     pub(crate) const fn new(prose: &'a Prose, style: Style, json: bool) -> Self {
-        Self { prose, style, json, explained: BTreeSet::new() }
+        Self { prose, style, json, calls: false, explained: BTreeSet::new() }
     }
 
     fn arg(name: &'static str, text: &str) -> Args {
@@ -90,7 +92,10 @@ impl<'a> Show<'a> {
                 format!("{at}  {} {again}   {}", self.style.tick(), rates.join(" · "))
             }
             (Change::Well | Change::Failing(..), _) => {
-                let well = prose.say("watch-well", &Args::default().with("took", took));
+                let well = prose.say(
+                    if self.calls { "watch-well-call" } else { "watch-well" },
+                    &Args::default().with("took", took),
+                );
                 format!("{at}  {} {well}", self.style.tick())
             }
         }

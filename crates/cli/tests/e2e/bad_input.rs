@@ -165,3 +165,19 @@ fn a_file_that_may_not_be_read_is_named() {
     assert!(err.contains("secret.log: left out: Permission denied"), "{err}");
     assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["failed"], 1);
 }
+
+#[test]
+fn a_name_that_is_no_utf_8_is_a_name() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let home = Folder::new();
+    let path = home.0.join(std::ffi::OsStr::from_bytes(b"caf\xe9.log"));
+    std::fs::write(&path, GOOD).unwrap();
+    let (picture, err) = logs(&home, std::slice::from_ref(&path));
+    assert_eq!((&picture["failed"], err.as_str()), (&2.into(), ""), "{picture}");
+    for arguments in
+        [&["trace", "Overloaded"][..], &["trace", "--json", "Overloaded"], &["trace", "--html", "Overloaded"]]
+    {
+        let (code, out, err) = run(clearline(&home.0).args(arguments).arg(&path));
+        assert!(code == 0 && out.contains("caf\u{fffd}.log"), "{out}{err}");
+    }
+}

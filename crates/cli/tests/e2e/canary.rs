@@ -115,6 +115,7 @@ fn nothing_that_is_written_holds_a_key_or_a_prompt() {
         run(clearline(&home.0).args(["config", "check"]).env("CLEARLINE_KEYS", format!("{POOL},{KEY}")));
     assert_eq!(code, 0);
     search("config check", &(out + &err), &forms);
+    of_a_careless_program(&home, &forms);
     let text = std::fs::read_to_string(&log).unwrap();
     assert!(text.lines().count() >= 4, "the log was written: {text}");
     let mut seen = 0;
@@ -135,5 +136,20 @@ fn under_run(home: &Folder, api: &Server, forms: &[String]) {
         search("run's output", &(out + &err), forms);
     } else {
         crate::common::skip("the canary under run: curl is not installed");
+    }
+}
+
+/// A program that logs its key, and a reader who shows the summary of that log to others.
+fn of_a_careless_program(home: &Folder, forms: &[String]) {
+    let other = Folder::new();
+    let line =
+        serde_json::json!({ "level": "error", "msg": format!("the flux is lost, key {KEY}"), "id": "job-7" });
+    let log = other.write("app.log", &format!("ERROR the flux is lost, job-7, key={KEY}\n{line}\n"));
+    for form in [&[][..], &["--json"], &["--md"], &["--html"]] {
+        for command in [&["logs"][..], &["trace", "job-7"]] {
+            let (code, out, err) = run(clearline(&home.0).args(command).args(form).arg(&log));
+            assert!(code == 0 && out.contains("flux"), "{command:?} {form:?}: {out}{err}");
+            search(&format!("{command:?} {form:?}"), &(out + &err), forms);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Each command with the real binary.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 
 use crate::common::{Folder, Server, ask, clearline, gateway, message, run, skip};
@@ -18,6 +19,10 @@ fn help_names_every_command_and_mistakes_cost_a_2() {
     }
     assert_eq!(run(clearline(&home.0).arg("no-such-command")).0, 2);
     assert_eq!(run(clearline(&home.0).args(["sim", "no-such-scenario"])).0, 2);
+    for (command, address) in [("sim", "9000"), ("sim", "localhost:9000"), ("gateway", "localhost:9000")] {
+        let (code, _, err) = run(clearline(&home.0).args([command, "--listen", address]));
+        assert!(code == 2 && err.contains("must be an address and a port: \"127.0.0.1:8787\""), "{err}");
+    }
 }
 
 #[test]
@@ -60,9 +65,47 @@ fn config_shows_origins_and_reports_every_mistake_at_once() {
     home.write("key", "sk-ant-fake-1\nsk-ant-fake-2\n");
     let (code, _, err) = check();
     assert!(code == 2 && err.contains("auth.malformed-key") && err.contains("\"a\""), "{code} {err}");
+    let wrong = "[gateway]\nlisten = \"0.0.0.0:8787\"\nupstream = \"http://192.0.2.1\"\ntls_cert = \"/no/such.pem\"\ntls_key = \"/no/such.pem\"\n\
+                 [alerts]\nwebhook = \"env:NO_HOOK\"\n";
+    let wrong = home.write("wrong.toml", wrong);
+    let (code, out, err) = run(clearline(&home.0)
+        .args(["config", "check", "--config"])
+        .arg(&wrong)
+        .env("CLEARLINE_TIMEOUT_IDEL", "5s")
+        .env("CLEARLINE_SERVICE_HOST", "192.0.2.1"));
+    assert_eq!((code, out.as_str()), (2, ""));
+    let all = [
+        "config.base-url-insecure",
+        "0.0.0.0:8787 can be reached by others",
+        "/no/such.pem",
+        "NO_HOOK is not set",
+        "CLEARLINE_TIMEOUT_IDEL is no setting; did you mean CLEARLINE_TIMEOUT_IDLE?",
+    ];
+    assert!(all.iter().all(|part| err.contains(part)), "{err}");
+    assert_eq!(err.matches("error: ").count(), all.len(), "{err}");
+    let secrets =
+        home.write("secrets.toml", "[keys]\na = \"env:NO_KEY\"\n[gateway.tokens]\nb = \"env:NO_TOKEN\"\n");
+    let (_, _, err) = run(clearline(&home.0).args(["config", "check", "--config"]).arg(&secrets));
+    assert!(err.contains("NO_KEY is not set") && err.contains("NO_TOKEN is not set"), "{err}");
+    let places = ["line 2, column 1   a = \"env:NO_KEY\"", "line 4, column 1   b = \"env:NO_TOKEN\""];
+    assert!(places.iter().all(|place| err.contains(place)), "{err}");
+    // What never ends is read to the limit of a file that does.
+    let (code, _, err) = run(clearline(&home.0).args(["config", "check", "--config", "/dev/zero"]));
+    assert!(code == 2 && err.contains("larger than 1 MiB"), "{err}");
     let missing = run(clearline(&home.0).args(["config", "check", "--config", "/no/such/file.toml"]));
     assert_eq!(missing.0, 2);
     assert!(missing.2.contains("/no/such/file.toml"), "{}", missing.2);
+}
+
+#[test]
+fn settings_that_can_be_read_once_are_read_once() {
+    let home = Folder::new();
+    home.write("good.toml", "[timeout]\nidle = \"5s\"\n");
+    let piped = "cat good.toml | \"$CLEARLINE\" --config /dev/stdin --lang zh-CN config show";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", piped]).env("CLEARLINE", env!("CARGO_BIN_EXE_clearline")).current_dir(&home.0);
+    let (_, out, err) = run(&mut command);
+    assert!(out.contains("timeout.idle = \"5s\"") && out.contains("/dev/stdin 第 2 行第 8 列"), "{out}{err}");
 }
 
 #[test]
@@ -214,8 +257,52 @@ fn a_program_under_run_reaches_the_api_and_its_summary_comes_last() {
     assert_eq!((code, out.as_str()), (7, "200"), "{err}");
     assert!(err.contains("clearline: 1 call, 1 succeeded, 1 of them after retries; 0 failed"), "{err}");
     assert!(err.contains("server.error 1"), "{err}");
-    let logs = std::fs::read_dir(home.0.join(".local/state/clearline")).unwrap().count();
-    assert_eq!(logs, 1);
+    assert_eq!(logs_of_runs(&home), 1);
+    // A log that could not be written is not recommended as if it were whole.
+    for (lang, words) in [("en", ", 1 line of which could not be written"), ("zh-CN", "，其中 1 行未能写入")]
+    {
+        let (_, _, err) = run(clearline(&home.0).args([
+            "run",
+            "--lang",
+            lang,
+            "--log",
+            "/dev/full",
+            "--upstream",
+            &api.url,
+            "--",
+            "sh",
+            "-c",
+            call,
+        ]));
+        assert!(err.contains(&format!("/dev/full{words}")), "{err}");
+    }
+}
+
+/// The settings are those of a gateway that others call: what it asks of them is not asked of one program, and where it sends
+/// their calls, there go this one's.
+#[test]
+fn the_settings_of_a_gateway_for_others_do_not_stand_in_the_way_of_a_run() {
+    if !has_curl() {
+        return;
+    }
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    let settings = "[gateway]\nlisten = \"0.0.0.0:1\"\ntls_cert = \"/no/such.pem\"\ntls_key = \"/no/such.pem\"\n\
+                    [gateway.tokens]\nteam = \"env:PATH\"\nother = \"env:NOT_SET_HERE\"\n[quota]\nrequests = 1\n\
+                    [upstreams]\nmain = \"URL\"\n";
+    let settings = home.write("gateway.toml", &settings.replace("URL", &api.url));
+    let call = "curl -sS -o /dev/null -w '%{http_code} ' \"$ANTHROPIC_BASE_URL/v1/models\" -H 'x-api-key: sk-ant-fake-own' -H 'anthropic-version: 2023-06-01'";
+    let (code, out, err) = run(clearline(&home.0)
+        .arg("--config")
+        .arg(&settings)
+        .args(["run", "--log", "none", "--", "sh", "-c", &format!("{call}; {call}")])
+        .env("ANTHROPIC_BASE_URL", "http://127.0.0.1:9"));
+    assert_eq!((code, out.as_str()), (0, "200 200 "), "{err}");
+    assert!(err.contains("2 calls, 2 succeeded; 0 failed"), "{err}");
+}
+
+fn logs_of_runs(home: &Folder) -> usize {
+    std::fs::read_dir(home.0.join(".local/state/clearline")).unwrap().count()
 }
 
 #[test]
@@ -229,6 +316,22 @@ fn a_program_that_makes_no_call_is_told_why_that_may_be() {
     let (code, _, err) = run(clearline(&home.0).args(["run", "--", "/no/such/program"]));
     assert_eq!(code, 2);
     assert!(err.contains("cannot start /no/such/program"), "{err}");
+    // A key in the arguments stays there.
+    let (code, _, err) = run(clearline(&home.0).args(["run", "--", "sh", "-c", "true", "sk-ant-fake-own"]));
+    assert_eq!(code, 0);
+    assert!(err.contains("\n  sh made none") && !err.contains("sk-ant"), "{err}");
+    // A log that nobody asked for is no reason not to run: neither where there can be no folder for it, nor where that takes no file.
+    let full = home.0.join("full");
+    std::fs::create_dir(&full).unwrap();
+    std::os::unix::fs::symlink("/proc", full.join("clearline")).unwrap();
+    for (state, word) in [(Path::new("/dev/null"), "Not a directory"), (&full, "No such file")] {
+        let mut command = clearline(&home.0);
+        command.args(["run", "--", "sh", "-c", "exit 5"]).env("XDG_STATE_HOME", state);
+        let (code, _, err) = run(&mut command);
+        assert!(code == 5 && err.contains("no log of this run: ") && err.contains(word), "{code} {err}");
+    }
+    let (code, _, _) = run(clearline(&home.0).args(["run", "--upstream", "no-url", "--", "true"]));
+    assert_eq!((code, logs_of_runs(&home)), (2, 0), "a run without a call leaves no log behind");
 }
 
 #[test]
@@ -250,6 +353,60 @@ fn signals_reach_the_program_and_its_end_is_the_exit_code() {
     assert_eq!(child.wait().unwrap().code(), Some(42));
     let (code, _, _) = run(clearline(&home.0).args(["run", "--", "sh", "-c", "kill -KILL $$"]));
     assert_eq!(code, 128 + 9);
+}
+
+#[test]
+fn a_call_that_takes_its_time_says_that_it_waits() {
+    let home = Folder::new();
+    let api = Server::sim(&home, "[answer]\nfirst_byte = \"1200ms\"\nchunk = \"1ms\"\n");
+    let said = |terminal: bool| {
+        let call = format!("\"{}\" call Hello", env!("CARGO_BIN_EXE_clearline"));
+        let mut command = std::process::Command::new(if terminal { "script" } else { "sh" });
+        command.args(if terminal { vec!["-qec", &call, "/dev/null"] } else { vec!["-c", &call] });
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", &home.0);
+        command.env("ANTHROPIC_BASE_URL", &api.url).env("ANTHROPIC_API_KEY", "sk-ant-fake-own");
+        command.env("CLEARLINE_FENCE", "loopback").env("TERM", "xterm").stdin(Stdio::null());
+        command.output().map(|out| String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned())
+    };
+    let piped = said(false).unwrap();
+    assert!(piped.contains("message_stop") && !piped.contains("waiting"), "{piped}");
+    let Ok(shown) = said(true) else { return skip("a call at a terminal: script is not installed") };
+    let (waits, answer) = (shown.find("waiting for the answer: 1 s"), shown.find("message_stop"));
+    assert!(waits.is_some() && waits < answer, "{shown}");
+}
+
+/// Once from the terminal and once from clearline would be one too many: the second ends what the first one only asked to.
+#[test]
+fn a_key_at_the_terminal_reaches_the_program_once() {
+    let home = Folder::new();
+    // Once interrupted, it has clearline pass another signal on: whatever was under way before has arrived then.
+    let script = "trap 'echo interrupted; kill -USR1 $PPID' INT\ntrap 'echo passed on; exit 5' USR1\n\
+                  (trap - INT; exec sleep 30) & echo ready\nwait; wait; wait; wait\n";
+    home.write("app.sh", script);
+    let Ok(mut terminal) = std::process::Command::new("script")
+        .args(["-qec", "echo input | \"$CLEARLINE\" run --log none -- sh app.sh", "/dev/null"])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("CLEARLINE", env!("CARGO_BIN_EXE_clearline"))
+        .env("CLEARLINE_FENCE", "loopback")
+        .current_dir(&home.0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+    else {
+        return skip("a key at the terminal: script is not installed");
+    };
+    let mut keys = terminal.stdin.take().unwrap();
+    let mut out = BufReader::new(terminal.stdout.take().unwrap());
+    let mut seen = String::new();
+    while !seen.contains("ready") {
+        assert!(out.read_line(&mut seen).unwrap() > 0, "{seen}");
+    }
+    std::io::Write::write_all(&mut keys, b"\x03").unwrap();
+    std::io::Read::read_to_string(&mut out, &mut seen).unwrap();
+    terminal.wait().unwrap();
+    assert!(seen.contains("passed on"), "{seen}");
+    assert_eq!(seen.matches("interrupted").count(), 1, "{seen}");
 }
 
 #[test]
@@ -306,6 +463,11 @@ fn causes_are_listed_explained_and_said_by_whom() {
     let (code, _, err) = run(clearline(&home.0).args(["causes", "expired"]));
     assert_eq!(code, 2);
     assert!(err.contains("tls.expired") && err.contains("auth.expired"), "{err}");
+    let (code, _, err) = run(clearline(&home.0).args(["causes", "tcp.refsued"]));
+    assert!(code == 2 && err.contains("Did you mean tcp.refused?"), "{err}");
+    let (code, _, err) = run(clearline(&home.0).args(["causes", "zzzzzz"]));
+    assert!(code == 2 && err.contains("List them all with"), "{err}");
+    assert_eq!(run(clearline(&home.0).args(["causes", "TCP.REFUSED"])).0, 0);
     let (_, out, _) = run(clearline(&home.0).args(["causes", "--emitters", "--json"]));
     let emitters: Value = serde_json::from_str(&out).unwrap();
     let rows = emitters["causes"].as_array().unwrap();
@@ -332,7 +494,12 @@ fn logs_of_all_kinds_are_grouped_by_cause() {
     std::fs::write(&binary, b"\0\0").unwrap();
     let (code, out, err) = run(clearline(&home.0).arg("logs").arg(&log).arg(&other).arg(&binary));
     assert_eq!(code, 0);
-    assert!(out.starts_with("3 calls, 0 succeeded (0.00 %), 4 failed"), "{out}");
+    assert!(
+        out.starts_with(
+            "3 calls, 0 succeeded (0.00 %), 3 failed; 1 line tells of a failure besides these calls"
+        ),
+        "{out}"
+    );
     assert!(out.contains("auth.invalid") && out.contains("tcp.refused") && out.contains("First: "), "{out}");
     assert!(err.contains("binary: left out"), "{err}");
     let (code, out, _) = run(clearline(&home.0).args(["logs", "--json", "--fail-on", "99"]).arg(&log));
@@ -369,6 +536,30 @@ fn a_call_is_traced_over_files_by_any_of_its_ids() {
     let (code, out, _) = run(clearline(&home.0).args(["trace", "req_none"]).arg(&gateway));
     assert_eq!(code, 0);
     assert!(out.contains("No line of 1 file names req_none."), "{out}");
+    let (code, out, _) = run(clearline(&home.0).args(["trace", "--json", "req_none"]).arg(&gateway));
+    assert_eq!(code, 0);
+    crate::schemas::check(&home, "trace", &out);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert!(report["lines"].as_array().unwrap().is_empty(), "{report}");
+    // The start of an id is another id, and nothing at all is none.
+    let (_, out, _) = run(clearline(&home.0).args(["trace", "mine"]).arg(&app));
+    assert!(out.starts_with("1 line"), "{out}");
+    let (_, out, _) = run(clearline(&home.0).args(["trace", "req"]).arg(&gateway).arg(&app));
+    assert!(out.starts_with("No line"), "{out}");
+    let (code, _, err) = run(clearline(&home.0).args(["trace", "mine-7", "/no/such.log"]).arg(&app));
+    assert!(code == 0 && err.lines().count() == 1, "each file is told once: {err}");
+    // What is left out is said.
+    let many = home.write("many.log", &"asking for mine-7\n".repeat(1_003));
+    let (_, out, err) = run(clearline(&home.0).args(["trace", "mine-7"]).arg(&many));
+    assert!(
+        out.starts_with("1,000 lines of 1 file") && err.starts_with("3 more lines name the call"),
+        "{err}"
+    );
+    for id in ["", " "] {
+        let (code, out, err) = run(clearline(&home.0).args(["trace", id]).arg(&gateway));
+        assert_eq!((code, out.as_str()), (2, ""), "{err}");
+        assert!(err.contains("the id is empty"), "{err}");
+    }
 }
 
 #[test]

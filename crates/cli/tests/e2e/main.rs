@@ -28,6 +28,7 @@ mod schemas;
 mod sdk;
 #[cfg(test)]
 mod starved;
+mod summaries;
 #[cfg(test)]
 mod transcripts;
 #[cfg(test)]

@@ -84,6 +84,8 @@ fn settings_and_keys_are_read_again_on_sighup() {
         keys.collect::<std::collections::BTreeSet<_>>(),
         ["alerts.command", "alerts.failures_min", "upstream.ping"].map(str::to_owned).into()
     );
+    let command = line["settings"].as_array().unwrap().iter().find(|s| s["key"] == "alerts.command").unwrap();
+    assert_eq!((&command["from"], &command["to"]), (&"\"\"".into(), &"\"…\"".into()), "what may be a secret");
 
     // Mistakes come all at once, and nothing changes.
     let wrong = text("[quota]\nrequests = 5\n[alerts]\nqueue = 3\nwebhook = \"http://192.0.2.1/x\"\n")

@@ -39,6 +39,12 @@ fn one_probe_ends_with_the_code_of_what_it_found() {
     let (code, _, err) = run(clearline(&home.0).args(["watch", "--once", "--interval", "30"]));
     assert_eq!(code, 2);
     assert!(err.contains("a duration needs a unit: \"30s\""), "{err}");
+    // Whoever names a model takes it for called.
+    let (code, _, err) = run(clearline(&home.0).args(["watch", "--once", "--model", "x"]).envs([KEY, url]));
+    assert!(code == 2 && err.contains("--call"), "{err}");
+    let (code, _, err) = run(clearline(&home.0).args(["watch", "--interval", "0s"]).envs([KEY, url]));
+    assert_eq!(code, 2);
+    assert!(err.contains("must be more than 0"), "{err}");
     let (code, out, _) =
         run(clearline(&home.0).args(["watch", "--once", "--lang", "zh-CN"]).envs([KEY, url]));
     assert_eq!(code, 0);
@@ -138,11 +144,30 @@ fn people_read_lines_with_the_local_time_and_its_zone() {
     }
     let (code, rest) = watch.interrupt();
     assert_eq!(code, 0);
-    assert!(lines[0].starts_with("watching 127.0.0.1:"), "{lines:?}");
+    assert!(lines[0].starts_with("watching 127.0.0.1:") && lines[0].contains(" every 50 ms; "), "{lines:?}");
+    assert!(lines[1].contains("and a call is answered"), "{lines:?}");
     let failing = lines.iter().find(|l| l.contains('✖')).unwrap();
     assert!(failing.contains("server.error"), "{failing}");
     let is_local = failing.contains(" +08:00  ✖ ")
         || !std::path::Path::new("/usr/share/zoneinfo/Asia/Shanghai").exists();
     assert!(is_local, "{failing}");
     assert!(rest.contains(" probes in ") && rest.contains("  server.error  "), "{rest}");
+}
+
+/// What `| head -n 1` does to it. Where it did not end by itself, `timeout` would end it.
+#[test]
+fn it_ends_when_nobody_reads_it_any_more() {
+    let home = Folder::new();
+    let api = Server::sim(&home, QUICK);
+    for arguments in [&["watch", "--json"][..], &["doctor", "--watch"]] {
+        let mut command = std::process::Command::new("timeout");
+        command.arg("30").arg(env!("CARGO_BIN_EXE_clearline")).args(arguments).args(["--interval", "50ms"]);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", &home.0);
+        command.env("CLEARLINE_FENCE", "loopback").envs([KEY, ("ANTHROPIC_BASE_URL", api.url.as_str())]);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(!line.is_empty(), "{arguments:?}");
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{arguments:?}: it went on");
+    }
 }

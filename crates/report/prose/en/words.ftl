@@ -34,6 +34,7 @@ minutes = { $count } min
 seconds = { $count } s
 watch-begins = watching { $host } every { $interval }; Ctrl-C ends it
 watch-well = well: the API is reached, and the key is accepted ({ $took })
+watch-well-call = well: the API is reached, the key is accepted, and a call is answered ({ $took })
 watch-again = works again after { $lasted }
 watch-after = after { $lasted }
 watch-rate = { $rate } over { $window }

@@ -25,7 +25,7 @@ auth-wrong-provider-key = 密钥属于另一家供应商
 
 auth-invalid = API 不接受这个密钥
     .title = API 不接受密钥 { $key }
-    .means = 密钥格式正确，但 API 不认识它，或不再认识它：它已被删除、更换，或没有复制完整。等待和重试都没有用。需要由账号的所有者处理。
+    .means = 密钥格式正确，但 API 不认识它，或不再认识它：它已被删除、更换，或没有复制完整。等待和重试都没有用。需要由账户的所有者处理。
     .fix-1 = 在 Claude Console 创建新密钥，填到程序读取密钥的地方。
     .run-2 = printf 'x-api-key: %s\n' "$ANTHROPIC_API_KEY" | curl -sS -o /dev/null -D - -H @- -H 'anthropic-version: 2023-06-01' https://api.anthropic.com/v1/models
     .why-2 = 用当前 shell 的密钥直接询问 API，不打印密钥：返回 200 说明密钥有效，程序用的是另一个。
@@ -49,14 +49,14 @@ auth-wrong-kind = 凭据的种类不适用于这个调用
     .fix-4 = 让网关原样转发 anthropic-beta；缺少其中的 oauth-2025-04-20，API 会拒绝 OAuth 令牌。
 
 auth-expired = 令牌已过期
-    .means = 令牌曾经有效，现在期限已过，API 因此返回 401。持有登录状态的客户端会自动续期，写在变量里的令牌则从不续期。账号和网络都没有问题。
+    .means = 令牌曾经有效，现在期限已过，API 因此返回 401。持有登录状态的客户端会自动续期，写在变量里的令牌则从不续期。账户和网络都没有问题。
     .fix-1 = 重新登录，在 Claude Code 中用 /login。
     .run-2 = env | grep -E '^(ANTHROPIC_AUTH_TOKEN|CLAUDE_CODE_OAUTH_TOKEN)=' | cut -d= -f1
     .why-2 = 列出当前 shell 中写有固定令牌的变量；删除或更换其中过期的那个。
     .fix-3 = 在服务器和 CI 上使用 API 密钥，或由 SDK 自动续期的凭据。
 
 auth-revoked = 令牌已被吊销
-    .means = 令牌在到期之前就被吊销，API 返回 403。吊销无法撤回：续期和重试都没有用。需要由账号的所有者处理。
+    .means = 令牌在到期之前就被吊销，API 返回 403。吊销无法撤回：续期和重试都没有用。需要由账户的所有者处理。
     .fix-1 = 重新登录，在 Claude Code 中用 /login；或在 Claude Console 创建新密钥。
     .fix-2 = 如果不是您自己吊销的，向组织的管理员问清是谁吊销的、为什么。
     .fix-3 = 在所有用到它的地方更换令牌：其他机器、CI、部署平台的机密设置。

@@ -34,6 +34,7 @@ minutes = { $count } 分钟
 seconds = { $count } 秒
 watch-begins = 正在监视 { $host }，每 { $interval } 探测一次；按 Ctrl-C 结束
 watch-well = 正常：API 可达，密钥有效（{ $took }）
+watch-well-call = 正常：API 可达，密钥有效，调用得到应答（{ $took }）
 watch-again = 中断 { $lasted } 后恢复正常
 watch-after = 上一状态持续了 { $lasted }
 watch-rate = { $window }内 { $rate }

@@ -37,13 +37,15 @@ pub(super) fn run(
             out::say(&show.begin(&rounds.host()?, every))?;
         }
         let stop = signals::stop()?;
-        tokio::pin!(stop);
+        let unread = out::unread();
+        tokio::pin!(stop, unread);
         let mut ticks = interval(every.into());
         // What takes longer than the interval is not made up for.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let round = tokio::select! {
                 () = &mut stop => break,
+                () = &mut unread => break,
                 round = async { ticks.tick().await; Box::pin(rounds.next()).await } => round?,
             };
             let _alerts = watching.take(&round);

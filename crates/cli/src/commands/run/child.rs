@@ -1,10 +1,10 @@
 //! The program that runs: its environment, its signals, its end.
 
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
 use std::os::unix::process::ExitStatusExt as _;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpgrp, kill_process};
+use rustix::termios::tcgetpgrp;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -68,20 +68,26 @@ fn without_proxy(own: Option<&str>) -> String {
 /// Catches every signal that is passed on, so that none ends clearline before its program.
 fn catch() -> Result<mpsc::UnboundedReceiver<Signal>, Failure> {
     let (send, receive) = mpsc::unbounded_channel();
-    let has_terminal = std::io::stdin().is_terminal();
     for (number, named, by_terminal) in SIGNALS {
         let mut caught = signal(SignalKind::from_raw(number)).map_err(Failure::own)?;
         let send = send.clone();
         tokio::spawn(async move {
             while caught.recv().await.is_some() {
                 // What the terminal sent, it sent to the program as well: once is enough.
-                if !(has_terminal && by_terminal) && send.send(named).is_err() {
+                if !(by_terminal && is_in_front()) && send.send(named).is_err() {
                     return;
                 }
             }
         });
     }
     Ok(receive)
+}
+
+/// Whether this is what runs in front of a terminal: its keys then send signals to all of it. What the standard input is
+/// does not tell that; it may be a pipe.
+fn is_in_front() -> bool {
+    let terminal = std::fs::File::open("/dev/tty");
+    terminal.is_ok_and(|terminal| tcgetpgrp(&terminal).is_ok_and(|group| group == getpgrp()))
 }
 
 fn pass_on(child: &Child, signal: Signal) {

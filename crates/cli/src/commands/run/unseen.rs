@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use clearline_model::Foreign;
 use clearline_report::{Args, Prose};
 
+use crate::settings::without_password;
+
 /// The largest file that is looked into, bytes.
 const FILE_MAX: u64 = 1 << 20;
 
@@ -27,7 +29,8 @@ pub(super) fn explain(
     command: &[OsString],
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> String {
-    let name = command.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    // Arguments may hold keys, and this text ends up in the logs of builds.
+    let name = command.first().map(|program| program.to_string_lossy()).unwrap_or_default();
     let mut text = prose.word("run-unseen");
     let mut found = in_environment(prose, lookup);
     found.extend(in_files(prose, command));
@@ -61,12 +64,32 @@ fn in_files(prose: &Prose, command: &[OsString]) -> Vec<Hint> {
 }
 
 fn in_code(prose: &Prose, path: &Path, text: &str) -> Option<Hint> {
-    let (at, line) =
-        text.lines().enumerate().find(|(_, line)| IN_CODE.iter().any(|mark| line.contains(mark)))?;
-    let shown: String = line.trim().chars().filter(|c| !c.is_control()).take(70).collect();
+    // Code that reads the variable is as it should be.
+    let is_well = |line: &str| line.contains("ANTHROPIC_BASE_URL");
+    let own = |line: &str| Some(base_url(line.get(IN_CODE.iter().filter_map(|m| line.find(m)).min()?..)?));
+    let (at, shown) = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !is_well(line))
+        .find_map(|(at, line)| Some((at, own(line)?)))?;
     let (file, line) = (path.display().to_string(), (at + 1).to_string());
     let place = say(prose, "run-unseen-file", &[("file", &file), ("line", &line), ("value", &shown)]);
     Some((place, prose.word("run-unseen-file-fix")))
+}
+
+/// A base URL as code gives it, to its end: beside it there may be a key.
+fn base_url(text: &str) -> String {
+    let mut quote = None;
+    let mut is_inside = |c: char| {
+        match quote {
+            None if matches!(c, '"' | '\'' | '`') => quote = Some(c),
+            Some(open) if open == c => quote = None,
+            Some(_) | None => {}
+        }
+        quote.is_some() || !matches!(c, ',' | ';' | ')')
+    };
+    let value: String = text.chars().take_while(|c| is_inside(*c)).filter(|c| !c.is_control()).collect();
+    without_password(value.trim_end()).chars().take(70).collect()
 }
 
 /// The settings files of a known client: their `env` beats the environment.
@@ -107,21 +130,36 @@ mod tests {
         let prose = &Prose::load(Lang::En);
         let none = |_: &str| None;
         let command = [OsString::from("python"), OsString::from("no-such-file.py")];
-        assert!(
-            explain(prose, &command, &none)
-                .contains("python no-such-file.py made none, or set its own base URL")
-        );
+        assert!(explain(prose, &command, &none).contains("\n  python made none, or set its own base URL"));
         let bedrock = |name: &str| (name == "CLAUDE_CODE_USE_BEDROCK").then(|| "1".to_owned());
         assert!(explain(prose, &command, &bedrock).contains("unset CLAUDE_CODE_USE_BEDROCK"));
         let code =
             "import anthropic\nclient = anthropic.Anthropic(\n    base_url=\"https://gw.example\",\n)\n";
         let (place, _) = in_code(prose, Path::new("app.py"), code).unwrap();
-        assert_eq!(place, "app.py, line 3, sets its own base URL: base_url=\"https://gw.example\",");
+        assert_eq!(place, "app.py, line 3, sets its own base URL: base_url=\"https://gw.example\"");
         let settings = "{\n  \"env\": {\n    \"ANTHROPIC_BASE_URL\": \"https://gw.example\"\n  }\n}\n";
         let (place, fix) = in_env(prose, Path::new("settings.json"), settings).unwrap();
         assert!(place.starts_with("settings.json, line 3: its \"env\" sets ANTHROPIC_BASE_URL"), "{place}");
         assert_eq!(fix, "Remove ANTHROPIC_BASE_URL from \"env\" there.");
         assert_eq!(in_env(prose, Path::new("settings.json"), "{}"), None);
+        for (code, shown) in [
+            (
+                "x = Anthropic(api_key='sk-ant-fake', base_url='https://gw.example')",
+                "base_url='https://gw.example'",
+            ),
+            (
+                "new Anthropic({ baseURL: `https://me:sk-ant-fake@gw.example/a,b`, apiKey })",
+                "baseURL: `https://…@gw.example/a,b`",
+            ),
+            (".baseUrl(System.getenv(\"GW\")).apiKey(\"sk-ant-fake\")", "baseUrl(System.getenv(\"GW\""),
+        ] {
+            let (place, _) = in_code(prose, Path::new("app"), code).unwrap();
+            assert_eq!(place, format!("app, line 1, sets its own base URL: {shown}"));
+        }
+        let well = "client = Anthropic(base_url=os.environ['ANTHROPIC_BASE_URL'])";
+        assert_eq!(in_code(prose, Path::new("app.py"), well), None);
+        let secret = ["curl", "-H", "x-api-key: sk-ant-fake"].map(OsString::from);
+        assert!(!explain(prose, &secret, &none).contains("sk-ant"));
         let chinese = explain(&Prose::load(Lang::Zh), &command, &bedrock);
         assert!(
             chinese.starts_with("clearline：没有任何调用经过我。\n  设置了 CLAUDE_CODE_USE_BEDROCK"),
