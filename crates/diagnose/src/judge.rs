@@ -238,6 +238,31 @@ mod tests {
     }
 
     #[test]
+    fn a_server_here_that_listens_on_one_family_is_well() {
+        let at = |ip: &str, family| Path {
+            family: Some(family),
+            address: Some(ip.parse().unwrap()),
+            ..path("localhost")
+        };
+        let own = || vec![state("base-url", "localhost"), state("base-url.loopback", "localhost")];
+        let seen = |six: &str, four: &str| {
+            let mut facts = own();
+            facts.extend([
+                reference(Stage::Stream, path("localhost"), Ok(Seen::Complete)),
+                fact(Stage::Connect, at(four, 4), Ok(Seen::Connected)),
+                fact(Stage::Connect, at(six, 6), Err(Failure::Refused)),
+            ]);
+            facts
+        };
+        assert_eq!(verdict(seen("::1", "127.0.0.1")), (Status::Healthy, vec![]));
+        // Elsewhere somebody gave out both addresses, and one of them does not serve.
+        assert_eq!(
+            verdict(seen("2001:db8::1", "192.0.2.1")),
+            (Status::Degraded, vec![(Cause::TcpIpv6Broken, Role::Contributing)])
+        );
+    }
+
+    #[test]
     fn nothing_seen_is_inconclusive() {
         assert_eq!(verdict(vec![]).0, Status::Inconclusive);
     }

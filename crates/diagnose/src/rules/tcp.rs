@@ -338,6 +338,10 @@ fn broken_family(evidence: &Evidence, broken: u8) -> Option<Found> {
     ) {
         return None;
     }
+    // A server on this machine listens on what it likes: its other address is no way that is broken.
+    if failed.path.address.is_some_and(|ip| ip.is_loopback()) && failed.saw == Err(Failure::Refused) {
+        return None;
+    }
     let other = plain_tries(evidence)
         .find(|f| f.path.family == Some(10 - broken) && f.saw.is_ok() && f.stage >= stage)?;
     if dead_in(evidence, 10 - broken).is_some() {
