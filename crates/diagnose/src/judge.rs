@@ -238,6 +238,31 @@ mod tests {
     }
 
     #[test]
+    fn a_long_way_loses_no_packets() {
+        let at = || Path { family: Some(4), address: Some("192.0.2.1".parse().unwrap()), ..path(API) };
+        let well = || Ok(Seen::Handshake { version: 13, alpn: None, issuer: Foreign::default() });
+        let took = |stage, ms, saw| Fact { took: Dur::millis(ms), ..fact(stage, at(), saw) };
+        let lost = || {
+            let asked = Path { resolver: Some("192.0.2.53".parse().unwrap()), ..path(API) };
+            fact(Stage::Resolve, asked, Ok(Seen::State("dns.lost".into(), Foreign::new("1"))))
+        };
+        let seen = |trip: u64, late: u64| {
+            let mut facts = vec![reference(Stage::Stream, path(API), Ok(Seen::Complete))];
+            facts.extend((0..3).map(|_| lost()));
+            facts.extend((0..12).map(|i| {
+                took(Stage::Connect, trip + if i < 3 { late } else { 0 }, Ok(Seen::Connected))
+            }));
+            facts.extend((0..6).map(|_| took(Stage::Handshake, trip * 2, well())));
+            verdict(facts)
+        };
+        // A satellite: a connection takes 0.6 s, a handshake twice that.
+        assert_eq!(seen(600, 0), (Status::Healthy, vec![]));
+        let lossy = (Status::Degraded, vec![(Cause::TcpPacketLoss, Role::Contributing)]);
+        assert_eq!(seen(600, 1_000), lossy);
+        assert_eq!(seen(40, 1_000), lossy);
+    }
+
+    #[test]
     fn a_server_here_that_listens_on_one_family_is_well() {
         let at = |ip: &str, family| Path {
             family: Some(family),

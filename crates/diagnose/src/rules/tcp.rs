@@ -450,18 +450,43 @@ fn intermittent(evidence: &Evidence) -> Option<Found> {
     (lost < one_by_one.len()).then(|| Found::contributing(first).rate(lost, one_by_one.len()))
 }
 
-/// The first packet of a connection is sent again after a second (RFC 6298 section 2): so long, and it was lost once.
+/// The first packet of a connection is sent again after a second (RFC 6298 section 2): so much longer than it takes, and it was
+/// lost once.
 const AGAIN: Dur = Dur::millis(950);
 
-/// Whether a try needed its first packet more than once.
-fn is_late(fact: &Fact) -> bool {
-    fact.took >= AGAIN && matches!(fact.saw, Ok(_) | Err(Failure::TimedOut(_)))
+/// What a connection and a handshake take at their shortest: on a long way that alone may be a second.
+struct Pace {
+    connect: Dur,
+    handshake: Dur,
+}
+
+impl Pace {
+    /// Round trips of a handshake with its connection, where nothing is lost: of TLS 1.2 and with a second hello, no more.
+    const TRIPS: u64 = 4;
+
+    fn of(evidence: &Evidence) -> Self {
+        let shortest = |stage: Stage| {
+            plain_tries(evidence).filter(|f| f.stage == stage && f.saw.is_ok()).map(|f| f.took).min()
+        };
+        let connect = shortest(Stage::Connect);
+        // Where no connection was that quick, the handshakes may all have lost a packet.
+        let most = connect.map_or(Dur::ZERO, |took| took.scale(Self::TRIPS, 1));
+        let handshake = shortest(Stage::Handshake).unwrap_or_default().min(most);
+        Self { connect: connect.filter(|took| *took < AGAIN).unwrap_or_default(), handshake }
+    }
+
+    /// Whether a try needed its first packet more than once.
+    fn is_late(&self, fact: &Fact) -> bool {
+        let least = if fact.stage == Stage::Connect { self.connect } else { self.handshake };
+        fact.took >= least + AGAIN && matches!(fact.saw, Ok(_) | Err(Failure::TimedOut(_)))
+    }
 }
 
 /// Addresses at which some tries were late and some were not.
 fn uneven(evidence: &Evidence) -> impl Iterator<Item = IpAddr> {
+    let pace = Pace::of(evidence);
     let of = |late: bool| -> BTreeSet<IpAddr> {
-        plain_tries(evidence).filter(|f| is_late(f) == late).filter_map(|f| f.path.address).collect()
+        plain_tries(evidence).filter(|f| pace.is_late(f) == late).filter_map(|f| f.path.address).collect()
     };
     let (prompt, late) = (of(false), of(true));
     late.into_iter().filter(move |ip| prompt.contains(ip))
@@ -485,7 +510,8 @@ fn has_stumbled(evidence: &Evidence) -> bool {
     let (least, most) = (requests().map(|f| f.took).min(), requests().map(|f| f.took).max());
     let is_uneven = least.zip(most).is_some_and(|(least, most)| most > least.scale(3, 1) + CLEAR);
     let dialled = own().filter(|f| f.stage == Stage::Connect && f.path.client.is_some());
-    (is_found && is_lost) || is_uneven || dialled.into_iter().any(is_late)
+    let pace = Pace::of(evidence);
+    (is_found && is_lost) || is_uneven || dialled.into_iter().any(|f| pace.is_late(f))
 }
 
 /// Packets are lost on the way: the call was, or one connection in four is.
@@ -509,8 +535,9 @@ fn lateness<'a>(evidence: &'a Evidence, address: IpAddr, counts: fn(&Fact) -> bo
     if tries().any(|f| matches!(f.saw, Err(Failure::Reset | Failure::Eof | Failure::Refused))) {
         return None;
     }
-    let (late, of) = (tries().filter(|f| counts(f) && is_late(f)), tries().filter(|f| counts(f)).count());
-    Some(Lateness { first: tries().find(|f| counts(f) && is_late(f))?, late: late.count(), of })
+    let pace = Pace::of(evidence);
+    let late = || tries().filter(|f| counts(f) && pace.is_late(f));
+    Some(Lateness { first: late().next()?, late: late().count(), of: tries().filter(|f| counts(f)).count() })
 }
 
 /// Datagrams to resolvers that answer others, and connections to addresses that take others at once.
