@@ -238,6 +238,33 @@ mod tests {
     }
 
     #[test]
+    fn a_gateway_in_clear_fails_only_a_call_that_it_does_not_take() {
+        let seen = |at: &str, own: Fact| {
+            let found = Ok(Seen::Addresses(vec![at.parse().unwrap()]));
+            let insecure = state("base-url.insecure", "gw.example");
+            verdict(vec![
+                state("base-url", "gw.example"),
+                insecure,
+                reference(Stage::Resolve, path("gw.example"), found),
+                own,
+            ])
+        };
+        let well = || reference(Stage::Stream, path("gw.example"), Ok(Seen::Complete));
+        let failed = |stage, failure| reference(stage, path("gw.example"), Err(failure));
+        let insecure = |role| (Cause::ConfigBaseUrlInsecure, role);
+        // Beside the program: its own network.
+        assert_eq!(seen("172.18.0.3", well()), (Status::Healthy, vec![insecure(Role::Information)]));
+        assert_eq!(seen("192.0.2.1", well()), (Status::Degraded, vec![insecure(Role::Contributing)]));
+        // What fails before is not its fault.
+        let (status, causes) = seen("172.18.0.3", failed(Stage::Connect, Failure::Refused));
+        assert_eq!(status, Status::Failing);
+        assert_eq!(causes, [(Cause::ConfigBaseUrlDead, Role::Root), insecure(Role::Information)]);
+        // It takes what is sent in clear for a hello.
+        let (_, causes) = seen("172.18.0.3", failed(Stage::Head, Failure::Eof));
+        assert_eq!(causes.first(), Some(&insecure(Role::Root)));
+    }
+
+    #[test]
     fn a_long_way_loses_no_packets() {
         let at = || Path { family: Some(4), address: Some("192.0.2.1".parse().unwrap()), ..path(API) };
         let well = || Ok(Seen::Handshake { version: 13, alpn: None, issuer: Foreign::default() });
@@ -249,9 +276,10 @@ mod tests {
         let seen = |trip: u64, late: u64| {
             let mut facts = vec![reference(Stage::Stream, path(API), Ok(Seen::Complete))];
             facts.extend((0..3).map(|_| lost()));
-            facts.extend((0..12).map(|i| {
-                took(Stage::Connect, trip + if i < 3 { late } else { 0 }, Ok(Seen::Connected))
-            }));
+            facts.extend(
+                (0..12)
+                    .map(|i| took(Stage::Connect, trip + if i < 3 { late } else { 0 }, Ok(Seen::Connected))),
+            );
             facts.extend((0..6).map(|_| took(Stage::Handshake, trip * 2, well())));
             verdict(facts)
         };

@@ -23,12 +23,12 @@ config-base-url-path = The base URL carries a wrong path
     .run-3 = curl -sS -o /dev/null -D - "$ANTHROPIC_BASE_URL/v1/messages"
     .why-3 = Asks without a key: the right path answers 401 or 405, a wrong one 404.
 
-config-base-url-insecure = The base URL uses http:// where the service needs https://
-    .title = The base URL of { $host } uses http:// where the service needs https://
-    .means = The call is sent unencrypted to a service that speaks https://. Its redirect turns the POST into a GET or loses the key, and the program reports a 301, a 405 or a 401. Without a redirect the key would cross the network readable by anyone on the path.
+config-base-url-insecure = The base URL uses http://, so the call travels unencrypted
+    .title = The base URL of { $host } uses http://, so the call travels unencrypted
+    .means = The call is sent unencrypted, and whoever stands on its way can read the key. A service that wants https:// answers with a redirect, which turns the POST into a GET or loses the key, and the program reports a 301, a 405 or a 401.
     .fix-1 = Change http:// to https:// in ANTHROPIC_BASE_URL.
     .fix-2 = Create a new key in the Claude Console and delete the old one if calls with it crossed a network that you do not control.
-    .fix-3 = Keep http:// only for a gateway on this same machine, at 127.0.0.1 or localhost.
+    .fix-3 = Keep http:// only for a gateway on this same machine, at 127.0.0.1 or localhost, or in a network that is yours alone, such as a container beside the program.
 
 config-base-url-dead = Nothing listens where the base URL points
     .title = The base URL points at { $host }:{ $port }, and nothing listens there

@@ -23,12 +23,12 @@ config-base-url-path = base URL 的路径不对
     .run-3 = curl -sS -o /dev/null -D - "$ANTHROPIC_BASE_URL/v1/messages"
     .why-3 = 不带密钥访问：路径正确时返回 401 或 405，错误时返回 404。
 
-config-base-url-insecure = base URL 用了 http://，而服务要求 https://
-    .title = { $host } 的 base URL 用了 http://，而服务要求 https://
-    .means = 请求以明文发往一个只讲 https:// 的服务。服务返回的重定向会把 POST 变成 GET，或弄丢密钥，程序于是报 301、405 或 401。假如没有重定向，密钥就会以明文经过网络，沿途都能读到。
+config-base-url-insecure = base URL 用了 http://，请求以明文传输
+    .title = { $host } 的 base URL 用了 http://，请求以明文传输
+    .means = 请求以明文发送，沿途都能读到密钥。要求 https:// 的服务会返回重定向，把 POST 变成 GET，或弄丢密钥，程序于是报 301、405 或 401。
     .fix-1 = 把 ANTHROPIC_BASE_URL 中的 http:// 改成 https://。
     .fix-2 = 如果密钥曾随这些请求经过不受您控制的网络，在 Claude Console 新建密钥并删除旧的。
-    .fix-3 = 只对本机上的网关（127.0.0.1 或 localhost）保留 http://。
+    .fix-3 = 只对本机上的网关（127.0.0.1 或 localhost），或完全由您控制的网络中的网关（例如程序旁边的容器）保留 http://。
 
 config-base-url-dead = base URL 指向的地方没有程序在监听
     .title = base URL 指向 { $host }:{ $port }，但那里没有程序在监听
