@@ -30,9 +30,20 @@ pub fn judge(evidence: &Evidence) -> Verdict {
         (Some(_), _) => Status::Failing,
         (None, _) if has(Role::Root) => Status::Failing,
         (None, _) if has(Role::Contributing) => Status::Degraded,
+        (None, _) if is_unpaid(evidence) => Status::Inconclusive,
         (None, _) => Status::Healthy,
     };
-    Verdict { status, findings, open: Vec::new() }
+    let open =
+        if status == Status::Inconclusive && is_unpaid(evidence) { UNPAID.to_vec() } else { Vec::new() };
+    Verdict { status, findings, open }
+}
+
+/// What a call may still end at that was made without its credential.
+const UNPAID: [Cause; 2] = [Cause::AuthExpired, Cause::AuthInvalid];
+
+/// Whether the client has a credential that was not tried.
+fn is_unpaid(evidence: &Evidence) -> bool {
+    evidence.state("credential").is_some_and(|(_, value)| value.raw() == "profile")
 }
 
 /// Removes what others explain. A settings fault that stops the call before anything is sent hides nothing else.
@@ -262,6 +273,19 @@ mod tests {
         // It takes what is sent in clear for a hello.
         let (_, causes) = seen("172.18.0.3", failed(Stage::Head, Failure::Eof));
         assert_eq!(causes.first(), Some(&insecure(Role::Root)));
+    }
+
+    #[test]
+    fn a_credential_that_was_not_tried_leaves_the_verdict_open() {
+        let facts = || {
+            vec![state("credential", "profile"), reference(Stage::Connect, path(API), Ok(Seen::Connected))]
+        };
+        let judged = judge(&Evidence::new(facts()));
+        assert_eq!((judged.status, judged.findings.len()), (Status::Inconclusive, 0));
+        assert_eq!(judged.open, UNPAID);
+        let mut broken = facts();
+        broken.push(reference(Stage::Head, path(API), Err(Failure::Eof)));
+        assert_eq!(verdict(broken).0, Status::Failing);
     }
 
     #[test]

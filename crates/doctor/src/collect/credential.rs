@@ -12,7 +12,12 @@ const PLACEHOLDERS: [&str; 7] =
     ["your-api-key", "your_api_key", "your-key", "your_key", "xxxx", "changeme", "replace-me"];
 
 /// The credential that an SDK would send: the key, else the token (the Python SDK 2 sends one of them, and the key wins).
-pub(super) fn credential(set: Environment<'_>, is_default: bool, facts: &mut Vec<Fact>) -> Option<Secret> {
+/// `elsewhere` is where it would find one that no variable of these holds.
+pub(super) fn credential(
+    set: Environment<'_>,
+    (is_default, elsewhere): (bool, Option<&str>),
+    facts: &mut Vec<Fact>,
+) -> Option<Secret> {
     const KEY: &str = "ANTHROPIC_API_KEY";
     const TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
     let (key, token) = (set(KEY), set(TOKEN));
@@ -25,7 +30,7 @@ pub(super) fn credential(set: Environment<'_>, is_default: bool, facts: &mut Vec
     }
     let variable = if key.is_some() { KEY } else { TOKEN };
     let Some(value) = key.or(token) else {
-        facts.push(state("credential", "missing"));
+        facts.push(state("credential", elsewhere.unwrap_or("missing")));
         return None;
     };
     facts.push(state("credential.variable", variable));
@@ -93,7 +98,7 @@ mod tests {
     fn said(value: &str, is_default: bool) -> Vec<(String, String)> {
         let mut facts = Vec::new();
         let set = |name: &str| (name == "ANTHROPIC_API_KEY").then(|| value.to_owned());
-        credential(&set, is_default, &mut facts);
+        credential(&set, (is_default, None), &mut facts);
         let said = |f: Fact| match f.saw {
             Ok(Seen::State(name, value)) => (name, value.raw().to_owned()),
             other => panic!("{other:?}"),

@@ -2,8 +2,10 @@
 
 mod cloud;
 mod credential;
+mod custom;
 mod openssl;
 mod origin;
+mod profile;
 mod system;
 
 pub use system::descriptors_were;
@@ -22,6 +24,8 @@ pub struct Settings {
     pub(crate) proxies: ProxyEnv,
     pub(crate) candidates: Vec<crate::proxies::Candidate>,
     pub(crate) credential: Option<Secret>,
+    /// Headers that the environment adds to every call; they may hold credentials of their own.
+    pub(crate) headers: http::HeaderMap,
     /// Where a known client goes instead.
     pub(crate) cloud: Option<Target>,
     pub(crate) ca_file: Option<PathBuf>,
@@ -44,6 +48,11 @@ const PUBLIC_RESOLVERS: [IpAddr; 2] =
 const CONTROLS: [&str; 2] = ["example.com", "www.google.com"];
 
 impl Settings {
+    /// Whether a call can be paid: by a key or token, or by a header of the environment.
+    pub(crate) fn has_credential(&self) -> bool {
+        self.credential.is_some() || custom::pays(&self.headers)
+    }
+
     /// The proxy on the way.
     pub(crate) fn proxy(&self) -> Option<&Proxy> {
         self.proxies.for_url(self.target.scheme.word(), &self.target.host, self.target.port)
@@ -131,7 +140,14 @@ pub fn collect(
         facts.extend(clear.then(|| state("base-url.insecure", &target.host)));
     }
     facts.extend(crate::clients::present(&set).into_iter().map(|name| state("client", name)));
-    let credential = credential::credential(&set, configured.is_none(), &mut facts);
+    let headers = custom::headers(&set, &mut facts);
+    // What the SDKs find elsewhere: a header pays by itself, a profile is not followed.
+    let elsewhere = if custom::pays(&headers) {
+        Some("header")
+    } else {
+        profile::is_found(&set, place).then_some("profile")
+    };
+    let credential = credential::credential(&set, (configured.is_none(), elsewhere), &mut facts);
     let cloud = cloud::routes(&set, &mut facts);
     openssl::facts(&set, place, &mut facts);
     crate::proxies::contradictions(&set, &mut facts);
@@ -150,6 +166,7 @@ pub fn collect(
         proxies,
         candidates,
         credential,
+        headers,
         cloud,
         ca_file: path("SSL_CERT_FILE"),
         client_files: CLIENT_FILES.iter().filter_map(|(name, client)| Some((*client, path(name)?))).collect(),

@@ -93,15 +93,18 @@ pub(super) fn request(
     if body.is_some() {
         builder = builder.header("content-type", "application/json");
     }
-    if with_key {
+    if let Some(credential) = world.settings.credential.as_ref().filter(|_| with_key) {
         let mut value = b"Bearer ".to_vec();
-        value.extend_from_slice(world.settings.credential.as_ref()?.expose());
+        value.extend_from_slice(credential.expose());
         let mut value = http::HeaderValue::from_bytes(&value).ok()?;
         value.set_sensitive(true);
         builder = builder.header("authorization", value);
     }
     let mut request = builder.body(Full::new(body.unwrap_or_default())).ok()?;
     if with_key {
+        // As the SDKs do: they stand in the place of what would be sent otherwise.
+        let own = &world.settings.headers;
+        own.iter().for_each(|(name, value)| drop(request.headers_mut().insert(name, value.clone())));
         own_headers(request.headers_mut(), &world.options.headers);
     }
     Some(request)
@@ -169,7 +172,7 @@ pub(super) async fn ask_without_key(
         }
         // The reference client's own request meets the same, unless it has no key to send; then this is where it ends.
         Err(fault) => {
-            let has_key = world.settings.credential.is_some();
+            let has_key = world.settings.has_credential();
             let client = path.client.clone().or_else(|| world.reference_path().client.filter(|_| !has_key));
             let path = Path { client, ..path.clone() };
             (vec![world.fault(&path, &fault, begun.elapsed().into())], false)

@@ -103,7 +103,7 @@ impl Call<'_> {
         let is_mute = facts.iter().any(|f| matches!(f.saw, Err(Failure::TimedOut(_))));
         self.limit = if is_mute { self.limit.min(MUTE) } else { self.limit };
         self.facts.extend(facts);
-        if self.world.settings.credential.is_none() {
+        if !self.world.settings.has_credential() {
             return Ok(());
         }
         if !(alive && conn.is_usable()) {
