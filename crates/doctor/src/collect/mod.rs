@@ -1,5 +1,6 @@
 //! What this machine itself says: variables, files, the shape of the credential. Nothing is sent.
 
+mod blanks;
 mod cloud;
 mod credential;
 mod custom;
@@ -128,10 +129,12 @@ pub fn collect(
     origin::facts(&set, place, &mut facts);
     let configured = set("ANTHROPIC_BASE_URL");
     let url = configured.clone().unwrap_or_else(|| DEFAULT.to_owned());
-    let target = match Target::parse(&url) {
-        Ok(target) => target,
-        Err(fault) => return (facts, Err(fault)),
-    };
+    // An empty one is no other way to write none: the Python SDK takes it as it is.
+    let target =
+        match blanks::base_url(lookup("ANTHROPIC_BASE_URL").as_deref()).and_then(|()| Target::parse(&url)) {
+            Ok(target) => target,
+            Err(fault) => return (facts, Err(fault)),
+        };
     if configured.is_some() {
         facts.push(state("base-url", &target.host));
         facts.extend(target.is_loopback().then(|| state("base-url.loopback", &target.host)));
@@ -152,7 +155,7 @@ pub fn collect(
     openssl::facts(&set, place, &mut facts);
     crate::proxies::contradictions(&set, &mut facts);
     let resolvers = system::facts(&target.host, (&set, place), &mut facts);
-    let proxies = match ProxyEnv::from_lookup(lookup) {
+    let proxies = match blanks::proxies(lookup).and_then(|()| ProxyEnv::from_lookup(lookup)) {
         Ok(proxies) => proxies.with_remote_names(),
         Err(fault) => return (facts, Err(fault)),
     };

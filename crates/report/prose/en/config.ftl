@@ -1,7 +1,7 @@
 # The causes of the layer config.
 config-base-url-invalid = The base URL cannot be read as a URL
     .title = The base URL in { $variable } cannot be read as a URL
-    .means = The client cannot take the base URL apart, so the call ends before a single packet is sent. Mostly the scheme https:// is missing, or a quote, a blank or a line break came along when the value was copied. Network, key and service have no part in it.
+    .means = The client cannot take the base URL apart, so the call ends before a single packet is sent. Mostly the scheme https:// is missing, a quote, a blank or a line break came along when the value was copied, or the variable is set and empty. Network, key and service have no part in it.
     .fix-1 = Write the URL in full, ANTHROPIC_BASE_URL=https://api.anthropic.com, with no quote, blank or line break in the value.
     .run-2 = printenv ANTHROPIC_BASE_URL | cat -vet
     .why-2 = Makes hidden characters visible; a clean value is one line that ends in $.

@@ -1,7 +1,7 @@
 # config 层的各种原因。
 config-base-url-invalid = base URL 不是有效的 URL
     .title = { $variable } 中的 base URL 不是有效的 URL
-    .means = 客户端无法解析 base URL，调用在发出任何数据包之前就结束了。多半是缺少 https://，或复制时带进了引号、空格或换行。与网络、密钥和服务都无关。
+    .means = 客户端无法解析 base URL，调用在发出任何数据包之前就结束了。多半是缺少 https://，复制时带进了引号、空格或换行，或变量已设置但为空。与网络、密钥和服务都无关。
     .fix-1 = 写出完整的 URL：ANTHROPIC_BASE_URL=https://api.anthropic.com，值里不要有引号、空格或换行。
     .run-2 = printenv ANTHROPIC_BASE_URL | cat -vet
     .why-2 = 显示隐藏字符；正常的值只有一行，以 $ 结尾。
