@@ -88,6 +88,19 @@ fn suppress(findings: &mut Vec<Finding>) {
             )
         });
     }
+    // Spoken to in the wrong way, it says nothing that is meant.
+    if roots.contains(&Cause::ProxySchemeMismatch) {
+        findings.retain(|f| {
+            !matches!(
+                f.cause,
+                Cause::ProxyCannotConnect | Cause::ProxyHangs | Cause::ProxyNotAProxy | Cause::ProxyDenied
+            )
+        });
+    }
+    // The text is the web server's own, and not the target's.
+    if roots.contains(&Cause::ProxyNotAProxy) {
+        findings.retain(|f| f.cause != Cause::TlsPlainHttp);
+    }
     // Two names for the end of one call: the rule's is the stronger one.
     let ends: Vec<Cause> = findings.iter().filter(|f| f.role == Role::Root).map(|f| f.cause).collect();
     if ends.contains(&Cause::AuthMissing) || ends.contains(&Cause::AuthMalformedKey) {
@@ -273,6 +286,44 @@ mod tests {
         // It takes what is sent in clear for a hello.
         let (_, causes) = seen("172.18.0.3", failed(Stage::Head, Failure::Eof));
         assert_eq!(causes.first(), Some(&insecure(Role::Root)));
+    }
+
+    #[test]
+    fn what_is_no_tunnel_is_laid_to_who_stands_where_the_proxy_should() {
+        let through =
+            |host: &str, place: &str| Path { route: Some(Route::Proxy(place.into())), ..path(host) };
+        let own = || through(API, "http://p.example:80");
+        // A web server that grants whatever is asked, and sends a page.
+        let text = || Err(Failure::NotTls);
+        let other = fact(Stage::Handshake, through("a.example", "http://p.example:80"), text());
+        let granted = || reference(Stage::Tunnel, own(), Ok(Seen::Tunnelled(200)));
+        let page = vec![granted(), reference(Stage::Handshake, own(), text()), other.clone()];
+        assert_eq!(verdict(page).1, [(Cause::ProxyNotAProxy, Role::Root)]);
+        // Another host speaks TLS through it: then it is the target that does not.
+        let well = Ok(Seen::Handshake { version: 13, alpn: None, issuer: Foreign::default() });
+        let spoken = Fact { saw: well, ..other };
+        let plain = vec![granted(), reference(Stage::Handshake, own(), text()), spoken];
+        assert_eq!(verdict(plain).1, [(Cause::TlsPlainHttp, Role::Root)]);
+        // One that speaks another protocol closes, and that is no word about the API.
+        let closed = reference(Stage::Tunnel, own(), Err(Failure::Eof));
+        let socks = fact(Stage::Tunnel, through(API, "socks5h://p.example:80"), Ok(Seen::Tunnelled(0)));
+        assert_eq!(verdict(vec![closed, socks]).1, [(Cause::ProxySchemeMismatch, Role::Root)]);
+    }
+
+    #[test]
+    fn a_proxy_that_is_slow_every_time_loses_nothing() {
+        let own = || Path { route: Some(Route::Proxy("http://p.example:80".into())), ..path(API) };
+        let late = Err(Failure::TimedOut(Limit::Tunnel));
+        let seen = |ms| {
+            let granted = reference(Stage::Tunnel, own(), Ok(Seen::Tunnelled(200)));
+            verdict(vec![
+                Fact { took: Dur::millis(ms), ..granted },
+                fact(Stage::Tunnel, own(), late.clone()),
+                reference(Stage::Stream, own(), Ok(Seen::Complete)),
+            ])
+        };
+        assert_eq!(seen(2_500), (Status::Healthy, vec![]));
+        assert_eq!(seen(20), (Status::Degraded, vec![(Cause::ProxyFlaky, Role::Contributing)]));
     }
 
     #[test]
