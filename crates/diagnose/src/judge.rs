@@ -327,6 +327,23 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_a_program_made_up_is_not_what_a_firewall_drops() {
+        let found = |ip: &str| {
+            let given = Ok(Seen::Addresses(vec![ip.parse().unwrap()]));
+            let at = || Path { family: Some(4), address: Some(ip.parse().unwrap()), ..path(API) };
+            let other = Path { port: Some(443), ..path("control.example") };
+            verdict(vec![
+                reference(Stage::Resolve, path(API), given),
+                reference(Stage::Connect, at(), Err(Failure::TimedOut(Limit::Connect))),
+                fact(Stage::Connect, other, Ok(Seen::Connected)),
+            ])
+            .1
+        };
+        assert_eq!(found("198.18.0.77"), [(Cause::DnsSplitHorizon, Role::Root)]);
+        assert_eq!(found("160.79.104.77"), [(Cause::TcpFiltered, Role::Root)]);
+    }
+
+    #[test]
     fn a_credential_that_was_not_tried_leaves_the_verdict_open() {
         let facts = || {
             vec![state("credential", "profile"), reference(Stage::Connect, path(API), Ok(Seen::Connected))]

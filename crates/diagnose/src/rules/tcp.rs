@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use clearline_model::{Axis, Cause, Dur, Fact, Failure, Icmp, Path, Proof, Route, Stage};
 
+use super::address::{Kind, kind};
 use super::net::Routes;
 use super::{Found, Rule, dns};
 use crate::evidence::{Evidence, REFERENCE};
@@ -204,8 +205,10 @@ const fn is_reached(fact: &Fact) -> bool {
 fn filtered(evidence: &Evidence) -> Option<Found> {
     let (fact, failure) = evidence.end().filter(|(f, _)| f.stage == Stage::Connect)?;
     let is_silent = matches!(failure, Failure::TimedOut(_));
+    // An address that a program made up is not the API's, and no firewall knows it.
+    let is_made_up = fact.path.address.is_some_and(|ip| kind(ip) == Kind::Fake);
     let reached = control(evidence, 443).find(|f| is_reached(f))?;
-    (is_silent && evidence.state("base-url").is_none())
+    (is_silent && !is_made_up && evidence.state("base-url").is_none())
         .then(|| Found::root(fact).flipped(Some(reached), Axis::Host))
 }
 

@@ -187,11 +187,12 @@ dns-dangling-cname = The DNS alias points to a name that does not exist
     .run-3 = nslookup -type=CNAME api.anthropic.com
     .why-3 = Shows where the alias points on the configured resolver; for a gateway put its name.
 
-dns-split-horizon = DNS gives a private address, and the VPN to it is down
-    .title = { $host } resolves to the private { $addr }, and the VPN to it is down
+dns-split-horizon = DNS gives a private address, and the VPN or tunnel to it is down
+    .title = { $host } resolves to the private { $addr }, and the VPN or tunnel to it is down
     .means = The resolver gives the address of a private endpoint that can be reached only through the company's VPN or tunnel,
         and no route leads there now. That is the company's set-up, not a filter. The public API is not involved.
-    .fix-1 = Connect the company's VPN, or restart the tunnel that carries the private network.
+        An address of 198.18.0.0/15 is made up by a proxy program on this machine or the router (fake-ip), and the program no longer takes what is sent there.
+    .fix-1 = Connect the company's VPN, or restart the tunnel or proxy program that carries the network of this address. Where that program was ended for good, set the resolver back that it had replaced.
     .run-2 = getent ahostsv4 api.anthropic.com | head -1 | cut -d' ' -f1 | xargs ip route get
     .why-2 = Shows by which interface the address is reached; it has to be the VPN's. For a gateway put its name.
     .fix-3 = Ask the administrator of the private network whether the endpoint and its route are up, if the VPN is connected.

@@ -175,11 +175,12 @@ dns-dangling-cname = DNS 别名指向一个不存在的名字
     .run-3 = nslookup -type=CNAME api.anthropic.com
     .why-3 = 显示所配置的解析器上别名指向哪里；如果走网关，换成网关的主机名。
 
-dns-split-horizon = DNS 给出私有地址，而通往它的 VPN 没有连上
-    .title = { $host } 解析为私有地址 { $addr }，而通往它的 VPN 没有连上
+dns-split-horizon = DNS 给出私有地址，而通往它的 VPN 或隧道没有连上
+    .title = { $host } 解析为私有地址 { $addr }，而通往它的 VPN 或隧道没有连上
     .means = 解析器给出的是专用端点的地址，只能经公司的 VPN 或隧道到达，而现在没有通往那里的路由。
         这是公司的部署方式，不是过滤，也与公网上的 API 无关。
-    .fix-1 = 连接公司的 VPN，或重启承载内网的隧道。
+        198.18.0.0/15 中的地址是本机或路由器上的代理程序虚构的（fake-ip），而该程序已不再接收发往那里的流量。
+    .fix-1 = 连接公司的 VPN，或重启承载该地址的隧道或代理程序。如果该程序已停用，把被它替换的解析器改回去。
     .run-2 = getent ahostsv4 api.anthropic.com | head -1 | cut -d' ' -f1 | xargs ip route get
     .why-2 = 显示该地址从哪个网卡出去，应当是 VPN 的网卡。如果走网关，换成网关的主机名。
     .fix-3 = 如果 VPN 已经连上，问内网的管理员该端点及其路由是否正常。
