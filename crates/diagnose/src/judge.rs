@@ -344,6 +344,29 @@ mod tests {
     }
 
     #[test]
+    fn a_dead_resolver_is_named_wherever_it_is_asked_first() {
+        let asked = |ip: &str, saw| {
+            let at = Path { resolver: Some(ip.parse().unwrap()), family: Some(4), ..path(API) };
+            fact(Stage::Resolve, at, saw)
+        };
+        let given = || Ok(Seen::Addresses(vec!["160.79.104.77".parse().unwrap()]));
+        let seen = |options: &str| {
+            let late = reference(Stage::Resolve, path(API), given());
+            verdict(vec![
+                state("resolvers", "192.0.2.1 192.0.2.2"),
+                state("resolv.options", options),
+                Fact { took: Dur::secs(5), ..late },
+                asked("192.0.2.1", given()),
+                asked("192.0.2.2", Err(Failure::TimedOut(Limit::Resolve))),
+                reference(Stage::Stream, path(API), Ok(Seen::Complete)),
+            ])
+        };
+        let dead = (Status::Degraded, vec![(Cause::DnsFirstResolverDead, Role::Contributing)]);
+        assert_eq!(seen("timeout:2 rotate"), dead);
+        assert_eq!(seen("timeout:2"), (Status::Healthy, vec![]));
+    }
+
+    #[test]
     fn a_credential_that_was_not_tried_leaves_the_verdict_open() {
         let facts = || {
             vec![state("credential", "profile"), reference(Stage::Connect, path(API), Ok(Seen::Connected))]

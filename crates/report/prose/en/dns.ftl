@@ -56,7 +56,7 @@ dns-resolver-unreachable = No configured resolver answers
 
 dns-first-resolver-dead = The first resolver is dead, and every look-up waits for it
     .title = The resolver { $addr } is dead, and every look-up waits for it first
-    .means = The system asks its resolvers in the order of the list, and the first one does not answer.
+    .means = The system asks its resolvers in the order of the list (with the option rotate, each first in turn), and the one that it asks first does not answer.
         Each look-up waits for it, five seconds by default on Linux, before the next one answers.
         The answer is right, but the wait can use up a client's time limit.
     .fix-1 = Remove the dead resolver from the list or move it to the end, in the network's settings that write /etc/resolv.conf.

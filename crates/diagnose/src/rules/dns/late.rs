@@ -27,12 +27,20 @@ fn late<'a>(names: &Names<'a>) -> Option<&'a Fact> {
     names.own().filter(|f| f.saw.is_ok() && f.took >= LATE)
 }
 
-/// The first resolver does not answer, and a later one does.
+/// The resolver that is asked first does not answer, and another one does. With `rotate` each of them is asked first at times.
 fn first_dead(evidence: &Evidence) -> Option<Found> {
     let names = Names::new(evidence)?;
     late(&names)?;
-    let Some(Answer::Silent(dead)) = names.answer(names.first()?, names.host) else { return None };
-    let alive = names.configured.iter().skip(1).find_map(|ip| match names.answer(*ip, names.host) {
+    let is_rotating = evidence
+        .state("resolv.options")
+        .is_some_and(|(_, options)| options.raw().split_whitespace().any(|option| option == "rotate"));
+    let asked_first = if is_rotating { names.configured.len() } else { 1 };
+    let dead =
+        names.configured.iter().take(asked_first).find_map(|ip| match names.answer(*ip, names.host) {
+            Some(Answer::Silent(fact)) => Some(fact),
+            Some(Answer::Gives(_) | Answer::Denies(..) | Answer::Empty(_)) | None => None,
+        })?;
+    let alive = names.configured.iter().find_map(|ip| match names.answer(*ip, names.host) {
         Some(Answer::Gives(fact)) => Some(fact),
         Some(Answer::Denies(..) | Answer::Empty(_) | Answer::Silent(_)) | None => None,
     })?;
