@@ -71,8 +71,8 @@ fn suppress(findings: &mut Vec<Finding>) {
     if findings.iter().any(|f| f.cause == Cause::TcpThrottled) {
         findings.retain(|f| !rules::flow::is_said_by_it(f.cause));
     }
-    // The resolver is there: it is one kind of question that it leaves unanswered.
-    if roots.contains(&Cause::DnsAaaaBroken) {
+    // The resolver is there: it is one kind of question, or one name, that it leaves unanswered.
+    if roots.contains(&Cause::DnsAaaaBroken) || roots.contains(&Cause::DnsFiltered) {
         findings.retain(|f| f.cause != Cause::DnsResolverUnreachable);
     }
     // What a proxy says to a call that was never meant for it says nothing of the proxy.
@@ -341,6 +341,27 @@ mod tests {
         };
         assert_eq!(found("198.18.0.77"), [(Cause::DnsSplitHorizon, Role::Root)]);
         assert_eq!(found("160.79.104.77"), [(Cause::TcpFiltered, Role::Root)]);
+    }
+
+    #[test]
+    fn a_resolver_that_leaves_one_name_unanswered_is_there() {
+        let asked = |host: &str, ip: &str, saw| {
+            let at = Path { resolver: Some(ip.parse().unwrap()), family: Some(4), ..path(host) };
+            fact(Stage::Resolve, at, saw)
+        };
+        let given = || Ok(Seen::Addresses(vec!["160.79.104.77".parse().unwrap()]));
+        let silent = || Err(Failure::TimedOut(Limit::Resolve));
+        let seen = |control, times| {
+            let mut facts =
+                vec![state("resolvers", "192.0.2.1"), reference(Stage::Resolve, path(API), silent())];
+            facts.extend((0..times).map(|_| asked(API, "192.0.2.1", silent())));
+            facts.extend([asked("control.example", "192.0.2.1", control), asked(API, "192.0.2.9", given())]);
+            verdict(facts).1
+        };
+        assert_eq!(seen(given(), 3), [(Cause::DnsFiltered, Role::Root)]);
+        assert_eq!(seen(silent(), 3), [(Cause::DnsResolverUnreachable, Role::Root)]);
+        // Once is bad luck.
+        assert_eq!(seen(given(), 1), [(Cause::DnsResolverUnreachable, Role::Root)]);
     }
 
     #[test]

@@ -183,7 +183,7 @@ fn is_late(names: &Names<'_>) -> bool {
 }
 
 /// While a call is under way that takes long: enough questions for a rate, as it may be the name that it waits for although the
-/// resolver answers.
+/// resolver answers; and another name, where it does not.
 pub(crate) fn meanwhile(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
     if goal.proxy.is_some() || goal.is_loopback {
         return Vec::new();
@@ -191,10 +191,17 @@ pub(crate) fn meanwhile(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
     let is_asked = |f: &&Fact| f.path.host == goal.host && f.path.resolver.as_ref() == goal.resolvers.first();
     let is_answered = |f: &Fact| matches!(f.saw, Ok(Seen::Addresses(_)));
     if evidence.at(Stage::Resolve).filter(is_asked).any(is_answered) {
-        many(goal, &goal.resolvers)
-    } else {
-        Vec::new()
+        return many(goal, &goal.resolvers);
     }
+    const WHY: &[Cause] = &[Cause::DnsFiltered, Cause::DnsResolverUnreachable];
+    let control = goal.controls.first().filter(|_| !goal.only_target);
+    let is_found = evidence.passed(Stage::Resolve).is_some();
+    let to_all = |host: &String| {
+        let others = goal.resolvers.iter().map(|ip| ask(goal, *ip, host));
+        let elsewhere = goal.public_resolvers.first().map(|ip| ask(goal, *ip, &goal.host));
+        others.chain(elsewhere).map(|path| Probe::new(What::Lookup, path, LIMIT, WHY)).collect()
+    };
+    control.filter(|_| !is_found).map_or_else(Vec::new, to_all)
 }
 
 /// Enough questions for a rate, to the first resolver and to another one.
