@@ -88,6 +88,18 @@ fn suppress(findings: &mut Vec<Finding>) {
             )
         });
     }
+    // Who is not the API knows nothing of the key or the request.
+    if roots.contains(&Cause::EdgeNotTheApi) {
+        findings.retain(|f| {
+            !matches!(
+                f.cause,
+                Cause::AuthForbidden
+                    | Cause::RequestInvalid
+                    | Cause::RequestModelNotFound
+                    | Cause::RequestTooLarge
+            )
+        });
+    }
     // Spoken to in the wrong way, it says nothing that is meant.
     if roots.contains(&Cause::ProxySchemeMismatch) {
         findings.retain(|f| {
@@ -147,8 +159,8 @@ const fn order(layer: Layer) -> u8 {
 #[cfg(test)]
 mod tests {
     use clearline_model::{
-        Axis, CertFault, Dur, Fact, FactId, Failure, Foreign, Limit, Mono, Path, ProbeId, Route, Seen, Sent,
-        Source, Stage, Trust,
+        Axis, CertFault, Dur, ErrorKind, Fact, FactId, Failure, Foreign, Limit, Mono, Origin, Path, ProbeId,
+        Route, Seen, Sent, Source, Stage, Trust,
     };
 
     use super::*;
@@ -362,6 +374,23 @@ mod tests {
         assert_eq!(seen(silent(), 3), [(Cause::DnsResolverUnreachable, Role::Root)]);
         // Once is bad luck.
         assert_eq!(seen(given(), 1), [(Cause::DnsResolverUnreachable, Role::Root)]);
+    }
+
+    #[test]
+    fn who_refuses_calls_with_and_without_a_key_alike_says_nothing_of_the_key() {
+        let refused = |origin| Err(Failure::Status(403, ErrorKind::None, origin));
+        let asked = |host: &str, key: &str| Path { credential: Some(key.to_owned()), ..path(host) };
+        let seen = |host: &str, origin, keyless| {
+            let own = reference(Stage::Head, asked(host, "key"), refused(origin));
+            verdict(vec![fact(Stage::Head, asked(host, ""), keyless), own]).1
+        };
+        let other = || refused(Origin::Gateway);
+        assert_eq!(seen(API, Origin::Gateway, other()), [(Cause::EdgeNotTheApi, Role::Root)]);
+        // The API said so, it said something else to who came without a key, or it is somebody's own gateway.
+        let open = || Err(Failure::Status(405, ErrorKind::None, Origin::Gateway));
+        assert_eq!(seen(API, Origin::Api, refused(Origin::Api)), [(Cause::AuthForbidden, Role::Root)]);
+        assert_eq!(seen(API, Origin::Gateway, open()), [(Cause::AuthForbidden, Role::Root)]);
+        assert_eq!(seen("gw.example", Origin::Gateway, other()), [(Cause::AuthForbidden, Role::Root)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Who answers in the API's place.
 
-use clearline_model::{Cause, Dur, Failure, Framing, Origin, Path, Route, Seen, Stage};
+use clearline_model::{Cause, Dur, ErrorKind, Fact, Failure, Framing, Origin, Path, Route, Seen, Stage};
 
 use super::{Found, Rule};
 use crate::evidence::Evidence;
@@ -69,10 +69,13 @@ fn domain(host: &str) -> Vec<&str> {
 /// What answers, with and without a key, does not answer as the API does.
 fn not_the_api(evidence: &Evidence) -> Option<Found> {
     let (fact, failure) = evidence.end().filter(|(f, _)| matches!(f.stage, Stage::Head | Stage::Body))?;
+    if let Some(found) = refused_by_another(evidence, fact, failure) {
+        return Some(found);
+    }
     let is_other = matches!(
         failure,
         Failure::Framing(Framing::NotMessage | Framing::Empty | Framing::Redirect)
-            | Failure::Status(_, clearline_model::ErrorKind::None, Origin::Gateway)
+            | Failure::Status(_, ErrorKind::None, Origin::Gateway)
     );
     let keyless = evidence.find(|f| {
         f.stage == Stage::Head
@@ -80,6 +83,27 @@ fn not_the_api(evidence: &Evidence) -> Option<Found> {
             && matches!(f.saw, Err(Failure::Framing(_)))
     })?;
     is_other.then(|| {
+        let mut found = Found::root(fact);
+        found.proof.push(clearline_model::Proof::One(keyless.id));
+        found
+    })
+}
+
+/// At the API's own address somebody refuses the call who gives no reason and bears none of its marks, and refuses one without a key
+/// just so: then it is not about the key, and not the API.
+fn refused_by_another(evidence: &Evidence, fact: &Fact, failure: Failure) -> Option<Found> {
+    let Failure::Status(status @ (400 | 402..=404 | 410 | 418 | 451), ErrorKind::None, Origin::Gateway) =
+        failure
+    else {
+        return None;
+    };
+    let keyless = evidence.find(|f| {
+        let is_same =
+            matches!(f.saw, Err(Failure::Status(own, ErrorKind::None, Origin::Gateway)) if own == status);
+        is_same && f.stage == Stage::Head && f.path.credential.as_deref().unwrap_or_default().is_empty()
+    })?;
+    let is_keyed = fact.path.credential.as_deref().is_some_and(|c| !c.is_empty());
+    (fact.path.host == super::dns::API && is_keyed).then(|| {
         let mut found = Found::root(fact);
         found.proof.push(clearline_model::Proof::One(keyless.id));
         found
