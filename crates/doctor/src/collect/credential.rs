@@ -7,6 +7,10 @@ use super::{Environment, state};
 /// What the keys of other providers begin with.
 const OTHERS: [&str; 9] =
     ["sk-proj-", "sk-or-", "sk-svcacct-", "gsk_", "AIza", "AKIA", "xai-", "hf_", "pplx-"];
+/// What programs write where there is no value.
+const NOTHING: [&str; 4] = ["none", "null", "nil", "undefined"];
+/// What every key and token of the API begins with.
+const OWN: &str = "sk-ant-";
 /// Words of examples that were copied with the rest.
 const PLACEHOLDERS: [&str; 7] =
     ["your-api-key", "your_api_key", "your-key", "your_key", "xxxx", "changeme", "replace-me"];
@@ -76,7 +80,23 @@ fn strange(value: &str) -> Option<&'static str> {
     } else if value.contains(|c: char| c.is_ascii_control()) {
         Some("control")
     } else {
-        is_placeholder(value).then_some("placeholder")
+        instead(value).or_else(|| is_placeholder(value).then_some("placeholder"))
+    }
+}
+
+/// What stands where a credential should, in a word.
+fn instead(value: &str) -> Option<&'static str> {
+    let is_name = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+    if NOTHING.iter().any(|word| value.eq_ignore_ascii_case(word)) {
+        Some("nothing")
+    } else if value.split_once('=').is_some_and(|(name, _)| is_name(name)) {
+        Some("assignment")
+    } else if value.contains("://") {
+        Some("reference")
+    } else if value.contains("***") {
+        Some("masked")
+    } else {
+        (value.matches(OWN).count() > 1).then_some("several")
     }
 }
 
@@ -123,6 +143,14 @@ mod tests {
             ("sk-ant-api03-XXXX", true, "malformed", Some("placeholder")),
             ("sk-ant-api03-a$b'c", true, "well", None),
             ("dummy-xxxx", false, "well", Some("placeholder")),
+            ("None", true, "malformed", Some("nothing")),
+            ("ANTHROPIC_API_KEY=sk-ant-fake-1", true, "malformed", Some("assignment")),
+            ("op://vault/api/key", true, "malformed", Some("reference")),
+            ("sk-ant-api03-***fake", true, "malformed", Some("masked")),
+            ("sk-ant-fake-1,sk-ant-fake-2", true, "malformed", Some("several")),
+            ("sk-ant-fake-1sk-ant-fake-1", true, "malformed", Some("several")),
+            ("sk-ant-fake-none==", true, "well", None),
+            ("none", false, "well", Some("nothing")),
             ("sk-proj-fake", true, "other-provider", None),
             ("sk-proj-fake", false, "well", None),
         ] {
