@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use clearline_diagnose::Probe;
-use clearline_model::{Dur, ErrorKind, Fact, Failure, Foreign, Framing, Path, Seen, Sent, Stage};
+use clearline_model::{Dur, ErrorKind, Fact, Failure, Foreign, Framing, Origin, Path, Seen, Sent, Stage};
 use clearline_net::{Conn, Fault, Route, Scheme, SendLimits};
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Full};
@@ -14,9 +14,12 @@ use crate::world::{World, wall};
 
 /// The most of an answer that is read, bytes.
 pub(super) const BODY_MAX: usize = 256 << 10;
+/// What a gateway of ours marks its own answers with, which are in the API's form.
+const OWN_CAUSE: &str = "clearline-cause";
 /// The headers that say who answered.
-const TELLING: [&str; 14] = [
+const TELLING: [&str; 15] = [
     "request-id",
+    OWN_CAUSE,
     "server",
     "via",
     "cf-ray",
@@ -74,6 +77,10 @@ pub(super) async fn ask(conn: &mut Conn, request: Request<Full<Bytes>>, limit: D
     Ok(Answer { status: head.status.as_u16(), headers: head.headers, body, broke })
 }
 
+/// How long a gateway may hold a question, and a call, seconds: less than each is waited for.
+const HOLD: &str = "4";
+const HOLD_CALL: &str = "9";
+
 /// A request to the target. `None` where a header cannot be written.
 pub(super) fn request(
     world: &World,
@@ -83,13 +90,16 @@ pub(super) fn request(
     body: Option<Bytes>,
 ) -> Option<Request<Full<Bytes>>> {
     let target = &world.target;
+    // A gateway that would hold the call longer answers in time with what it knows.
+    let hold = if method == Method::POST { HOLD_CALL } else { HOLD };
     let mut builder = Request::builder()
         .method(method)
         .uri(target.path(path))
         .header("host", target.authority())
         .header("user-agent", concat!("clearline/", env!("CARGO_PKG_VERSION")))
         .header("accept", "application/json")
-        .header("anthropic-version", "2023-06-01");
+        .header("anthropic-version", "2023-06-01")
+        .header("x-stainless-timeout", hold);
     if body.is_some() {
         builder = builder.header("content-type", "application/json");
     }
@@ -134,7 +144,8 @@ pub(super) fn head(status: u16, headers: &HeaderMap) -> Seen {
 /// What an answer that is no success says.
 pub(super) fn answered(answer: &Answer) -> Failure {
     let error = clearline_wire::parse_error(answer.status, &answer.headers, &answer.body);
-    Failure::Status(answer.status, error.kind, error.origin)
+    let is_ours = answer.headers.contains_key(OWN_CAUSE);
+    Failure::Status(answer.status, error.kind, if is_ours { Origin::Gateway } else { error.origin })
 }
 
 /// What an answer is at the stage of its head, and the head itself where it failed.
@@ -147,6 +158,9 @@ fn facts_of(world: &World, path: &Path, answer: &Answer, saw: Result<Seen, Failu
         let bare = Path { client: None, ..path.clone() };
         facts.push(world.fact(&bare, Stage::Body, Ok(shown), (Sent::Yes, took)));
     }
+    let says = answer.headers.get(OWN_CAUSE).and_then(|v| v.to_str().ok());
+    let bare = Path { client: None, ..path.clone() };
+    facts.extend(says.map(|cause| world.said(&bare, Stage::Head, "gateway.cause", cause)));
     facts.extend(clock(world, &answer.headers));
     facts
 }
@@ -213,7 +227,7 @@ pub(super) fn redirected(
 pub(super) fn reached(answer: &Answer) -> Result<Seen, Failure> {
     let is_api = answer.status == 405
         || answer.headers.contains_key("request-id")
-        || clearline_wire::is_api_shape(&answer.body);
+        || (clearline_wire::is_api_shape(&answer.body) && !answer.headers.contains_key(OWN_CAUSE));
     match answer.status {
         _ if is_api => Ok(head(answer.status, &answer.headers)),
         200..=399 => Err(no_answer(answer)),
@@ -384,5 +398,26 @@ pub(super) async fn plain(world: &World, probe: &Probe) -> Vec<Fact> {
             facts
         }
         Err(fault) => vec![world.fault(&path, &fault, begun.elapsed().into())],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_gateway_of_ours_says_itself_is_not_taken_for_the_apis_word() {
+        let body = br#"{"type":"error","error":{"type":"api_error","message":"no way"}}"#;
+        let answer = |headers: HeaderMap| Answer { status: 502, headers, body: body.to_vec(), broke: None };
+        let own = HeaderMap::from_iter([(
+            http::HeaderName::from_static(OWN_CAUSE),
+            http::HeaderValue::from_static("tcp.refused"),
+        )]);
+        let from = |headers: HeaderMap| match answered(&answer(headers)) {
+            Failure::Status(502, _, origin) => origin,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((from(own.clone()), from(HeaderMap::new())), (Origin::Gateway, Origin::Api));
+        assert!(reached(&answer(own)).is_err() && reached(&answer(HeaderMap::new())).is_ok());
     }
 }
