@@ -394,6 +394,37 @@ mod tests {
     }
 
     #[test]
+    fn a_gateway_that_gives_up_says_why() {
+        let own = path("gw.example");
+        let gave_up = Err(Failure::Status(502, ErrorKind::Api, Origin::Gateway));
+        let said = Ok(Seen::State("gateway.cause".into(), Foreign::new("dns.name-not-found")));
+        let facts = vec![fact(Stage::Head, own.clone(), said), reference(Stage::Head, own, gave_up)];
+        let judged = judge(&Evidence::new(facts));
+        let [only] = judged.findings.as_slice() else { panic!("{:?}", judged.findings) };
+        assert_eq!(only.cause, Cause::GatewayBadGateway);
+        assert_eq!(only.proof, [Proof::One(FactId(1)), Proof::One(FactId(0))]);
+    }
+
+    #[test]
+    fn a_certificate_that_is_in_time_by_the_servers_clock_has_not_run_out() {
+        let seen = |then: &str| {
+            let at = || path(API);
+            let said = |name: &str, value: &str| {
+                fact(Stage::Handshake, at(), Ok(Seen::State(name.into(), Foreign::new(value))))
+            };
+            let expired = Err(Failure::Cert(CertFault::Expired));
+            let end = reference(Stage::Handshake, at(), expired);
+            verdict(vec![end, said("clock.skew", "34560000"), said("at-server-time", then)]).1
+        };
+        let clock = [(Cause::ClockSkew, Role::Root)];
+        assert_eq!(seen("passes"), clock);
+        // Something on the way signs anew: no matter of time.
+        assert_eq!(seen("tls.untrusted-root"), clock);
+        let both = [(Cause::TlsExpired, Role::Root), (Cause::ClockSkew, Role::Contributing)];
+        assert_eq!(seen("tls.expired"), both);
+    }
+
+    #[test]
     fn a_dead_resolver_is_named_wherever_it_is_asked_first() {
         let asked = |ip: &str, saw| {
             let at = Path { resolver: Some(ip.parse().unwrap()), family: Some(4), ..path(API) };
