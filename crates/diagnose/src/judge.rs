@@ -68,6 +68,10 @@ fn suppress(findings: &mut Vec<Finding>) {
             )
         });
     }
+    // A proxy that leads to its log-in page has no policy about the host.
+    if roots.contains(&Cause::EdgeCaptivePortal) {
+        findings.retain(|f| f.cause != Cause::ProxyDenied);
+    }
     if findings.iter().any(|f| f.cause == Cause::TcpThrottled) {
         findings.retain(|f| !rules::flow::is_said_by_it(f.cause));
     }
@@ -422,6 +426,18 @@ mod tests {
         assert_eq!(seen("tls.untrusted-root"), clock);
         let both = [(Cause::TlsExpired, Role::Root), (Cause::ClockSkew, Role::Contributing)];
         assert_eq!(seen("tls.expired"), both);
+    }
+
+    #[test]
+    fn a_proxy_that_leads_everybody_to_a_page_wants_a_log_in() {
+        let through =
+            |host: &str| Path { route: Some(Route::Proxy("http://p.example:80".into())), ..path(host) };
+        let seen = |other| {
+            let led = reference(Stage::Tunnel, through(API), Err(Failure::Tunnel(302)));
+            verdict(vec![led, fact(Stage::Tunnel, through("a.example"), other)]).1
+        };
+        assert_eq!(seen(Err(Failure::Tunnel(302))), [(Cause::EdgeCaptivePortal, Role::Root)]);
+        assert_eq!(seen(Ok(Seen::Tunnelled(200))), [(Cause::ProxyDenied, Role::Root)]);
     }
 
     #[test]

@@ -318,6 +318,8 @@ pub(crate) enum ProxyMode {
     Hang,
     /// It is a web server, and says 200 with a page to everything.
     Page,
+    /// It leads everybody to a log-in page.
+    Portal,
     /// It speaks SOCKS and nothing else: whoever does not is hung up on.
     SocksOnly,
 }

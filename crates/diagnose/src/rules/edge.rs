@@ -29,6 +29,9 @@ pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
 /// What hosts that have nothing to do with the target answer in clear is a redirect to somebody else, or a portal's page.
 fn captive_portal(evidence: &Evidence) -> Option<Found> {
     let (fact, failure) = evidence.end()?;
+    if let Some(found) = portal_of_a_proxy(evidence, fact, failure) {
+        return Some(found);
+    }
     let is_early = matches!(fact.stage, Stage::Resolve | Stage::Connect | Stage::Handshake);
     if !is_early || fact.path.route != Some(Route::Direct) {
         return None;
@@ -41,11 +44,28 @@ fn captive_portal(evidence: &Evidence) -> Option<Found> {
         .said("plain.answer")
         .find(|(f, text)| f.path.host != fact.path.host && text.raw().contains("Portal"))
         .map(|(f, _)| f);
-    let _ = failure;
     let shown = led_away.or(says_so)?;
     let mut found = Found::root(fact);
     found.proof.push(clearline_model::Proof::One(shown.id));
     Some(found)
+}
+
+/// The proxy grants no tunnel and leads elsewhere, whatever host is asked for: somebody has to log in first.
+fn portal_of_a_proxy(evidence: &Evidence, fact: &Fact, failure: Failure) -> Option<Found> {
+    let leads_away = |failure: Failure| matches!(failure, Failure::Tunnel(300..=399 | 511));
+    if fact.stage != Stage::Tunnel || !leads_away(failure) {
+        return None;
+    }
+    let others = || {
+        let is_other = |f: &&Fact| f.path.host != fact.path.host && f.path.route == fact.path.route;
+        evidence.at(Stage::Tunnel).filter(is_other).filter(|f| !matches!(f.saw, Ok(Seen::State(..))))
+    };
+    if others().any(|f| !f.saw.as_ref().err().is_some_and(|f| leads_away(*f))) {
+        return None;
+    }
+    let mut found = Found::root(fact);
+    found.proof.extend(others().next().map(|f| clearline_model::Proof::One(f.id)));
+    Some(if others().next().is_some() { found } else { found.likely() })
 }
 
 /// Whether an answer leads from a host to another one that is not its own: sites redirect within their domain.

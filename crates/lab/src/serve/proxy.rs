@@ -178,6 +178,10 @@ async fn serve<C: Wire>(mut client: C, running: &Running) -> Result<(), Problem>
         running.say("400 what came is no request");
         return refuse(client, 400, "Bad Request", &["X-Squid-Error: ERR_PROTOCOL_UNKNOWN 0"]).await;
     };
+    if running.proxy.mode == ProxyMode::Portal {
+        running.say(&format!("302 {}", asked.target));
+        return refuse(client, 302, "Found", &["Location: http://login.invalid/"]).await;
+    }
     if running.proxy.mode == ProxyMode::Page {
         running.say(&format!("page {}", asked.target));
         return refuse(client, 200, "OK", &[]).await;
@@ -386,6 +390,8 @@ pub(crate) mod tests {
     #[tokio::test]
     async fn what_is_no_proxy_for_connect_says_so_in_its_own_way() {
         assert!(answer("mode = \"page\"", "", "far.example").await.starts_with("HTTP/1.1 200 OK"));
+        let portal = answer("mode = \"portal\"", "", "far.example").await;
+        assert!(portal.starts_with("HTTP/1.1 302") && portal.contains("Location: "), "{portal}");
         assert_eq!(answer("mode = \"socks-only\"", "", "far.example").await, "");
     }
 
