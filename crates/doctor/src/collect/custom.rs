@@ -8,22 +8,30 @@ use super::{Environment, state};
 /// The header of a key, as it was sent before bearers.
 const API_KEY: &str = "x-api-key";
 
-/// One `Name: value` a line, as the SDKs read it; the last one of a name counts. Only the names become facts.
+/// These headers, and a fact for each of their names.
 pub(super) fn headers(set: Environment<'_>, facts: &mut Vec<Fact>) -> HeaderMap {
-    let text = set("ANTHROPIC_CUSTOM_HEADERS").unwrap_or_default();
+    let all = custom_headers(set);
+    facts.extend(all.keys().map(|name| state("custom-header", name.as_str())));
+    all
+}
+
+/// The headers of `ANTHROPIC_CUSTOM_HEADERS`: one `Name: value` a line, as the SDKs read it; the last one of a name counts.
+#[must_use]
+pub fn custom_headers(lookup: &dyn Fn(&str) -> Option<String>) -> HeaderMap {
+    let text = lookup("ANTHROPIC_CUSTOM_HEADERS").unwrap_or_default();
     let mut all = HeaderMap::new();
     for (name, value) in text.split('\n').filter_map(|line| line.split_once(':')) {
         let (name, value) = (HeaderName::try_from(name.trim()), HeaderValue::from_str(value.trim()));
         let (Ok(name), Ok(mut value)) = (name, value) else { continue };
         value.set_sensitive(true);
-        facts.push(state("custom-header", name.as_str()));
         all.insert(name, value);
     }
     all
 }
 
 /// Whether one of them is what the call is paid with.
-pub(super) fn pays(headers: &HeaderMap) -> bool {
+#[must_use]
+pub fn pays(headers: &HeaderMap) -> bool {
     headers.contains_key(AUTHORIZATION) || headers.contains_key(API_KEY)
 }
 

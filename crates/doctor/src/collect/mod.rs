@@ -9,6 +9,7 @@ mod origin;
 mod profile;
 mod system;
 
+pub use custom::{custom_headers, pays};
 pub use system::descriptors_were;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -51,7 +52,7 @@ const CONTROLS: [&str; 2] = ["example.com", "www.google.com"];
 impl Settings {
     /// Whether a call can be paid: by a key or token, or by a header of the environment.
     pub(crate) fn has_credential(&self) -> bool {
-        self.credential.is_some() || custom::pays(&self.headers)
+        self.credential.is_some() || pays(&self.headers)
     }
 
     /// The proxy on the way.
@@ -145,11 +146,8 @@ pub fn collect(
     facts.extend(crate::clients::present(&set).into_iter().map(|name| state("client", name)));
     let headers = custom::headers(&set, &mut facts);
     // What the SDKs find elsewhere: a header pays by itself, a profile is not followed.
-    let elsewhere = if custom::pays(&headers) {
-        Some("header")
-    } else {
-        profile::is_found(&set, place).then_some("profile")
-    };
+    let elsewhere =
+        if pays(&headers) { Some("header") } else { profile::is_found(&set, place).then_some("profile") };
     let credential = credential::credential(&set, (configured.is_none(), elsewhere), &mut facts);
     let cloud = cloud::routes(&set, &mut facts);
     openssl::facts(&set, place, &mut facts);
