@@ -507,6 +507,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_lossy_way_does_is_laid_to_it_alone() {
+        let at =
+            |ip: &str, family| Path { family: Some(family), address: Some(ip.parse().unwrap()), ..path(API) };
+        let (four, six) = (|| at("192.0.2.1", 4), || at("2001:db8::1", 6));
+        let late =
+            |p: Path| Fact { took: Dur::millis(1_100), ..fact(Stage::Connect, p, Ok(Seen::Connected)) };
+        let quick = |p: Path| Fact { took: Dur::millis(30), ..fact(Stage::Connect, p, Ok(Seen::Connected)) };
+        let well = || Ok(Seen::Handshake { version: 13, alpn: None, issuer: Foreign::default() });
+        let silent = || Err(Failure::TimedOut(Limit::Handshake));
+        let seen = |lost: usize| {
+            let mut facts = vec![reference(Stage::Head, path(API), Err(Failure::TimedOut(Limit::FirstByte)))];
+            facts.extend((0..12).map(|i| if i < lost { late(four()) } else { quick(four()) }));
+            facts.push(Fact { took: Dur::millis(60), ..fact(Stage::Handshake, four(), well()) });
+            facts.push(quick(six()));
+            facts.push(fact(Stage::Handshake, six(), silent()));
+            verdict(facts).1
+        };
+        assert_eq!(seen(4), [(Cause::TcpPacketLoss, Role::Root)]);
+        let both = [(Cause::HttpNoResponse, Role::Root), (Cause::TcpIpv6Broken, Role::Contributing)];
+        assert_eq!(seen(0), both);
+    }
+
+    #[test]
     fn a_server_here_that_listens_on_one_family_is_well() {
         let at = |ip: &str, family| Path {
             family: Some(family),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use clearline_model::{Axis, Cause, Dur, Fact, Failure, Icmp, Path, Proof, Route, Stage};
+use clearline_model::{Axis, Cause, Dur, Fact, Failure, Icmp, Path, Proof, Role, Route, Stage};
 
 use super::address::{Kind, kind};
 use super::net::Routes;
@@ -341,6 +341,11 @@ fn broken_family(evidence: &Evidence, broken: u8) -> Option<Found> {
     ) {
         return None;
     }
+    // Where packets get lost, a family in which some tries got as far as a connection has had bad luck.
+    let has_connected = || plain_tries(evidence).any(|f| f.path.family == Some(broken) && f.saw.is_ok());
+    if has_connected() && packet_loss(evidence).is_some() {
+        return None;
+    }
     // A server on this machine listens on what it likes: its other address is no way that is broken.
     if failed.path.address.is_some_and(|ip| ip.is_loopback()) && failed.saw == Err(Failure::Refused) {
         return None;
@@ -523,10 +528,15 @@ pub(crate) fn packet_loss(evidence: &Evidence) -> Option<Found> {
     if evidence.state("base-url.loopback").is_some() {
         return None;
     }
-    lost_call(evidence)
+    let mut found = lost_call(evidence)
         .or_else(|| late_connections(evidence))
         .or_else(|| lost_in_both(evidence))
-        .or_else(|| dns::lost_everywhere(evidence))
+        .or_else(|| dns::lost_everywhere(evidence))?;
+    // What the call waited for in vain was lost as well.
+    if evidence.end().is_some_and(|(_, failure)| matches!(failure, Failure::TimedOut(_))) {
+        found.role = Role::Root;
+    }
+    Some(found)
 }
 
 /// Tries of an address, and how many of them needed their first packet more than once.
@@ -553,9 +563,7 @@ fn lost_in_both(evidence: &Evidence) -> Option<Found> {
     let is_enough = |l: &Lateness<'_>| datagrams > 0 && datagrams + l.late > 2;
     let mut all = uneven(evidence).filter_map(|ip| lateness(evidence, ip, |_| true));
     let lateness = all.find(is_enough)?;
-    let is_vain = evidence.end().is_some_and(|(_, failure)| matches!(failure, Failure::TimedOut(_)));
-    let found = if is_vain { Found::root(lateness.first) } else { Found::contributing(lateness.first) };
-    Some(found.rate(lateness.late, lateness.of))
+    Some(Found::contributing(lateness.first).rate(lateness.late, lateness.of))
 }
 
 /// The call waited in vain, and others like it did not: to one address connections and handshakes alike get lost, and go well.
@@ -579,7 +587,5 @@ fn late_connections(evidence: &Evidence) -> Option<Found> {
     let is_connect = |f: &Fact| f.stage == Stage::Connect && f.path.client.is_none();
     let is_part = |l: &Lateness<'_>| l.of >= usize::from(SERIES) && l.late * 5 >= l.of && l.late < l.of;
     let lateness = uneven(evidence).filter_map(|ip| lateness(evidence, ip, is_connect)).find(is_part)?;
-    let is_vain = evidence.end().is_some_and(|(_, failure)| matches!(failure, Failure::TimedOut(_)));
-    let found = if is_vain { Found::root(lateness.first) } else { Found::contributing(lateness.first) };
-    Some(found.rate(lateness.late, lateness.of))
+    Some(Found::contributing(lateness.first).rate(lateness.late, lateness.of))
 }
