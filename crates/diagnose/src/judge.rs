@@ -507,6 +507,22 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_is_never_served_is_no_fault_at_times() {
+        let gw = || path("gw.example");
+        let free =
+            |saw| fact(Stage::Head, Path { reused: Some(true), credential: Some("key".into()), ..gw() }, saw);
+        let broken = || Err(Failure::Status(501, ErrorKind::None, Origin::Gateway));
+        let well = || Ok(Seen::Head { status: 200, headers: Vec::new() });
+        let seen = |free: Vec<Fact>| {
+            let call = reference(Stage::Stream, gw(), Ok(Seen::Complete));
+            verdict([free, vec![call]].concat())
+        };
+        assert_eq!(seen(vec![free(broken()), free(broken())]), (Status::Healthy, vec![]));
+        let at_times = (Status::Degraded, vec![(Cause::GatewayBadGateway, Role::Contributing)]);
+        assert_eq!(seen(vec![free(broken()), free(well())]), at_times);
+    }
+
+    #[test]
     fn what_a_lossy_way_does_is_laid_to_it_alone() {
         let at =
             |ip: &str, family| Path { family: Some(family), address: Some(ip.parse().unwrap()), ..path(API) };

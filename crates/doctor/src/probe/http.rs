@@ -294,10 +294,8 @@ pub(super) async fn models(world: &World, path: &Path, conn: &mut Conn, limit: D
     match ask(conn, request, limit).await {
         Ok(answer) => {
             let saw = listed(&answer);
-            // A gateway need not know this path; the call itself decides.
-            let decides = world.goal.is_default
-                || matches!(saw, Err(Failure::Status(401 | 403 | 429, ..)))
-                || answer.status >= 500;
+            // A gateway need not know this path; that it knows the key is all that it can say.
+            let decides = world.goal.is_default || matches!(saw, Err(Failure::Status(401, ..)));
             if saw.is_err() && !decides {
                 return (Vec::new(), true);
             }
@@ -307,7 +305,11 @@ pub(super) async fn models(world: &World, path: &Path, conn: &mut Conn, limit: D
             facts.extend(redirected(world, path, (answer.status, &answer.headers), &own));
             (facts, well)
         }
-        Err(fault) => (vec![world.fault(path, &fault, begun.elapsed().into())], false),
+        Err(fault) => {
+            let client = path.client.clone().filter(|_| world.goal.is_default);
+            let path = Path { client, ..path.clone() };
+            (vec![world.fault(&path, &fault, begun.elapsed().into())], false)
+        }
     }
 }
 
