@@ -523,6 +523,43 @@ mod tests {
     }
 
     #[test]
+    fn a_page_where_no_site_has_one_is_a_portals() {
+        let at = |host: &str, status| {
+            let path = Path { port: Some(80), ..path(host) };
+            fact(Stage::Head, path, Ok(Seen::Head { status, headers: Vec::new() }))
+        };
+        let seen = |first, second| {
+            let late = Err(Failure::TimedOut(Limit::Connect));
+            verdict(vec![
+                reference(Stage::Connect, path(API), late),
+                at("a.example", first),
+                at("b.example", second),
+            ])
+            .1
+        };
+        assert_eq!(seen(200, 200), [(Cause::EdgeCaptivePortal, Role::Root)]);
+        assert_eq!(seen(200, 404), [(Cause::TcpTimeout, Role::Root)]);
+    }
+
+    #[test]
+    fn a_resolver_that_is_slow_for_one_family_is_slow() {
+        let asked = |family, ms| {
+            let at = Path { resolver: Some("192.0.2.1".parse().unwrap()), family: Some(family), ..path(API) };
+            let given = if family == 4 { "160.79.104.77" } else { "2607:6bc0::77" };
+            let saw = Ok(Seen::Addresses(vec![given.parse().unwrap()]));
+            Fact { took: Dur::millis(ms), ..fact(Stage::Resolve, at, saw) }
+        };
+        let seen = |ms| {
+            let given = Ok(Seen::Addresses(vec!["160.79.104.77".parse().unwrap()]));
+            let own = Fact { took: Dur::millis(3_000), ..reference(Stage::Resolve, path(API), given) };
+            let well = reference(Stage::Stream, path(API), Ok(Seen::Complete));
+            verdict(vec![state("resolvers", "192.0.2.1"), own, asked(4, 5), asked(6, ms), well])
+        };
+        assert_eq!(seen(3_000), (Status::Degraded, vec![(Cause::DnsSlow, Role::Contributing)]));
+        assert_eq!(seen(5).0, Status::Healthy);
+    }
+
+    #[test]
     fn what_a_lossy_way_does_is_laid_to_it_alone() {
         let at =
             |ip: &str, family| Path { family: Some(family), address: Some(ip.parse().unwrap()), ..path(API) };

@@ -44,10 +44,24 @@ fn captive_portal(evidence: &Evidence) -> Option<Found> {
         .said("plain.answer")
         .find(|(f, text)| f.path.host != fact.path.host && text.raw().contains("Portal"))
         .map(|(f, _)| f);
-    let shown = led_away.or(says_so)?;
+    let shown = led_away.or(says_so).or_else(|| page_for_everybody(evidence, &fact.path.host))?;
     let mut found = Found::root(fact);
     found.proof.push(clearline_model::Proof::One(shown.id));
     Some(found)
+}
+
+/// What no site has is there at every one of them: somebody else answers in their place.
+fn page_for_everybody<'a>(evidence: &'a Evidence, target: &str) -> Option<&'a Fact> {
+    let answers = || {
+        evidence.at(Stage::Head).filter(|f| {
+            let is_control = f.path.port == Some(80) && f.path.host != target && f.path.client.is_none();
+            is_control && matches!(f.saw, Ok(Seen::Head { .. }))
+        })
+    };
+    let is_page = |f: &Fact| matches!(f.saw, Ok(Seen::Head { status: 200, .. }));
+    let hosts: std::collections::BTreeSet<&str> = answers().map(|f| f.path.host.as_str()).collect();
+    let first = answers().next()?;
+    (hosts.len() > 1 && answers().all(is_page)).then_some(first)
 }
 
 /// The proxy grants no tunnel and leads elsewhere, whatever host is asked for: somebody has to log in first.
