@@ -415,9 +415,9 @@ mod tests {
             http::HeaderName::from_static(OWN_CAUSE),
             http::HeaderValue::from_static("tcp.refused"),
         )]);
-        let from = |headers: HeaderMap| match answered(&answer(headers)) {
-            Failure::Status(502, _, origin) => origin,
-            other => panic!("{other:?}"),
+        let from = |headers: HeaderMap| {
+            let Failure::Status(502, _, origin) = answered(&answer(headers)) else { panic!("no status") };
+            origin
         };
         assert_eq!((from(own.clone()), from(HeaderMap::new())), (Origin::Gateway, Origin::Api));
         assert!(reached(&answer(own)).is_err() && reached(&answer(HeaderMap::new())).is_ok());
