@@ -1,8 +1,8 @@
 //! Evidence, and the verdict that follows from it.
 
 use clearline_model::{
-    Axis, CertFault, Dur, ErrorKind, Fact, FactId, Failure, Foreign, Limit, Mono, Origin, Path, ProbeId,
-    Route, Seen, Sent, Source, Stage, Trust,
+    Axis, CertFault, Dur, ErrorKind, Fact, FactId, Failure, Foreign, Limit, Mono, Origin, Pace, Path,
+    ProbeId, Route, Seen, Sent, Source, Stage, Trust,
 };
 
 use super::*;
@@ -390,6 +390,31 @@ fn a_resolver_that_is_slow_for_one_family_is_slow() {
     };
     assert_eq!(seen(3_000), (Status::Degraded, vec![(Cause::DnsSlow, Role::Contributing)]));
     assert_eq!(seen(5).0, Status::Healthy);
+}
+
+#[test]
+fn a_short_answer_that_took_its_time_is_not_held_back() {
+    let gw = || path("gw.example");
+    let seen = |events, first: u64| {
+        let pace = Pace {
+            events,
+            first: Dur::millis(first),
+            last: Dur::millis(first + 30),
+            gap: Dur::millis(10),
+            sized: false,
+        };
+        let head = Ok(Seen::Head { status: 405, headers: Vec::new() });
+        verdict(vec![
+            state("base-url", "gw.example"),
+            Fact { took: Dur::millis(20), ..fact(Stage::Head, gw(), head) },
+            fact(Stage::Stream, gw(), Ok(Seen::Paced(pace))),
+            reference(Stage::Stream, gw(), Ok(Seen::Complete)),
+        ])
+    };
+    // One token after a second and a half.
+    assert_eq!(seen(7, 1_500), (Status::Healthy, vec![]));
+    assert_eq!(seen(7, 7_000).1, [(Cause::ServerSlowFirstByte, Role::Contributing)]);
+    assert_eq!(seen(60, 7_000).1, [(Cause::StreamBuffered, Role::Contributing)]);
 }
 
 #[test]
