@@ -418,6 +418,25 @@ fn a_short_answer_that_took_its_time_is_not_held_back() {
 }
 
 #[test]
+fn a_search_list_may_be_what_is_slow() {
+    let given = || Ok(Seen::Addresses(vec!["160.79.104.77".parse().unwrap()]));
+    let asked = || Path { resolver: Some("192.0.2.1".parse().unwrap()), family: Some(4), ..path(API) };
+    let took = |ms, fact: Fact| Fact { took: Dur::millis(ms), ..fact };
+    let seen = |absolute| {
+        verdict(vec![
+            state("resolvers", "192.0.2.1"),
+            state("resolv.search", "a.example b.example"),
+            took(3_600, reference(Stage::Resolve, path(API), given())),
+            took(5, fact(Stage::Resolve, asked(), given())),
+            took(absolute, fact(Stage::Resolve, path(&format!("{API}.")), given())),
+            reference(Stage::Stream, path(API), Ok(Seen::Complete)),
+        ])
+    };
+    assert_eq!(seen(10), (Status::Degraded, vec![(Cause::DnsSlow, Role::Contributing)]));
+    assert_eq!(seen(1_900).0, Status::Healthy);
+}
+
+#[test]
 fn what_a_lossy_way_does_is_laid_to_it_alone() {
     let at =
         |ip: &str, family| Path { family: Some(family), address: Some(ip.parse().unwrap()), ..path(API) };

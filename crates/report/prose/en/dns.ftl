@@ -69,12 +69,14 @@ dns-first-resolver-dead = The first resolver is dead, and every look-up waits fo
 dns-slow = The resolver answers seconds late
     .title = The look-up of { $host } takes { $seconds } s
     .means = The resolver gives the right answer, but seconds late, and that time is missing from the client's limit for connecting.
-        It is overloaded, far away, or waits itself for another server. The way to the API is not slow.
+        It is overloaded, far away, or waits itself for another server; or it is slow for the names that a search list makes of the host, which are asked first.
+        The way to the API is not slow.
     .fix-1 = Use a nearer resolver, mostly the one that the network hands out, if another one was entered by hand.
     .run-2 = time getent hosts api.anthropic.com
     .why-2 = Measures a look-up as programs do it; the second one in a row is fast where a cache works.
     .fix-3 = Ask the network's administrator to relieve the resolver or to correct the server that it forwards to.
     .fix-4 = Raise the client's time limit for connecting until then; in httpx that is httpx.Timeout(600, connect=20).
+    .fix-5 = Shorten the search list or lower ndots in /etc/resolv.conf, if the name with a dot at its end is answered at once; in Kubernetes this is dnsConfig, options, ndots 1.
 
 dns-sinkhole = DNS answers with an address that leads nowhere
     .title = DNS answers { $addr } for { $host }, and nothing is there

@@ -63,12 +63,14 @@ dns-first-resolver-dead = 第一个解析器不可用，每次解析都要先等
 dns-slow = 解析器要几秒才应答
     .title = 解析 { $host } 用了 { $seconds } 秒
     .means = 解析器给出的地址是对的，但晚了几秒，占用了客户端建立连接的时间。
-        它可能负载过高、距离太远，或自己也在等别的服务器。通往 API 的路径本身并不慢。
+        它可能负载过高、距离太远，或自己也在等别的服务器；也可能是对搜索列表拼出的名字应答得慢，而这些名字会先被查询。
+        通往 API 的路径本身并不慢。
     .fix-1 = 如果填的是别处的解析器，改用较近的，通常就是当前网络下发的那个。
     .run-2 = time getent hosts api.anthropic.com
     .why-2 = 按程序的方式解析一次并计时；有缓存的地方，紧接着的第二次会很快。
     .fix-3 = 请网络管理员减轻解析器的负载，或改正它转发到的上级服务器。
     .fix-4 = 在此之前，调大客户端的连接超时；httpx 的写法是 httpx.Timeout(600, connect=20)。
+    .fix-5 = 如果在名字末尾加一个点就能立刻得到应答，缩短 /etc/resolv.conf 的搜索列表或调低 ndots；在 Kubernetes 中是 dnsConfig 的 options：ndots 1。
 
 dns-sinkhole = DNS 给出的地址上什么也没有
     .title = DNS 把 { $host } 解析为 { $addr }，而那里什么也没有

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use clearline_model::{Axis, Cause, Dur, Fact, Failure, Proof};
+use clearline_model::{Axis, Cause, Dur, Fact, Failure, Proof, Stage};
 
 use super::view::{Answer, Names};
 use crate::evidence::Evidence;
@@ -138,7 +138,20 @@ fn slow(evidence: &Evidence) -> Option<Found> {
     };
     // A look-up of the system waits for both.
     let latest = [4, 6].into_iter().filter_map(quickest).max_by_key(|f| f.took)?;
-    (latest.took >= LATE).then(|| Found::contributing(latest))
+    if latest.took >= LATE { Some(Found::contributing(latest)) } else { slow_search(&names) }
+}
+
+/// The name itself is answered at once, and the names that the search list makes of it are not.
+fn slow_search(names: &Names<'_>) -> Option<Found> {
+    let own = late(names)?;
+    let (search, _) = names.evidence.state("resolv.search")?;
+    let absolute = names.evidence.at(Stage::Resolve).find(|f| {
+        let is_it = f.path.resolver.is_none() && f.path.host.strip_suffix('.') == Some(names.host);
+        is_it && f.saw.is_ok() && f.took < LATE
+    })?;
+    let mut found = Found::contributing(own);
+    found.proof.extend([Proof::One(absolute.id), Proof::One(search.id)]);
+    Some(found)
 }
 
 /// Whether the resolver said something, an address or that there is none.

@@ -58,7 +58,19 @@ pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
         }
         return all;
     }
-    if is_late(&names) { many(goal, &names.configured) } else { Vec::new() }
+    if !is_late(&names) {
+        return Vec::new();
+    }
+    let mut all = many(goal, &names.configured);
+    all.extend(absolute(goal, &names));
+    all
+}
+
+/// The name as it is, without the search list.
+fn absolute(goal: &Goal, names: &Names<'_>) -> Option<Probe> {
+    names.evidence.state("resolv.search")?;
+    let path = Path { host: format!("{}.", goal.host), ..goal.direct() };
+    Some(Probe::new(What::Lookup, path, LIMIT, &[Cause::ConfigSearchDomain, Cause::DnsSlow]))
 }
 
 /// A question to a resolver.
@@ -93,10 +105,7 @@ fn compare(goal: &Goal, names: &Names<'_>) -> Vec<Probe> {
         let path = Path { host: API.to_owned(), ..goal.path() };
         all.push(Probe::new(What::Lookup, path, Dur::secs(3), &[Cause::ConfigBaseUrlUnknownHost]));
     }
-    if names.evidence.state("resolv.search").is_some() {
-        let path = Path { host: format!("{}.", goal.host), ..goal.direct() };
-        all.push(Probe::new(What::Lookup, path, LIMIT, &[Cause::ConfigSearchDomain]));
-    }
+    all.extend(absolute(goal, names));
     all
 }
 
