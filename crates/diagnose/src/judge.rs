@@ -92,6 +92,10 @@ fn suppress(findings: &mut Vec<Finding>) {
             )
         });
     }
+    // The store is where it was: it is not looked into.
+    if roots.contains(&Cause::ConfigCaFileMissing) {
+        findings.retain(|f| f.cause != Cause::ConfigCaStoreEmpty);
+    }
     // Who is not the API knows nothing of the key or the request.
     if roots.contains(&Cause::EdgeNotTheApi) {
         findings.retain(|f| {

@@ -1,8 +1,8 @@
 //! Evidence, and the verdict that follows from it.
 
 use clearline_model::{
-    Axis, CertFault, Dur, ErrorKind, Fact, FactId, Failure, Foreign, Limit, Mono, Origin, Pace, Path,
-    ProbeId, Route, Seen, Sent, Source, Stage, Trust,
+    Axis, CertFault, ConfigFault, Dur, ErrorKind, Fact, FactId, Failure, Foreign, Limit, Mono, Origin, Pace,
+    Path, ProbeId, Route, Seen, Sent, Source, Stage, Trust,
 };
 
 use super::*;
@@ -434,6 +434,27 @@ fn a_search_list_may_be_what_is_slow() {
     };
     assert_eq!(seen(10), (Status::Degraded, vec![(Cause::DnsSlow, Role::Contributing)]));
     assert_eq!(seen(1_900).0, Status::Healthy);
+}
+
+#[test]
+fn a_folder_of_certificates_is_looked_into_in_the_place_of_the_store() {
+    let folder = || state("env.SSL_CERT_DIR", "/opt/certs");
+    let none = || reference(Stage::Config, path(API), Err(Failure::Config(ConfigFault::NoRoots)));
+    assert_eq!(verdict(vec![none()]).1, [(Cause::ConfigCaStoreEmpty, Role::Root)]);
+    assert_eq!(verdict(vec![folder(), none()]).1, [(Cause::ConfigCaFileMissing, Role::Root)]);
+    let by = |trust| Path { trust: Some(trust), ..path(API) };
+    let unknown = || Err(Failure::Cert(CertFault::UnknownIssuer));
+    let well = || Ok(Seen::Handshake { version: 13, alpn: None, issuer: Foreign::default() });
+    let seen = |own: Vec<Fact>| {
+        let facts = vec![
+            reference(Stage::Handshake, by(Trust::System), unknown()),
+            fact(Stage::Handshake, by(Trust::Public), well()),
+            fact(Stage::Handshake, by(Trust::System), unknown()),
+        ];
+        verdict([own, facts].concat()).1
+    };
+    assert_eq!(seen(vec![]), [(Cause::ConfigCaStoreEmpty, Role::Root)]);
+    assert_eq!(seen(vec![folder()]), [(Cause::ConfigCaFileReplacesRoots, Role::Root)]);
 }
 
 #[test]

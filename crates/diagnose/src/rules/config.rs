@@ -32,7 +32,7 @@ fn fault(evidence: &Evidence, wanted: ConfigFault) -> Option<Found> {
 /// here. Node goes on without it, and fails only where the chain needs it.
 fn no_file(evidence: &Evidence) -> Option<Found> {
     let missing = Failure::Config(ConfigFault::CaFile);
-    if let Some(found) = fault(evidence, ConfigFault::CaFile) {
+    if let Some(found) = fault(evidence, ConfigFault::CaFile).or_else(|| no_folder(evidence)) {
         return Some(found);
     }
     let is_others = |f: &Fact| f.path.client.as_deref().is_some_and(|c| c != REFERENCE);
@@ -50,6 +50,14 @@ fn no_file(evidence: &Evidence) -> Option<Found> {
             && matches!(f.saw, Err(Failure::Cert(_)))
     });
     Some(if needs_it { Found::contributing(fact) } else { Found::information(fact) })
+}
+
+/// `SSL_CERT_DIR` stands in the place of the roots, and none is found there.
+fn no_folder(evidence: &Evidence) -> Option<Found> {
+    let (folder, _) = evidence.state("env.SSL_CERT_DIR")?;
+    let mut found = fault(evidence, ConfigFault::NoRoots)?;
+    found.proof.push(Proof::One(folder.id));
+    Some(found)
 }
 
 /// A key travels in clear to another machine. The call fails for it where the service wants TLS; where it goes well, or fails for

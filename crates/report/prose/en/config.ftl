@@ -42,7 +42,7 @@ config-base-url-dead = Nothing listens where the base URL points
 
 config-ca-file-missing = The configured CA file is missing or unreadable
     .title = { $variable } names { $file }, which cannot be read
-    .means = A variable names a CA file that does not exist or that this user may not read. Some clients stop at the start (Python reports a FileNotFoundError without a path), others go on without the CA and then reject the certificate. The certificate of the service is not the problem.
+    .means = A variable names a CA file, or a folder of them (SSL_CERT_DIR), that does not exist, holds no certificate or may not be read by this user. Some clients stop at the start (Python reports a FileNotFoundError without a path), others go on without the CA and then reject the certificate. The certificate of the service is not the problem.
     .fix-1 = Correct the path in the variable, or remove the variable if no private CA is needed.
     .run-2 = env | grep -E 'SSL_CERT_|CA_BUNDLE|CA_CERTS'
     .why-2 = Shows every CA variable of this shell and its path.

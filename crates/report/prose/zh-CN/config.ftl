@@ -42,7 +42,7 @@ config-base-url-dead = base URL 指向的地方没有程序在监听
 
 config-ca-file-missing = 配置的 CA 文件不存在或无法读取
     .title = { $variable } 指向 { $file }，但该文件无法读取
-    .means = 某个变量指向的 CA 文件不存在，或当前用户无权读取。有的客户端一启动就报错（Python 报 FileNotFoundError，且不带路径），有的不带这个 CA 继续运行，随后拒绝证书。服务的证书没有问题。
+    .means = 某个变量指向的 CA 文件或文件夹（SSL_CERT_DIR）不存在、其中没有证书，或当前用户无权读取。有的客户端一启动就报错（Python 报 FileNotFoundError，且不带路径），有的不带这个 CA 继续运行，随后拒绝证书。服务的证书没有问题。
     .fix-1 = 更正变量中的路径；如果不需要私有 CA，就删除该变量。
     .run-2 = env | grep -E 'SSL_CERT_|CA_BUNDLE|CA_CERTS'
     .why-2 = 显示当前 shell 中所有 CA 变量及其路径。
