@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use clearline_model::{Cause, Confidence, Finding, Layer, Proof, Role, Status, Verdict, classify};
+use clearline_model::{
+    Cause, Confidence, Fact, Failure, Finding, Framing, Layer, Proof, Role, Status, Verdict, classify,
+};
 
 use crate::evidence::Evidence;
 use crate::rules;
@@ -23,10 +25,17 @@ pub fn judge(evidence: &Evidence) -> Verdict {
         }
     }
     suppress(&mut findings);
+    if let Some(kept) = repeated_elsewhere(evidence) {
+        for finding in findings.iter_mut().filter(|f| f.role == Role::Root) {
+            finding.confidence = Confidence::Possible;
+            finding.proof.push(Proof::One(kept.id));
+        }
+    }
     findings.sort_by_key(|f| (f.role, order(f.cause.row().layer), std::cmp::Reverse(f.confidence)));
     let has = |role: Role| findings.iter().any(|f| f.role == role);
     let status = match (evidence.end(), evidence.reference().next()) {
         (None, None) if !has(Role::Root) => Status::Inconclusive,
+        (Some(_), _) if repeated_elsewhere(evidence).is_some() => Status::Inconclusive,
         (Some(_), _) => Status::Failing,
         (None, _) if has(Role::Root) => Status::Failing,
         (None, _) if has(Role::Contributing) => Status::Degraded,
@@ -40,6 +49,16 @@ pub fn judge(evidence: &Evidence) -> Verdict {
 
 /// What a call may still end at that was made without its credential.
 const UNPAID: [Cause; 2] = [Cause::AuthExpired, Cause::AuthInvalid];
+
+/// What says that the call ends at a redirect after which the official SDKs repeat it as it is: it may go well there, and nobody
+/// tried.
+fn repeated_elsewhere(evidence: &Evidence) -> Option<&Fact> {
+    let (end, failure) = evidence.end()?;
+    let is_loop =
+        evidence.said("redirect").any(|(f, to)| to.raw() == "itself" && f.path.host == end.path.host);
+    let (kept, _) = evidence.said("redirect.kept").next()?;
+    (failure == Failure::Framing(Framing::Redirect) && !is_loop).then_some(kept)
+}
 
 /// Whether the client has a credential that was not tried.
 fn is_unpaid(evidence: &Evidence) -> bool {

@@ -1,8 +1,8 @@
 //! Evidence, and the verdict that follows from it.
 
 use clearline_model::{
-    Axis, CertFault, ConfigFault, Dur, ErrorKind, Fact, FactId, Failure, Foreign, Limit, Mono, Origin, Pace,
-    Path, ProbeId, Route, Seen, Sent, Source, Stage, Trust,
+    Axis, CertFault, ConfigFault, Dur, ErrorKind, Fact, FactId, Failure, Foreign, Framing, Limit, Mono,
+    Origin, Pace, Path, ProbeId, Route, Seen, Sent, Source, Stage, Trust,
 };
 
 use super::*;
@@ -455,6 +455,21 @@ fn a_folder_of_certificates_is_looked_into_in_the_place_of_the_store() {
     };
     assert_eq!(seen(vec![]), [(Cause::ConfigCaStoreEmpty, Role::Root)]);
     assert_eq!(seen(vec![folder()]), [(Cause::ConfigCaFileReplacesRoots, Role::Root)]);
+}
+
+#[test]
+fn a_redirect_after_which_the_call_is_repeated_leaves_the_verdict_open() {
+    let gw = || path("gw.example");
+    let said =
+        |name: &str, value: &str| fact(Stage::Head, gw(), Ok(Seen::State(name.into(), Foreign::new(value))));
+    let end = || reference(Stage::Head, gw(), Err(Failure::Framing(Framing::Redirect)));
+    let lost = vec![end(), said("redirect", "elsewhere")];
+    assert_eq!(verdict(lost.clone()).0, Status::Failing);
+    let judged = judge(&Evidence::new([lost, vec![said("redirect.kept", "308")]].concat()));
+    assert_eq!(judged.status, Status::Inconclusive);
+    assert!(
+        judged.findings.iter().all(|f| f.confidence == Confidence::Possible) && !judged.findings.is_empty()
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use clearline_diagnose::Probe;
 use clearline_model::{Dur, ErrorKind, Fact, Failure, Foreign, Framing, Origin, Path, Seen, Sent, Stage};
-use clearline_net::{Conn, Fault, Route, Scheme, SendLimits};
+use clearline_net::{Conn, Fault, Route, Scheme, SendLimits, Target};
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use tokio::time::Instant;
@@ -194,17 +194,27 @@ pub(super) async fn ask_without_key(
     }
 }
 
-/// Where a redirect leads: back to itself, to another path of the target, to the same place over TLS, or elsewhere. None is
-/// followed: a credential would go with it.
+/// Where a redirect leads: back to itself, to another path of the target, to the same place over TLS, or elsewhere; and whether
+/// clients repeat the call as it is there (RFC 9110 sections 15.4.8 and 15.4.9). None is followed: a credential would go with it.
 pub(super) fn redirected(
     world: &World,
     path: &Path,
     (status, headers): (u16, &HeaderMap),
     own: &str,
-) -> Option<Fact> {
+) -> Vec<Fact> {
+    let Some(word) = leads(&world.target, (status, headers), own) else { return Vec::new() };
+    let path = Path { client: None, ..path.clone() };
+    let mut facts = vec![world.said(&path, Stage::Head, "redirect", word)];
+    if matches!(status, 307 | 308) && word != "itself" {
+        facts.push(world.said(&path, Stage::Head, "redirect.kept", &status.to_string()));
+    }
+    facts
+}
+
+/// The same in a word.
+fn leads(target: &Target, (status, headers): (u16, &HeaderMap), own: &str) -> Option<&'static str> {
     let location = headers.get("location").filter(|_| (300..400).contains(&status))?.to_str().ok()?;
-    let target = &world.target;
-    let word = match location.parse::<http::Uri>().ok()? {
+    Some(match location.parse::<http::Uri>().ok()? {
         to if to.authority().is_none() && to.path_and_query().is_some_and(|p| p == own) => "itself",
         to if to.authority().is_none() => "another-path",
         to => {
@@ -219,8 +229,7 @@ pub(super) fn redirected(
                 (false, ..) => "elsewhere",
             }
         }
-    };
-    Some(world.said(&Path { client: None, ..path.clone() }, Stage::Head, "redirect", word))
+    })
 }
 
 /// Whether it was the API that answered.

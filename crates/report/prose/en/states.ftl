@@ -25,6 +25,7 @@ state-credential-missing = no credential is set
 state-credential-header = the credential is a header of ANTHROPIC_CUSTOM_HEADERS
 state-credential-profile = the credential is that of a profile or a federation of the SDK, and was not used: the way to the API works as far as it goes without
 state-gateway-cause = the gateway says why: { $value }
+state-redirect-kept = clients repeat the call as it is where the redirect leads ({ $value }); the doctor sends no key there
 state-custom-header = ANTHROPIC_CUSTOM_HEADERS adds the header { $value }
 state-credential-malformed = the credential is malformed
 state-credential-other-provider = the credential is one of another provider

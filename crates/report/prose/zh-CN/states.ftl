@@ -24,6 +24,7 @@ state-credential-missing = 没有设置凭据
 state-credential-header = 凭据是 ANTHROPIC_CUSTOM_HEADERS 中的一个请求头
 state-credential-profile = 凭据来自 SDK 的配置档案或联合身份，这里没有使用：不带凭据时，通往 API 的路径正常
 state-gateway-cause = 网关说明的原因：{ $value }
+state-redirect-kept = 客户端会在重定向指向的地方原样重发请求（{ $value }）；doctor 不会把密钥发到那里
 state-custom-header = ANTHROPIC_CUSTOM_HEADERS 添加请求头 { $value }
 state-credential-malformed = 凭据格式有误
 state-credential-other-provider = 凭据属于另一家服务商
