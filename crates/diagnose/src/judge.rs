@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use clearline_model::{Cause, Confidence, Finding, Layer, Proof, Role, Status, Verdict, classify};
+use clearline_model::{
+    Cause, Confidence, Fact, Failure, Finding, Framing, Layer, Proof, Role, Status, Verdict, classify,
+};
 
 use crate::evidence::Evidence;
 use crate::rules;
@@ -23,16 +25,44 @@ pub fn judge(evidence: &Evidence) -> Verdict {
         }
     }
     suppress(&mut findings);
+    if let Some(kept) = repeated_elsewhere(evidence) {
+        for finding in findings.iter_mut().filter(|f| f.role == Role::Root) {
+            finding.confidence = Confidence::Possible;
+            finding.proof.push(Proof::One(kept.id));
+        }
+    }
     findings.sort_by_key(|f| (f.role, order(f.cause.row().layer), std::cmp::Reverse(f.confidence)));
     let has = |role: Role| findings.iter().any(|f| f.role == role);
     let status = match (evidence.end(), evidence.reference().next()) {
         (None, None) if !has(Role::Root) => Status::Inconclusive,
+        (Some(_), _) if repeated_elsewhere(evidence).is_some() => Status::Inconclusive,
         (Some(_), _) => Status::Failing,
         (None, _) if has(Role::Root) => Status::Failing,
         (None, _) if has(Role::Contributing) => Status::Degraded,
+        (None, _) if is_unpaid(evidence) => Status::Inconclusive,
         (None, _) => Status::Healthy,
     };
-    Verdict { status, findings, open: Vec::new() }
+    let open =
+        if status == Status::Inconclusive && is_unpaid(evidence) { UNPAID.to_vec() } else { Vec::new() };
+    Verdict { status, findings, open }
+}
+
+/// What a call may still end at that was made without its credential.
+const UNPAID: [Cause; 2] = [Cause::AuthExpired, Cause::AuthInvalid];
+
+/// What says that the call ends at a redirect after which the official SDKs repeat it as it is: it may go well there, and nobody
+/// tried.
+fn repeated_elsewhere(evidence: &Evidence) -> Option<&Fact> {
+    let (end, failure) = evidence.end()?;
+    let is_loop =
+        evidence.said("redirect").any(|(f, to)| to.raw() == "itself" && f.path.host == end.path.host);
+    let (kept, _) = evidence.said("redirect.kept").next()?;
+    (failure == Failure::Framing(Framing::Redirect) && !is_loop).then_some(kept)
+}
+
+/// Whether the client has a credential that was not tried.
+fn is_unpaid(evidence: &Evidence) -> bool {
+    evidence.state("credential").is_some_and(|(_, value)| value.raw() == "profile")
 }
 
 /// Removes what others explain. A settings fault that stops the call before anything is sent hides nothing else.
@@ -57,11 +87,15 @@ fn suppress(findings: &mut Vec<Finding>) {
             )
         });
     }
+    // A proxy that leads to its log-in page has no policy about the host.
+    if roots.contains(&Cause::EdgeCaptivePortal) {
+        findings.retain(|f| f.cause != Cause::ProxyDenied);
+    }
     if findings.iter().any(|f| f.cause == Cause::TcpThrottled) {
         findings.retain(|f| !rules::flow::is_said_by_it(f.cause));
     }
-    // The resolver is there: it is one kind of question that it leaves unanswered.
-    if roots.contains(&Cause::DnsAaaaBroken) {
+    // The resolver is there: it is one kind of question, or one name, that it leaves unanswered.
+    if roots.contains(&Cause::DnsAaaaBroken) || roots.contains(&Cause::DnsFiltered) {
         findings.retain(|f| f.cause != Cause::DnsResolverUnreachable);
     }
     // What a proxy says to a call that was never meant for it says nothing of the proxy.
@@ -76,6 +110,35 @@ fn suppress(findings: &mut Vec<Finding>) {
                     | Cause::ProxyNotAProxy
             )
         });
+    }
+    // The store is where it was: it is not looked into.
+    if roots.contains(&Cause::ConfigCaFileMissing) {
+        findings.retain(|f| f.cause != Cause::ConfigCaStoreEmpty);
+    }
+    // Who is not the API knows nothing of the key or the request.
+    if roots.contains(&Cause::EdgeNotTheApi) {
+        findings.retain(|f| {
+            !matches!(
+                f.cause,
+                Cause::AuthForbidden
+                    | Cause::RequestInvalid
+                    | Cause::RequestModelNotFound
+                    | Cause::RequestTooLarge
+            )
+        });
+    }
+    // Spoken to in the wrong way, it says nothing that is meant.
+    if roots.contains(&Cause::ProxySchemeMismatch) {
+        findings.retain(|f| {
+            !matches!(
+                f.cause,
+                Cause::ProxyCannotConnect | Cause::ProxyHangs | Cause::ProxyNotAProxy | Cause::ProxyDenied
+            )
+        });
+    }
+    // The text is the web server's own, and not the target's.
+    if roots.contains(&Cause::ProxyNotAProxy) {
+        findings.retain(|f| f.cause != Cause::TlsPlainHttp);
     }
     // Two names for the end of one call: the rule's is the stronger one.
     let ends: Vec<Cause> = findings.iter().filter(|f| f.role == Role::Root).map(|f| f.cause).collect();
@@ -121,146 +184,4 @@ const fn order(layer: Layer) -> u8 {
 }
 
 #[cfg(test)]
-mod tests {
-    use clearline_model::{
-        Axis, CertFault, Dur, Fact, FactId, Failure, Foreign, Limit, Mono, Path, ProbeId, Route, Seen, Sent,
-        Source, Stage, Trust,
-    };
-
-    use super::*;
-    use crate::evidence::REFERENCE;
-
-    fn path(host: &str) -> Path {
-        Path { host: host.to_owned(), route: Some(Route::Direct), ..Path::default() }
-    }
-
-    fn fact(stage: Stage, path: Path, saw: Result<Seen, Failure>) -> Fact {
-        let from = Source::Probe(ProbeId(0));
-        Fact { id: FactId(0), from, path, stage, saw, sent: Sent::No, at: Mono(0), took: Dur(0) }
-    }
-
-    fn reference(stage: Stage, p: Path, saw: Result<Seen, Failure>) -> Fact {
-        fact(stage, Path { client: Some(REFERENCE.to_owned()), ..p }, saw)
-    }
-
-    fn state(name: &str, value: &str) -> Fact {
-        let saw = Ok(Seen::State(name.to_owned(), Foreign::new(value)));
-        Fact { from: Source::Host, ..fact(Stage::Config, Path::default(), saw) }
-    }
-
-    fn verdict(facts: Vec<Fact>) -> (Status, Vec<(Cause, Role)>) {
-        let verdict = judge(&Evidence::new(facts));
-        (verdict.status, verdict.findings.iter().map(|f| (f.cause, f.role)).collect())
-    }
-
-    const API: &str = "api.anthropic.com";
-
-    #[test]
-    fn a_stronger_cause_hides_the_weak_one_and_is_proved_by_a_flip() {
-        let file = Path { trust: Some(Trust::File("/ca.pem".into())), ..path(API) };
-        let system = Path { trust: Some(Trust::Public), ..path(API) };
-        let unknown = Err(Failure::Cert(CertFault::UnknownIssuer));
-        let well = Ok(Seen::Handshake { version: 13, alpn: None, issuer: Foreign::new("Example Corp") });
-        let facts = vec![
-            reference(Stage::Handshake, file.clone(), unknown.clone()),
-            fact(Stage::Handshake, system.clone(), well),
-            fact(Stage::Handshake, file.clone(), unknown.clone()),
-        ];
-        let judged = judge(&Evidence::new(facts));
-        assert_eq!(judged.status, Status::Failing);
-        let [only] = judged.findings.as_slice() else { panic!("{:?}", judged.findings) };
-        assert_eq!(only.cause, Cause::ConfigCaFileReplacesRoots);
-        assert_eq!(only.proof, [Proof::Flip(FactId(0), FactId(1), Axis::Trust)]);
-        // The near miss: no store verifies it, so the file is not the reason.
-        let facts =
-            vec![reference(Stage::Handshake, file, unknown.clone()), fact(Stage::Handshake, system, unknown)];
-        assert_eq!(verdict(facts).1, [(Cause::TlsUntrustedRoot, Role::Root)]);
-    }
-
-    #[test]
-    fn rules_fire_and_near_misses_stay_silent() {
-        let refused = Err(Failure::Refused);
-        let gone = Err(Failure::Rcode(3, None));
-        let addresses = |a: &str| Ok(Seen::Addresses(vec![a.parse().unwrap()]));
-        let own = "gw.example";
-        for (facts, expected) in [
-            (
-                vec![state("base-url", own), reference(Stage::Connect, path(own), refused.clone())],
-                Cause::ConfigBaseUrlDead,
-            ),
-            (vec![reference(Stage::Connect, path(API), refused.clone())], Cause::TcpRefused),
-            (
-                vec![
-                    reference(Stage::Resolve, path(own), gone.clone()),
-                    fact(Stage::Resolve, path(API), addresses("192.0.2.1")),
-                ],
-                Cause::ConfigBaseUrlUnknownHost,
-            ),
-            (vec![reference(Stage::Resolve, path(own), gone)], Cause::DnsNameNotFound),
-            (
-                vec![
-                    reference(Stage::Resolve, path(API), addresses("0.0.0.0")),
-                    reference(Stage::Connect, path(API), refused.clone()),
-                ],
-                Cause::DnsSinkhole,
-            ),
-            (
-                vec![
-                    state("hosts", "127.0.0.1"),
-                    reference(Stage::Resolve, path(API), addresses("127.0.0.1")),
-                    reference(Stage::Connect, path(API), refused),
-                ],
-                Cause::ConfigHostsOverride,
-            ),
-            (
-                vec![state("credential", "malformed"), reference(Stage::Head, path(API), Ok(Seen::Complete))],
-                Cause::AuthMalformedKey,
-            ),
-        ] {
-            let (status, causes) = verdict(facts);
-            assert_eq!((status, causes.as_slice()), (Status::Failing, &[(expected, Role::Root)][..]));
-        }
-    }
-
-    #[test]
-    fn a_broken_family_degrades_and_a_family_without_a_route_does_not() {
-        let v4 = Path { family: Some(4), address: Some("192.0.2.1".parse().unwrap()), ..path(API) };
-        let v6 = Path { family: Some(6), address: Some("2001:db8::1".parse().unwrap()), ..path(API) };
-        let well = || reference(Stage::Stream, path(API), Ok(Seen::Complete));
-        let connected = || fact(Stage::Connect, v4.clone(), Ok(Seen::Connected));
-        let late = fact(Stage::Connect, v6.clone(), Err(Failure::TimedOut(Limit::Connect)));
-        assert_eq!(
-            verdict(vec![well(), connected(), late]),
-            (Status::Degraded, vec![(Cause::TcpIpv6Broken, Role::Contributing)])
-        );
-        let none = fact(Stage::Connect, v6, Err(Failure::Unreachable(clearline_model::Icmp::NoRoute)));
-        assert_eq!(verdict(vec![well(), connected(), none]), (Status::Healthy, vec![]));
-    }
-
-    #[test]
-    fn nothing_seen_is_inconclusive() {
-        assert_eq!(verdict(vec![]).0, Status::Inconclusive);
-    }
-
-    proptest::proptest! {
-        /// The order of control facts, and facts of other hosts, change nothing.
-        #[test]
-        fn irrelevant_and_shuffled_facts_change_nothing(swap in proptest::bool::ANY, noise in 0_usize..4) {
-            let file = Path { trust: Some(Trust::File("/ca.pem".into())), ..path(API) };
-            let well = Ok(Seen::Handshake { version: 13, alpn: None, issuer: Foreign::default() });
-            let mut controls = vec![
-                fact(Stage::Handshake, Path { trust: Some(Trust::Public), ..path(API) }, well),
-                state("unrelated", "x"),
-            ];
-            controls.extend((0..noise).map(|_| fact(Stage::Resolve, path("control.example"), Err(Failure::NoAddress))));
-            if swap {
-                controls.reverse();
-            }
-            let unknown = Err(Failure::Cert(CertFault::UnknownIssuer));
-            controls.push(fact(Stage::Handshake, file.clone(), unknown.clone()));
-            let mut facts = vec![reference(Stage::Handshake, file, unknown)];
-            facts.extend(controls);
-            proptest::prop_assert_eq!(verdict(facts).1, vec![(Cause::ConfigCaFileReplacesRoots, Role::Root)]);
-        }
-    }
-}
+mod tests;

@@ -11,6 +11,6 @@ mod proxies;
 mod world;
 
 pub use certificate::validity;
-pub use collect::{Place, Settings, collect, descriptors_were};
+pub use collect::{Place, Settings, collect, custom_headers, descriptors_were, pays};
 pub use examine::examine;
 pub use world::{Options, World};

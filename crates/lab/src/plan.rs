@@ -316,6 +316,12 @@ pub(crate) enum ProxyMode {
     CannotResolve,
     /// It never answers.
     Hang,
+    /// It is a web server, and says 200 with a page to everything.
+    Page,
+    /// It leads everybody to a log-in page.
+    Portal,
+    /// It speaks SOCKS and nothing else: whoever does not is hung up on.
+    SocksOnly,
 }
 
 /// A device on the path, to which connections are redirected.

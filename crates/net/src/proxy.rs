@@ -171,31 +171,37 @@ impl ProxyEnv {
     ///
     /// # Errors
     ///
-    /// `Config(Proxy)` when one of them cannot be read, whether it would be used or not: so does httpx.
+    /// `Config(Proxy)` when one of them cannot be read, whether it would be used or not: so does httpx. With `NO_PROXY=*` it looks at
+    /// none of them.
     pub fn from_lookup(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Fault> {
         let var =
             |name: &str| get(name).or_else(|| get(&name.to_ascii_uppercase())).filter(|v| !v.is_empty());
+        let no = var("no_proxy").unwrap_or_default();
+        let entries = || no.split(',').map(str::trim).filter(|e| !e.is_empty());
+        let all_direct = entries().any(|e| e == "*");
+        let read = |value: String| match parse_proxy(&value) {
+            Err(_) if all_direct => Ok(None),
+            read => read.map(Some),
+        };
         let proxy = |name: &str| {
             let named = |f: Fault| {
                 let text = format!("{name}: {}", f.detail.raw());
                 f.detailed(&text)
             };
-            var(name).map(|v| parse_proxy(&v).map_err(named)).transpose()
+            var(name).map_or(Ok(None), |v| read(v).map_err(named))
         };
         // A CGI server passes a request's `Proxy:` header on as HTTP_PROXY (httpoxy).
         let http = if get("REQUEST_METHOD").is_some() {
-            get("http_proxy").filter(|v| !v.is_empty()).map(|v| parse_proxy(&v)).transpose()?
+            get("http_proxy").filter(|v| !v.is_empty()).map_or(Ok(None), read)?
         } else {
             proxy("http_proxy")?
         };
-        let no = var("no_proxy").unwrap_or_default();
-        let entries = || no.split(',').map(str::trim).filter(|e| !e.is_empty());
         Ok(Self {
             http,
             https: proxy("https_proxy")?,
             all: proxy("all_proxy")?,
             direct: entries().filter_map(direct).collect(),
-            all_direct: entries().any(|e| e == "*"),
+            all_direct,
         })
     }
 

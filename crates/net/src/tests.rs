@@ -662,6 +662,8 @@ fn the_variables_have_their_order() {
         assert_eq!(proxies.for_url(scheme, "a.test", 1).map(Proxy::host), expected, "{vars:?}");
     }
     for bad in ["socks4://p:1", "http://p:x", "http://", "ftp://p"] {
+        // Where no call takes a proxy, none is looked at.
+        assert!(ProxyEnv::from_lookup(&env(&[("https_proxy", bad), ("no_proxy", "a, *")])).is_ok());
         let fault = ProxyEnv::from_lookup(&env(&[("https_proxy", bad)])).unwrap_err();
         assert_eq!(fault.failure, Failure::Config(ConfigFault::Proxy), "{bad}");
     }

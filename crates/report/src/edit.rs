@@ -116,10 +116,13 @@ fn edit(prose: &Prose, cause: Cause, place: &Place<'_>) -> Fix {
 
 /// A variable that is set where no file was found that sets it.
 fn of_shell(prose: &Prose, facts: &[Fact], finding: &Finding) -> Option<Fix> {
+    let is_set = |name: &str| said(facts, &format!("env.{name}")).is_some_and(|v| !v.raw().is_empty());
+    // The folder is looked into only where no file is named.
+    let store: &[&str] = if is_set("SSL_CERT_FILE") { &["SSL_CERT_FILE"] } else { &["SSL_CERT_DIR"] };
     let names: &[&str] = match finding.cause.row().layer {
         Layer::Proxy => &["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"],
-        Layer::Config if finding.cause == Cause::ConfigCaFileMissing => &["SSL_CERT_FILE"],
-        Layer::Config if finding.cause == Cause::ConfigCaFileReplacesRoots => &["SSL_CERT_FILE"],
+        Layer::Config if finding.cause == Cause::ConfigCaFileMissing => store,
+        Layer::Config if finding.cause == Cause::ConfigCaFileReplacesRoots => store,
         Layer::Config if said(facts, "base-url").is_some() => &["ANTHROPIC_BASE_URL"],
         Layer::Config | Layer::Clock | Layer::Dns | Layer::Net | Layer::Tcp | Layer::Tls | Layer::Edge => &[],
         Layer::Gateway | Layer::Http | Layer::Auth | Layer::Request | Layer::Quota | Layer::Server => &[],
@@ -128,11 +131,7 @@ fn of_shell(prose: &Prose, facts: &[Fact], finding: &Finding) -> Option<Fix> {
     if !is_removed(finding.cause, "") {
         return None;
     }
-    let set: Vec<&str> = names
-        .iter()
-        .copied()
-        .filter(|n| said(facts, &format!("env.{n}")).is_some_and(|v| !v.raw().is_empty()))
-        .collect();
+    let set: Vec<&str> = names.iter().copied().filter(|n| is_set(n)).collect();
     if set.is_empty() {
         return None;
     }

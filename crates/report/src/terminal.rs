@@ -1,6 +1,6 @@
 //! Reports for people: plain text in columns. Colour only repeats what the words say.
 
-use clearline_model::{Blame, Cause, ClientView, Confidence, Dur, Fact, Fate, Role, Status, Verdict};
+use clearline_model::{Blame, Cause, ClientView, Confidence, Dur, Fact, Fate, Role, Seen, Status, Verdict};
 
 use crate::known;
 use crate::lang::Lang;
@@ -221,7 +221,7 @@ pub fn verdict(prose: &Prose, style: Style, verdict: &Verdict, facts: &[Fact], h
     match verdict.status {
         Status::Healthy => parts.push(format!("{tick} {}   {host}", prose.word("verdict-healthy"))),
         Status::Degraded => parts.push(format!("! {}   {host}", prose.word("verdict-degraded"))),
-        Status::Inconclusive => parts.push(format!("? {}", prose.word("verdict-inconclusive"))),
+        Status::Inconclusive => parts.push(open(prose, style, verdict, facts)),
         Status::Failing => {}
     }
     for finding in &verdict.findings {
@@ -244,6 +244,24 @@ pub fn verdict(prose: &Prose, style: Style, verdict: &Verdict, facts: &[Fact], h
     let count = facts.len();
     parts.push(format!("  {elapsed} · {count} {}", prose.word("facts")));
     parts.join("\n\n")
+}
+
+/// What is not certain: what was left out, and what may be wrong with it.
+fn open(prose: &Prose, style: Style, verdict: &Verdict, facts: &[Fact]) -> String {
+    let is_left_out = |f: &&Fact| {
+        let Ok(Seen::State(name, value)) = &f.saw else { return false };
+        name == "credential" && value.raw() == "profile"
+    };
+    let mut lines = vec![format!("? {}", prose.word("verdict-inconclusive"))];
+    let columns = style.columns.saturating_sub(2).max(NARROW);
+    if let Some(fact) = facts.iter().find(is_left_out) {
+        lines.extend(wrap(&seen::line(prose, fact).saw, columns).iter().map(|line| format!("  {line}")));
+    }
+    for cause in &verdict.open {
+        let title = prose.explain(*cause, &Args::default()).title;
+        lines.push(format!("  ? {title}   {}", cause.id()));
+    }
+    lines.join("\n")
 }
 
 /// What a client's call comes to, and why another one's comes to something else.

@@ -67,7 +67,10 @@ pub(crate) struct Prober {
     proxies: ProxyEnv,
     tls: Arc<ClientConfig>,
     fence: Fence,
-    key: Result<(HeaderName, HeaderValue), Cause>,
+    /// The headers that a credential is in, and others that belong to each call.
+    key: Result<HeaderMap, Cause>,
+    /// Whether it is the API itself, and not a gateway in front of it.
+    is_default: bool,
     /// The longest wait for one step.
     step: Dur,
     /// Makes calls, where that is asked for; and the model that is called.
@@ -102,7 +105,8 @@ impl Prober {
             request_id: None,
         })?;
         let key = if is_exposed { Err(Cause::ConfigBaseUrlInsecure) } else { credential(&set) };
-        Ok(Self { target, proxies, tls, fence, key, step, call })
+        let is_default = set("ANTHROPIC_BASE_URL").is_none();
+        Ok(Self { target, proxies, tls, fence, key, is_default, step, call })
     }
 
     /// Makes one probe.
@@ -117,9 +121,9 @@ impl Prober {
 
     async fn reach_and_key(&self) -> Result<(), Miss> {
         // A connection of its own for every probe: what an old one can do says nothing about the way.
-        let mut conn = self.open().await.map_err(|f| missed(Part::Reach, &f))?;
+        let mut conn = self.open().await.map_err(|f| self.unopened(&f))?;
         let answer = self.ask(&mut conn, "/v1/messages", None).await.map_err(|f| missed(Part::Reach, &f))?;
-        judge_reach(&answer)?;
+        judge_reach(&answer, self.is_default)?;
         let key = self.key.as_ref().map_err(|cause| Miss {
             cause: *cause,
             part: Part::Key,
@@ -131,7 +135,14 @@ impl Prober {
             conn = self.open().await.map_err(|f| missed(Part::Key, &f))?;
         }
         let answer = self.ask(&mut conn, "/v1/models?limit=1", Some(key)).await;
-        judge_key(&answer.map_err(|f| missed(Part::Key, &f))?)
+        judge_key(&answer.map_err(|f| missed(Part::Key, &f))?, self.is_default)
+    }
+
+    /// Nobody listens where a base URL leads: that is a matter of the base URL, and not of the API.
+    fn unopened(&self, fault: &Fault) -> Miss {
+        let is_dead = fault.stage == Stage::Connect && fault.failure == Failure::Refused && !self.is_default;
+        let miss = missed(Part::Reach, fault);
+        if is_dead { Miss { cause: Cause::ConfigBaseUrlDead, ..miss } } else { miss }
     }
 
     async fn open(&self) -> Result<Conn, Fault> {
@@ -143,12 +154,7 @@ impl Prober {
         clearline_net::open(&self.fence, route, &[], &limits, &mut |_, _| ()).await
     }
 
-    async fn ask(
-        &self,
-        conn: &mut Conn,
-        path: &str,
-        key: Option<&(HeaderName, HeaderValue)>,
-    ) -> Result<Answer, Fault> {
+    async fn ask(&self, conn: &mut Conn, path: &str, key: Option<&HeaderMap>) -> Result<Answer, Fault> {
         let mut request = Request::new(Full::new(Bytes::new()));
         *request.method_mut() = Method::GET;
         // Target and path are checked, so this parses; where it did not, the server would say so.
@@ -160,7 +166,7 @@ impl Prober {
         headers
             .insert("user-agent", HeaderValue::from_static(concat!("clearline/", env!("CARGO_PKG_VERSION"))));
         headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
-        if let Some((name, value)) = key {
+        for (name, value) in key.into_iter().flatten() {
             headers.insert(name.clone(), value.clone());
         }
         let limits = SendLimits { send: self.step, first_byte: self.step.scale(3, 1) };
@@ -198,16 +204,21 @@ impl Prober {
     }
 }
 
-/// The credential that an SDK would send.
-fn credential(set: &dyn Fn(&str) -> Option<String>) -> Result<(HeaderName, HeaderValue), Cause> {
+/// The headers that an SDK would send: its credential, and those that the environment adds to every call.
+fn credential(set: &dyn Fn(&str) -> Option<String>) -> Result<HeaderMap, Cause> {
+    let own = clearline_doctor::custom_headers(set);
+    let mut all = HeaderMap::new();
     let (name, text) = match (set("ANTHROPIC_API_KEY"), set("ANTHROPIC_AUTH_TOKEN")) {
         (Some(key), _) => (HeaderName::from_static("x-api-key"), key),
         (None, Some(token)) => (http::header::AUTHORIZATION, format!("Bearer {token}")),
+        (None, None) if clearline_doctor::pays(&own) => return Ok(own),
         (None, None) => return Err(Cause::AuthMissing),
     };
     let mut value = HeaderValue::from_str(&text).map_err(|_| Cause::AuthMalformedKey)?;
     value.set_sensitive(true);
-    Ok((name, value))
+    all.insert(name, value);
+    all.extend(own);
+    Ok(all)
 }
 
 struct Answer {
@@ -238,22 +249,66 @@ impl Answer {
     }
 }
 
+/// Statuses by which a gateway says that it does not know a path or method, or wants a key for it: it need not serve more than the
+/// call itself.
+const UNSERVED: [u16; 4] = [401, 403, 404, 405];
+
 /// `GET /v1/messages` without a key: the API answers 405, or an error of its own, and nothing is spent.
-fn judge_reach(answer: &Answer) -> Result<(), Miss> {
+fn judge_reach(answer: &Answer, is_default: bool) -> Result<(), Miss> {
     let is_api = answer.status == 405
         || answer.headers.contains_key("request-id")
-        || clearline_wire::is_api_shape(&answer.body);
+        || clearline_wire::is_api_shape(&answer.body)
+        || (!is_default && UNSERVED.contains(&answer.status));
     // An overloaded or broken API is reached, and calls fail all the same.
     let is_well = is_api && answer.status < 500 && answer.status != 429;
     if is_well { Ok(()) } else { Err(answer.miss(Part::Reach, answer.failure())) }
 }
 
 /// `GET /v1/models` with the key.
-fn judge_key(answer: &Answer) -> Result<(), Miss> {
+fn judge_key(answer: &Answer, is_default: bool) -> Result<(), Miss> {
     let is_list = || {
         let body = serde_json::from_slice::<serde_json::Value>(&answer.body);
         body.is_ok_and(|v| v.get("data").is_some())
     };
-    let is_well = (200..300).contains(&answer.status) && is_list();
+    let is_unserved = !is_default && matches!(answer.status, 404 | 405);
+    let is_well = is_unserved || ((200..300).contains(&answer.status) && is_list());
     if is_well { Ok(()) } else { Err(answer.miss(Part::Key, answer.failure())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn a_gateway_need_not_serve_more_than_the_call() {
+        for status in [404, 405] {
+            let unknown = answer(status, "Cannot GET");
+            assert!(judge_reach(&unknown, false).is_ok() && judge_key(&unknown, false).is_ok(), "{status}");
+            assert!(judge_key(&unknown, true).is_err(), "{status}");
+        }
+        assert!(judge_reach(&answer(404, "Cannot GET"), true).is_err());
+        // A key that it refuses, and an upstream that it does not reach, are its own words.
+        assert!(judge_key(&answer(401, ""), false).is_err() && judge_reach(&answer(502, ""), false).is_err());
+    }
+
+    #[test]
+    fn a_call_carries_what_the_environment_adds() {
+        fn set(own: &[(&'static str, &'static str)]) -> impl Fn(&str) -> Option<String> {
+            let own = own.to_vec();
+            move |name| own.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+        }
+        let names = |headers: HeaderMap| {
+            let mut names: Vec<_> = headers.keys().map(|n| n.as_str().to_owned()).collect();
+            names.sort();
+            names
+        };
+        let both = set(&[("ANTHROPIC_API_KEY", "fake-a"), ("ANTHROPIC_CUSTOM_HEADERS", "x-gw: fake-b")]);
+        assert_eq!(names(credential(&both).unwrap()), ["x-api-key", "x-gw"]);
+        assert!(credential(&set(&[("ANTHROPIC_CUSTOM_HEADERS", "authorization: fake-c")])).is_ok());
+        assert_eq!(credential(&set(&[("ANTHROPIC_CUSTOM_HEADERS", "x-gw: b")])), Err(Cause::AuthMissing));
+    }
 }

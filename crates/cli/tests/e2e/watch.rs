@@ -24,7 +24,7 @@ fn one_probe_ends_with_the_code_of_what_it_found() {
         (vec![url], 1, json!("auth.missing")),
         (vec![("ANTHROPIC_API_KEY", "sk-ant-fake-wrong"), url], 1, json!("auth.invalid")),
         (vec![KEY, ("ANTHROPIC_BASE_URL", broken.0.url.as_str())], 1, json!("server.overloaded")),
-        (vec![KEY, ("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")], 1, json!("tcp.refused")),
+        (vec![KEY, ("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")], 1, json!("config.base-url-dead")),
         (vec![KEY, ("ANTHROPIC_BASE_URL", "no-url")], 1, json!("config.base-url-invalid")),
         // Nothing may go out, so nothing is learned.
         (vec![KEY, ("ANTHROPIC_BASE_URL", "https://192.0.2.1")], 4, json!("config.sandbox-no-egress")),

@@ -22,6 +22,11 @@ pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
     vec![Probe::new(What::Dated, path, Dur::secs(3), &[Cause::ClockSkew])]
 }
 
+/// Whether what the chain came to at the server's time is about time as well.
+fn is_out_of_time(word: &str) -> bool {
+    [Cause::TlsExpired, Cause::TlsNotYetValid].iter().any(|cause| cause.id() == word)
+}
+
 /// The server's clock is more than five minutes away from this machine's. The call fails for it where the certificate that
 /// is refused now is good at the server's time; it contributes where the certificate is bad then too; and where nothing
 /// depends on the time it is only worth knowing.
@@ -35,7 +40,8 @@ fn skew(evidence: &Evidence) -> Option<Found> {
     };
     let then = evidence.said("at-server-time").next();
     match then {
-        Some((then, value)) if value.raw() == "passes" => {
+        // Then it is in time: what else may be wrong with it is no matter of the clock.
+        Some((then, value)) if !is_out_of_time(value.raw()) => {
             let mut found = Found::root(end);
             found.proof.extend([Proof::One(fact.id), Proof::One(then.id)]);
             Some(found)

@@ -4,6 +4,7 @@ use clearline_model::{
     Cause, ConfigFault, ErrorKind, Fact, Failure, LocalFault, Origin, Proof, Stage, Trust,
 };
 
+use super::address::{Kind, kind};
 use super::{Found, Rule};
 use crate::evidence::{Evidence, REFERENCE};
 
@@ -31,7 +32,7 @@ fn fault(evidence: &Evidence, wanted: ConfigFault) -> Option<Found> {
 /// here. Node goes on without it, and fails only where the chain needs it.
 fn no_file(evidence: &Evidence) -> Option<Found> {
     let missing = Failure::Config(ConfigFault::CaFile);
-    if let Some(found) = fault(evidence, ConfigFault::CaFile) {
+    if let Some(found) = fault(evidence, ConfigFault::CaFile).or_else(|| no_folder(evidence)) {
         return Some(found);
     }
     let is_others = |f: &Fact| f.path.client.as_deref().is_some_and(|c| c != REFERENCE);
@@ -51,10 +52,37 @@ fn no_file(evidence: &Evidence) -> Option<Found> {
     Some(if needs_it { Found::contributing(fact) } else { Found::information(fact) })
 }
 
-/// A key would travel in clear to another machine.
+/// `SSL_CERT_DIR` stands in the place of the roots, and none is found there.
+fn no_folder(evidence: &Evidence) -> Option<Found> {
+    let (folder, _) = evidence.state("env.SSL_CERT_DIR")?;
+    let mut found = fault(evidence, ConfigFault::NoRoots)?;
+    found.proof.push(Proof::One(folder.id));
+    Some(found)
+}
+
+/// A key travels in clear to another machine. The call fails for it where the service wants TLS; where it goes well, or fails for
+/// another reason, that is worth knowing, and more than that where the way leads out of the own network.
 fn insecure(evidence: &Evidence) -> Option<Found> {
     let (fact, _) = evidence.state("base-url.insecure")?;
-    Some(Found::root(fact))
+    if let Some((told, _)) = evidence.said("redirect").find(|(_, to)| to.raw() == "another-scheme") {
+        let mut found = Found::root(fact);
+        found.proof.push(Proof::One(told.id));
+        return Some(found);
+    }
+    if let Some((end, failure)) = evidence.end() {
+        let is_misunderstood = matches!(end.stage, Stage::Send | Stage::Head)
+            && matches!(
+                failure,
+                Failure::Status(400 | 426, _, Origin::Edge | Origin::Gateway)
+                    | Failure::Framing(_)
+                    | Failure::Eof
+                    | Failure::Reset
+            );
+        return Some(if is_misunderstood { Found::root(fact).likely() } else { Found::information(fact) });
+    }
+    let own = |ip: &std::net::IpAddr| matches!(kind(*ip), Kind::Nowhere | Kind::Private);
+    let is_near = !evidence.addresses().is_empty() && evidence.addresses().iter().all(own);
+    Some(if is_near { Found::information(fact) } else { Found::contributing(fact) })
 }
 
 /// `/v1` stands in the base URL, and the API knows nothing of what lies below it.

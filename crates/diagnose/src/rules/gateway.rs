@@ -1,6 +1,6 @@
 //! Gateways that the caller uses on purpose: their paths, their redirects, their limits.
 
-use clearline_model::{Cause, Dur, ErrorKind, Fact, Failure, Framing, Origin, Seen, Stage};
+use clearline_model::{Cause, Dur, ErrorKind, Fact, Failure, Framing, Origin, Proof, Seen, Stage};
 
 use super::{Found, Rule};
 use crate::evidence::Evidence;
@@ -10,7 +10,18 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { cause: Cause::ConfigBaseUrlPath, judge: other_path },
     Rule { cause: Cause::GatewayRedirectLoop, judge: redirect_loop },
     Rule { cause: Cause::GatewayRateLimited, judge: rate_limited },
+    Rule { cause: Cause::GatewayBadGateway, judge: says_why },
 ];
+
+/// The gateway gave up on its upstream, and says for which cause.
+fn says_why(evidence: &Evidence) -> Option<Found> {
+    let (fact, failure) = evidence.end()?;
+    let has_given_up = matches!(failure, Failure::Status(502..=504, _, Origin::Gateway));
+    let (said, _) = evidence.said("gateway.cause").next().filter(|_| has_given_up)?;
+    let mut found = Found::root(fact);
+    found.proof.push(Proof::One(said.id));
+    Some(found)
+}
 
 /// Where a configured target does not know the path: under which one it serves the API.
 pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
@@ -60,7 +71,7 @@ fn other_path(evidence: &Evidence) -> Option<Found> {
         "none" if is_404 => Some(found.likely()),
         "none" => None,
         _ => {
-            found.proof.push(clearline_model::Proof::One(said.id));
+            found.proof.push(Proof::One(said.id));
             Some(found)
         }
     }
@@ -72,7 +83,7 @@ fn redirect_loop(evidence: &Evidence) -> Option<Found> {
     let (said, _) = evidence.said("redirect").find(|(_, word)| word.raw() == "itself")?;
     (failure == Failure::Framing(Framing::Redirect)).then(|| {
         let mut found = Found::root(fact);
-        found.proof.push(clearline_model::Proof::One(said.id));
+        found.proof.push(Proof::One(said.id));
         found
     })
 }

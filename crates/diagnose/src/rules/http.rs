@@ -110,8 +110,13 @@ fn at_times(evidence: &Evidence, cause: Cause) -> Option<Found> {
     }
     let is_answer =
         |f: &&Fact| !matches!(f.saw, Ok(Seen::State(..) | Seen::Paced(_))) && f.stage >= Stage::Head;
-    let beside = evidence.facts().iter().filter(|f| f.path.client.is_none() && f.path.reused == Some(true));
-    let all: Vec<&Fact> = evidence.attempts().chain(beside).filter(is_answer).collect();
+    let beside = || {
+        let is_beside = |f: &&Fact| f.path.client.is_none() && f.path.reused == Some(true);
+        evidence.facts().iter().filter(is_beside).filter(is_answer)
+    };
+    // What fails every time, while the call does not, is a request that this server does not serve.
+    let counts = beside().any(|f| f.saw.is_ok());
+    let all: Vec<&Fact> = evidence.attempts().filter(is_answer).chain(beside().filter(|_| counts)).collect();
     let is_it = |f: &&&Fact| {
         let failure = f.saw.as_ref().err();
         failure.is_some_and(|e| {

@@ -28,6 +28,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { cause: Cause::ProxyStripsCredentials, judge: stripped },
     Rule { cause: Cause::ProxySocksLocalDns, judge: socks_local_names },
     Rule { cause: Cause::ProxyUnintended, judge: unintended },
+    Rule { cause: Cause::ProxyNotAProxy, judge: web_server },
 ];
 
 /// The longest wait of a control experiment.
@@ -75,7 +76,7 @@ fn through(goal: &Goal, evidence: &Evidence, (proxy, fact, failure): (&str, &Fac
                 probes.extend(schemes(goal, proxy));
             }
         }
-        Stage::Handshake if is_cut(failure) => {
+        Stage::Handshake if is_cut(failure) || failure == Failure::NotTls => {
             probes.push(direct);
             let why = &[Cause::ProxyClosesTunnel];
             probes.push(Probe::new(What::Handshake, goal.path(), LIMIT, why).times(2));
@@ -400,21 +401,42 @@ fn unreachable(evidence: &Evidence) -> Option<Found> {
     is_dead.then(|| Found::root(fact).flipped(direct(evidence, &fact.path.host), Axis::Route))
 }
 
+/// The tunnel is granted, and what comes out of it is text, where the target speaks TLS or no host behind it does: a web server
+/// that says yes to whatever it is asked.
+fn web_server(evidence: &Evidence) -> Option<Found> {
+    let (fact, _) =
+        evidence.end().filter(|(f, why)| f.stage == Stage::Handshake && *why == Failure::NotTls)?;
+    if !matches!(fact.path.route, Some(Route::Proxy(_))) {
+        return None;
+    }
+    if let Some(straight) = direct(evidence, &fact.path.host) {
+        return Some(Found::root(fact).flipped(Some(straight), Axis::Route));
+    }
+    let others = || {
+        let is_other = |f: &&Fact| f.path.host != fact.path.host && f.path.route == fact.path.route;
+        evidence.at(Stage::Handshake).filter(is_other).filter(|f| f.path.trust.is_none())
+    };
+    let same = others().find(|f| f.saw == Err(Failure::NotTls))?;
+    others().all(|f| f.saw.is_err()).then(|| {
+        let mut found = Found::root(fact);
+        found.proof.push(clearline_model::Proof::One(same.id));
+        found
+    })
+}
+
 /// Of many tunnels to the target some are granted and some are not.
 fn flaky(evidence: &Evidence) -> Option<Found> {
+    /// One that takes so long at its quickest is slow, and a wait that ends a little later has lost nothing.
+    const SLOW: Dur = Dur(LIMIT.0 / 4);
     let own = evidence.reference().find(|f| matches!(f.path.route, Some(Route::Proxy(_))))?;
     let path = own.path.clone();
     let mut all: Vec<&Fact> = own_tunnels(evidence, &path).collect();
     all.extend(evidence.attempts().filter(|f| f.stage == Stage::Tunnel));
-    let is_lost = |f: &Fact| {
-        matches!(
-            f.saw,
-            Err(Failure::Tunnel(500..=599)
-                | Failure::Reset
-                | Failure::Eof
-                | Failure::Refused
-                | Failure::TimedOut(_))
-        )
+    let is_slow = all.iter().filter(|f| f.saw.is_ok()).map(|f| f.took).min().is_some_and(|took| took >= SLOW);
+    let is_lost = |f: &Fact| match f.saw {
+        Err(Failure::Tunnel(500..=599) | Failure::Reset | Failure::Eof | Failure::Refused) => true,
+        Err(Failure::TimedOut(_)) => !is_slow,
+        Ok(_) | Err(_) => false,
     };
     let failed = all.iter().find(|f| is_lost(f))?;
     all.iter().any(|f| f.saw.is_ok()).then_some(())?;

@@ -113,13 +113,16 @@ fn is_read_on_the_way(evidence: &Evidence) -> bool {
     has_via || evidence.state("base-url").is_some()
 }
 
+/// Fewer events than these are those of an answer of a few words: they come together once it has been thought of.
+const MANY: u32 = 12;
+
 /// All events came at once, late or with a length that nobody can know before the end.
 fn buffered(evidence: &Evidence) -> Option<Found> {
     if evidence.end().is_some() {
         return None;
     }
     let (fact, pace) = pace(evidence)?;
-    let at_once = pace.events >= 3 && (pace.last - pace.first).scale(20, 1) < pace.first;
+    let at_once = pace.events >= MANY && (pace.last - pace.first).scale(20, 1) < pace.first;
     let is_held = at_once && pace.first > Dur::secs(1) && is_read_on_the_way(evidence);
     match (pace.sized && pace.events >= 2, is_held) {
         (true, _) => Some(Found::contributing(fact)),

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use clearline_model::{Axis, Cause, Dur, Fact, Failure, Icmp, Path, Proof, Route, Stage};
+use clearline_model::{Axis, Cause, Dur, Fact, Failure, Icmp, Path, Proof, Role, Route, Stage};
 
+use super::address::{Kind, kind};
 use super::net::Routes;
 use super::{Found, Rule, dns};
 use crate::evidence::{Evidence, REFERENCE};
@@ -206,8 +207,10 @@ const fn is_reached(fact: &Fact) -> bool {
 fn filtered(evidence: &Evidence) -> Option<Found> {
     let (fact, failure) = evidence.end().filter(|(f, _)| f.stage == Stage::Connect)?;
     let is_silent = matches!(failure, Failure::TimedOut(_));
+    // An address that a program made up is not the API's, and no firewall knows it.
+    let is_made_up = fact.path.address.is_some_and(|ip| kind(ip) == Kind::Fake);
     let reached = control(evidence, 443).find(|f| is_reached(f))?;
-    (is_silent && evidence.state("base-url").is_none())
+    (is_silent && !is_made_up && evidence.state("base-url").is_none())
         .then(|| Found::root(fact).flipped(Some(reached), Axis::Host))
 }
 
@@ -357,6 +360,15 @@ fn broken_family(evidence: &Evidence, broken: u8) -> Option<Found> {
     ) {
         return None;
     }
+    // Where packets get lost, a family in which some tries got as far as a connection has had bad luck.
+    let has_connected = || plain_tries(evidence).any(|f| f.path.family == Some(broken) && f.saw.is_ok());
+    if has_connected() && packet_loss(evidence).is_some() {
+        return None;
+    }
+    // A server on this machine listens on what it likes: its other address is no way that is broken.
+    if failed.path.address.is_some_and(|ip| ip.is_loopback()) && failed.saw == Err(Failure::Refused) {
+        return None;
+    }
     let other = plain_tries(evidence)
         .find(|f| f.path.family == Some(10 - broken) && f.saw.is_ok() && f.stage >= stage)?;
     if dead_in(evidence, 10 - broken).is_some() {
@@ -465,18 +477,43 @@ fn intermittent(evidence: &Evidence) -> Option<Found> {
     (lost < one_by_one.len()).then(|| Found::contributing(first).rate(lost, one_by_one.len()))
 }
 
-/// The first packet of a connection is sent again after a second (RFC 6298 section 2): so long, and it was lost once.
+/// The first packet of a connection is sent again after a second (RFC 6298 section 2): so much longer than it takes, and it was
+/// lost once.
 const AGAIN: Dur = Dur::millis(950);
 
-/// Whether a try needed its first packet more than once.
-fn is_late(fact: &Fact) -> bool {
-    fact.took >= AGAIN && matches!(fact.saw, Ok(_) | Err(Failure::TimedOut(_)))
+/// What a connection and a handshake take at their shortest: on a long way that alone may be a second.
+struct Pace {
+    connect: Dur,
+    handshake: Dur,
+}
+
+impl Pace {
+    /// Round trips of a handshake with its connection, where nothing is lost: of TLS 1.2 and with a second hello, no more.
+    const TRIPS: u64 = 4;
+
+    fn of(evidence: &Evidence) -> Self {
+        let shortest = |stage: Stage| {
+            plain_tries(evidence).filter(|f| f.stage == stage && f.saw.is_ok()).map(|f| f.took).min()
+        };
+        let connect = shortest(Stage::Connect);
+        // Where no connection was that quick, the handshakes may all have lost a packet.
+        let most = connect.map_or(Dur::ZERO, |took| took.scale(Self::TRIPS, 1));
+        let handshake = shortest(Stage::Handshake).unwrap_or_default().min(most);
+        Self { connect: connect.filter(|took| *took < AGAIN).unwrap_or_default(), handshake }
+    }
+
+    /// Whether a try needed its first packet more than once.
+    fn is_late(&self, fact: &Fact) -> bool {
+        let least = if fact.stage == Stage::Connect { self.connect } else { self.handshake };
+        fact.took >= least + AGAIN && matches!(fact.saw, Ok(_) | Err(Failure::TimedOut(_)))
+    }
 }
 
 /// Addresses at which some tries were late and some were not.
 fn uneven(evidence: &Evidence) -> impl Iterator<Item = IpAddr> {
+    let pace = Pace::of(evidence);
     let of = |late: bool| -> BTreeSet<IpAddr> {
-        plain_tries(evidence).filter(|f| is_late(f) == late).filter_map(|f| f.path.address).collect()
+        plain_tries(evidence).filter(|f| pace.is_late(f) == late).filter_map(|f| f.path.address).collect()
     };
     let (prompt, late) = (of(false), of(true));
     late.into_iter().filter(move |ip| prompt.contains(ip))
@@ -500,15 +537,25 @@ fn has_stumbled(evidence: &Evidence) -> bool {
     let (least, most) = (requests().map(|f| f.took).min(), requests().map(|f| f.took).max());
     let is_uneven = least.zip(most).is_some_and(|(least, most)| most > least.scale(3, 1) + CLEAR);
     let dialled = own().filter(|f| f.stage == Stage::Connect && f.path.client.is_some());
-    (is_found && is_lost) || is_uneven || dialled.into_iter().any(is_late)
+    let pace = Pace::of(evidence);
+    (is_found && is_lost) || is_uneven || dialled.into_iter().any(|f| pace.is_late(f))
 }
 
 /// Packets are lost on the way: the call was, or one connection in four is.
 pub(crate) fn packet_loss(evidence: &Evidence) -> Option<Found> {
-    lost_call(evidence)
+    // Within this machine none is: a server that takes few connections at a time lets the others wait as long.
+    if evidence.state("base-url.loopback").is_some() {
+        return None;
+    }
+    let mut found = lost_call(evidence)
         .or_else(|| late_connections(evidence))
         .or_else(|| lost_in_both(evidence))
-        .or_else(|| dns::lost_everywhere(evidence))
+        .or_else(|| dns::lost_everywhere(evidence))?;
+    // What the call waited for in vain was lost as well.
+    if evidence.end().is_some_and(|(_, failure)| matches!(failure, Failure::TimedOut(_))) {
+        found.role = Role::Root;
+    }
+    Some(found)
 }
 
 /// Tries of an address, and how many of them needed their first packet more than once.
@@ -524,8 +571,9 @@ fn lateness<'a>(evidence: &'a Evidence, address: IpAddr, counts: fn(&Fact) -> bo
     if tries().any(|f| matches!(f.saw, Err(Failure::Reset | Failure::Eof | Failure::Refused))) {
         return None;
     }
-    let (late, of) = (tries().filter(|f| counts(f) && is_late(f)), tries().filter(|f| counts(f)).count());
-    Some(Lateness { first: tries().find(|f| counts(f) && is_late(f))?, late: late.count(), of })
+    let pace = Pace::of(evidence);
+    let late = || tries().filter(|f| counts(f) && pace.is_late(f));
+    Some(Lateness { first: late().next()?, late: late().count(), of: tries().filter(|f| counts(f)).count() })
 }
 
 /// Datagrams to resolvers that answer others, and connections to addresses that take others at once.
@@ -534,9 +582,7 @@ fn lost_in_both(evidence: &Evidence) -> Option<Found> {
     let is_enough = |l: &Lateness<'_>| datagrams > 0 && datagrams + l.late > 2;
     let mut all = uneven(evidence).filter_map(|ip| lateness(evidence, ip, |_| true));
     let lateness = all.find(is_enough)?;
-    let is_vain = evidence.end().is_some_and(|(_, failure)| matches!(failure, Failure::TimedOut(_)));
-    let found = if is_vain { Found::root(lateness.first) } else { Found::contributing(lateness.first) };
-    Some(found.rate(lateness.late, lateness.of))
+    Some(Found::contributing(lateness.first).rate(lateness.late, lateness.of))
 }
 
 /// The call waited in vain, and others like it did not: to one address connections and handshakes alike get lost, and go well.
@@ -560,9 +606,7 @@ fn late_connections(evidence: &Evidence) -> Option<Found> {
     let is_connect = |f: &Fact| f.stage == Stage::Connect && f.path.client.is_none();
     let is_part = |l: &Lateness<'_>| l.of >= usize::from(SERIES) && l.late * 5 >= l.of && l.late < l.of;
     let lateness = uneven(evidence).filter_map(|ip| lateness(evidence, ip, is_connect)).find(is_part)?;
-    let is_vain = evidence.end().is_some_and(|(_, failure)| matches!(failure, Failure::TimedOut(_)));
-    let found = if is_vain { Found::root(lateness.first) } else { Found::contributing(lateness.first) };
-    Some(found.rate(lateness.late, lateness.of))
+    Some(Found::contributing(lateness.first).rate(lateness.late, lateness.of))
 }
 
 #[cfg(test)]

@@ -152,17 +152,28 @@ fn own_store_lacks(evidence: &Evidence) -> Option<(&Fact, &Fact)> {
     own.saw.as_ref().err().is_some_and(|f| is_unknown(*f)).then_some((fact, control))
 }
 
-/// `SSL_CERT_FILE` stands in the place of the roots, and a root that the world trusts is not in it.
+/// `SSL_CERT_FILE` or `SSL_CERT_DIR` stands in the place of the roots, and a root that the world trusts is not in it.
 fn file_replaces_roots(evidence: &Evidence) -> Option<Found> {
     let (fact, control) = own_store_lacks(evidence)?;
     let is_file = matches!(fact.path.trust, Some(Trust::File(_)));
-    is_file.then(|| Found::root(fact).flipped(Some(control), Axis::Trust))
+    let folder = own_folder(evidence);
+    (is_file || folder.is_some()).then(|| {
+        let mut found = Found::root(fact).flipped(Some(control), Axis::Trust);
+        found.proof.extend(folder.filter(|_| !is_file).map(|f| Proof::One(f.id)));
+        found
+    })
+}
+
+/// Where `SSL_CERT_DIR` says that the roots are.
+fn own_folder(evidence: &Evidence) -> Option<&Fact> {
+    evidence.state("env.SSL_CERT_DIR").map(|(fact, _)| fact)
 }
 
 /// The system's store does not know a root that the world trusts.
 fn store_empty(evidence: &Evidence) -> Option<Found> {
     let (fact, control) = own_store_lacks(evidence)?;
-    (fact.path.trust == Some(Trust::System)).then(|| Found::root(fact).flipped(Some(control), Axis::Trust))
+    (fact.path.trust == Some(Trust::System) && own_folder(evidence).is_none())
+        .then(|| Found::root(fact).flipped(Some(control), Axis::Trust))
 }
 
 /// The chain ends in a root that the world does not know: something on the way signs anew, and says so in the name of its issuer,

@@ -7,12 +7,21 @@ use super::{Environment, state};
 /// What the keys of other providers begin with.
 const OTHERS: [&str; 9] =
     ["sk-proj-", "sk-or-", "sk-svcacct-", "gsk_", "AIza", "AKIA", "xai-", "hf_", "pplx-"];
+/// What programs write where there is no value.
+const NOTHING: [&str; 4] = ["none", "null", "nil", "undefined"];
+/// What every key and token of the API begins with.
+const OWN: &str = "sk-ant-";
 /// Words of examples that were copied with the rest.
 const PLACEHOLDERS: [&str; 7] =
     ["your-api-key", "your_api_key", "your-key", "your_key", "xxxx", "changeme", "replace-me"];
 
 /// The credential that an SDK would send: the key, else the token (the Python SDK 2 sends one of them, and the key wins).
-pub(super) fn credential(set: Environment<'_>, is_default: bool, facts: &mut Vec<Fact>) -> Option<Secret> {
+/// `elsewhere` is where it would find one that no variable of these holds.
+pub(super) fn credential(
+    set: Environment<'_>,
+    (is_default, elsewhere): (bool, Option<&str>),
+    facts: &mut Vec<Fact>,
+) -> Option<Secret> {
     const KEY: &str = "ANTHROPIC_API_KEY";
     const TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
     let (key, token) = (set(KEY), set(TOKEN));
@@ -25,7 +34,7 @@ pub(super) fn credential(set: Environment<'_>, is_default: bool, facts: &mut Vec
     }
     let variable = if key.is_some() { KEY } else { TOKEN };
     let Some(value) = key.or(token) else {
-        facts.push(state("credential", "missing"));
+        facts.push(state("credential", elsewhere.unwrap_or("missing")));
         return None;
     };
     facts.push(state("credential.variable", variable));
@@ -71,7 +80,23 @@ fn strange(value: &str) -> Option<&'static str> {
     } else if value.contains(|c: char| c.is_ascii_control()) {
         Some("control")
     } else {
-        is_placeholder(value).then_some("placeholder")
+        instead(value).or_else(|| is_placeholder(value).then_some("placeholder"))
+    }
+}
+
+/// What stands where a credential should, in a word.
+fn instead(value: &str) -> Option<&'static str> {
+    let is_name = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+    if NOTHING.iter().any(|word| value.eq_ignore_ascii_case(word)) {
+        Some("nothing")
+    } else if value.split_once('=').is_some_and(|(name, _)| is_name(name)) {
+        Some("assignment")
+    } else if value.contains("://") {
+        Some("reference")
+    } else if value.contains("***") {
+        Some("masked")
+    } else {
+        (value.matches(OWN).count() > 1).then_some("several")
     }
 }
 
@@ -93,7 +118,7 @@ mod tests {
     fn said(value: &str, is_default: bool) -> Vec<(String, String)> {
         let mut facts = Vec::new();
         let set = |name: &str| (name == "ANTHROPIC_API_KEY").then(|| value.to_owned());
-        credential(&set, is_default, &mut facts);
+        credential(&set, (is_default, None), &mut facts);
         let said = |f: Fact| match f.saw {
             Ok(Seen::State(name, value)) => (name, value.raw().to_owned()),
             other => panic!("{other:?}"),
@@ -118,6 +143,14 @@ mod tests {
             ("sk-ant-api03-XXXX", true, "malformed", Some("placeholder")),
             ("sk-ant-api03-a$b'c", true, "well", None),
             ("dummy-xxxx", false, "well", Some("placeholder")),
+            ("None", true, "malformed", Some("nothing")),
+            ("ANTHROPIC_API_KEY=sk-ant-fake-1", true, "malformed", Some("assignment")),
+            ("op://vault/api/key", true, "malformed", Some("reference")),
+            ("sk-ant-api03-***fake", true, "malformed", Some("masked")),
+            ("sk-ant-fake-1,sk-ant-fake-2", true, "malformed", Some("several")),
+            ("sk-ant-fake-1sk-ant-fake-1", true, "malformed", Some("several")),
+            ("sk-ant-fake-none==", true, "well", None),
+            ("none", false, "well", Some("nothing")),
             ("sk-proj-fake", true, "other-provider", None),
             ("sk-proj-fake", false, "well", None),
         ] {

@@ -1,11 +1,15 @@
 //! What this machine itself says: variables, files, the shape of the credential. Nothing is sent.
 
+mod blanks;
 mod cloud;
 mod credential;
+mod custom;
 mod openssl;
 mod origin;
+mod profile;
 mod system;
 
+pub use custom::{custom_headers, pays};
 pub use system::descriptors_were;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -22,6 +26,8 @@ pub struct Settings {
     pub(crate) proxies: ProxyEnv,
     pub(crate) candidates: Vec<crate::proxies::Candidate>,
     pub(crate) credential: Option<Secret>,
+    /// Headers that the environment adds to every call; they may hold credentials of their own.
+    pub(crate) headers: http::HeaderMap,
     /// Where a known client goes instead.
     pub(crate) cloud: Option<Target>,
     pub(crate) ca_file: Option<PathBuf>,
@@ -44,6 +50,11 @@ const PUBLIC_RESOLVERS: [IpAddr; 2] =
 const CONTROLS: [&str; 2] = ["example.com", "www.google.com"];
 
 impl Settings {
+    /// Whether a call can be paid: by a key or token, or by a header of the environment.
+    pub(crate) fn has_credential(&self) -> bool {
+        self.credential.is_some() || pays(&self.headers)
+    }
+
     /// The proxy on the way.
     pub(crate) fn proxy(&self) -> Option<&Proxy> {
         self.proxies.for_url(self.target.scheme.word(), &self.target.host, self.target.port)
@@ -119,10 +130,12 @@ pub fn collect(
     origin::facts(&set, place, &mut facts);
     let configured = set("ANTHROPIC_BASE_URL");
     let url = configured.clone().unwrap_or_else(|| DEFAULT.to_owned());
-    let target = match Target::parse(&url) {
-        Ok(target) => target,
-        Err(fault) => return (facts, Err(fault)),
-    };
+    // An empty one is no other way to write none: the Python SDK takes it as it is.
+    let target =
+        match blanks::base_url(lookup("ANTHROPIC_BASE_URL").as_deref()).and_then(|()| Target::parse(&url)) {
+            Ok(target) => target,
+            Err(fault) => return (facts, Err(fault)),
+        };
     if configured.is_some() {
         facts.push(state("base-url", &target.host));
         facts.extend(target.is_loopback().then(|| state("base-url.loopback", &target.host)));
@@ -131,12 +144,16 @@ pub fn collect(
         facts.extend(clear.then(|| state("base-url.insecure", &target.host)));
     }
     facts.extend(crate::clients::present(&set).into_iter().map(|name| state("client", name)));
-    let credential = credential::credential(&set, configured.is_none(), &mut facts);
+    let headers = custom::headers(&set, &mut facts);
+    // What the SDKs find elsewhere: a header pays by itself, a profile is not followed.
+    let elsewhere =
+        if pays(&headers) { Some("header") } else { profile::is_found(&set, place).then_some("profile") };
+    let credential = credential::credential(&set, (configured.is_none(), elsewhere), &mut facts);
     let cloud = cloud::routes(&set, &mut facts);
     openssl::facts(&set, place, &mut facts);
     crate::proxies::contradictions(&set, &mut facts);
     let resolvers = system::facts(&target.host, (&set, place), &mut facts);
-    let proxies = match ProxyEnv::from_lookup(lookup) {
+    let proxies = match blanks::proxies(lookup).and_then(|()| ProxyEnv::from_lookup(lookup)) {
         Ok(proxies) => proxies.with_remote_names(),
         Err(fault) => return (facts, Err(fault)),
     };
@@ -150,6 +167,7 @@ pub fn collect(
         proxies,
         candidates,
         credential,
+        headers,
         cloud,
         ca_file: path("SSL_CERT_FILE"),
         client_files: CLIENT_FILES.iter().filter_map(|(name, client)| Some((*client, path(name)?))).collect(),

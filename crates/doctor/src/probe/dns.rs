@@ -23,6 +23,8 @@ struct Heard {
     socket: UdpSocket,
     /// Whether the first question got no answer in its time, so that it was asked again.
     was_repeated: bool,
+    /// Whether it was the second question that was answered. Where it was the first, it was late and not lost.
+    was_lost: bool,
 }
 
 pub(super) async fn lookup(world: &World, probe: &Probe) -> Vec<Fact> {
@@ -45,13 +47,13 @@ pub(super) async fn lookup(world: &World, probe: &Probe) -> Vec<Fact> {
     }
     let heard = over_udp(world, resolver, &question, probe.limit).await;
     let took = begun.elapsed().into();
-    let (was_repeated, answer) = match heard {
-        Ok(heard) => (heard.was_repeated, Ok(heard.message)),
+    let (was_lost, answer) = match heard {
+        Ok(heard) => (heard.was_lost, Ok(heard.message)),
         Err(fault) => (false, Err(fault)),
     };
     let is_cut = answer.as_ref().is_ok_and(|m| m.metadata.truncation);
     let mut facts = told(world, path, answer, took);
-    if was_repeated {
+    if was_lost {
         facts.push(world.said(path, Stage::Resolve, "dns.lost", "1"));
     }
     if is_cut {
@@ -176,11 +178,16 @@ async fn over_udp(world: &World, resolver: IpAddr, question: &[u8], limit: Dur) 
         let socket = UdpSocket::bind(from).await.map_err(|e| broke(&e))?;
         socket.connect(to).await.map_err(|e| broke(&e))?;
         let mut buffer = [0_u8; 4096];
+        let again = with_next_id(question);
+        let ids = [id_of(question), id_of(&again)];
         // A lost datagram is no answer; the reference resolver asks again, and so do we.
-        for (i, wait) in [Dur(limit.0 / 3), limit].into_iter().enumerate() {
+        for (i, (question, wait)) in [(question, Dur(limit.0 / 3)), (&again, limit)].into_iter().enumerate() {
             socket.send(question).await.map_err(|e| broke(&e))?;
-            match tokio::time::timeout(wait.into(), answer(&socket, &mut buffer, question)).await {
-                Ok(Ok(message)) => return Ok(Heard { message, socket, was_repeated: i > 0 }),
+            match tokio::time::timeout(wait.into(), answer(&socket, &mut buffer, &ids)).await {
+                Ok(Ok(message)) => {
+                    let was_lost = message.metadata.id != ids[0];
+                    return Ok(Heard { message, socket, was_repeated: i > 0, was_lost });
+                }
                 Ok(Err(error)) => return Err(broke(&error)),
                 Err(_late) => {}
             }
@@ -191,12 +198,12 @@ async fn over_udp(world: &World, resolver: IpAddr, question: &[u8], limit: Dur) 
     tokio::time::timeout(limit.into(), exchange).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// The first message that answers this question.
-async fn answer(socket: &UdpSocket, buffer: &mut [u8], question: &[u8]) -> std::io::Result<Message> {
+/// The first message that answers one of these questions.
+async fn answer(socket: &UdpSocket, buffer: &mut [u8], ids: &[u16]) -> std::io::Result<Message> {
     loop {
         let length = socket.recv(buffer).await?;
         let bytes = buffer.get(..length).unwrap_or_default();
-        if bytes.get(..2) != question.get(..2) {
+        if !ids.contains(&id_of(bytes)) {
             continue;
         }
         if let Ok(message) = Message::from_vec(bytes) {
@@ -209,7 +216,7 @@ async fn answer(socket: &UdpSocket, buffer: &mut [u8], question: &[u8]) -> std::
 async fn another(socket: &UdpSocket, question: &[u8], first: &[IpAddr]) -> std::io::Result<Vec<IpAddr>> {
     let mut buffer = [0_u8; 4096];
     loop {
-        let found = addresses(&answer(socket, &mut buffer, question).await?);
+        let found = addresses(&answer(socket, &mut buffer, &[id_of(question)]).await?);
         if !same(&found, first) {
             return Ok(found);
         }
@@ -219,6 +226,17 @@ async fn another(socket: &UdpSocket, question: &[u8], first: &[IpAddr]) -> std::
 /// Whether two answers hold the same addresses, in whatever order.
 fn same(one: &[IpAddr], other: &[IpAddr]) -> bool {
     one.len() == other.len() && one.iter().all(|ip| other.contains(ip))
+}
+
+/// The id of a message: its first two bytes.
+fn id_of(message: &[u8]) -> u16 {
+    message.first_chunk().copied().map_or(0, u16::from_be_bytes)
+}
+
+/// The same question with another id, so that its answer is told from that to the first.
+fn with_next_id(question: &[u8]) -> Vec<u8> {
+    let next = id_of(question).wrapping_add(1).to_be_bytes();
+    next.into_iter().chain(question.iter().copied().skip(2)).collect()
 }
 
 async fn over_tcp(world: &World, resolver: IpAddr, question: &[u8], limit: Dur) -> Result<Message, Fault> {
@@ -270,8 +288,25 @@ mod tests {
         for ip in ["192.0.2.1", "192.0.2.1", "192.0.2.1", "203.0.113.9"] {
             resolver.send_to(&answering(&asked, ip), here.local_addr().unwrap()).await.unwrap();
         }
-        let first = addresses(&answer(&here, &mut [0_u8; 4096], &asked).await.unwrap());
+        let first = addresses(&answer(&here, &mut [0_u8; 4096], &[id_of(&asked)]).await.unwrap());
         let second = another(&here, &asked, &first).await.unwrap();
         assert_eq!(second, ["203.0.113.9".parse::<IpAddr>().unwrap()]);
+    }
+
+    #[tokio::test]
+    async fn an_answer_tells_to_which_of_two_questions_it_is() {
+        let first = question("a.example", Some(4), false).unwrap();
+        let second = with_next_id(&first);
+        assert_eq!((first.len(), &first[2..]), (second.len(), &second[2..]));
+        let here = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let there = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let other = with_next_id(&second);
+        for message in [&b"x"[..], &other, &second] {
+            there.send_to(message, here.local_addr().unwrap()).await.unwrap();
+        }
+        let ids = [id_of(&first), id_of(&second)];
+        let heard = answer(&here, &mut [0; 512], &ids).await.unwrap();
+        assert_eq!(heard.metadata.id, ids[1]);
+        assert_eq!(ids[0].wrapping_add(1), ids[1]);
     }
 }

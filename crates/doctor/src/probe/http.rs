@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use clearline_diagnose::Probe;
-use clearline_model::{Dur, ErrorKind, Fact, Failure, Foreign, Framing, Path, Seen, Sent, Stage};
-use clearline_net::{Conn, Fault, Route, Scheme, SendLimits};
+use clearline_model::{Dur, ErrorKind, Fact, Failure, Foreign, Framing, Origin, Path, Seen, Sent, Stage};
+use clearline_net::{Conn, Fault, Route, Scheme, SendLimits, Target};
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use tokio::time::Instant;
@@ -14,9 +14,12 @@ use crate::world::{World, wall};
 
 /// The most of an answer that is read, bytes.
 pub(super) const BODY_MAX: usize = 256 << 10;
+/// What a gateway of ours marks its own answers with, which are in the API's form.
+const OWN_CAUSE: &str = "clearline-cause";
 /// The headers that say who answered.
-const TELLING: [&str; 14] = [
+const TELLING: [&str; 15] = [
     "request-id",
+    OWN_CAUSE,
     "server",
     "via",
     "cf-ray",
@@ -74,6 +77,10 @@ pub(super) async fn ask(conn: &mut Conn, request: Request<Full<Bytes>>, limit: D
     Ok(Answer { status: head.status.as_u16(), headers: head.headers, body, broke })
 }
 
+/// How long a gateway may hold a question, and a call, seconds: less than each is waited for.
+const HOLD: &str = "4";
+const HOLD_CALL: &str = "9";
+
 /// A request to the target. `None` where a header cannot be written.
 pub(super) fn request(
     world: &World,
@@ -83,25 +90,31 @@ pub(super) fn request(
     body: Option<Bytes>,
 ) -> Option<Request<Full<Bytes>>> {
     let target = &world.target;
+    // A gateway that would hold the call longer answers in time with what it knows.
+    let hold = if method == Method::POST { HOLD_CALL } else { HOLD };
     let mut builder = Request::builder()
         .method(method)
         .uri(target.path(path))
         .header("host", target.authority())
         .header("user-agent", concat!("clearline/", env!("CARGO_PKG_VERSION")))
         .header("accept", "application/json")
-        .header("anthropic-version", "2023-06-01");
+        .header("anthropic-version", "2023-06-01")
+        .header("x-stainless-timeout", hold);
     if body.is_some() {
         builder = builder.header("content-type", "application/json");
     }
-    if with_key {
+    if let Some(credential) = world.settings.credential.as_ref().filter(|_| with_key) {
         let mut value = b"Bearer ".to_vec();
-        value.extend_from_slice(world.settings.credential.as_ref()?.expose());
+        value.extend_from_slice(credential.expose());
         let mut value = http::HeaderValue::from_bytes(&value).ok()?;
         value.set_sensitive(true);
         builder = builder.header("authorization", value);
     }
     let mut request = builder.body(Full::new(body.unwrap_or_default())).ok()?;
     if with_key {
+        // As the SDKs do: they stand in the place of what would be sent otherwise.
+        let own = &world.settings.headers;
+        own.iter().for_each(|(name, value)| drop(request.headers_mut().insert(name, value.clone())));
         own_headers(request.headers_mut(), &world.options.headers);
     }
     Some(request)
@@ -131,7 +144,8 @@ pub(super) fn head(status: u16, headers: &HeaderMap) -> Seen {
 /// What an answer that is no success says.
 pub(super) fn answered(answer: &Answer) -> Failure {
     let error = clearline_wire::parse_error(answer.status, &answer.headers, &answer.body);
-    Failure::Status(answer.status, error.kind, error.origin)
+    let is_ours = answer.headers.contains_key(OWN_CAUSE);
+    Failure::Status(answer.status, error.kind, if is_ours { Origin::Gateway } else { error.origin })
 }
 
 /// What an answer is at the stage of its head, and the head itself where it failed.
@@ -144,6 +158,9 @@ fn facts_of(world: &World, path: &Path, answer: &Answer, saw: Result<Seen, Failu
         let bare = Path { client: None, ..path.clone() };
         facts.push(world.fact(&bare, Stage::Body, Ok(shown), (Sent::Yes, took)));
     }
+    let says = answer.headers.get(OWN_CAUSE).and_then(|v| v.to_str().ok());
+    let bare = Path { client: None, ..path.clone() };
+    facts.extend(says.map(|cause| world.said(&bare, Stage::Head, "gateway.cause", cause)));
     facts.extend(clock(world, &answer.headers));
     facts
 }
@@ -169,7 +186,7 @@ pub(super) async fn ask_without_key(
         }
         // The reference client's own request meets the same, unless it has no key to send; then this is where it ends.
         Err(fault) => {
-            let has_key = world.settings.credential.is_some();
+            let has_key = world.settings.has_credential();
             let client = path.client.clone().or_else(|| world.reference_path().client.filter(|_| !has_key));
             let path = Path { client, ..path.clone() };
             (vec![world.fault(&path, &fault, begun.elapsed().into())], false)
@@ -177,17 +194,27 @@ pub(super) async fn ask_without_key(
     }
 }
 
-/// Where a redirect leads: back to itself, to another path of the target, to the same place over TLS, or elsewhere. None is
-/// followed: a credential would go with it.
+/// Where a redirect leads: back to itself, to another path of the target, to the same place over TLS, or elsewhere; and whether
+/// clients repeat the call as it is there (RFC 9110 sections 15.4.8 and 15.4.9). None is followed: a credential would go with it.
 pub(super) fn redirected(
     world: &World,
     path: &Path,
     (status, headers): (u16, &HeaderMap),
     own: &str,
-) -> Option<Fact> {
+) -> Vec<Fact> {
+    let Some(word) = leads(&world.target, (status, headers), own) else { return Vec::new() };
+    let path = Path { client: None, ..path.clone() };
+    let mut facts = vec![world.said(&path, Stage::Head, "redirect", word)];
+    if matches!(status, 307 | 308) && word != "itself" {
+        facts.push(world.said(&path, Stage::Head, "redirect.kept", &status.to_string()));
+    }
+    facts
+}
+
+/// The same in a word.
+fn leads(target: &Target, (status, headers): (u16, &HeaderMap), own: &str) -> Option<&'static str> {
     let location = headers.get("location").filter(|_| (300..400).contains(&status))?.to_str().ok()?;
-    let target = &world.target;
-    let word = match location.parse::<http::Uri>().ok()? {
+    Some(match location.parse::<http::Uri>().ok()? {
         to if to.authority().is_none() && to.path_and_query().is_some_and(|p| p == own) => "itself",
         to if to.authority().is_none() => "another-path",
         to => {
@@ -202,15 +229,14 @@ pub(super) fn redirected(
                 (false, ..) => "elsewhere",
             }
         }
-    };
-    Some(world.said(&Path { client: None, ..path.clone() }, Stage::Head, "redirect", word))
+    })
 }
 
 /// Whether it was the API that answered.
 pub(super) fn reached(answer: &Answer) -> Result<Seen, Failure> {
     let is_api = answer.status == 405
         || answer.headers.contains_key("request-id")
-        || clearline_wire::is_api_shape(&answer.body);
+        || (clearline_wire::is_api_shape(&answer.body) && !answer.headers.contains_key(OWN_CAUSE));
     match answer.status {
         _ if is_api => Ok(head(answer.status, &answer.headers)),
         200..=399 => Err(no_answer(answer)),
@@ -277,10 +303,8 @@ pub(super) async fn models(world: &World, path: &Path, conn: &mut Conn, limit: D
     match ask(conn, request, limit).await {
         Ok(answer) => {
             let saw = listed(&answer);
-            // A gateway need not know this path; the call itself decides.
-            let decides = world.goal.is_default
-                || matches!(saw, Err(Failure::Status(401 | 403 | 429, ..)))
-                || answer.status >= 500;
+            // A gateway need not know this path; that it knows the key is all that it can say.
+            let decides = world.goal.is_default || matches!(saw, Err(Failure::Status(401, ..)));
             if saw.is_err() && !decides {
                 return (Vec::new(), true);
             }
@@ -290,7 +314,11 @@ pub(super) async fn models(world: &World, path: &Path, conn: &mut Conn, limit: D
             facts.extend(redirected(world, path, (answer.status, &answer.headers), &own));
             (facts, well)
         }
-        Err(fault) => (vec![world.fault(path, &fault, begun.elapsed().into())], false),
+        Err(fault) => {
+            let client = path.client.clone().filter(|_| world.goal.is_default);
+            let path = Path { client, ..path.clone() };
+            (vec![world.fault(&path, &fault, begun.elapsed().into())], false)
+        }
     }
 }
 
@@ -381,5 +409,26 @@ pub(super) async fn plain(world: &World, probe: &Probe) -> Vec<Fact> {
             facts
         }
         Err(fault) => vec![world.fault(&path, &fault, begun.elapsed().into())],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_gateway_of_ours_says_itself_is_not_taken_for_the_apis_word() {
+        let body = br#"{"type":"error","error":{"type":"api_error","message":"no way"}}"#;
+        let answer = |headers: HeaderMap| Answer { status: 502, headers, body: body.to_vec(), broke: None };
+        let own = HeaderMap::from_iter([(
+            http::HeaderName::from_static(OWN_CAUSE),
+            http::HeaderValue::from_static("tcp.refused"),
+        )]);
+        let from = |headers: HeaderMap| {
+            let Failure::Status(502, _, origin) = answered(&answer(headers)) else { panic!("no status") };
+            origin
+        };
+        assert_eq!((from(own.clone()), from(HeaderMap::new())), (Origin::Gateway, Origin::Api));
+        assert!(reached(&answer(own)).is_err() && reached(&answer(HeaderMap::new())).is_ok());
     }
 }

@@ -99,21 +99,25 @@ impl Call<'_> {
         let keyless = Path { client: None, credential: Some(String::new()), ..self.path.clone() };
         let (facts, alive) =
             http::ask_without_key(self.world, &keyless, &mut conn, self.limit.max(ANSWER)).await;
-        // Who does not answer this does not answer the next one sooner.
-        let is_mute = facts.iter().any(|f| matches!(f.saw, Err(Failure::TimedOut(_))));
+        // Who does not answer this does not answer the next one sooner; a gateway need not know it at all.
+        let is_mute =
+            facts.iter().any(|f| matches!(f.saw, Err(Failure::TimedOut(_)))) && self.world.goal.is_default;
         self.limit = if is_mute { self.limit.min(MUTE) } else { self.limit };
         self.facts.extend(facts);
-        if self.world.settings.credential.is_none() {
+        if !self.world.settings.has_credential() {
             return Ok(());
         }
         if !(alive && conn.is_usable()) {
             conn = self.open(&addrs, &tls).await?;
         }
         self.path.credential = Some("key".to_owned());
-        let (facts, well) = http::models(self.world, &self.path, &mut conn, self.limit).await;
-        self.facts.extend(facts);
-        if !well || self.world.goal.no_call {
-            return Ok(());
+        // A gateway need not serve it, nor allow it to every key: there the call itself decides.
+        if self.world.goal.is_default || self.world.goal.no_call {
+            let (facts, well) = http::models(self.world, &self.path, &mut conn, self.limit).await;
+            self.facts.extend(facts);
+            if !well || self.world.goal.no_call {
+                return Ok(());
+            }
         }
         if !conn.is_usable() {
             conn = self.open(&addrs, &tls).await?;

@@ -14,7 +14,7 @@ pub(super) async fn free(world: &World, probe: &Probe) -> Vec<Fact> {
         Ok(conn) => conn,
         Err(fact) => return vec![*fact],
     };
-    let has_key = world.settings.credential.is_some();
+    let has_key = world.settings.has_credential();
     let credential = Some(if has_key { "key" } else { "" }.to_owned());
     let path = Path { reused: Some(true), credential, ..probe.path.clone() };
     let (begun, mut facts, mut bytes) = (Instant::now(), Vec::new(), 0_usize);

@@ -30,6 +30,7 @@ pub(super) async fn call(world: &World, path: &Path, mut conn: Conn, limit: Dur)
     let path = &Path { body: world.goal.body, ..path.clone() };
     let own = world.options.body.clone();
     let body = own.unwrap_or_else(|| smallest(&world.options.model));
+    let is_asked = asks_for_a_stream(&body);
     let Some(request) = request(world, Method::POST, "/v1/messages", true, Some(Bytes::from(body))) else {
         return Vec::new();
     };
@@ -44,7 +45,7 @@ pub(super) async fn call(world: &World, path: &Path, mut conn: Conn, limit: Dur)
     let sized = parts.headers.contains_key("content-length");
     let read = read_all(&mut body, (begun, limit, longest(world)), sized).await;
     let took = Dur::from(begun.elapsed());
-    let (stage, saw) = judged(parts.status.as_u16(), &parts.headers, &read);
+    let (stage, saw) = judged((parts.status.as_u16(), is_asked), &parts.headers, &read);
     let failed = saw.is_err();
     let bare = Path { client: None, ..path.clone() };
     let mut facts = Vec::new();
@@ -159,7 +160,11 @@ fn has(body: &[u8], part: &[u8]) -> bool {
 }
 
 /// What became of the stream.
-fn judged(status: u16, headers: &HeaderMap, read: &Read) -> (Stage, Result<Seen, Failure>) {
+fn judged(
+    (status, is_asked): (u16, bool),
+    headers: &HeaderMap,
+    read: &Read,
+) -> (Stage, Result<Seen, Failure>) {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let is_stream = text("content-type").to_ascii_lowercase().starts_with("text/event-stream");
     if status >= 400 {
@@ -175,7 +180,7 @@ fn judged(status: u16, headers: &HeaderMap, read: &Read) -> (Stage, Result<Seen,
         return (Stage::Body, Err(Failure::Framing(Framing::Encoding)));
     }
     if !is_stream && read.pace.events == 0 {
-        return (Stage::Body, whole(read, &answer()));
+        return (Stage::Body, whole(read, &answer(), is_asked));
     }
     // What other vendors' streams end with.
     if read.end == Ok(false) && has(&read.body, b"data: [DONE]") {
@@ -197,18 +202,41 @@ fn judged(status: u16, headers: &HeaderMap, read: &Read) -> (Stage, Result<Seen,
     (Stage::Stream, saw)
 }
 
-/// An answer that is no stream: a whole message is well where the body did not ask for a stream.
-fn whole(read: &Read, answer: &Answer) -> Result<Seen, Failure> {
+/// Whether a body asks for a stream.
+fn asks_for_a_stream(body: &[u8]) -> bool {
+    let value = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
+    value.get("stream").and_then(serde_json::Value::as_bool) == Some(true)
+}
+
+/// An answer that is no stream: a whole message is well where the body did not ask for a stream. Where it did, the official SDKs
+/// find no event in it.
+fn whole(read: &Read, answer: &Answer, is_asked: bool) -> Result<Seen, Failure> {
     if let Err(failure) = read.end {
         return Err(if failure == Failure::Reset { failure } else { Failure::Framing(Framing::Short) });
     }
     let value = serde_json::from_slice::<serde_json::Value>(&read.body).ok();
     let is_message = |m: &serde_json::Value| m.get("type").and_then(|t| t.as_str()) == Some("message");
     match (value, read.body.trim_ascii_start().first()) {
-        (Some(value), _) if is_message(&value) => Ok(Seen::Complete),
+        (Some(value), _) if is_message(&value) && !is_asked => Ok(Seen::Complete),
         // JSON of another kind, or broken JSON: whoever wrote it meant to answer in the API's place.
         (Some(value), _) if value.is_object() => Err(Failure::Framing(Framing::Malformed)),
         (None, Some(b'{')) => Err(Failure::Framing(Framing::Malformed)),
         _ => Err(no_answer(answer)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_message_is_no_answer_to_a_call_for_a_stream() {
+        let body = br#"{"type":"message","content":[]}"#.to_vec();
+        let pace = Pace { events: 0, first: Dur::ZERO, last: Dur::ZERO, gap: Dur::ZERO, sized: true };
+        let read = Read { bytes: body.len(), body, end: Ok(false), pace, watch: Watch::new() };
+        let told = |own: &[u8]| judged((200, asks_for_a_stream(own)), &HeaderMap::new(), &read).1;
+        assert_eq!(told(br#"{"stream":false}"#), Ok(Seen::Complete));
+        assert_eq!(told(b"no JSON"), Ok(Seen::Complete));
+        assert_eq!(told(&smallest("m")), Err(Failure::Framing(Framing::Malformed)));
     }
 }

@@ -170,10 +170,22 @@ async fn serve<C: Wire>(mut client: C, running: &Running) -> Result<(), Problem>
     if bytes.first() == Some(&5) {
         return socks::serve(client, bytes, running).await;
     }
+    if running.proxy.mode == ProxyMode::SocksOnly {
+        running.say("no socks");
+        return Ok(());
+    }
     let Some(asked) = head(&mut client, bytes).await? else {
         running.say("400 what came is no request");
         return refuse(client, 400, "Bad Request", &["X-Squid-Error: ERR_PROTOCOL_UNKNOWN 0"]).await;
     };
+    if running.proxy.mode == ProxyMode::Portal {
+        running.say(&format!("302 {}", asked.target));
+        return refuse(client, 302, "Found", &["Location: http://login.invalid/"]).await;
+    }
+    if running.proxy.mode == ProxyMode::Page {
+        running.say(&format!("page {}", asked.target));
+        return refuse(client, 200, "OK", &[]).await;
+    }
     if !running.is_known(asked.login.as_deref()) {
         let how = if asked.login.is_some() { "bad" } else { "none" };
         running.say(&format!("407 {how} {}", asked.target));
@@ -373,6 +385,14 @@ pub(crate) mod tests {
         assert!(lost.starts_with("HTTP/1.1 503") && lost.contains("ERR_DNS_FAIL"), "{lost}");
         assert!(answer(mode, "", "127.0.0.1").await.ends_with("pong"));
         assert!(answer("", "", "gone.example").await.contains("ERR_DNS_FAIL"));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_proxy_for_connect_says_so_in_its_own_way() {
+        assert!(answer("mode = \"page\"", "", "far.example").await.starts_with("HTTP/1.1 200 OK"));
+        let portal = answer("mode = \"portal\"", "", "far.example").await;
+        assert!(portal.starts_with("HTTP/1.1 302") && portal.contains("Location: "), "{portal}");
+        assert_eq!(answer("mode = \"socks-only\"", "", "far.example").await, "");
     }
 
     #[tokio::test]

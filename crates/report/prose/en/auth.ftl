@@ -8,7 +8,7 @@ auth-missing = No credential is configured or sent
 
 auth-malformed-key = The key contains characters that do not belong to it
     .title = The key in { $variable } contains characters that do not belong to it
-    .means = The key carries a quote, a blank or a line break, or it is a placeholder that was never replaced by the key. The API then answers 401; at a line break Python does not even send the call and reports "Connection error.", as if it were the network. The key itself may be good.
+    .means = The key carries a quote, a blank or a line break, or something else stands in its place: a placeholder, the word None, a reference to a store of secrets, the whole line of an .env file. The API then answers 401; at a line break Python does not even send the call and reports "Connection error.", as if it were the network. The key itself may be good.
     .fix-1 = Enter the key again: one line that begins with sk-ant-, without quotes, blanks or a line break.
     .run-2 = printenv ANTHROPIC_API_KEY | tr -d 'A-Za-z0-9_-' | cat -vet
     .why-2 = Shows only the characters that do not belong; a clean key leaves a single $, the mark of the line's end.

@@ -1,7 +1,7 @@
 # The causes of the layer config.
 config-base-url-invalid = The base URL cannot be read as a URL
     .title = The base URL in { $variable } cannot be read as a URL
-    .means = The client cannot take the base URL apart, so the call ends before a single packet is sent. Mostly the scheme https:// is missing, or a quote, a blank or a line break came along when the value was copied. Network, key and service have no part in it.
+    .means = The client cannot take the base URL apart, so the call ends before a single packet is sent. Mostly the scheme https:// is missing, a quote, a blank or a line break came along when the value was copied, or the variable is set and empty. Network, key and service have no part in it.
     .fix-1 = Write the URL in full, ANTHROPIC_BASE_URL=https://api.anthropic.com, with no quote, blank or line break in the value.
     .run-2 = printenv ANTHROPIC_BASE_URL | cat -vet
     .why-2 = Makes hidden characters visible; a clean value is one line that ends in $.
@@ -23,12 +23,12 @@ config-base-url-path = The base URL carries a wrong path
     .run-3 = curl -sS -o /dev/null -D - "$ANTHROPIC_BASE_URL/v1/messages"
     .why-3 = Asks without a key: the right path answers 401 or 405, a wrong one 404.
 
-config-base-url-insecure = The base URL uses http:// where the service needs https://
-    .title = The base URL of { $host } uses http:// where the service needs https://
-    .means = The call is sent unencrypted to a service that speaks https://. Its redirect turns the POST into a GET or loses the key, and the program reports a 301, a 405 or a 401. Without a redirect the key would cross the network readable by anyone on the path.
+config-base-url-insecure = The base URL uses http://, so the call travels unencrypted
+    .title = The base URL of { $host } uses http://, so the call travels unencrypted
+    .means = The call is sent unencrypted, and whoever stands on its way can read the key. A service that wants https:// answers with a redirect, which turns the POST into a GET or loses the key, and the program reports a 301, a 405 or a 401.
     .fix-1 = Change http:// to https:// in ANTHROPIC_BASE_URL.
     .fix-2 = Create a new key in the Claude Console and delete the old one if calls with it crossed a network that you do not control.
-    .fix-3 = Keep http:// only for a gateway on this same machine, at 127.0.0.1 or localhost.
+    .fix-3 = Keep http:// only for a gateway on this same machine, at 127.0.0.1 or localhost, or in a network that is yours alone, such as a container beside the program.
 
 config-base-url-dead = Nothing listens where the base URL points
     .title = The base URL points at { $host }:{ $port }, and nothing listens there
@@ -42,7 +42,7 @@ config-base-url-dead = Nothing listens where the base URL points
 
 config-ca-file-missing = The configured CA file is missing or unreadable
     .title = { $variable } names { $file }, which cannot be read
-    .means = A variable names a CA file that does not exist or that this user may not read. Some clients stop at the start (Python reports a FileNotFoundError without a path), others go on without the CA and then reject the certificate. The certificate of the service is not the problem.
+    .means = A variable names a CA file, or a folder of them (SSL_CERT_DIR), that does not exist, holds no certificate or may not be read by this user. Some clients stop at the start (Python reports a FileNotFoundError without a path), others go on without the CA and then reject the certificate. The certificate of the service is not the problem.
     .fix-1 = Correct the path in the variable, or remove the variable if no private CA is needed.
     .run-2 = env | grep -E 'SSL_CERT_|CA_BUNDLE|CA_CERTS'
     .why-2 = Shows every CA variable of this shell and its path.

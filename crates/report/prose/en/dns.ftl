@@ -56,7 +56,7 @@ dns-resolver-unreachable = No configured resolver answers
 
 dns-first-resolver-dead = The first resolver is dead, and every look-up waits for it
     .title = The resolver { $addr } is dead, and every look-up waits for it first
-    .means = The system asks its resolvers in the order of the list, and the first one does not answer.
+    .means = The system asks its resolvers in the order of the list (with the option rotate, each first in turn), and the one that it asks first does not answer.
         Each look-up waits for it, five seconds by default on Linux, before the next one answers.
         The answer is right, but the wait can use up a client's time limit.
     .fix-1 = Remove the dead resolver from the list or move it to the end, in the network's settings that write /etc/resolv.conf.
@@ -69,12 +69,14 @@ dns-first-resolver-dead = The first resolver is dead, and every look-up waits fo
 dns-slow = The resolver answers seconds late
     .title = The look-up of { $host } takes { $seconds } s
     .means = The resolver gives the right answer, but seconds late, and that time is missing from the client's limit for connecting.
-        It is overloaded, far away, or waits itself for another server. The way to the API is not slow.
+        It is overloaded, far away, or waits itself for another server; or it is slow for the names that a search list makes of the host, which are asked first.
+        The way to the API is not slow.
     .fix-1 = Use a nearer resolver, mostly the one that the network hands out, if another one was entered by hand.
     .run-2 = time getent hosts api.anthropic.com
     .why-2 = Measures a look-up as programs do it; the second one in a row is fast where a cache works.
     .fix-3 = Ask the network's administrator to relieve the resolver or to correct the server that it forwards to.
     .fix-4 = Raise the client's time limit for connecting until then; in httpx that is httpx.Timeout(600, connect=20).
+    .fix-5 = Shorten the search list or lower ndots in /etc/resolv.conf, if the name with a dot at its end is answered at once; in Kubernetes this is dnsConfig, options, ndots 1.
 
 dns-sinkhole = DNS answers with an address that leads nowhere
     .title = DNS answers { $addr } for { $host }, and nothing is there
@@ -187,11 +189,12 @@ dns-dangling-cname = The DNS alias points to a name that does not exist
     .run-3 = nslookup -type=CNAME api.anthropic.com
     .why-3 = Shows where the alias points on the configured resolver; for a gateway put its name.
 
-dns-split-horizon = DNS gives a private address, and the VPN to it is down
-    .title = { $host } resolves to the private { $addr }, and the VPN to it is down
+dns-split-horizon = DNS gives a private address, and the VPN or tunnel to it is down
+    .title = { $host } resolves to the private { $addr }, and the VPN or tunnel to it is down
     .means = The resolver gives the address of a private endpoint that can be reached only through the company's VPN or tunnel,
         and no route leads there now. That is the company's set-up, not a filter. The public API is not involved.
-    .fix-1 = Connect the company's VPN, or restart the tunnel that carries the private network.
+        An address of 198.18.0.0/15 is made up by a proxy program on this machine or the router (fake-ip), and the program no longer takes what is sent there.
+    .fix-1 = Connect the company's VPN, or restart the tunnel or proxy program that carries the network of this address. Where that program was ended for good, set the resolver back that it had replaced.
     .run-2 = getent ahostsv4 api.anthropic.com | head -1 | cut -d' ' -f1 | xargs ip route get
     .why-2 = Shows by which interface the address is reached; it has to be the VPN's. For a gateway put its name.
     .fix-3 = Ask the administrator of the private network whether the endpoint and its route are up, if the VPN is connected.

@@ -8,7 +8,7 @@ auth-missing = 没有配置或发送任何凭据
 
 auth-malformed-key = 密钥中有不该出现的字符
     .title = { $variable } 的密钥中有不该出现的字符
-    .means = 密钥里带有引号、空格或换行，或者还是没有替换的占位符。API 于是返回 401；遇到换行时，Python 甚至不会发出请求，只报“Connection error.”，看上去像网络问题。密钥本身可能是好的。
+    .means = 密钥里带有引号、空格或换行，或者它的位置上是别的东西：没有替换的占位符、None 一词、对密钥库的引用、.env 文件中的整行。API 于是返回 401；遇到换行时，Python 甚至不会发出请求，只报“Connection error.”，看上去像网络问题。密钥本身可能是好的。
     .fix-1 = 重新填写密钥：以 sk-ant- 开头的一行，不带引号、空格和换行。
     .run-2 = printenv ANTHROPIC_API_KEY | tr -d 'A-Za-z0-9_-' | cat -vet
     .why-2 = 只显示不该出现的字符；正常的密钥只剩一个表示行尾的 $。

@@ -1,7 +1,7 @@
 # config 层的各种原因。
 config-base-url-invalid = base URL 不是有效的 URL
     .title = { $variable } 中的 base URL 不是有效的 URL
-    .means = 客户端无法解析 base URL，调用在发出任何数据包之前就结束了。多半是缺少 https://，或复制时带进了引号、空格或换行。与网络、密钥和服务都无关。
+    .means = 客户端无法解析 base URL，调用在发出任何数据包之前就结束了。多半是缺少 https://，复制时带进了引号、空格或换行，或变量已设置但为空。与网络、密钥和服务都无关。
     .fix-1 = 写出完整的 URL：ANTHROPIC_BASE_URL=https://api.anthropic.com，值里不要有引号、空格或换行。
     .run-2 = printenv ANTHROPIC_BASE_URL | cat -vet
     .why-2 = 显示隐藏字符；正常的值只有一行，以 $ 结尾。
@@ -23,12 +23,12 @@ config-base-url-path = base URL 的路径不对
     .run-3 = curl -sS -o /dev/null -D - "$ANTHROPIC_BASE_URL/v1/messages"
     .why-3 = 不带密钥访问：路径正确时返回 401 或 405，错误时返回 404。
 
-config-base-url-insecure = base URL 用了 http://，而服务要求 https://
-    .title = { $host } 的 base URL 用了 http://，而服务要求 https://
-    .means = 请求以明文发往一个只讲 https:// 的服务。服务返回的重定向会把 POST 变成 GET，或弄丢密钥，程序于是报 301、405 或 401。假如没有重定向，密钥就会以明文经过网络，沿途都能读到。
+config-base-url-insecure = base URL 用了 http://，请求以明文传输
+    .title = { $host } 的 base URL 用了 http://，请求以明文传输
+    .means = 请求以明文发送，沿途都能读到密钥。要求 https:// 的服务会返回重定向，把 POST 变成 GET，或弄丢密钥，程序于是报 301、405 或 401。
     .fix-1 = 把 ANTHROPIC_BASE_URL 中的 http:// 改成 https://。
     .fix-2 = 如果密钥曾随这些请求经过不受您控制的网络，在 Claude Console 新建密钥并删除旧的。
-    .fix-3 = 只对本机上的网关（127.0.0.1 或 localhost）保留 http://。
+    .fix-3 = 只对本机上的网关（127.0.0.1 或 localhost），或完全由您控制的网络中的网关（例如程序旁边的容器）保留 http://。
 
 config-base-url-dead = base URL 指向的地方没有程序在监听
     .title = base URL 指向 { $host }:{ $port }，但那里没有程序在监听
@@ -42,7 +42,7 @@ config-base-url-dead = base URL 指向的地方没有程序在监听
 
 config-ca-file-missing = 配置的 CA 文件不存在或无法读取
     .title = { $variable } 指向 { $file }，但该文件无法读取
-    .means = 某个变量指向的 CA 文件不存在，或当前用户无权读取。有的客户端一启动就报错（Python 报 FileNotFoundError，且不带路径），有的不带这个 CA 继续运行，随后拒绝证书。服务的证书没有问题。
+    .means = 某个变量指向的 CA 文件或文件夹（SSL_CERT_DIR）不存在、其中没有证书，或当前用户无权读取。有的客户端一启动就报错（Python 报 FileNotFoundError，且不带路径），有的不带这个 CA 继续运行，随后拒绝证书。服务的证书没有问题。
     .fix-1 = 更正变量中的路径；如果不需要私有 CA，就删除该变量。
     .run-2 = env | grep -E 'SSL_CERT_|CA_BUNDLE|CA_CERTS'
     .why-2 = 显示当前 shell 中所有 CA 变量及其路径。

@@ -51,7 +51,7 @@ dns-resolver-unreachable = 所配置的解析器都没有应答
 
 dns-first-resolver-dead = 第一个解析器不可用，每次解析都要先等它超时
     .title = 解析器 { $addr } 不可用，每次解析都要先等它超时
-    .means = 系统按列表顺序询问解析器，而第一个没有应答。每次解析都要先等它（Linux 默认 5 秒），然后才轮到下一个。
+    .means = 系统按列表顺序询问解析器（设了 rotate 选项时轮流从每一个开始），而先问的那个没有应答。每次解析都要先等它（Linux 默认 5 秒），然后才轮到下一个。
         得到的地址是对的，但这段等待可能耗尽客户端的超时时间。
     .fix-1 = 在生成 /etc/resolv.conf 的网络设置中删除不可用的解析器，或把它移到最后。
     .run-2 = cat /etc/resolv.conf
@@ -63,12 +63,14 @@ dns-first-resolver-dead = 第一个解析器不可用，每次解析都要先等
 dns-slow = 解析器要几秒才应答
     .title = 解析 { $host } 用了 { $seconds } 秒
     .means = 解析器给出的地址是对的，但晚了几秒，占用了客户端建立连接的时间。
-        它可能负载过高、距离太远，或自己也在等别的服务器。通往 API 的路径本身并不慢。
+        它可能负载过高、距离太远，或自己也在等别的服务器；也可能是对搜索列表拼出的名字应答得慢，而这些名字会先被查询。
+        通往 API 的路径本身并不慢。
     .fix-1 = 如果填的是别处的解析器，改用较近的，通常就是当前网络下发的那个。
     .run-2 = time getent hosts api.anthropic.com
     .why-2 = 按程序的方式解析一次并计时；有缓存的地方，紧接着的第二次会很快。
     .fix-3 = 请网络管理员减轻解析器的负载，或改正它转发到的上级服务器。
     .fix-4 = 在此之前，调大客户端的连接超时；httpx 的写法是 httpx.Timeout(600, connect=20)。
+    .fix-5 = 如果在名字末尾加一个点就能立刻得到应答，缩短 /etc/resolv.conf 的搜索列表或调低 ndots；在 Kubernetes 中是 dnsConfig 的 options：ndots 1。
 
 dns-sinkhole = DNS 给出的地址上什么也没有
     .title = DNS 把 { $host } 解析为 { $addr }，而那里什么也没有
@@ -175,11 +177,12 @@ dns-dangling-cname = DNS 别名指向一个不存在的名字
     .run-3 = nslookup -type=CNAME api.anthropic.com
     .why-3 = 显示所配置的解析器上别名指向哪里；如果走网关，换成网关的主机名。
 
-dns-split-horizon = DNS 给出私有地址，而通往它的 VPN 没有连上
-    .title = { $host } 解析为私有地址 { $addr }，而通往它的 VPN 没有连上
+dns-split-horizon = DNS 给出私有地址，而通往它的 VPN 或隧道没有连上
+    .title = { $host } 解析为私有地址 { $addr }，而通往它的 VPN 或隧道没有连上
     .means = 解析器给出的是专用端点的地址，只能经公司的 VPN 或隧道到达，而现在没有通往那里的路由。
         这是公司的部署方式，不是过滤，也与公网上的 API 无关。
-    .fix-1 = 连接公司的 VPN，或重启承载内网的隧道。
+        198.18.0.0/15 中的地址是本机或路由器上的代理程序虚构的（fake-ip），而该程序已不再接收发往那里的流量。
+    .fix-1 = 连接公司的 VPN，或重启承载该地址的隧道或代理程序。如果该程序已停用，把被它替换的解析器改回去。
     .run-2 = getent ahostsv4 api.anthropic.com | head -1 | cut -d' ' -f1 | xargs ip route get
     .why-2 = 显示该地址从哪个网卡出去，应当是 VPN 的网卡。如果走网关，换成网关的主机名。
     .fix-3 = 如果 VPN 已经连上，问内网的管理员该端点及其路由是否正常。

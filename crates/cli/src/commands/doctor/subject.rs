@@ -12,7 +12,7 @@ use clearline_diagnose::Profile;
 use clearline_doctor::Place;
 
 use crate::exit::Failure;
-use crate::{out, setup};
+use crate::out;
 
 /// The largest environment that is read, bytes (the kernel's own limit for one argument is 128 KiB).
 const ENVIRONMENT_MAX: u64 = 4 << 20;
@@ -40,7 +40,8 @@ impl Subject {
     pub(super) fn variable(&self, name: &str) -> Option<String> {
         match &self.variables {
             Some(all) if !name.starts_with(OWN) => all.get(name).cloned(),
-            Some(_) | None => setup::variable(name),
+            // What is no UTF-8 is set all the same, and has to be seen.
+            Some(_) | None => Some(std::env::var_os(name)?.to_string_lossy().into_owned()),
         }
     }
 

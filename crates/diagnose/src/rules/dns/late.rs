@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use clearline_model::{Axis, Cause, Dur, Fact, Failure, Proof};
+use clearline_model::{Axis, Cause, Dur, Fact, Failure, Proof, Stage};
 
 use super::view::{Answer, Names};
 use crate::evidence::Evidence;
@@ -27,12 +27,20 @@ fn late<'a>(names: &Names<'a>) -> Option<&'a Fact> {
     names.own().filter(|f| f.saw.is_ok() && f.took >= LATE)
 }
 
-/// The first resolver does not answer, and a later one does.
+/// The resolver that is asked first does not answer, and another one does. With `rotate` each of them is asked first at times.
 fn first_dead(evidence: &Evidence) -> Option<Found> {
     let names = Names::new(evidence)?;
     late(&names)?;
-    let Some(Answer::Silent(dead)) = names.answer(names.first()?, names.host) else { return None };
-    let alive = names.configured.iter().skip(1).find_map(|ip| match names.answer(*ip, names.host) {
+    let is_rotating = evidence
+        .state("resolv.options")
+        .is_some_and(|(_, options)| options.raw().split_whitespace().any(|option| option == "rotate"));
+    let asked_first = if is_rotating { names.configured.len() } else { 1 };
+    let dead =
+        names.configured.iter().take(asked_first).find_map(|ip| match names.answer(*ip, names.host) {
+            Some(Answer::Silent(fact)) => Some(fact),
+            Some(Answer::Gives(_) | Answer::Denies(..) | Answer::Empty(_)) | None => None,
+        })?;
+    let alive = names.configured.iter().find_map(|ip| match names.answer(*ip, names.host) {
         Some(Answer::Gives(fact)) => Some(fact),
         Some(Answer::Denies(..) | Answer::Empty(_) | Answer::Silent(_)) | None => None,
     })?;
@@ -118,12 +126,35 @@ pub(in crate::rules) fn lost_everywhere(evidence: &Evidence) -> Option<Found> {
     Some(found(&names, &loss))
 }
 
-/// The resolver answers, and takes its time.
+/// The resolver answers, and takes its time: for every question, or for those of one family.
 fn slow(evidence: &Evidence) -> Option<Found> {
     let names = Names::new(evidence)?;
     late(&names)?;
-    let Some(Answer::Gives(_)) = names.answer(names.first()?, names.host) else { return None };
-    let quickest =
-        names.asked(names.first()?, names.host).filter(|f| f.saw.is_ok()).min_by_key(|f| f.took)?;
-    (quickest.took >= LATE).then(|| Found::contributing(quickest))
+    let first = names.first()?;
+    let Some(Answer::Gives(_)) = names.answer(first, names.host) else { return None };
+    let quickest = |family: u8| {
+        let answers = names.asked(first, names.host).filter(|f| f.path.family == Some(family));
+        answers.filter(|f| is_answer(f)).min_by_key(|f| f.took)
+    };
+    // A look-up of the system waits for both.
+    let latest = [4, 6].into_iter().filter_map(quickest).max_by_key(|f| f.took)?;
+    if latest.took >= LATE { Some(Found::contributing(latest)) } else { slow_search(&names) }
+}
+
+/// The name itself is answered at once, and the names that the search list makes of it are not.
+fn slow_search(names: &Names<'_>) -> Option<Found> {
+    let own = late(names)?;
+    let (search, _) = names.evidence.state("resolv.search")?;
+    let absolute = names.evidence.at(Stage::Resolve).find(|f| {
+        let is_it = f.path.resolver.is_none() && f.path.host.strip_suffix('.') == Some(names.host);
+        is_it && f.saw.is_ok() && f.took < LATE
+    })?;
+    let mut found = Found::contributing(own);
+    found.proof.extend([Proof::One(absolute.id), Proof::One(search.id)]);
+    Some(found)
+}
+
+/// Whether the resolver said something, an address or that there is none.
+const fn is_answer(fact: &Fact) -> bool {
+    matches!(fact.saw, Ok(_) | Err(Failure::NoAddress))
 }

@@ -58,7 +58,19 @@ pub(crate) fn plan(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
         }
         return all;
     }
-    if is_late(&names) { many(goal, &names.configured) } else { Vec::new() }
+    if !is_late(&names) {
+        return Vec::new();
+    }
+    let mut all = many(goal, &names.configured);
+    all.extend(absolute(goal, &names));
+    all
+}
+
+/// The name as it is, without the search list.
+fn absolute(goal: &Goal, names: &Names<'_>) -> Option<Probe> {
+    names.evidence.state("resolv.search")?;
+    let path = Path { host: format!("{}.", goal.host), ..goal.direct() };
+    Some(Probe::new(What::Lookup, path, LIMIT, &[Cause::ConfigSearchDomain, Cause::DnsSlow]))
 }
 
 /// A question to a resolver.
@@ -93,10 +105,7 @@ fn compare(goal: &Goal, names: &Names<'_>) -> Vec<Probe> {
         let path = Path { host: API.to_owned(), ..goal.path() };
         all.push(Probe::new(What::Lookup, path, Dur::secs(3), &[Cause::ConfigBaseUrlUnknownHost]));
     }
-    if names.evidence.state("resolv.search").is_some() {
-        let path = Path { host: format!("{}.", goal.host), ..goal.direct() };
-        all.push(Probe::new(What::Lookup, path, LIMIT, &[Cause::ConfigSearchDomain]));
-    }
+    all.extend(absolute(goal, names));
     all
 }
 
@@ -183,7 +192,7 @@ fn is_late(names: &Names<'_>) -> bool {
 }
 
 /// While a call is under way that takes long: enough questions for a rate, as it may be the name that it waits for although the
-/// resolver answers.
+/// resolver answers; and another name, where it does not.
 pub(crate) fn meanwhile(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
     if goal.proxy.is_some() || goal.is_loopback {
         return Vec::new();
@@ -191,10 +200,17 @@ pub(crate) fn meanwhile(goal: &Goal, evidence: &Evidence) -> Vec<Probe> {
     let is_asked = |f: &&Fact| f.path.host == goal.host && f.path.resolver.as_ref() == goal.resolvers.first();
     let is_answered = |f: &Fact| matches!(f.saw, Ok(Seen::Addresses(_)));
     if evidence.at(Stage::Resolve).filter(is_asked).any(is_answered) {
-        many(goal, &goal.resolvers)
-    } else {
-        Vec::new()
+        return many(goal, &goal.resolvers);
     }
+    const WHY: &[Cause] = &[Cause::DnsFiltered, Cause::DnsResolverUnreachable];
+    let control = goal.controls.first().filter(|_| !goal.only_target);
+    let is_found = evidence.passed(Stage::Resolve).is_some();
+    let to_all = |host: &String| {
+        let others = goal.resolvers.iter().map(|ip| ask(goal, *ip, host));
+        let elsewhere = goal.public_resolvers.first().map(|ip| ask(goal, *ip, &goal.host));
+        others.chain(elsewhere).map(|path| Probe::new(What::Lookup, path, LIMIT, WHY)).collect()
+    };
+    control.filter(|_| !is_found).map_or_else(Vec::new, to_all)
 }
 
 /// Enough questions for a rate, to the first resolver and to another one.

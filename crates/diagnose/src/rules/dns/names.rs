@@ -167,10 +167,33 @@ fn is_marked_blocked(names: &Names<'_>, ip: IpAddr) -> bool {
         .any(|f| matches!(f.saw, Err(Failure::Rcode(_, Some(why))) if BLOCKED.contains(&why)))
 }
 
-/// The resolver denies this name and no other, and others know it.
+/// Questions that got no answer, before silence is more than bad luck.
+const UNANSWERED: usize = 3;
+
+/// A resolver answers for other names, and not once for this one.
+fn ignored<'a>(names: &Names<'a>) -> Option<&'a Fact> {
+    names.unresolved()?;
+    names.configured.iter().find_map(|ip| match names.answer(*ip, names.host) {
+        Some(Answer::Silent(fact)) => {
+            let asked = names.asked(*ip, names.host).filter(|f| matches!(f.saw, Err(Failure::TimedOut(_))));
+            let is_cut = names.says(fact, "dns.truncated").is_some();
+            let knows_others = names.knows_controls(*ip) == Some(true);
+            (asked.count() >= UNANSWERED && knows_others && !is_cut).then_some(fact)
+        }
+        Some(Answer::Gives(_) | Answer::Denies(..) | Answer::Empty(_)) | None => None,
+    })
+}
+
+/// The resolver denies this name and no other, or leaves it unanswered, and others know it.
 fn filtered(evidence: &Evidence) -> Option<Found> {
     let names = Names::new(evidence)?;
-    let (ip, answer) = denial(&names)?;
+    let Some((ip, answer)) = denial(&names) else {
+        let found = Found::root(ignored(&names)?);
+        return Some(match names.known_elsewhere() {
+            Some(known) => found.flipped(Some(known), Axis::Resolver),
+            None => found.likely(),
+        });
+    };
     let (Answer::Denies(fact, _) | Answer::Empty(fact)) = answer else { return None };
     if is_marked_blocked(&names, ip) {
         return Some(Found::root(fact));
@@ -204,6 +227,10 @@ fn refused(evidence: &Evidence) -> Option<Found> {
 fn unreachable(evidence: &Evidence) -> Option<Found> {
     let names = Names::new(evidence)?;
     names.unresolved()?;
+    // It answers others: then it is there.
+    if ignored(&names).is_some() {
+        return None;
+    }
     let mut silent = None;
     for ip in &names.configured {
         match names.answer(*ip, names.host) {

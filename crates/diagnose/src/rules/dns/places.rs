@@ -242,10 +242,14 @@ fn needs_a_tunnel(evidence: &Evidence, astray: &Astray<'_>) -> bool {
     }
 }
 
-/// An address of a private network, to which there is no way from here.
+/// An address of a private network, or of a program's own making, to which there is no way from here.
 fn split_horizon(evidence: &Evidence) -> Option<Found> {
     let names = Names::new(evidence)?;
     let astray = astray(&names)?;
+    // Made up by a program that carries the traffic, which is not there to take it.
+    if astray.all(Kind::Fake) && astray.is_dead() {
+        return Some(astray.found());
+    }
     let is_private = astray.all(Kind::Private) && astray.is_dead();
     let is_meant = is_wrong(&astray) || astray.other.is_none();
     (is_private && is_meant && needs_a_tunnel(evidence, &astray)).then(|| astray.found())
