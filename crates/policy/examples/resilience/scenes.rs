@@ -27,6 +27,8 @@ pub(crate) struct Stage {
     pub(crate) api: Api,
     keys: u32,
     gateways: usize,
+    /// Each gateway knows how many there are.
+    told: bool,
     per_minute: u64,
     /// From, until, and the load in it, percent.
     surges: Vec<(u64, u64, u64)>,
@@ -207,11 +209,11 @@ pub(crate) const SCENES: &[Scene] = &[
         trouble(r, s, (60, 120), How::Capacity(capacity));
         s.greedy = r.between((60, 80));
     }),
-    scene("herd after outage", |r, s| {
-        let how = if r.below(2) == 0 { How::Refused } else { How::Overloaded(1_000) };
-        trouble(r, s, (40, 60), how);
-        (s.gateways, s.per_minute) = (20, 600);
-        s.api.capacity = r.between((13_000, 17_000));
+    scene("herd after outage", after_outage),
+    // Each leaves room to the others, of which it hears nothing, for longer than one that does not know of them.
+    unbarred("herd, told", |r, s| {
+        after_outage(r, s);
+        s.told = true;
     }),
     scene("clock leaps", |r, s| {
         trouble(r, s, (10, 20), How::Overloaded(1_000));
@@ -289,6 +291,14 @@ fn quick(rng: &mut Rng, stage: &mut Stage, load: (u64, u64)) {
     stage.per_minute = rng.between(load);
     (stage.api.first, stage.api.tokens) = ((210, 390), (90, 170));
     (stage.until, stage.deadline) = (BRIEF, Dur(BRIEF));
+}
+
+/// Twenty gateways, and what an outage left waiting.
+fn after_outage(rng: &mut Rng, stage: &mut Stage) {
+    let how = if rng.below(2) == 0 { How::Refused } else { How::Overloaded(1_000) };
+    trouble(rng, stage, (40, 60), how);
+    (stage.gateways, stage.per_minute) = (20, 600);
+    stage.api.capacity = rng.between((13_000, 17_000));
 }
 
 /// Some seconds without an answer and some with one, ten times.
@@ -411,6 +421,7 @@ impl Scene {
             api: Api::default(),
             keys: 0,
             gateways: 1,
+            told: false,
             per_minute: rng.between((165, 185)),
             surges: Vec::new(),
             greedy: 0,
@@ -433,7 +444,15 @@ impl Scene {
             until: stage.until,
             deadline: Some(stage.deadline),
             keys: stage.keys,
-            settings: Settings { resume: settings.resume || self.continued, ..settings },
+            settings: Settings {
+                resume: settings.resume || self.continued,
+                limiter_fleet: if stage.told {
+                    u32::try_from(stage.gateways).unwrap_or(1)
+                } else {
+                    settings.limiter_fleet
+                },
+                ..settings
+            },
         };
         (stage, load)
     }
