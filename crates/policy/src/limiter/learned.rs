@@ -70,7 +70,6 @@ impl Learned {
 
     /// An attempt that started then was let in.
     pub(crate) fn accepted(&mut self, started: Mono, now: Mono, s: &Settings) {
-        let (usual, used) = (self.seconds.usual(now), self.seconds.most(now, USED));
         let Some(on) = &mut self.on else { return };
         if started > on.let_in {
             let was_shut = on.was_shut(started);
@@ -78,7 +77,7 @@ impl Learned {
             on.denied.retain(|at| *at > started);
             if was_shut {
                 on.grown = now;
-                on.pace.set(on.held.max(usual), now);
+                on.pace.set(on.held.max(self.seconds.usual(now)), now);
                 on.pace.next = now;
                 return;
             }
@@ -89,6 +88,7 @@ impl Learned {
         if now < on.cut + HOLD {
             return;
         }
+        let used = self.seconds.most(now, USED);
         let (rate, known) = (on.pace.rate, part(on.broke, CUT_MILLI));
         let grown = up_to(known, rate, time).unwrap_or_else(|| rate + growth(rate, SLOW_MILLI, time));
         let grown = grown.min((used * USED_TIMES + USED_MORE).max(known).max(rate));
