@@ -148,7 +148,7 @@ def optimum(text, calls, keys):
         for f in scenario.get("fault", [])
         if "after" in f and "rate" not in f
     ]
-    buckets, places, ends = None, scenario.get("limits", {}).get("at_once"), []
+    buckets, places, over = None, scenario.get("limits", {}).get("at_once"), []
     if "requests_per_minute" in scenario.get("limits", {}):
         per_second = scenario["limits"]["requests_per_minute"] / 60
         full = max(1.0, per_second * seconds(scenario["limits"]["burst"]))
@@ -164,11 +164,11 @@ def optimum(text, calls, keys):
             wait = max(0.0, (1 - left[best]) / per_second)
             at += wait
             buckets[best] = [left[best] + wait * per_second - 1, at]
-        ends = sorted(end for end in ends if end > at)
-        if places and len(ends) >= places:
-            at = ends[len(ends) - places]
+        over = sorted(moment for moment in over if moment > at)
+        if places and len(over) >= places:
+            at = over[len(over) - places]
         last = at
         # It is the request with this number, as each is sent once.
-        ends.append(at + answered(scenario["seed"], call["n"] + 1, call["stream"]))
-        took.append(ends[-1] - call["at"])
+        over.append(at + answered(scenario["seed"], call["n"] + 1, call["stream"]))
+        took.append(over[-1] - call["at"])
     return took
