@@ -5,7 +5,6 @@ mod model;
 #[cfg(test)]
 mod at_once {
     use clearline_model::Dur;
-    use clearline_policy::Settings;
 
     use crate::model::optimum::optimum;
     use crate::model::{Api, Asked, How, Load, Rng, SECOND, Trouble, World, attempts_milli, success_milli};
@@ -25,18 +24,7 @@ mod at_once {
                 input: 200,
             }
         };
-        Load {
-            asked: (0..400).map(asked).collect(),
-            leaps: Vec::new(),
-            gateways: 1,
-            think: (0, 0),
-            callers: 0,
-            greedy: 0,
-            until: 200 * SECOND,
-            deadline: Some(Dur::secs(120)),
-            keys,
-            settings: Settings::default(),
-        }
+        Load { keys, ..Load::open((0..400).map(asked).collect(), 200 * SECOND, Dur::secs(120)) }
     }
 
     #[test]

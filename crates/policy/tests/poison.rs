@@ -5,7 +5,6 @@ mod model;
 #[cfg(test)]
 mod poison {
     use clearline_model::Dur;
-    use clearline_policy::Settings;
 
     use crate::model::{Api, Asked, Load, Rng, SECOND, World};
 
@@ -33,18 +32,7 @@ mod poison {
                 input: 200,
             });
         }
-        Load {
-            asked,
-            leaps: Vec::new(),
-            gateways: 1,
-            think: (0, 0),
-            callers: 0,
-            greedy: 0,
-            until: UNTIL,
-            deadline: Some(Dur::secs(60)),
-            keys: 0,
-            settings: Settings::default(),
-        }
+        Load::open(asked, UNTIL, Dur::secs(60))
     }
 
     #[test]

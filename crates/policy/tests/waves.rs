@@ -5,7 +5,6 @@ mod model;
 #[cfg(test)]
 mod waves {
     use clearline_model::Dur;
-    use clearline_policy::Settings;
 
     use crate::model::{Api, Asked, How, Load, Rng, SECOND, Trouble, World, attempts_milli, success_milli};
 
@@ -32,18 +31,7 @@ mod waves {
                 input: 200,
             });
         }
-        Load {
-            asked,
-            leaps: Vec::new(),
-            gateways: 1,
-            think: (0, 0),
-            callers: 0,
-            greedy: 0,
-            until: UNTIL,
-            deadline: Some(Dur::secs(120)),
-            keys: 0,
-            settings: Settings::default(),
-        }
+        Load::open(asked, UNTIL, Dur::secs(120))
     }
 
     fn play(seed: u64, api: Api) -> World {

@@ -309,3 +309,21 @@ pub(crate) struct Load {
     pub(crate) keys: u32,
     pub(crate) settings: Settings,
 }
+
+impl Load {
+    /// One gateway, to which these calls come until a moment; each is waited for so long.
+    pub(crate) fn open(asked: Vec<Asked>, until: u64, deadline: Dur) -> Self {
+        Self {
+            asked,
+            leaps: Vec::new(),
+            gateways: 1,
+            think: (0, 0),
+            callers: 0,
+            greedy: 0,
+            until,
+            deadline: Some(deadline),
+            keys: 0,
+            settings: Settings::default(),
+        }
+    }
+}
