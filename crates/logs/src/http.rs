@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::normal::normal;
 use crate::objects::{Object, bodies, objects, opened};
 use crate::said::is_anothers;
+use crate::status::{ANNOUNCE, PERHAPS};
 
 /// What a text says of HTTP answers.
 #[derive(Debug, Default)]
@@ -92,39 +93,26 @@ fn own_status(map: &Map<String, Value>) -> Option<u16> {
     })
 }
 
-/// Words that announce a status.
-const BEFORE: [&str; 21] = [
+/// Words that announce a status besides those of any log.
+const BEFORE: [&str; 11] = [
     "messages",
     "count_tokens",
-    "status",
-    "code",
     "statuscode",
     "status_code",
     "http_status",
     "http_status_",
-    "http",
-    "http/1.0",
-    "http/1.1",
-    "http/2",
-    "http/2.0",
-    "http/3",
-    "error",
     "httperror",
     "proxyerror",
     "clienthttpproxyerror",
-    "response",
     "rejected",
     "forbidden",
 ];
-
-/// Words behind which a number may be a status, or how many of what follows it.
-const PERHAPS: [&str; 7] = ["got", "received", "returned", "returns", "answered", "responded", "with"];
 
 /// Whether the last word before a number and what follows it leave it alone there: it is how many of nothing.
 fn is_alone(before: &str, after: &str) -> bool {
     let word = before.strip_suffix(' ').and_then(|b| b.rsplit(|c: char| !c.is_ascii_alphanumeric()).next());
     let follows = after.trim_start_matches(' ');
-    word.is_some_and(|word| PERHAPS.contains(&word))
+    word.is_some_and(|word| word == "with" || PERHAPS.contains(&word))
         && !follows.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '%' | '/' | '.'))
 }
 
@@ -138,7 +126,9 @@ fn is_announced(before: &str) -> bool {
     });
     // In code and queries, blanks stand around the mark.
     let is_compared = before.ends_with("= ");
-    between <= 4 && !is_compared && word.is_some_and(|word| BEFORE.contains(&word))
+    between <= 4
+        && !is_compared
+        && word.is_some_and(|word| BEFORE.contains(&word) || ANNOUNCE.contains(&word))
 }
 
 /// Whether the last part of a path or of a dotted name is a name, and not the version of HTTP.

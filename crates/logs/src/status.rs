@@ -1,26 +1,12 @@
 //! Which numbers of a log line are statuses. In an error's text 529 is one; in a log it is mostly how many, how long or which.
 
-/// Behind what a status stands.
-const BEFORE: [&str; 18] = [
-    "status",
-    "code",
-    "error",
-    "http",
-    "http/1.0",
-    "http/1.1",
-    "http/2",
-    "http/2.0",
-    "http/3",
-    "returned",
-    "returns",
-    "got",
-    "answered",
-    "responded",
-    "response",
-    "received",
-    "->",
-    "→",
-];
+/// Words behind which a number is a status.
+pub(crate) const ANNOUNCE: [&str; 10] =
+    ["status", "code", "error", "http", "http/1.0", "http/1.1", "http/2", "http/2.0", "http/3", "response"];
+/// Words behind which it may be one, or how many of what follows it.
+pub(crate) const PERHAPS: [&str; 6] = ["got", "received", "returned", "returns", "answered", "responded"];
+/// Marks between a request and its status.
+const MARKS: [&str; 2] = ["->", "→"];
 
 /// Beginnings of the phrases that follow a status.
 const BEHIND: [&str; 11] = [
@@ -87,7 +73,9 @@ fn is_other(before: &str, behind: &str, strict: bool) -> bool {
     if is_amount || !strict {
         return is_amount;
     }
-    let is_told = BEFORE.contains(&before.as_str())
+    let announced =
+        [&ANNOUNCE[..], &PERHAPS, &MARKS].into_iter().any(|words| words.contains(&before.as_str()));
+    let is_told = announced
         || BEHIND.contains(&next.as_str())
         // A path or an address, and the body of an error.
         || before.contains('/')
